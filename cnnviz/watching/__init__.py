@@ -1,4 +1,4 @@
-"""Watch somebody's own training loop: `cnnviz.watch` records it as a run, live, and says what is wrong.
+"""Recording of a user's own training loop as a live run, with a diagnosis: `cnnviz.watch`.
 
     run = cnnviz.watch(model, optimizer, name="my run")
     ...                                   # the loop, unchanged
@@ -6,7 +6,8 @@
     print(run.diagnose())
     run.finish()                          # or at exit
 
-`loss_functions` and `monitor` see what happens, `loop_facts` and `evaluation` count it, `run` writes it down.
+`loss_functions` and `monitor` hook the loop, `loop_facts` and `evaluation` accumulate statistics, `run`
+writes them to the database.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["Report", "Watch", "WatchWarning", "WatchedRun", "watch"]
 
 
 class Watch:
-    """`cnnviz.watch`: call it with a network and its optimizers before the loop begins."""
+    """Type of `cnnviz.watch`: call it with a network and its optimizers before the loop begins."""
 
     def __call__(
         self,
@@ -41,18 +42,19 @@ class Watch:
         steps_per_epoch: int | None = None,
         database: Database | str | None = None,
     ) -> WatchedRun:
-        """Watch a training loop and record it as a run.
+        """Record a training loop as a run, by hooks on its network and optimizers.
 
         Args:
             model: The network that the loop calls.
             optimizer: Its optimizer, or a list of several.
-            name: What the run is called.
-            dataset: What its data are called.
-            classes: Names of the classes, in the order of the network's outputs.
-            steps_per_epoch: Optimizer steps of an epoch; found out by evaluation passes where not given.
-            database: Another run database than the app's own, or its address.
+            name: Name of the run.
+            dataset: Name of its data set.
+            classes: Class names, in the order of the network's outputs.
+            steps_per_epoch: Optimizer steps per epoch; inferred from evaluation passes where not given.
+            database: A run database other than the app's, or its URL.
 
-        Raises `ValueError` in one sentence for what is no network or no optimizer.
+        Raises:
+            ValueError: In one sentence, for what is no network or no optimizer.
         """
         import torch
         from torch import nn
@@ -76,11 +78,11 @@ class Watch:
         )  # fmt: skip
 
     def lightning(self, *, model: Callable[[Any], nn.Module] | None = None, **options: Any) -> Any:
-        """Make a callback for Lightning's `Trainer(callbacks=[cnnviz.watch.lightning()])`.
+        """Create a callback for Lightning's `Trainer(callbacks=[cnnviz.watch.lightning()])`.
 
         Args:
-            model: Which part of the LightningModule is watched, as `lambda module: module.net`; by default
-                its only part with parameters, or the module itself where it has several.
+            model: Selects the watched module, as `lambda module: module.net`; by default the
+                LightningModule's only child with parameters, or the LightningModule where it has several.
             options: As of `cnnviz.watch`: name, dataset, classes, database.
         """
         from cnnviz.watching.frameworks import lightning_callback
@@ -88,7 +90,7 @@ class Watch:
         return lightning_callback(model, options)
 
     def transformers(self, **options: Any) -> Any:
-        """Make a callback for Hugging Face's `Trainer(callbacks=[cnnviz.watch.transformers()])`.
+        """Create a callback for Hugging Face's `Trainer(callbacks=[cnnviz.watch.transformers()])`.
 
         Args:
             options: As of `cnnviz.watch`: name, dataset, classes, database.
@@ -98,14 +100,16 @@ class Watch:
         return transformers_callback(options)
 
     def keras(self, **options: Any) -> Any:
-        """Make a callback for Keras 3 on PyTorch: `model.fit(…, callbacks=[cnnviz.watch.keras()])`.
+        """Create a callback for Keras 3 on PyTorch: `model.fit(…, callbacks=[cnnviz.watch.keras()])`.
 
-        It records curves and the rate, and hands on a request to stop; layers are not looked at.
+        It records learning curves and learning rate, and stops the fit on request; it records no layer
+        statistics.
 
         Args:
             options: As of `cnnviz.watch`: name, dataset, classes, database.
 
-        Raises `ValueError` where Keras is not installed, or runs on another backend.
+        Raises:
+            ValueError: Where Keras is not installed, or runs on another backend.
         """
         from cnnviz.watching.frameworks import keras_callback
 

@@ -1,4 +1,4 @@
-"""Passes without training: what the network says of images it does not learn from, summed batch by batch."""
+"""Evaluation passes of a watched loop: predictions, loss and confusion matrix, accumulated batch by batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOP = 5
 
 
 class EvaluationPass:
-    """The logits of one pass over some images, and their labels where somebody gave them."""
+    """Accumulator of one evaluation pass: logits of all images, and metrics of those with labels."""
 
     def __init__(self, part: str = "test") -> None:
         self.part = part
@@ -31,7 +31,7 @@ class EvaluationPass:
         self._squares: Tensor | None = None
 
     def add_logits(self, logits: Tensor, in_training_mode: Iterable[str]) -> None:
-        """Count a batch's answers `(N, C)`."""
+        """Accumulate a batch's logits `(N, C)`."""
         self.in_training_mode |= dict.fromkeys(in_training_mode)
         if logits.dim() != 2 or logits.shape[1] < 2:
             self.images += len(logits)
@@ -45,7 +45,7 @@ class EvaluationPass:
         self._squares = squares if self._squares is None else self._squares + squares
 
     def add_labels(self, logits: Tensor, labels: Tensor) -> None:
-        """Judge a batch's logits `(N, C)` by its labels `(N,)`."""
+        """Accumulate the metrics of a batch's logits `(N, C)` against its labels `(N,)`."""
         classes = logits.shape[1]
         values, truth = logits.detach().float(), labels.detach().to(logits.device).long()
         known = (truth >= 0) & (truth < classes)
@@ -56,7 +56,7 @@ class EvaluationPass:
         pairs = (truth * classes + answers).bincount(minlength=classes * classes)
         matrix = pairs.reshape(classes, classes).cpu()
         self._confusion = matrix if self._confusion is None else self._confusion + matrix
-        # Not by torch's loss function, which whoever watches would be told of again.
+        # Not by torch's loss function, which is wrapped: the monitor would be notified again.
         self._loss -= float(values.log_softmax(1).gather(1, truth[:, None]).sum())
         best = values.topk(min(TOP, classes), 1).indices
         self._top += int((best == truth[:, None]).any(1).sum())
@@ -64,11 +64,11 @@ class EvaluationPass:
 
     @property
     def predicted(self) -> list[int]:
-        """How many images were given each class."""
+        """Number of images predicted as each class."""
         return [] if self._predicted is None else [int(n) for n in self._predicted.tolist()]
 
     def score(self) -> Score | None:
-        """The figures over all labelled images; None where there were no labels."""
+        """Return the metrics over all labeled images; None where there are no labels."""
         if self._confusion is None or not self.labelled:
             return None
         spread = 0.0
@@ -86,9 +86,9 @@ class EvaluationPass:
 
 
 def as_logits(out: object) -> Tensor | None:
-    """The main output of a network: of a mapping what is called as logits are, else the first (N, C).
+    """Return a network's main output: a mapping's logits entry, else the first `(N, C)` tensor.
 
-    Where nothing is (N, C), it is the first tensor.
+    Where no tensor is `(N, C)`, it is the first one.
     """
     if isinstance(out, Tensor):
         return out

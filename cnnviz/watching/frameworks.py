@@ -1,4 +1,4 @@
-"""Callbacks for training frameworks: the same watch, begun and ended by the framework's own events."""
+"""Callbacks for training frameworks, which start and end a `WatchedRun` on the framework's own events."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cnnviz.watching.run import WatchedRun
 
 
 def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mapping[str, Any]) -> Any:
-    """A `Callback` of Lightning 2; raises `ValueError` where it is not installed."""
+    """Create a `Callback` of Lightning 2; raises `ValueError` where it is not installed."""
     base = _base(("lightning.pytorch", "pytorch_lightning"), "Callback", "Lightning", "lightning")
 
     class WatchCallback(base):  # type: ignore[misc,valid-type]
-        """Watch a fit, and stop it where that is asked for on a page."""
+        """Record a fit, and stop it when requested in the app."""
 
         def __init__(self) -> None:
             self.run: WatchedRun | None = None
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            """Begin: the optimizers are there now."""
+            """Start the run: the optimizers exist now."""
             watched = model(pl_module) if model is not None else only_part(pl_module)
             batches = trainer.num_training_batches
             each = max(1, int(getattr(trainer, "accumulate_grad_batches", 1)))
@@ -31,22 +31,22 @@ def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mappin
             self.run = WatchedRun(watched, list(trainer.optimizers), steps_per_epoch=length, **chosen)
 
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-            """Hand on the request to stop."""
+            """Stop the trainer when requested."""
             if self.run is not None and self.run.should_stop:
                 trainer.should_stop = True
 
         def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-            """What is judged now is validation."""
+            """Count the following evaluation passes as validation."""
             if self.run is not None:
                 self.run.monitor.part = "validation"
 
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-            """End as failed."""
+            """End the run as failed."""
             if self.run is not None:
                 self.run.fail(exception)
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-            """End."""
+            """End the run."""
             if self.run is not None:
                 self.run.finish()
 
@@ -54,16 +54,16 @@ def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mappin
 
 
 def transformers_callback(options: Mapping[str, Any]) -> Any:
-    """A `TrainerCallback` of Hugging Face's Transformers; raises `ValueError` where it is not installed."""
+    """Create a `TrainerCallback` of Transformers; raises `ValueError` where it is not installed."""
     base = _base(("transformers",), "TrainerCallback", "Transformers", "transformers")
 
     class WatchCallback(base):  # type: ignore[misc,valid-type]
-        """Watch a training, and stop it where that is asked for on a page."""
+        """Record a training, and stop it when requested in the app."""
 
         run: WatchedRun | None = None
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            """Begin: model and optimizer are there now."""
+            """Start the run: model and optimizer exist now."""
             model, optimizer = given["model"], given["optimizer"]
             # Accelerate wraps the optimizer; hooks are torch's.
             inner = getattr(optimizer, "optimizer", optimizer)
@@ -71,13 +71,13 @@ def transformers_callback(options: Mapping[str, Any]) -> Any:
             self.run.monitor.part = "validation"
 
         def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:
-            """Hand on the request to stop."""
+            """Stop the trainer when requested."""
             if self.run is not None and self.run.should_stop:
                 control.should_training_stop = True
             return control
 
         def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-            """End."""
+            """End the run."""
             if self.run is not None:
                 self.run.finish()
 
@@ -85,7 +85,7 @@ def transformers_callback(options: Mapping[str, Any]) -> Any:
 
 
 def keras_callback(options: Mapping[str, Any]) -> Any:
-    """A `Callback` of Keras 3; raises `ValueError` where it is not installed, or does not run on PyTorch."""
+    """Create a `Callback` of Keras 3; raises `ValueError` where it is not installed or not on PyTorch."""
     base = _base(("keras.callbacks",), "Callback", "Keras 3", "keras")
     backend = import_module("keras").config.backend()
     if backend != "torch":
@@ -96,7 +96,7 @@ def keras_callback(options: Mapping[str, Any]) -> Any:
 
 
 def only_part(module: nn.Module) -> nn.Module:
-    """The only part of a module with parameters, which steps may call by itself; else the module."""
+    """Return the only child with parameters, which training steps may call directly; else the module."""
     parts = [part for part in module.children() if any(True for _ in part.parameters())]
     own = any(True for _ in module.parameters(recurse=False))
     return parts[0] if len(parts) == 1 and not own else module

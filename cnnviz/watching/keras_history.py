@@ -1,7 +1,7 @@
-"""Keras 3 on PyTorch: a callback that records a fit live, by the figures that Keras hands to callbacks.
+"""Recording of a Keras 3 fit (PyTorch backend) from the logs that Keras passes to callbacks.
 
-Keras computes its own losses and has its own optimizer, which torch's hooks do not see: the curves, the rate
-and the request to stop are recorded, layers and the loop itself are not looked at.
+Keras has its own losses and optimizers, which torch's hooks do not see: learning curves, learning rate and
+the stop request are handled, layer statistics and loop facts are not recorded.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from cnnviz.watching.run import WatchWarning
 
 ACCURACIES = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy", "binary_accuracy")
 EVERY, FIRST = 10, 50
-"""Steps of which one is recorded, and how many of the first are recorded all."""
+"""Steps between recorded steps, and the number of first steps that are all recorded."""
 
 
 def keras_callback(base: Any, options: Mapping[str, Any]) -> Any:
-    """A callback of Keras 3, made of its `Callback`."""
+    """Create a Keras 3 callback, derived from its `Callback`."""
 
     class WatchCallback(base):  # type: ignore[misc]
-        """Record a fit, and stop it where that is asked for on a page."""
+        """Record a fit, and stop it when requested in the app."""
 
         def __init__(self) -> None:
             super().__init__()
             self.run: KerasHistory | None = None
 
         def on_train_begin(self, logs: Any = None) -> None:
-            """Begin: model and optimizer are there now."""
+            """Start the run: model and optimizer exist now."""
             self.run = KerasHistory(self.model, dict(self.params or {}), **options)
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            """Keras's figures are means since the epoch's first batch."""
+            """Reset the running means: Keras averages from the epoch's first batch on."""
             if self.run is not None:
                 self.run.begin_epoch(epoch)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            """Record a step, and hand on the request to stop."""
+            """Record a step, and stop the fit when requested."""
             if self.run is not None:
                 self.run.step(batch, logs or {})
                 if self.run.should_stop:
                     self.model.stop_training = True
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            """Record an epoch, and what was judged after it."""
+            """Record an epoch and its validation metrics."""
             if self.run is not None:
                 self.run.end_epoch(epoch, logs or {})
 
         def on_train_end(self, logs: Any = None) -> None:
-            """End."""
+            """End the run."""
             if self.run is not None:
                 self.run.finish()
 
@@ -65,7 +65,7 @@ def keras_callback(base: Any, options: Mapping[str, Any]) -> Any:
 
 
 class KerasHistory:
-    """A watched run that a Keras fit writes; an error of ours is one warning, and recording ends."""
+    """Watched run of a Keras fit; an error of cnnviz becomes one warning and ends the recording."""
 
     def __init__(
         self,
@@ -119,18 +119,18 @@ class KerasHistory:
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody asked this run to stop, on a page or on the command line."""
+        """Whether a stop was requested in the app or on the command line."""
         try:
             return not self.ended and self._writer.command is Command.STOP
         except tracking.TrackingError:
             return False
 
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch, counted from 0, begins."""
+        """Start an epoch, counted from 0."""
         self._epoch, self._means = epoch, {}
 
     def step(self, batch: int, logs: Mapping[str, Any]) -> None:
-        """Record a step: of Keras's means over the epoch so far, the last batch's part."""
+        """Record the last batch's metrics, derived from Keras's means over the epoch so far."""
         if self.ended:
             return
         self.step_count += 1
@@ -147,7 +147,7 @@ class KerasHistory:
             self._guard(lambda: self._writer.progress(self.step_count, at))
 
     def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        """Record an epoch's means, those of validation, and the rate."""
+        """Record an epoch's mean metrics, its validation metrics and the learning rate."""
         accuracy = _accuracy(logs)
         figures = {
             "train/epoch_loss": logs.get("loss"),
@@ -163,7 +163,7 @@ class KerasHistory:
         self._guard(lambda: self._writer.progress(self.step_count, float(epoch + 1)))
 
     def finish(self) -> None:
-        """End the run as finished, once."""
+        """End the run as finished; a second call does nothing."""
         if self.ended:
             return
         self.ended = True
@@ -178,7 +178,7 @@ class KerasHistory:
                 self._database.close()
 
     def _rate(self) -> float | None:
-        """The optimizer's learning rate now; a schedule's has its value by then."""
+        """Return the optimizer's current learning rate, with the schedule applied."""
         return _number(getattr(getattr(self._model, "optimizer", None), "learning_rate", None))
 
     def _log(self, name: str, value: float, epoch: float) -> None:
@@ -202,7 +202,7 @@ def _accuracy(logs: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """A figure of Keras's, be it a float, a tensor or a variable; None for what is none."""
+    """Convert a metric (float, tensor or variable) to float; None where it is not a number."""
     try:
         return None if value is None else float(value)
     except (TypeError, ValueError, RuntimeError):

@@ -1,7 +1,7 @@
-"""Facts of a training loop, counted while it runs: what a rule can tell a fault of the loop by.
+"""Loop facts: counters and statistics of a training loop from which rules detect faults of its code.
 
-Everything here is cheap: counts in every step, small reductions in looked-at steps. The JSON that
-`LoopFacts.body` returns is read back by `cnnviz.diagnosis.evidence.loop`.
+Cheap: counters in every step, small reductions in sampled steps. The JSON of `LoopFacts.body` is parsed by
+`cnnviz.diagnosis.evidence.loop`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ import torch
 from torch import Tensor, nn
 
 SAMPLE = 256
-"""Values of a parameter that are kept, to tell a layer that was made anew from one that was trained on."""
+"""Values sampled per parameter, to tell a re-initialized layer from a trained one."""
 ALIKE = 0.5
-"""Cosine of a layer's weights before and after a change outside of a step; fresh weights have about 0."""
+"""Smallest cosine of a layer's weights before and after a change outside of a step; re-initialized weights
+have about 0.
+"""
 LEAST_VALUES = 32
 UNIFORM_VALUES, MOST_VALUES = 64, 1_000_000
-"""Of a weight: with fewer nobody can tell how it was drawn, and more are not looked at."""
+"""Fewest values of a weight for testing its distribution, and most that are tested."""
 MOST_LABELS = 4_096
-"""Classes beyond which labels are not counted."""
+"""Most classes whose labels are counted."""
 MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 TINY = 1e-12
 
 
 def mode_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that act differently in training and in evaluation, by name."""
+    """Return the layers that behave differently in training and evaluation mode, by name."""
     return {
         name or type(part).__name__: part
         for name, part in model.named_modules()
@@ -39,7 +41,7 @@ def mode_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def unregistered(model: nn.Module) -> list[str]:
-    """Layers kept in a plain list or dictionary, of whose parameters the network knows nothing."""
+    """Find layers in plain lists or dictionaries, whose parameters are not registered with the network."""
     found = []
     known = {id(part) for part in model.modules()}
     for name, part in model.named_modules():
@@ -56,10 +58,11 @@ def unregistered(model: nn.Module) -> list[str]:
 
 
 def is_untrained(weight: Tensor) -> bool:
-    """Whether a weight `(out, in, …)` looks as torch draws it: uniform in ±1/√fan_in, which training ends.
+    """Return whether a weight `(out, in, …)` has torch's default initialization, uniform in ±1/√fan_in.
 
-    Of n values that are uniform in ±b the largest is beyond b·(1 − 20/n) but for one case in 10⁸, none is
-    beyond b, and their standard deviation is b/√3, give or take 0.45/√n of it.
+    Training ends that distribution. Of n values uniform in ±b the largest is beyond b·(1 − 20/n) except with
+    probability 10⁻⁸, none is beyond b, and the standard deviation is b/√3 with relative standard error
+    0.45/√n.
     """
     if weight.dim() < 2 or weight.numel() < UNIFORM_VALUES:
         return False
@@ -76,7 +79,7 @@ def _sample(parameter: nn.Parameter) -> Tensor:
 
 
 class LoopFacts:
-    """Counts what a loop does, step after step.
+    """Accumulator of facts about a training loop.
 
     Args:
         model: The watched network.
@@ -88,7 +91,7 @@ class LoopFacts:
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
         self.looks: list[dict[str, Any]] = []
-        """Of each looked-at step: what the loss was given, kept gradients, the scale of the loss."""
+        """One entry per sampled step: inputs of the loss function, stale gradients, scale of the loss."""
         self.forwards_per_step: Counter[int] = Counter()
         self.closure = False
         self.amp = False
@@ -116,16 +119,16 @@ class LoopFacts:
     # Weights.
 
     def sample_weights(self) -> None:
-        """Remember the weights as they are after training steps."""
+        """Store a sample of the weights, as they are after training steps."""
         self._samples = {name: _sample(p) for name, p in self.parameters}
         self._initial = self._initial or self._samples
 
     def after_step(self) -> None:
-        """Note the weights' versions, which every change raises."""
+        """Store the weights' version counters, which every in-place change increments."""
         self._versions = tuple(p._version for _, p in self.parameters)
 
     def before_forward(self) -> None:
-        """Find weights that were changed outside of a step since the last one."""
+        """Detect weights that were changed outside of an optimizer step since the last one."""
         if not self._versions or not self.counts["steps"]:
             return
         now = tuple(p._version for _, p in self.parameters)
@@ -155,7 +158,7 @@ class LoopFacts:
         return norms > TINY and float(now @ before) / norms < ALIKE
 
     def layers_without_gradient(self, used: Iterable[str]) -> None:
-        """Note trainable layers that took part in a looked-at step and got no gradient."""
+        """Count trainable layers that ran in a sampled step but got no gradient."""
         names = set(used)
         for name, p in self.parameters:
             layer = name.rpartition(".")[0]
@@ -165,7 +168,7 @@ class LoopFacts:
     # Batches, labels and rates.
 
     def add_labels(self, labels: list[int]) -> None:
-        """Count a batch's labels, and how much one class is in the majority."""
+        """Count a batch's labels, its majority class, and equal neighbors."""
         if not labels:
             return
         counted = Counter(labels)
@@ -180,25 +183,25 @@ class LoopFacts:
         self._neighbours[1] += len(labels) - 1
 
     def add_checksums(self, sums: Iterable[float]) -> None:
-        """Count batches by a sum of their values."""
+        """Count batches by checksum."""
         for one in sums:
             if math.isfinite(one):
                 self._checksums[one] += 1
                 self._order.append(one)
 
     def add_input(self, part: str, images: Tensor) -> None:
-        """Note what a batch's values are like: the first in training, the newest of each pass that judges."""
+        """Store mean, std and range of a batch: the first of training, the newest of other parts."""
         if images.is_floating_point() and images.numel() and not (part == "train" and part in self._inputs):
             values = images.detach().float()
             figures = (values.mean(), values.std(correction=0), values.amin(), values.amax())
             self._inputs[part] = torch.stack(figures)
 
     def add_rate(self, rate: float) -> None:
-        """Note the learning rate of a step."""
+        """Record the learning rate of a step."""
         self._rates.append(rate)
 
     def mark_epoch(self) -> None:
-        """Note that an epoch seems to end with the newest step."""
+        """Mark the newest step as the presumed end of an epoch."""
         if self.counts["steps"] and (not self._marks or self._marks[-1] != self.counts["steps"]):
             self._marks.append(self.counts["steps"])
 
@@ -222,7 +225,7 @@ class LoopFacts:
             "fell_at": next((at for at, rate in enumerate(rates) if rate == largest), 0),
         }
 
-    # Who learns.
+    # Trainable parameters.
 
     def _parameter_facts(self) -> dict[str, Any]:
         held = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
@@ -246,14 +249,14 @@ class LoopFacts:
         }
 
     def _untrained(self, weight: nn.Parameter) -> bool:
-        """Whether a frozen weight is as torch draws it; looked at again only where it was changed."""
+        """Return whether a frozen weight is untrained; tested again only after a change."""
         known = self._drawn.get(id(weight))
         if known is None or known[0] != weight._version:
             known = self._drawn[id(weight)] = (weight._version, is_untrained(weight))
         return known[1]
 
     def body(self) -> dict[str, Any]:
-        """All of it, as JSON holds it."""
+        """Return all facts as JSON-compatible values."""
         repeats = self._checksums.most_common(1)
         seen = sum(self._checksums.values())
         return {
@@ -300,7 +303,7 @@ def _last_layer(trainable: list[tuple[str, nn.Parameter]]) -> str:
 
 
 def loss_input_facts(function: str, read: Tensor, target: Tensor, result: Tensor | None) -> dict[str, Any]:
-    """What a loss function is given `(N, C)`: bounds, sums of rows, and their logsumexp."""
+    """Summarize the input of a loss function `(N, C)`: bounds, row sums, and row logsumexp."""
     values = read.detach().float()
     facts: dict[str, Any] = {
         "function": function,

@@ -1,8 +1,8 @@
-"""Wrap torch's loss functions, so that whoever watches a loop sees what they are given; undone at the end.
+"""Wrappers of torch's loss functions that notify listeners of every call; removed with the last listener.
 
-`nn.CrossEntropyLoss` and the like look the function up in `torch.nn.functional` at every call, so that one
-replacement sees them all. A name that was imported earlier (`from torch.nn.functional import cross_entropy`)
-is not seen: `imported_by_name` finds it.
+`nn.CrossEntropyLoss` and the like look the function up in `torch.nn.functional` at every call, so one
+replacement covers them all. A name that was imported earlier (`from torch.nn.functional import
+cross_entropy`) bypasses the wrapper: `imported_by_name` detects it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LossCall:
     """One call of a loss function."""
 
     function: str
-    """Its name in `torch.nn.functional`."""
+    """Name in `torch.nn.functional`."""
     input: Tensor
     target: Tensor
     result: Tensor | None
@@ -45,10 +45,10 @@ class LossCall:
 
 
 class Listener(Protocol):
-    """Whoever wants to know of calls."""
+    """Receiver of loss calls."""
 
     def loss_called(self, call: LossCall) -> None:
-        """Take note of a call; never raises."""
+        """Handle a call; must not raise."""
 
 
 _lock = threading.Lock()
@@ -58,7 +58,7 @@ _wrappers: dict[str, Callable[..., Tensor]] = {}
 
 
 def listen(listener: Listener) -> None:
-    """Tell `listener` of every call from now on."""
+    """Notify `listener` of every call from now on."""
     with _lock:
         _listeners.append(listener)
         if len(_listeners) == 1:
@@ -67,7 +67,7 @@ def listen(listener: Listener) -> None:
 
 
 def unlisten(listener: Listener) -> None:
-    """Tell it no longer; with the last listener the functions are torch's own again."""
+    """Remove `listener`; with the last one torch's own functions are restored."""
     with _lock:
         if listener not in _listeners:
             return
@@ -75,24 +75,24 @@ def unlisten(listener: Listener) -> None:
         if _listeners:
             return
         for name in WRAPPED:
-            # Where somebody has wrapped our wrapper, theirs stays, and ours hands calls on unchanged.
+            # Where our wrapper has been wrapped in turn, it stays in place and passes calls through.
             if getattr(functional, name) is _wrappers[name]:
                 setattr(functional, name, _originals[name])
 
 
 def listening() -> int:
-    """How many listen."""
+    """Return the number of listeners."""
     return len(_listeners)
 
 
 def imported_by_name(globals_: Mapping[str, Any]) -> str | None:
-    """The name under which a module holds one of torch's own functions, which is then not seen."""
+    """Return the name under which a module holds one of torch's own functions, which bypasses the wrapper."""
     originals = {id(function) for function in _originals.values()}
     return next((name for name, value in list(globals_.items()) if id(value) in originals), None)
 
 
 def caller_globals(depth: int) -> Mapping[str, Any]:
-    """The names of the module from which a function was called, `depth` frames above the caller."""
+    """Return the globals of the module that called, `depth` frames above the caller."""
     try:
         return sys._getframe(depth + 1).f_globals
     except ValueError:

@@ -1,8 +1,8 @@
-"""Watch a training loop by hooks: forward, backward, loss, optimizer step, in whatever order a loop has them.
+"""Loop monitor: hooks on forward, backward, loss and optimizer step, in whatever order a loop calls them.
 
-Quiet steps count; steps that are looked at (at the trainer's rhythm) also measure layers, gradients and what
-the loss is given. A forward pass is training if a gradient comes back through its output; one without a
-gradient, or in evaluation mode without a backward pass, is evaluation. A step is an optimizer's `step`.
+Most steps only count; sampled steps (at the trainer's interval) also measure layers, gradients and the input
+of the loss. A forward pass is training if a gradient flows back through its output; one under `no_grad`, or
+in evaluation mode without a backward pass, is evaluation. A step is a call of an optimizer's `step`.
 """
 
 from __future__ import annotations
@@ -24,61 +24,63 @@ from cnnviz.watching.loss_functions import LossCall
 
 MOST_LOOKS = 200
 STEPLESS = 50
-"""Backward passes without any optimizer step, after which these count as steps, so that there are curves."""
+"""Backward passes without an optimizer step after which backward passes count as steps, so that there are
+curves.
+"""
 FEW_PARAMETERS = 8
-"""Of a looked-at step, whose gradient buffers are compared with the fresh gradient."""
+"""Parameters per sampled step whose `.grad` buffers are compared with the new gradient."""
 CHECKSUM_VALUES = 4_096
 GRAPH_DEPTH = 8
 
 
 @dataclass
 class Forward:
-    """One forward pass whose output can still get a gradient."""
+    """A forward pass whose output may still get a gradient."""
 
     logits: Tensor
     images: int
     in_evaluation: bool
     partly: bool
-    """Whether some of the layers that act differently in training are in evaluation mode."""
+    """Whether some of the mode-dependent layers are in evaluation mode."""
     backward: bool = False
     judged: bool = False
     labels: Tensor | None = None
     inputs: Tensor | None = None
-    """Of a looked-at step, where the network was given one tensor alone."""
+    """In sampled steps, the input where it is a single tensor."""
 
 
 @dataclass
 class StepMetrics:
-    """What the passes of one step came to, on the device."""
+    """Metrics of the forward passes of one step, on the device."""
 
     losses: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
-    """Mean loss, answers `(N,)`, labels `(N,)` of each pass."""
+    """Mean loss, predictions `(N,)` and labels `(N,)` of each pass."""
 
 
 class Recorder(Protocol):
-    """Whoever writes down what is seen."""
+    """Receiver of the monitor's events."""
 
     def first_pass(self, images: Tensor, logits: Tensor) -> None:
-        """The first training pass: input `(N, …)` and output."""
+        """Handle the first training pass: input `(N, …)` and output."""
 
     def step_done(self, step: int, metrics: StepMetrics) -> None:
-        """A step has been made."""
+        """Handle a completed step."""
 
     def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
-        """A looked-at step has ended."""
+        """Handle the layer statistics of a sampled step."""
 
     def evaluated(self, step: int, seen: EvaluationPass) -> None:
-        """A pass without training has ended."""
+        """Handle a completed evaluation pass."""
 
     def batch_seen(self, images: Tensor, labels: Tensor) -> None:
-        """A looked-at batch `(N, …)` and its class numbers `(N,)`, where it is the network's only input."""
+        """Handle a sampled batch `(N, …)` and its class indices `(N,)`, where it is the only input."""
 
     def failed(self, error: Exception) -> None:
-        """Something of ours raised: it is said once, and watching ends."""
+        """Handle an internal error: warn once and stop monitoring."""
 
 
 class LoopMonitor:
-    """Hooks of one network and its optimizers, from `attach` to `detach`."""
+    """Hooks on a network and its optimizers, from `attach` to `detach`."""
 
     def __init__(
         self, model: nn.Module, optimizers: list[torch.optim.Optimizer], recorder: Recorder, layers: bool
@@ -110,12 +112,12 @@ class LoopMonitor:
         self._within = False
         self._calls: list[LossCall] = []
         self.part = "test"
-        """What images that are judged are called where nobody says so."""
+        """Part of the data that evaluation passes count as by default."""
 
-    # From the beginning to the end.
+    # Life cycle.
 
     def attach(self) -> None:
-        """Place the hooks."""
+        """Register the hooks."""
         self._handles = [
             self.model.register_forward_pre_hook(self._guard(self._before), with_kwargs=True),
             self.model.register_forward_hook(self._guard(self._after), with_kwargs=True),
@@ -128,7 +130,7 @@ class LoopMonitor:
         self.facts.sample_weights()
 
     def detach(self) -> None:
-        """Take the hooks away; what is under way ends."""
+        """Remove the hooks and drop pending measurements."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -137,14 +139,14 @@ class LoopMonitor:
         self._forward = None
 
     def finish(self) -> None:
-        """End what is under way."""
+        """Complete pending measurements and evaluation passes."""
         self._end_look()
         self._end_evaluation(mark=True)
         self.drain()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """See nothing of what happens inside: it is not the loop's."""
+        """Ignore everything that happens inside: it does not belong to the loop."""
         before, self._busy = self._busy, True
         try:
             yield
@@ -152,13 +154,13 @@ class LoopMonitor:
             self._busy = before
 
     def drain(self) -> None:
-        """Fetch what waits on the device."""
+        """Transfer pending checksums from the device."""
         if self._checksums:
             waiting, self._checksums = self._checksums, []
             self.facts.add_checksums(torch.stack(waiting).tolist())
 
     def _guard(self, hook: Callable[..., None]) -> Callable[..., None]:
-        """Keep an error of ours out of somebody's loop. Weakly: a hook must not keep a run alive."""
+        """Wrap a hook to keep its errors out of the loop; weakly, so that it does not keep the run alive."""
         method = weakref.WeakMethod(hook)
 
         def guarded(*args: Any) -> None:
@@ -188,7 +190,7 @@ class LoopMonitor:
     def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         self._within = False
         self._passed(args, kwargs, out)
-        # Losses that the network computes itself, within its forward pass.
+        # Losses computed inside the network's forward pass.
         calls, self._calls = self._calls, []
         for call in calls:
             self._loss(call)
@@ -239,7 +241,7 @@ class LoopMonitor:
         return came_back
 
     def _backward(self, forward: Forward) -> None:
-        """A gradient has come back through a pass's output: it was training."""
+        """Count a forward pass as training: a gradient has flowed back through its output."""
         self._backwards += 1
         counts = self.facts.counts
         counts["backwards"] += 1
@@ -258,7 +260,7 @@ class LoopMonitor:
             counts["passes_in_evaluation_after"] += 1
 
     def _settle(self) -> None:
-        """Decide of the pass before this one: without a backward pass, in evaluation mode, it was none."""
+        """Classify the previous forward pass: evaluation if in evaluation mode and without backward pass."""
         forward, self._forward = self._forward, None
         if forward is None or forward.backward:
             if self._stepless or (self._backwards >= STEPLESS and not self.facts.counts["steps"]):
@@ -271,7 +273,7 @@ class LoopMonitor:
         self.facts.counts["forwards_without_backward"] += 1
 
     def _count_backward(self) -> None:
-        """Where no optimizer steps, backward passes make the curve."""
+        """Count a backward pass as a step, for a loop without optimizer steps."""
         self._stepless = True
         self._finish_step()
 
@@ -286,14 +288,14 @@ class LoopMonitor:
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training and part.momentum is None
             for part in self._modes.values()
         )
-        if recalibrating:  # batch-norm statistics are being estimated anew, not images judged
+        if recalibrating:  # a pass that re-estimates batch-norm statistics, not an evaluation
             return
         acting = [name for name, part in self._modes.items() if part.training]
         self._evaluated = logits.detach()
         self._evaluation.add_logits(logits, acting)
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:
-        """Take a batch that somebody judged."""
+        """Add a batch that the loop evaluated explicitly."""
         self._settle()
         if self._evaluation is None or not self._explicit:
             mode = [] if self._evaluation is None else list(self._evaluation.in_training_mode)
@@ -302,7 +304,7 @@ class LoopMonitor:
         elif self._evaluation.part != part:
             self._end_evaluation(mark=False)
             self._evaluation, self._explicit = EvaluationPass(part), True
-        # The pass through the network was counted by its hook, unless it was made elsewhere.
+        # The forward hook has counted the pass already, unless another network made it.
         if self._evaluation.images <= self._evaluation.labelled:
             self._evaluation.add_logits(logits, ())
         self._evaluation.add_labels(logits, labels)
@@ -319,7 +321,7 @@ class LoopMonitor:
     # The loss.
 
     def loss_called(self, call: LossCall) -> None:
-        """Take note of a loss that was computed of this network's output."""
+        """Handle a call of a loss function, if its input is this network's output."""
         try:
             if self._within:
                 self._calls.append(call)
@@ -381,7 +383,7 @@ class LoopMonitor:
                 call.result.register_hook(scale)  # type: ignore[no-untyped-call]
 
     def given(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
-        """Take a loss that somebody names: one that is not computed by torch's functions."""
+        """Add a loss passed explicitly, for losses that torch's functions do not compute."""
         forward = self._forward
         if forward is not None:
             forward.judged = True
@@ -407,7 +409,7 @@ class LoopMonitor:
         self._metrics.losses.append((mean, answers, labels.detach().clone()))
 
     def _out_of_range(self, call: LossCall) -> None:
-        """A loss function raised: labels may be outside of the classes."""
+        """Record labels outside of the classes after a loss function raised."""
         target, classes = call.target, call.input.shape[1] if call.input.dim() > 1 else 0
         if target.is_floating_point() or not target.numel():
             return
@@ -420,7 +422,7 @@ class LoopMonitor:
 
     def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._in_step += 1
-        # The optimizer is the first of `args`. A closure makes the gradients only now.
+        # `args[0]` is the optimizer. With a closure, gradients are computed inside the step.
         if len(args) < 2 and kwargs.get("closure") is None:
             self._note_gradients()
 
@@ -453,7 +455,7 @@ class LoopMonitor:
             self._end_look()
 
     def _finish_step(self) -> None:
-        """Count a step, with what its passes came to."""
+        """Count a step and report its metrics."""
         self.step += 1
         self.facts.counts["steps" if not self._stepless else "stepless"] += 1
         if self._passes:
@@ -466,7 +468,7 @@ class LoopMonitor:
         metrics, self._metrics = self._metrics, StepMetrics()
         self._recorder.step_done(self.step, metrics)
 
-    # A look.
+    # Sampled steps.
 
     def _is_due(self) -> bool:
         step = self.step + 1
@@ -523,7 +525,7 @@ class LoopMonitor:
 
 
 def _stale_check(parameter: nn.Parameter, look: dict[str, Any]) -> Callable[[Tensor], None]:
-    """Compare, at the first gradient of a step, what the buffer still held with the gradient that comes."""
+    """Build a hook that compares, at a step's first gradient, the `.grad` buffer with the new gradient."""
 
     def arrived(gradient: Tensor) -> None:
         seen = look.setdefault("seen", set())
@@ -544,7 +546,7 @@ def _stale_check(parameter: nn.Parameter, look: dict[str, Any]) -> Callable[[Ten
 
 
 def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
-    """Class numbers `(N,)` of a target: as they are, or of the largest probability."""
+    """Return class indices `(N,)` of a target: as given, or the argmax of class probabilities."""
     if target.dim() == 1 and not target.is_floating_point():
         return target
     if target.dim() == 2 and target.shape == logits.shape and target.shape[1] > 1:
@@ -557,7 +559,7 @@ def _same(read: Tensor, seen: Tensor) -> bool:
 
 
 def _comes_from(read: Tensor, logits: Tensor) -> bool:
-    """Whether a loss's input was made of this output: itself, its storage, or a few operations later."""
+    """Return whether a loss's input derives from this output: itself, its storage, or a few operations on."""
     if read is logits or read.data_ptr() == logits.data_ptr():
         return True
     wanted = logits.grad_fn
@@ -568,5 +570,5 @@ def _comes_from(read: Tensor, logits: Tensor) -> bool:
         if any(node is wanted for node in layer):
             return True
         layer = [following for node in layer for following, _ in node.next_functions if following is not None]
-    # Cut off from the graph, and of the same shape: a detached or copied output.
+    # No graph but the same shape: a detached or copied output.
     return read.grad_fn is None and read.shape == logits.shape

@@ -1,4 +1,4 @@
-"""The layer table and graph of a watched network, as a record that pages and the diagnosis read."""
+"""Layer table and graph of a watched network, as a JSON record for pages and diagnosis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnviz.models.builder import meta_copy
 
 
 def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:
-    """Analyse a network on a copy without weights; None, with a sentence why, where that cannot be done."""
+    """Analyze a network on a copy on the meta device; None and the reason where that fails."""
     if len(shape) != 3:
         return None, f"Only networks that read images (C, H, W) are analysed, not {shape}."
     inner = getattr(model, "_orig_mod", None) or (
@@ -21,7 +21,7 @@ def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, 
     )
     try:
         copied = meta_copy(inner)
-        for part in copied.modules():  # hooks, ours and others', are for the passes of the loop
+        for part in copied.modules():  # hooks, ours and others', must not run in the analysis
             for hooks in (part._forward_hooks, part._forward_pre_hooks):
                 hooks.clear()
         return analyze_module(copied, (shape[0], shape[1], shape[2])), ""
@@ -30,12 +30,12 @@ def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, 
 
 
 def body(analysis: Analysis, model: nn.Module) -> dict[str, Any]:
-    """The analysis as JSON, with what each dropout layer drops."""
+    """Return the analysis as JSON-compatible values, with the rate of each dropout layer."""
     return {"analysis": encode(analysis), "why": "", "dropout": _dropout(model)}
 
 
 def plain_body(model: nn.Module, why: str) -> dict[str, Any]:
-    """What is known of layers without an analysis: names, types and parameters, in order."""
+    """Return names, types and parameter counts of the layers, for a network that cannot be analyzed."""
     layers = [
         {"name": name, "type": type(part).__name__, "params": sum(p.numel() for p in part.parameters())}
         for name, part in model.named_modules()

@@ -1,6 +1,6 @@
-"""Runs of this process that have not ended: they end with it, or with the exception that ends it.
+"""Registry of this process's open runs: ended at exit, or as failed by an uncaught exception.
 
-In a notebook an exception ends a cell, and the runs that were open with it.
+In a notebook an uncaught exception ends a cell, and the open runs with it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 
 class OpenRun(Protocol):
-    """A run that can be ended: `cnnviz.watching.run.WatchedRun`."""
+    """Interface of a run that can be ended: `cnnviz.watching.run.WatchedRun`."""
 
     def fail(self, error: BaseException) -> None:
-        """End it as failed, with the exception's text."""
+        """End it as failed, with the exception's message."""
 
     def finish(self) -> object:
         """End it as finished."""
@@ -28,10 +28,10 @@ _installed = False
 
 
 def register(run: OpenRun) -> None:
-    """End the run with the process, unless it ends before."""
+    """End the run with the process, unless it ends earlier."""
     global _installed
     open_runs.add(run)
-    _kept.add(run)  # a run whose variable is gone still records its loop
+    _kept.add(run)  # a strong reference: a run without a variable still records its loop
     if _installed:
         return
     _installed = True
@@ -49,7 +49,7 @@ def register(run: OpenRun) -> None:
 
 
 def _in_notebook() -> None:
-    """In a notebook an exception ends a cell and not the process."""
+    """Register an IPython hook: in a notebook an exception ends a cell and not the process."""
     shell = sys.modules.get("IPython")
     active = shell.get_ipython() if shell is not None else None
     if active is None:
@@ -65,7 +65,7 @@ def _in_notebook() -> None:
 
 
 def unregister(run: OpenRun) -> None:
-    """Forget a run that has ended."""
+    """Remove a run that has ended."""
     open_runs.discard(run)
     _kept.discard(run)
 

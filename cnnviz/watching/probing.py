@@ -1,8 +1,8 @@
-"""Probes of a watched network in the user's own process: on copies, of its first weights and those of now.
+"""Probes of a watched network in the user's process, on copies with its first and its current weights.
 
-Nothing of the loop moves: weights, gradients, modes and random numbers are as they were, and hooks on the
-copies are silent (`LoopMonitor.paused`). A watched run keeps no images but some of one batch, so that only
-the probes of the network can be made.
+The loop is not affected: weights, gradients, modes and random states stay as they are, and hooks on the
+copies are silent (`LoopMonitor.paused`). A watched run stores no images but part of one batch, so only probes
+of the network run.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 
 PROBES = ("initial-loss", "gradient-flow", "overfit-batch")
-"""Those that need no more than a network and a batch."""
+"""The probes that need only a network and a batch."""
 MOST_IMAGES = 64
 MOST_BATCH_BYTES, MOST_WEIGHT_BYTES = 16 << 20, 64 << 20
-"""Of the images, and of the first weights, that are kept for probes."""
+"""Most bytes of the batch and of the first weights that are stored for probes."""
 _FIRST = "The network takes more than 64 MiB, so its first weights were not kept for a copy to begin with."
 _BATCH = (
     "No batch was seen that can be given to a copy: one tensor of images, and class numbers in "
@@ -33,7 +33,7 @@ _OPTIMIZER = "The optimizer is of a kind that cannot be made anew here: SGD, Ada
 
 
 class ProbeMaterial:
-    """What probes need and a loop does not keep: the network's first weights, and some of one batch."""
+    """What probes need and a loop does not store: the network's first weights, and part of one batch."""
 
     def __init__(self, model: nn.Module) -> None:
         state = model.state_dict()
@@ -46,7 +46,7 @@ class ProbeMaterial:
         self.batch: tuple[Tensor, Tensor] | None = None
 
     def keep(self, images: Tensor, labels: Tensor) -> None:
-        """Keep the first of a batch's images and labels, no more than there may be."""
+        """Store the first images and labels of a batch, within the limits."""
         most = MOST_BATCH_BYTES // max(1, images[:1].nbytes)
         count = min(MOST_IMAGES, len(images), len(labels), most)
         if count >= 2:
@@ -54,13 +54,13 @@ class ProbeMaterial:
 
 
 def probed(model: nn.Module, kept: ProbeMaterial, evidence: Evidence, macs: int) -> Evidence:
-    """The evidence with what the probes found; of one that could not be made, why not.
+    """Return the evidence with the results of the probes; of one that cannot run, the reason.
 
     Args:
-        model: The user's network, which is copied and left as it is.
+        model: The user's network, which is copied and not changed.
         kept: Its first weights and a batch.
-        evidence: Of the run.
-        macs: Multiply-adds of one image, 0 where they are not known.
+        evidence: Evidence of the run.
+        macs: Multiply-adds of one image, 0 where unknown.
     """
     if kept.first is None or kept.batch is None:
         why = _FIRST if kept.first is None else _BATCH
@@ -103,10 +103,10 @@ def _subject(
 
 
 class _AsGiven:
-    """The input pipeline of images that a loop has prepared already."""
+    """Identity transform, for images that a loop has preprocessed already."""
 
     def test(self, images: Tensor) -> Tensor:
-        """The images as they are."""
+        """Return the images unchanged."""
         return images
 
 
@@ -115,7 +115,7 @@ def _ask(name: str, subject: ProbeContext) -> dict[str, Any]:
         return {MISSING: _OPTIMIZER}
     try:
         return probes()[name].ask(subject)
-    except Exception as error:  # the network is somebody's own
+    except Exception as error:  # the user's network may raise anything
         return {MISSING: _reason("A copy of the network failed in it", error)}
 
 

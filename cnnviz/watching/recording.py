@@ -1,4 +1,4 @@
-"""What a watched run writes down, as a run of ours would: its figures, its network, optimizer and machine."""
+"""Recording of a watched run as one of ours: metrics, network, optimizer settings, versions and hardware."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ _VERSIONS = ("torch", "torchvision", "numpy")
 
 
 class Log:
-    """A run's logger: names and steps as the trainer's, where what was reported already is left out."""
+    """Logger of a watched run: the trainer's names and steps; a step that is logged already is skipped."""
 
     def __init__(self, writer: MetricWriter) -> None:
         self._writer = writer
         self._steps: dict[str, int] = {}
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Log figures."""
+        """Log scalar metrics."""
         for name, value in values.items():
             if step > self._steps.get(name, -1):
                 self._steps[name] = step
                 self._writer.log(name, float(value), step, epoch)
 
     def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Log something larger."""
+        """Log a structured record."""
         self._writer.record(kind, value, step, epoch)
 
     def flush(self) -> None:
-        """Wait until all of it is written."""
+        """Wait until everything is written."""
         self._writer.flush()
 
     def saved(self, step: int, epoch: float, path: Path) -> None:
-        """Watched loops write their own checkpoints."""
+        """Do nothing: watched loops write their own checkpoints."""
 
 
 class Reporter(RunLogger):
-    """Reports as of any run, at epochs that are found out while it goes on."""
+    """Run logger whose epochs are inferred while the loop runs."""
 
     def __init__(self, log: Log, pace: Pace, epoch: Any) -> None:
         super().__init__(log, 1, pace)
         self._epoch = epoch
 
     def figures(self, step: int, values: dict[str, float]) -> None:
-        """Report figures that have no report of their own."""
+        """Log scalars for which `RunLogger` has no method."""
         self._scalars(step, values)
 
     def body(self, step: int, kind: str, value: Any) -> None:
-        """Report a record that has no report of its own."""
+        """Log a record for which `RunLogger` has no method."""
         self._record(step, kind, value)
 
     def skip(self, seconds: float) -> None:
-        """Leave out of the speed what was no training."""
+        """Exclude `seconds` from the throughput: time that was no training."""
         self._clock = min(time.perf_counter(), self._clock + seconds)
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
@@ -81,12 +81,12 @@ def check_hooks(model: nn.Module) -> None:
 
 
 def class_name(model: nn.Module) -> str:
-    """What the network is called: its class, of a compiled one the class inside."""
+    """Return the name of the network's class; of a compiled one, of the class inside."""
     return type(getattr(model, "_orig_mod", model)).__name__
 
 
 def facts(model: nn.Module, device: torch.device) -> RunFacts:
-    """Parameters, versions and hardware."""
+    """Return parameter count, versions and hardware."""
     versions = {"python": platform.python_version()}
     for package in _VERSIONS:
         with suppress(PackageNotFoundError):
@@ -104,7 +104,7 @@ _OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw", "RMSprop": "rmspr
 
 
 def settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
-    """What an optimizer says of a recipe's fields; those it does not say are left out."""
+    """Return the recipe fields that the optimizer determines."""
     first = optimizers[0].param_groups[0] if optimizers and optimizers[0].param_groups else {}
     kind = _OPTIMIZERS.get(type(optimizers[0]).__name__) if optimizers else None
     if kind == "sgd" and first.get("nesterov"):

@@ -1,4 +1,4 @@
-"""What `run.diagnose()` returns: the diagnosis of a watched loop, to be read in a terminal or a notebook."""
+"""Result of `run.diagnose()`: the diagnosis of a watched loop, formatted for a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cnnviz.sentences import percent
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """A diagnosis: `outcome`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
+    """Diagnosis with `outcome`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
 
     diagnosis: Diagnosis
     probes: tuple[tuple[str, str], ...] = ()
-    """Title and result of each check that was asked for."""
+    """Title and result of each probe that was run."""
 
     @property
     def outcome(self) -> Outcome:
@@ -25,27 +25,27 @@ class Report:
 
     @property
     def healthy(self) -> bool | None:
-        """True or False; None where too little is known to say."""
+        """True or False; None where too little is known."""
         return {"healthy": True, "not-judged": None}.get(self.outcome, False)
 
     @property
     def verdict(self) -> str:
-        """One sentence that stands alone."""
+        """One self-contained sentence."""
         return self.diagnosis.verdict
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Causes, what matters most first."""
+        """Findings, by descending rank."""
         return self.diagnosis.findings
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The findings' causes."""
+        """Cause identifiers of the findings."""
         return tuple(finding.cause for finding in self.findings)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not known, and how to give it."""
+        """What is not known, and how to provide it."""
         return self.diagnosis.missing
 
     def __str__(self) -> str:

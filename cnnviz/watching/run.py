@@ -1,6 +1,6 @@
-"""A watched run: somebody's training loop as a run in the database, from its first line to its end.
+"""Watched run: records a user's training loop in the run database from its first step to its end.
 
-Nothing here may break the loop: an error of ours is said once, as a warning, and watching ends.
+Nothing here may break the loop: an internal error becomes one warning, and watching ends.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from cnnviz.watching.monitor import LoopMonitor, StepMetrics
 from cnnviz.watching.report import Report
 
 UNSEEN = 10
-"""Steps without a loss, after which it is said how it can be given."""
+"""Steps without a loss after which a warning explains how to pass it."""
 FACTS_EVERY = 5.0
-"""Seconds between two writings of the loop's facts; they are also written at the end and for a diagnosis."""
+"""Seconds between writes of the loop facts; they are also written at the end and for a diagnosis."""
 MOST_CLASSES = 1_000
-"""Classes beyond which a confusion matrix is not recorded."""
+"""Most classes for which a confusion matrix is recorded."""
 
 
 class WatchWarning(UserWarning):
-    """Something about the watching, not about the loop."""
+    """Warning about the watching, not about the loop."""
 
 
 class WatchedRun:
-    """A training loop that is watched; made by `cnnviz.watch`.
+    """A watched training loop, created by `cnnviz.watch`.
 
-    As a context manager it ends with its block, as failed where the block raises. Without one it ends with
+    As a context manager it ends with its block, as failed where the block raises. Otherwise it ends with
     `finish`, with the process, or with the exception that ends the process.
     """
 
@@ -119,11 +119,11 @@ class WatchedRun:
             )
         open_runs.register(self)
 
-    # For the loop.
+    # Public methods, for the loop.
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody asked this run to stop, on a page or on the command line; read it in your loop."""
+        """Whether a stop was requested in the app or on the command line; poll it in your loop."""
         if self.ended is not None:
             return False
         try:
@@ -133,28 +133,31 @@ class WatchedRun:
 
     @property
     def step_count(self) -> int:
-        """Optimizer steps seen so far."""
+        """Optimizer steps so far."""
         return self.monitor.step
 
     def step(self, loss: Tensor, logits: Tensor | None = None, labels: Tensor | None = None) -> None:
-        """Tell of a loss that torch's own functions do not compute; call it before the optimizer's step.
+        """Record a loss that torch's own functions do not compute; call it before the optimizer's step.
 
         Args:
-            loss: The loss of this batch, a scalar.
-            logits: The network's output `(N, classes)`.
-            labels: Class numbers `(N,)`, or probabilities `(N, classes)`.
+            loss: Loss of this batch, a scalar.
+            logits: Output of the network, `(N, classes)`.
+            labels: Class indices `(N,)`, or probabilities `(N, classes)`.
         """
         if self.ended is None:
             with self._guarded():
                 self.monitor.given(loss, logits, labels)
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str = "test") -> None:
-        """Tell how images that are not learned from were answered; call it for each batch of a pass.
+        """Record the predictions for a batch of an evaluation pass; call it for each batch.
 
         Args:
-            logits: The network's output `(N, classes)`.
-            labels: Class numbers `(N,)`.
+            logits: Output of the network, `(N, classes)`.
+            labels: Class indices `(N,)`.
             part: `test` or `validation`.
+
+        Raises:
+            ValueError: For another part, or other shapes.
         """
         if part not in ("test", "validation"):
             raise ValueError(f"Images that are judged are 'test' or 'validation', not {part!r}.")
@@ -168,11 +171,14 @@ class WatchedRun:
                 self.monitor.evaluate(logits, labels, part)
 
     def diagnose(self, probes: bool = False) -> Report:
-        """Say what is wrong with the loop, from what was seen up to now.
+        """Diagnose the loop from what was recorded so far.
 
         Args:
-            probes: Also make some seconds of checks on copies of the network: the loss of its first weights,
-                the gradient of each layer, and whether it learns one batch. The loop goes on as without.
+            probes: Also run some seconds of checks on copies of the network: the loss at initialization, the
+                gradient of each layer, and whether it overfits one batch. The loop is not affected.
+
+        Raises:
+            RuntimeError: For a run that was not recorded.
         """
         if self.id is None:
             raise RuntimeError("This run was not recorded, so there is nothing to judge; a warning said why.")
@@ -188,11 +194,11 @@ class WatchedRun:
         return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
 
     def finish(self) -> None:
-        """End the run: stopped where that was asked for, else finished. Calling it twice does nothing."""
+        """End the run, as stopped where that was requested, else as finished; a second call does nothing."""
         self._end(Status.STOPPED if self.should_stop else Status.FINISHED)
 
     def fail(self, error: BaseException) -> None:
-        """End the run as failed, with the error's text."""
+        """End the run as failed, with the error's message."""
         kind = type(error)
         first = next(iter(str(error).strip().splitlines()), "")
         text = f"{kind.__name__}: {first}" if first else kind.__name__
@@ -214,10 +220,10 @@ class WatchedRun:
             return "<cnnviz watched run, not recorded>"
         return f"<cnnviz watched run {self.id}, step {self.monitor.step}, {self.ended or 'running'}>"
 
-    # From the monitor.
+    # Events of the monitor.
 
     def first_pass(self, images: Tensor, logits: Tensor) -> None:
-        """Record the input, the classes and the network's own layers."""
+        """Record the input, the classes and the network's layers."""
         self._shape = tuple(images.shape[1:])
         if images.is_floating_point():
             self._report.read(images.detach())
@@ -236,11 +242,11 @@ class WatchedRun:
         self._report.start_clock()
 
     def batch_seen(self, images: Tensor, labels: Tensor) -> None:
-        """Keep some of a looked-at batch, in case that probes are asked for."""
+        """Store part of a sampled batch for probes."""
         self._probe_material.keep(images, labels)
 
     def step_done(self, step: int, metrics: StepMetrics) -> None:
-        """Take a step's losses, and report at the trainer's rhythm."""
+        """Accumulate a step's metrics, and report them at the trainer's interval."""
         self.monitor.facts.counts["unseen_losses"] += not metrics.losses
         for loss, answers, labels in metrics.losses:
             self._seen_images += len(labels)
@@ -263,13 +269,13 @@ class WatchedRun:
             self._end_epoch(step)
 
     def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
-        """Record a look at the layers."""
+        """Record the layer statistics of a sampled step."""
         self._report.look(step, layers, ())
         if time.monotonic() - self._written > FACTS_EVERY:
             self._write_facts()
 
     def evaluated(self, step: int, seen: EvaluationPass) -> None:
-        """Record how images were answered that are not learned from; an epoch seems to have ended."""
+        """Record an evaluation pass; without `steps_per_epoch` it also marks the end of an epoch."""
         if step and not self._steps_per_epoch:
             self._end_epoch(step)
         self._images[seen.part] = max(self._images[seen.part], seen.images, seen.labelled)
@@ -284,13 +290,13 @@ class WatchedRun:
         self._report.skip(time.perf_counter() - seen.began)
 
     def failed(self, error: Exception) -> None:
-        """End the watching, and let the loop go on; what was recorded stays."""
+        """Stop watching after an internal error; the loop goes on, and what was recorded stays."""
         if self.ended is None:
             text = f"cnnviz.watch stopped watching: {type(error).__name__}: {error}"
             warnings.warn(text, WatchWarning, stacklevel=3)
             self._end(Status.INTERRUPTED, text)
 
-    # Inside.
+    # Internal.
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -300,7 +306,7 @@ class WatchedRun:
             self.failed(error)
 
     def _epoch(self, step: int) -> float:
-        """Epochs done at a step: by the length that was given, or between the marks that were seen."""
+        """Convert a step to epochs: by the given length, or by the epoch ends detected so far."""
         if self._steps_per_epoch:
             return step / self._steps_per_epoch
         before = [mark for mark in self._marks if mark <= step]

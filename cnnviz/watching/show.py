@@ -1,7 +1,7 @@
 """`cnnviz.show(module, input_size)`: open a network of this process in the app.
 
-The app asks this process for facts, weights and activations over loopback, as JSON and arrays, with a secret
-of their own. The network is a copy of what it was when it was shown. Nothing of its code leaves this process.
+The app requests description, weights and activations from this process over loopback, as JSON and arrays,
+authenticated by a shared secret. The network is copied when it is shown. No code of it leaves this process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_BYTES = loopback.MOST_BYTES
 
 
 class Shown:
-    """A network that is shown: `url` is its address; `wait` keeps a script from ending, `stop` ends it."""
+    """Handle of a shown network: `url` is its address; `wait` keeps a script from ending, `stop` ends it."""
 
     def __init__(self, url: str, server: ThreadingHTTPServer, app: subprocess.Popen[bytes] | None) -> None:
         self.url = url
@@ -52,14 +52,14 @@ class Shown:
         return f'<a href="{address}" target="_blank">{address}</a>, while this process runs'
 
     def wait(self) -> None:
-        """Go on answering the app until Ctrl-C."""
+        """Serve the app until Ctrl-C."""
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             self.stop()
 
     def stop(self) -> None:
-        """Answer no more, and end the app if this started it."""
+        """Stop serving, and terminate the app if this process started it."""
         self._server.shutdown()
         self._server.server_close()
         if self._app is not None and self._app.poll() is None:
@@ -77,22 +77,22 @@ def show(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Shown:
-    """Show a network in the app: the one that runs, else one that is started for it.
+    """Show a network in the running app; without one, start it.
 
     Args:
-        module: The network; the app sees it as it is now.
-        input_size: `(C, H, W)`, `(H, W)` or a side; channels are the first layer's where they are not given.
-        name: What it is called; the name of its class by default.
-        classes: Names of the classes, in the order of its outputs.
-        mean: What pixels from 0 to 1 are less, by channel, where the network was trained so.
-        std: What they are divided by.
+        module: The network; the app shows it as it is now.
+        input_size: `(C, H, W)`, `(H, W)` or a side; the channels default to the first layer's.
+        name: Its title; by default the name of its class.
+        classes: Class names, in the order of its outputs.
+        mean: Channel means of the normalization it was trained with, for pixels from 0 to 1.
+        std: Channel standard deviations of that normalization.
 
     Returns:
         A handle with the address, which is printed too.
 
     Raises:
-        ValueError: in one sentence, for what is no network of one image, or cannot take such an input.
-        RuntimeError: where the app does not start, with what it printed.
+        ValueError: In one sentence, for what is no network of one image, or cannot take such an input.
+        RuntimeError: Where the app does not start, with its output.
     """
     described, model = _described(module, input_size, name, classes, mean, std)
     server, secret = _serve(described, model)
@@ -113,7 +113,7 @@ def show(
 def _described(
     module: nn.Module, input_size: Any, name: str, classes: Sequence[str] | None, mean: Any, std: Any
 ) -> tuple[dict[str, Any], nn.Module]:
-    """The description that the app gets, and the copy of the network that answers for it."""
+    """Return the description for the app, and the copy of the network that serves it."""
     import torch
     from torch import nn
 
@@ -169,7 +169,7 @@ def _described(
             "cnnviz.preprocessing": how.model_dump_json() if how else "",
         },
     }
-    with torch.no_grad():  # What cannot run is said here, and not by the app.
+    with torch.no_grad():  # Raise here, and not in the app, where the network cannot run.
         model(torch.zeros(1, channels, height, width))
     return described, model
 
@@ -179,7 +179,7 @@ def _parts(layer: nn.Module) -> list[str]:
 
 
 def _file_of(module: nn.Module) -> str:
-    """`path/net.py:Net` where that names the network's class and makes it without arguments; else empty."""
+    """Return `path/net.py:Net` where the network's class is there and needs no arguments; else empty."""
     kind = type(module)
     source = inspect.getsourcefile(kind) if kind.__module__ != "__main__" else None
     if source is None or "." in kind.__qualname__ or "site-packages" in Path(source).parts:
@@ -192,7 +192,7 @@ def _file_of(module: nn.Module) -> str:
     return "" if needed or not source.endswith(".py") else f"{source}:{kind.__qualname__}"
 
 
-# This process's side of the loopback.
+# Server of this process.
 
 
 def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPServer, str]:
@@ -211,7 +211,7 @@ def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPSe
             try:
                 request, arrays = loopback.unpack(io.BytesIO(self.rfile.read(int(length))))
                 body = _answer(described, model, request, arrays)
-            except Exception as error:  # The app shows the sentence; this process goes on.
+            except Exception as error:  # The app shows the message; this process goes on.
                 body = loopback.pack({"refused": f"{described['title']}: {_line(error)}"}, [])
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -265,7 +265,7 @@ def _line(error: Exception) -> str:
 
 
 def _hand_over(url: str, ticket: str) -> str:
-    """Give the app the ticket; the name that the network has there."""
+    """Send the ticket to the app; return the network's name there."""
     request = urllib.request.Request(f"{url}/cnnviz-show/{ticket}", data=b"", method="POST")
     try:
         with urllib.request.urlopen(request, timeout=loopback.SECONDS) as answer:
@@ -275,7 +275,7 @@ def _hand_over(url: str, ticket: str) -> str:
 
 
 def _start(model: str) -> tuple[str, subprocess.Popen[bytes]]:
-    """Start an app of its own, which ends with this process; its address."""
+    """Start an app that ends with this process; return its URL and process."""
     folder = loopback.tickets()
     log = folder / f"app-{os.getpid()}.log"
     command = [sys.executable, "-m", "cnnviz", "app", *(["--model", model] if model else [])]
