@@ -1,12 +1,12 @@
-"""Why a run does not learn: evidence → findings → a recipe that fixes it. Importing this imports no torch.
+"""Diagnosis of a run: evidence → findings → a recipe with the fix. Importing this imports no torch.
 
     evidence = gather(database, run_id)        # what the run recorded, as plain values
-    evidence = probe(database, run_id)         # or that and seconds of arithmetic on its checkpoint
-    diagnosis = diagnose(evidence)             # every rule asked; findings in order of effect
+    evidence = probe(database, run_id)         # the same, with probes of its checkpoint
+    diagnosis = diagnose(evidence)             # all rules applied; findings by descending rank
     diagnosis.findings[0].changes[0].recipe(evidence.recipe)
 
-A rule is one function in `cnnviz.diagnosis.rules`, a probe one in `cnnviz.diagnosis.probes`; both are found
-by looking.
+A rule is a function in `cnnviz.diagnosis.rules`, a probe one in `cnnviz.diagnosis.probes`; both register
+themselves.
 """
 
 from cnnviz.diagnosis.comparisons import Comparison

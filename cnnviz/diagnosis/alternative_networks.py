@@ -1,4 +1,4 @@
-"""Other networks for the same task, as recipe values: what a finding can propose. Imports no torch."""
+"""Alternative networks for the same task, as recipe values that a finding proposes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ SMALLER = {
     "googlenet-aux": "googlenet-32",
     "inception-naive": "googlenet-32",
 }
-"""Of registered models the next smaller one for the same images."""
+"""Registered model → the next smaller one for the same images."""
 LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-googlenet-32": "googlenet-32"}
-"""Of registered models the next larger one."""
+"""Registered model → the next larger one."""
 MOST_WIDTH = 512
-"""Maps or units that a layer is widened to: as in VGG-16 and ResNet-18 at their widest."""
+"""Most channels or units that a layer is widened to: the widest of VGG-16 and ResNet-18."""
 IN_COLOUR = "small-googlenet-32"
-"""The smallest registered model that reads colour."""
+"""The smallest registered model with color input."""
 SMALL_SIDES = {
     "googlenet": "googlenet-32",
     "googlenet-aux": "googlenet-32",
     "inception-naive": "googlenet-32",
     "alexnet": "alexnet-cifar10",
 }
-"""Of models for large images the ones for small images."""
+"""Model for large images → the one for small images."""
 
 
 def registered(name: str) -> dict[str, Any]:
-    """Recipe values for a registered model at its own size and with its own options."""
+    """Return recipe values for a registered model with its default size and options."""
     return {"model": name, "layers": None, "options": {}, "size": None}
 
 
 def augments(recipe: Recipe) -> bool:
-    """Whether images are shown changed."""
+    """Return whether the recipe uses data augmentation."""
     moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
     return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
 
 
 def dropout_rates(evidence: Evidence) -> dict[str, float]:
-    """What each dropout layer drops, by its name; registered models drop alike everywhere."""
+    """Return the rate of each dropout layer, by name; registered models have one rate for all."""
     if evidence.dropout is not None:
         return dict(evidence.dropout)
     recipe = evidence.recipe
@@ -65,14 +65,14 @@ def dropout_rates(evidence: Evidence) -> dict[str, float]:
 
 
 def with_dropout(recipe: Recipe, most: float) -> dict[str, Any] | None:
-    """Recipe values with at most this dropout; None for a model that does not let one choose."""
+    """Return recipe values with dropout of at most `most`; None for a model without that option."""
     if recipe.layers is not None:
         return _changed(recipe.layers, lambda layer: _mild(layer, most))
     return None if _option(recipe, "dropout") is None else {"options": {"dropout": most}}
 
 
 def wider(layers: LayerList, times: int) -> dict[str, Any]:
-    """Recipe values with so many times the maps of every convolution and the units of every hidden layer."""
+    """Return recipe values with `times` as many channels and hidden units, up to `MOST_WIDTH`."""
 
     def widened(layer: Layer) -> Layer:
         if isinstance(layer, Conv | Linear) and isinstance(layer.out, int):
@@ -83,16 +83,16 @@ def wider(layers: LayerList, times: int) -> dict[str, Any]:
 
 
 def without(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
-    """Recipe values without the layers of these names; the others keep theirs."""
+    """Return recipe values without the layers `names`; the other layers keep their names."""
     named = zip(layers.names(), layers.layers, strict=True)
     rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
     return _document(layers.model_copy(update={"layers": tuple(rest)}))
 
 
 def without_bottleneck(layers: LayerList, values: int) -> dict[str, Any]:
-    """Recipe values in which every layer before the last hands on so many `values` at least.
+    """Return recipe values in which every layer before the last outputs at least `values` values.
 
-    A pooling layer hands on what the convolution before it made, so it is that one which gets more maps.
+    A pooling layer only passes on what the convolution before it outputs, so that convolution is widened.
     """
     wanted: dict[int, int] = {}
     made: int | None = None
@@ -121,13 +121,13 @@ def without_bottleneck(layers: LayerList, values: int) -> dict[str, Any]:
 
 
 def reading(layers: LayerList, channels: int) -> dict[str, Any]:
-    """Recipe values with a first layer that reads so many channels."""
+    """Return recipe values with `channels` input channels."""
     _, height, width = layers.input
     return _document(layers.model_copy(update={"input": (channels, height, width)}))
 
 
 def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
-    """Recipe values for two convolutions and one fully connected layer: few weights, and shared ones."""
+    """Return recipe values for a small CNN: two convolutions and one fully connected layer."""
     parts: list[Layer] = []
     for number, maps in enumerate((16, 32), 1):
         parts += [
@@ -144,7 +144,7 @@ def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
 
 
 def spec_options(recipe: Recipe) -> dict[str, Any]:
-    """The options that a registered model would be built with; empty for what is not there any more."""
+    """Return the options of the recipe's registered model; empty for a model that no longer exists."""
     if recipe.layers is not None:
         return {}
     try:

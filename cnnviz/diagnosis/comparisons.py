@@ -1,4 +1,4 @@
-"""Comparisons of a run with what is cheap to know, and how far it may stay behind."""
+"""Comparisons of a run with cheap references, and the margins that it may stay below them."""
 
 from __future__ import annotations
 
@@ -10,90 +10,100 @@ from cnnviz.diagnosis.evidence.learning_curves import ERRORS, WELL, error, poole
 from cnnviz.diagnosis.numbers import percent
 
 HARD, EASY = 0.5, 0.8
-"""Of the way from chance to all right, what the classifier without training reaches on hard images (CIFAR-10,
-2,000 of them: 0.47) and on easy ones (MNIST: 0.93)."""
+"""Chance-corrected accuracy of the untrained patch classifier up to which images count as hard (CIFAR-10,
+2,000 images: 0.47), and from which as easy (MNIST: 0.93).
+"""
 OF_HARD, OF_EASY = 0.75, 0.9
-"""The part of that which a healthy run reaches at least. The classifier needs no epochs, so short healthy
-runs stay behind it on hard images (five epochs of 3,600 CIFAR-10 images: 0.82 of it) and hardly on easy ones,
-which both know; there nine tenths are expected, as of a twin."""
+"""Least fraction of the patch classifier's accuracy that a healthy run reaches, on hard and on easy images.
+The classifier needs no epochs, so short healthy runs stay below it on hard images (five epochs of 3,600
+CIFAR-10 images: 0.82 of it) and hardly on easy ones, where both are good; nine tenths are expected there.
+"""
 FAR = 0.5
-"""The part of what is asked for, below which even a run that still improves has something wrong with it."""
+"""Fraction of the expected accuracy below which even a run that still improves has a fault."""
 DOUBT = 2.0
-"""Standard errors, of both accuracies together, that are given to a run in the comparison."""
+"""Standard errors, of both accuracies together, that the comparison allows for."""
 INFORMATIVE = 0.2
-"""Of the way from chance to all right: a classifier that reaches less says nothing of what can be reached."""
+"""Chance-corrected accuracy below which the patch classifier is no reference."""
 VOUCHING = 0.45
-"""The same, from which it may vouch for a run: one that gets less far (CIFAR-10: 0.47) is left behind by
-networks by so much that a run which is ahead of it may still be far from what it could reach."""
+"""Chance-corrected accuracy from which the patch classifier can confirm that a run is healthy: networks
+exceed a weaker one (CIFAR-10: 0.47) by so much that a run above it may still be far from what it could
+reach.
+"""
 UNCOMPARED = 0.5
-"""Of the way from chance to all right: from here on a run of an earlier version, which recorded no
-comparison, is taken for one that works."""
+"""Chance-corrected accuracy from which a run of an earlier version, which recorded no comparison, counts as
+healthy.
+"""
 FEWEST = 16
-"""Held-out images: the accuracy of fewer is known to 25 points at best (two standard errors)."""
+"""Least held-out images: the accuracy of fewer has two standard errors of 25 points or more."""
 SHORT_STEPS = 200
-"""Steps, below which a run that improves is not expected to have come far."""
+"""Steps below which an improving run is not expected to have come far."""
 IMPROVING = 0.05
-"""Of the training loss, taken off over the last third of the epochs: with more of them it gets better."""
+"""Relative fall of the training loss over the last third of the epochs from which a run is still improving.
+"""
 STILL_LEARNING = 0.15
-"""The same, of a run that has not learned its training images yet: as much again may be before it. Runs that
-were called healthy and reached less than 90 % of what their network reaches took off 0.16 to 0.46."""
+"""The same, for a run that has not fitted its training images yet: as much again may follow. Runs that were
+called healthy but reached less than 90 % of what their network reaches had 0.16 to 0.46.
+"""
 STILL_GAINING = 0.1
-"""Of the held-out accuracy above chance, gained in the last third of the epochs: a run of two thirds would
-have stayed below nine tenths of this one, and so may this one below a longer one."""
+"""Fraction of the held-out accuracy above chance that was gained in the last third of the epochs: a run of
+two thirds the length would have stayed below nine tenths of this one, and so may this one below a longer
+one.
+"""
 WIDE_GAP = 0.3
-"""Between training and held-out accuracy, of the way from chance to all right."""
+"""Generalization gap: training minus held-out accuracy, chance-corrected."""
 KEPT = 0.9
-"""Of the best epoch's way from chance to all right: a run that ends below has lost something."""
+"""Fraction of the best epoch's chance-corrected accuracy below which the last epoch counts as a loss."""
 LEARNS_BATCH = 0.5
-"""Of the way from chance to all right: a batch of which less was learned was not learned by heart."""
+"""Chance-corrected accuracy on one batch below which it was not overfitted."""
 BATCH_STEPS = 60
-"""Steps in which any network of use learns one batch; with fewer, costly ones are only begun."""
+"""Steps in which any useful network overfits one batch; costly networks are probed with fewer."""
 MOVES = 0.02
-"""Total-variation distance between answers to different images, below which the input does not count."""
+"""Total-variation distance between predictions for different images below which the input has no influence.
+"""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One thing that the run was compared with."""
+    """Comparison of the run with one reference."""
 
     name: str
     """A stable identifier, words joined by hyphens."""
     passed: bool | None
-    """None where it could not be compared, or says nothing either way."""
+    """None where it could not be made, or is inconclusive."""
     text: str
     """A sentence with the numbers."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Validation and test images together: a larger sample varies less."""
+    """Accuracy on validation and test images together, a larger sample than either."""
 
     accuracy: float
     images: int
     constant: float
-    """Accuracy of always answering the commonest training class."""
+    """Accuracy of always predicting the most common training class."""
 
     @property
     def error(self) -> float:
-        """Standard error of the accuracy, on the chance-corrected scale."""
+        """Standard error of the accuracy, chance-corrected."""
         return error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
 
     @property
     def above(self) -> float:
-        """How far it is on the way from a constant answer (0) to all right (1)."""
+        """Chance-corrected accuracy: 0 for a constant prediction, 1 for perfect accuracy."""
         return above_chance(self.accuracy, self.constant)
 
     @property
     def by_chance(self) -> bool:
-        """Whether it is no better than a constant answer, within three standard errors."""
+        """Whether it is within three standard errors of a constant prediction."""
         doubt = max(error(self.accuracy, self.images), error(self.constant, self.images))
         return self.accuracy < self.constant + ERRORS * doubt
 
 
 def held_out(evidence: Evidence) -> HeldOut | None:
-    """Accuracy on validation and test images together; None before an epoch has ended.
+    """Return the accuracy on validation and test images together; None before the first epoch's end.
 
-    Where test images stand among the training images, of validation images alone.
+    Where test images are among the training images, only validation images count.
     """
     repeated = evidence.quality.repeats
     parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
@@ -108,7 +118,7 @@ def held_out(evidence: Evidence) -> HeldOut | None:
 
 
 def baseline(evidence: Evidence) -> BaselineScore | None:
-    """What a classifier without training reaches: as recorded, else as the probe of labels found."""
+    """Return the accuracy of the untrained patch classifier: as recorded, else as probed."""
     baseline = evidence.baseline
     parts = [part for part in (baseline.validation, baseline.test) if part is not None] if baseline else []
     if parts:
@@ -127,13 +137,16 @@ def baseline(evidence: Evidence) -> BaselineScore | None:
 
 
 def asked_for(reference: float) -> float:
-    """The part of `reference`, what the classifier reaches of the way, that a healthy run reaches too."""
+    """Return the fraction of `reference` that is expected of a run.
+
+    `reference` is the patch classifier's chance-corrected accuracy.
+    """
     easy = min(1.0, max(0.0, (reference - HARD) / (EASY - HARD)))
     return OF_HARD + (OF_EASY - OF_HARD) * easy
 
 
 def comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
-    """Everything that the run can be compared with, in this order."""
+    """Make all comparisons that the evidence allows, in a fixed order."""
     made = (
         _ended(evidence),
         _finite(evidence),
@@ -185,7 +198,7 @@ def _chance(evidence: Evidence) -> Comparison | None:
 
 
 def beside_patches(evidence: Evidence) -> Comparison | None:
-    """The run beside the classifier of random patches, chance taken off both."""
+    """Compare the run with the untrained patch classifier, both chance-corrected."""
     held, other = held_out(evidence), baseline(evidence)
     if held is None or other is None or held.images < FEWEST or evidence.classes < 2:
         return None
@@ -211,11 +224,11 @@ def beside_patches(evidence: Evidence) -> Comparison | None:
 
 
 def settled_beside_patches(evidence: Evidence) -> bool:
-    """Whether a run did as well as is expected by itself, and not only within what sampling explains.
+    """Return whether a run clearly reaches what is expected of it, not only within sampling error.
 
-    It has to reach the margin without the doubt that it is given before it counts as failed, and its training
-    has to have come to an end, or it has to be better than the classifier by more than sampling explains.
-    The classifier has to know enough to be a standard.
+    It has to reach the margin without the allowance for sampling error, with its training at an end, or
+    exceed the patch classifier by more than sampling error. The classifier has to be good enough to be a
+    reference.
     """
     held, other = held_out(evidence), baseline(evidence)
     if held is None or other is None:
@@ -230,7 +243,7 @@ def settled_beside_patches(evidence: Evidence) -> bool:
 
 
 def behind_patches(evidence: Evidence) -> bool | None:
-    """Whether a run is behind the classifier by more than sampling explains, whatever it might still learn.
+    """Return whether a run is below the patch classifier beyond sampling error, finished or not.
 
     None where they cannot be compared.
     """
@@ -243,9 +256,9 @@ def behind_patches(evidence: Evidence) -> bool | None:
 
 
 def still_learning(evidence: Evidence) -> bool:
-    """Whether training was not over: its images are not known, and their loss fell steeply up to the end.
+    """Return whether training was unfinished: images not fitted, and the loss still falling steeply.
 
-    Or, with less certainty in one epoch, much of the held-out accuracy came late.
+    Or, less certain with one epoch only, much of the held-out accuracy was gained late.
     """
     if unfinished(evidence):
         return True
@@ -257,7 +270,7 @@ def still_learning(evidence: Evidence) -> bool:
 
 
 def _gaining(evidence: Evidence) -> bool:
-    """Whether much of the held-out accuracy came in the last third of the epochs, beyond sampling."""
+    """Return whether much held-out accuracy was gained in the last third, beyond sampling error."""
     points, images = pooled(evidence)
     known = points.values
     if len(known) < 2:
@@ -277,19 +290,19 @@ def _no_patches(evidence: Evidence) -> Comparison | None:
 
 
 def vouches(evidence: Evidence) -> bool:
-    """Whether the classifier without training knows enough of the images to vouch for a run."""
+    """Return whether the patch classifier is good enough to confirm that a run is healthy."""
     other = baseline(evidence)
     return other is not None and above_chance(other.accuracy, other.constant) >= VOUCHING
 
 
 def informative(evidence: Evidence) -> bool:
-    """Whether the classifier without training gets anywhere, so that its accuracy is a standard."""
+    """Return whether the patch classifier is good enough to be a reference."""
     other = baseline(evidence)
     return other is not None and above_chance(other.accuracy, other.constant) >= INFORMATIVE
 
 
 def _training(evidence: Evidence) -> Comparison | None:
-    """Training images: known no better than by chance, or far better than others."""
+    """Check the training accuracy: not at chance level, and no wide generalization gap."""
     held, learned = held_out(evidence), learned_accuracy(evidence)
     if held is None or learned is None or evidence.classes < 2 or held.images < FEWEST:
         return None
@@ -339,14 +352,14 @@ def _loss(evidence: Evidence) -> Comparison | None:
 
 
 def _kept(evidence: Evidence) -> Comparison | None:
-    """The last epoch beside the best."""
+    """Compare the last epoch with the best."""
     for part, images in (("test", evidence.data.test), ("val", evidence.data.validation)):
         curve = evidence.curve(f"{part}/accuracy")
         if len(curve) < 3 or not images:
             continue
         best, last, chance = max(curve.values), curve.values[-1], _constant(evidence)
         fell = best - last
-        # The best of many epochs is partly luck, so that it has to be more than three errors better.
+        # The best of many epochs is partly luck: it has to be more than three standard errors better.
         if (
             above_chance(last, chance) < KEPT * above_chance(best, chance)
             and fell > (ERRORS + 1) * error(best, images) + 0.02
@@ -424,7 +437,10 @@ def _knows_training(evidence: Evidence) -> bool:
 
 
 def learned_accuracy(evidence: Evidence) -> float | None:
-    """Accuracy on training images in training; without dropout and augmentation where that is better."""
+    """Return the training accuracy: during training, or evaluated without dropout and augmentation.
+
+    The higher of the two.
+    """
     learned = evidence.curve("train/epoch_accuracy").last
     plain = evidence.train_evaluated
     known = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
@@ -432,7 +448,7 @@ def learned_accuracy(evidence: Evidence) -> float | None:
 
 
 def improving(evidence: Evidence) -> bool:
-    """Whether the loss still fell, or the run was cut off before it had done what it was to do."""
+    """Return whether the loss was still falling, or the run did not complete its steps."""
     if unfinished(evidence):
         return True
     loss = evidence.curve("train/epoch_loss")
@@ -444,24 +460,27 @@ def improving(evidence: Evidence) -> bool:
 
 
 def unfinished(evidence: Evidence) -> bool:
-    """Whether the run goes on, or ended before its last step; early stopping ends a run as was asked."""
+    """Return whether the run goes on, or ended before its last step other than by early stopping."""
     if evidence.stopped_early and evidence.status == "finished":
         return False
     return evidence.status not in ("finished", "failed") or 0 < evidence.step < evidence.total_steps
 
 
 def _constant(evidence: Evidence) -> float:
-    """Of the test images, the part that the commonest training class has; else as among training images."""
+    """Return the test accuracy of always predicting the most common training class.
+
+    Where the test images' counts are not known, it is the class's share of the training images.
+    """
     counts, tested = evidence.data.counts, evidence.quality.test_counts
     if not sum(counts) or len(counts) != len(tested) or not sum(tested):
         return evidence.chance
     shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]
-    # Where classes are equally common, the luckiest constant answer is no better than chance.
+    # With balanced classes, the luckiest constant prediction is no better than chance.
     return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
 
 
 def above_chance(accuracy: float, chance: float) -> float:
-    """How far an accuracy is on the way from chance (0) to all right (1)."""
+    """Return the chance-corrected accuracy: 0 at chance level, 1 for perfect."""
     return (accuracy - chance) / max(1 - chance, 1e-9)
 
 

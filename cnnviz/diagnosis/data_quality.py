@@ -1,7 +1,6 @@
-"""Data quality: what is wrong with a data set before anything is trained on it, by the rules that judge runs.
+"""Data-quality report of a data set before any training, by the rules that need images alone.
 
-The rules that need images alone judge the data-quality report of the whole data set. It is computed once and
-kept beside the cached images. Importing this imports no torch.
+It is computed once and stored beside the cached images. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -21,50 +20,52 @@ if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
 
 RULES = ("constant-input", "split-mismatch", "classes-missing", "leakage")
-"""Causes that are seen without a run."""
+"""Causes that need no run."""
 FILE = "quality-2.json"
-"""The number is raised when the rules come to say something else of the same data."""
+"""Name of the stored report; the number is raised when the rules change what they report for the same data.
+"""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, as a rule says it."""
+    """A problem of a data set, as reported by a rule."""
 
     cause: str
     verdict: str
     """One sentence."""
     explanation: str
-    """For a student; paragraphs are parted by empty lines."""
+    """For a student; paragraphs are separated by empty lines."""
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was found, the worst first, and what was looked for and is in order."""
+    """Problems of a data set by descending rank, and the causes that were ruled out."""
 
     problems: tuple[Problem, ...]
     clear: tuple[str, ...]
-    """A sentence for each."""
+    """One sentence for each cause ruled out."""
     unknown: tuple[str, ...] = ()
-    """Why the rest could not be looked at."""
+    """Why the remaining causes could not be checked."""
 
 
 def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
-    """Report on `dataset`: read where it was computed before, else computed and kept.
+    """Return the report on `dataset`: the stored one, else computed and stored.
 
-    Raises `DataError` for pictures that turn out to be damaged.
+    Raises:
+        DataError: For damaged images.
     """
     path = dataset.folder / FILE
     try:
         return _read(orjson.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
-        # Absent, or damaged by what is not ours: it is computed again.
+        # Missing or damaged: compute it again.
         report = computed(dataset, progress)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(orjson.dumps(asdict(report)))
         temporary.replace(path)
     except OSError:
-        # A disk that is full or forbids writing only means computing it again.
+        # A disk that is full or read-only: the report is computed again next time.
         temporary.unlink(missing_ok=True)
     return report
 
@@ -75,7 +76,7 @@ def _read(kept: dict[str, Any]) -> DataReport:
 
 
 def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
-    """The report, computed."""
+    """Compute the report."""
     import torch
 
     from cnnviz.training.data.quality import dataset_report

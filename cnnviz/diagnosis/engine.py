@@ -1,4 +1,4 @@
-"""All rules asked, and what they say put in order."""
+"""Diagnosis engine: applies all rules to the evidence, resolves contradictions and ranks the findings."""
 
 from __future__ import annotations
 
@@ -18,26 +18,24 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
 from cnnviz.diagnosis.registry import Outcome as RuleOutcome
 from cnnviz.training.recipe import Recipe
 
-# Consistency of the findings of one diagnosis: no two of them contradict each other.
-#
-# Rules do not know of each other, so that what one rules out another may find, and what one turns up another
-# may turn down. This settles it for all of them alike.
+# Consistency of findings. Rules are independent of each other: one may rule out what another finds, or raise a
+# value that another lowers.
 
 EXCLUSIVE: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset(("rate-too-high",)), frozenset(("rate-too-low",))),
     (frozenset(("batch-too-small",)), frozenset(("batch-too-large",))),
     (frozenset(("under-fitting",)), frozenset(OVER_FITTING)),
 )
-"""Causes of which a run can have one side only."""
+"""Pairs of sets of causes of which a run can have one side only."""
 
 
 def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Finding], Mapping[str, Finding]]:
-    """Make findings, which come in order, agree with each other.
+    """Resolve contradictions between findings, which are given by descending rank.
 
     Returns:
-        The findings that stay, without sentences that rule out what is found too, without changes that undo
-        what an earlier finding changes, and without two that explain each other; and the finding that stays
-        in place of each cause that went.
+        The remaining findings, without sentences that rule out another finding, without changes opposed to an
+        earlier finding's, and without mutual explanations; and a mapping from each dropped cause to the
+        finding that excludes it.
     """
     kept, gone = _compatible(findings)
     causes = {finding.cause for finding in kept}
@@ -61,7 +59,7 @@ def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Findin
 
 
 def _compatible(findings: Sequence[Finding]) -> tuple[list[Finding], dict[str, Finding]]:
-    """Of two that exclude each other, the more confident stays; of equals, the first."""
+    """Drop the less confident of two findings that exclude each other; of equals, the later."""
     gone: dict[str, Finding] = {}
     for finding in sorted(findings, key=lambda one: -one.confidence):
         against = [
@@ -84,7 +82,7 @@ def _opposes(change: Change, recipe: Recipe, moved: Mapping[str, set[int]]) -> b
 
 
 def _directions(change: Change, recipe: Recipe) -> dict[str, int]:
-    """1 for each number of the recipe, or of its model's options, that a change raises, -1 where it falls."""
+    """Return 1 for each number of recipe or model options that a change raises, −1 where it lowers it."""
     old, new = recipe.model_dump(), dict(change.values)
     pairs = {field: (old.get(field), value) for field, value in new.items()}
     if isinstance(options := new.get("options"), Mapping):
@@ -101,14 +99,14 @@ def _is_number(value: Any) -> bool:
 
 
 SURE = 0.5
-"""Below this confidence a finding is not told: it is more likely wrong than right."""
+"""Confidence below which a finding is not reported: it is more likely wrong than right."""
 CERTAIN_ENOUGH_TO_INTERRUPT = 0.8
-"""From here on a hint may turn up beside a run that is going: a false one costs trust."""
+"""Confidence from which a hint is shown beside a running run: a false alarm costs trust."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a rule looked for and what came of it."""
+    """Result of one rule."""
 
     cause: str
     title: str
@@ -118,7 +116,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Findings in order of effect, what follows from another after it; and all that was looked for."""
+    """Findings by descending rank, those explained by another finding last; and the results of all rules."""
 
     run: int | None
     verdict: str
@@ -127,14 +125,14 @@ class Diagnosis:
     outcome: Outcome
     notes: tuple[Note, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    """What the run was compared with."""
+    """Comparisons of the run with references."""
     missing: tuple[str, ...] = ()
-    """Of a run that was not judged: what was not recorded, and how it can be had."""
+    """For an inconclusive diagnosis: what was not recorded, and how to obtain it."""
     next_steps: tuple[str, ...] = ()
-    """Of a fault without a known cause: what to try next, in this order."""
+    """For an unexplained fault: what to try next, in order."""
 
     def as_json(self) -> dict[str, Any]:
-        """What `cnnviz diagnose --json` prints."""
+        """Return the output of `cnnviz diagnose --json`."""
         findings = [_named(finding) for finding in self.findings]
         return {
             "run": self.run,
@@ -150,7 +148,7 @@ class Diagnosis:
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Ask every rule."""
+    """Apply all rules to the evidence."""
     findings, checked = _asked(evidence, rules_for(evidence))
     ordered, gone = consistent(in_order(findings), evidence.recipe)
     checked = [_outweighed(one, gone) for one in checked]
@@ -176,19 +174,19 @@ def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
 
 
 def hint(evidence: Evidence) -> Finding | None:
-    """The one thing to say beside a run that is going on, where a rule is sure enough."""
+    """Return the top finding for a running run, where a rule is confident enough."""
     findings, _ = _asked(evidence, [rule for rule in rules_for(evidence) if rule.live])
     sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
     return next(iter(in_order(sure)), None)
 
 
 def rules_for(evidence: Evidence) -> list[Rule]:
-    """The rules for such a run: faults of a loop are looked for where the loop is somebody's own."""
+    """Return the applicable rules: those for faults of a training loop only for a watched run."""
     return [rule for rule in rules().values() if not rule.loop or evidence.loop is not None]
 
 
 def _judged(rule: Rule, evidence: Evidence) -> RuleOutcome:
-    """What a rule says; of a run that is not ours, with fixes in code and what it lacks with its remedy."""
+    """Apply a rule; of a run not trained here, inconclusive results say how to provide what is missing."""
     if evidence.kind == "trained":
         return rule.judge(evidence)
     lacking = own_code.lacks(rule.cause, evidence)
@@ -199,7 +197,7 @@ def _judged(rule: Rule, evidence: Evidence) -> RuleOutcome:
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:
-    """Largest expected effect first; what another one explains comes after all that nothing explains."""
+    """Sort findings by descending rank (confidence · effect), those explained by another finding last."""
     explained = {cause for finding in findings for cause in finding.explains}
     return sorted(findings, key=lambda one: (one.cause in explained, -one.confidence * one.effect, one.cause))
 
@@ -226,7 +224,7 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
 
 
 def _without_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
-    """Neither find nor rule out what the signs of another finding hide: that is "not checked"."""
+    """Report causes whose signs another finding hides as "not checked"."""
     hiding = {cause: finding for finding in findings for cause in finding.hides}
     return [finding for finding in findings if finding.cause not in hiding], [
         Checked(one.cause, one.title, "not checked", f"Hidden by what was found: {hiding[one.cause].verdict}")
@@ -246,7 +244,7 @@ def _without_findings(outcome: Outcome, verdict: str, checked: Sequence[Checked]
 
 
 def _named(finding: Finding) -> dict[str, Any]:
-    """The finding as JSON; `evidence` is its numbers and pictures."""
+    """Return the finding as JSON; `evidence` has its facts and pictures."""
     pictures = [{"kind": type(picture).__name__.lower(), **asdict(picture)} for picture in finding.pictures]
     plain = asdict(finding)
     facts = plain.pop("facts")

@@ -1,4 +1,4 @@
-"""Exclusions: sentences on what a finding is not, each with the number that was tested."""
+"""Exclusions: sentences that rule out other causes than a finding's, each with the number tested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent, short
 
 FACTOR = 3.0
-"""Between the rate and the one that would make the first step as long as usual: less is no difference."""
+"""Ratio of the learning rate to the usual one below which they count as equal."""
 
 OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
 RATES = ("rate-too-high", "rate-too-low")
@@ -38,24 +38,25 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = {
     "Chance": (),
     "The same file in both parts": (),
 }
-"""What is excluded, by the words that a sentence begins with, up to the colon: causes, none where it is none
-of ours. A rule that excludes something else adds it here."""
+"""Causes ruled out, by the words of a sentence before its colon; empty where it is none of our causes. A
+rule that rules out something else adds it here.
+"""
 
 
 def excludes(sentence: str) -> tuple[str, ...]:
-    """The causes that a sentence on what a finding is not rules out."""
+    """Return the causes that a sentence of `Finding.ruled_out` rules out."""
     return EXCLUDES.get(sentence.partition(":")[0], ())
 
 
 def over_fitting(now: AccuracySummary) -> tuple[str, ...]:
-    """That training images are known no better than others; nothing where they are."""
+    """Rule out overfitting where training accuracy is not above held-out accuracy; else return nothing."""
     if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
         return ()
     return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
 
 
 def shuffled(near: Neighbours | None) -> tuple[str, ...]:
-    """That neighbours share labels beyond accident; nothing where they do not, or nobody looked."""
+    """Rule out shuffled labels where neighbors share labels beyond chance; else return nothing."""
     if near is None or not share_labels(near):
         return ()
     return (
@@ -65,7 +66,7 @@ def shuffled(near: Neighbours | None) -> tuple[str, ...]:
 
 
 def start(evidence: Evidence) -> tuple[str, ...]:
-    """That the initial weights are sound; nothing where they are not, or nobody looked."""
+    """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
     seen = signal_flow.passage(evidence)
     if seen is None or seen.little or seen.entering <= 0:
         return ()
@@ -76,9 +77,10 @@ def start(evidence: Evidence) -> tuple[str, ...]:
 
 
 def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
-    """That steps are as long as is usual, up to step `last`; nothing where they are not.
+    """Rule out the learning rate where update-to-weight ratios up to step `last` are usual.
 
-    Nor where the first steps were much longer than what a sensible rate gives, or ReLUs died since.
+    Return nothing else, and where the first steps were much longer than a sensible rate's, or ReLUs died
+    since.
     """
     moved, first, change = typical_update(evidence, last=last), early_update(evidence), sensible(evidence)
     if moved is None or not 1e-4 <= moved <= 3e-2:
@@ -90,11 +92,9 @@ def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
     return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
 
 
-# What the probe of one batch proves.
-
 
 def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
-    """That a batch is learnt without `what` ("decay" or "dropout") and is not with it; nothing where not."""
+    """Return a fact if one batch is overfitted only without `what` ("decay" or "dropout"); else nothing."""
     conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})
     own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{what}", {}).get("loss")
     if own is None or without is None or without > own / 2:

@@ -1,4 +1,4 @@
-"""Changes of a recipe that more than one rule proposes; each is valid for the recipe, or is not proposed."""
+"""Recipe changes that several rules propose, and the checks that a change passes before it is proposed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from cnnviz.models.layers import Activation, BatchNorm, Conv, Init, Layer, Layer
 from cnnviz.models.spec import choices
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 
-# What helps against over-fitting, as recipe changes: more images, shown changed, or a smaller network.
+# Against overfitting: more images, data augmentation, or a smaller network.
 
 
 def mirrors(evidence: Evidence) -> bool:
-    """Whether a mirror image is of the same class: not with digits and letters, and who knows in grey."""
+    """Return whether a flip preserves the class: no for digits and letters, unknown for grayscale."""
     return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
 
 
 def _margin(evidence: Evidence) -> int:
-    """An eighth of the side, 4 of CIFAR-10's 32 pixels, as is usual there."""
+    """Return an eighth of the side: 4 of CIFAR-10's 32 pixels, as usual there."""
     return max(1, min(evidence.side or (8, 8)) // 8)
 
 
 def forms(evidence: Evidence) -> str:
-    """How many forms of an image augmentation would show, in a sentence or two."""
+    """Describe in a sentence how many variants of an image augmentation produces."""
     margin = _margin(evidence)
     places = (2 * margin + 1) ** 2
     twice = 2 if mirrors(evidence) else 1
@@ -43,7 +43,7 @@ def forms(evidence: Evidence) -> str:
 
 
 def available(evidence: Evidence) -> int:
-    """Training images that there are; in older runs worked out, as the validation part is a known share."""
+    """Return the number of training images without `limit`; in old runs derived from the validation part."""
     share = evidence.recipe.validation
     if evidence.data.available is not None:
         return evidence.data.available
@@ -53,12 +53,12 @@ def available(evidence: Evidence) -> int:
 
 
 def all_images(evidence: Evidence) -> tuple[Change, ...]:
-    """Without `limit`, where it leaves images out."""
+    """Propose to drop `limit`, where it leaves images out."""
     recipe, whole = evidence.recipe, available(evidence)
     known = evidence.data.available is not None or recipe.validation
     if recipe.limit is None or (known and whole <= evidence.data.train):
         return ()
-    # About as many steps as before, but three epochs at least.
+    # About as many steps as before, but at least three epochs.
     epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
     changed: dict[str, object] = {"limit": None}
     if known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
@@ -67,7 +67,7 @@ def all_images(evidence: Evidence) -> tuple[Change, ...]:
 
 
 def augmentation(evidence: Evidence) -> tuple[Change, ...]:
-    """Images moved, and mirrored where that leaves the class as it is; where nothing is done yet."""
+    """Propose random crops, and flips where they preserve the class, for a recipe without augmentation."""
     if augments(evidence.recipe):
         return ()
     values: dict[str, object] = {"pad_crop": _margin(evidence)}
@@ -78,7 +78,7 @@ def augmentation(evidence: Evidence) -> tuple[Change, ...]:
 
 
 def smaller(evidence: Evidence) -> tuple[Change, ...]:
-    """The next smaller registered network, or two convolutions in place of a layer list."""
+    """Propose the next smaller registered network, or a small CNN in place of a layer list."""
     recipe, shape = evidence.recipe, evidence.data.shape
     if recipe.layers is None:
         name = SMALLER.get(recipe.model)
@@ -92,29 +92,34 @@ def smaller(evidence: Evidence) -> tuple[Change, ...]:
     return (Change(network, "Two convolutions and one fully connected layer: few weights, and shared ones."),)
 
 
-# Checks of a change before it is proposed: that it does something, is bounded, and goes the right way.
+# Checks of a change before it is proposed: it has an effect, is affordable, and goes in the right direction.
 
 Direction = Literal["up", "down"]
 
 MOST_EPOCHS = 300
-"""Epochs that a change may ask for where the run had fewer than half: published recipes for small images."""
+"""Most epochs that a change asks for, unless the run had more than half: as in published recipes for small
+images.
+"""
 MOST_TIMES, MOST_SECONDS = 30.0, 3600.0
-"""Times as much work as the run's, or an hour at the speed it had: what people wait for to see a fix work."""
+"""Most work of a changed run, as a multiple of the run's, or in seconds at its speed: what a user waits for.
+"""
 ENOUGH_STEPS = 5_000
-"""Steps that any run may have: however short it was, a change may ask for so many batches."""
+"""Steps that a change may ask for, however short the run was."""
 LONGEST_FIRST_STEP, SHORTEST_FIRST_STEP = 0.5, 1e-6
-"""Of a layer's weights, moved by the first step: beyond, a step replaces a layer, or rounding swallows it."""
+"""Bounds of the first step's update-to-weight ratio: beyond, a step replaces a layer, or rounding swallows
+it.
+"""
 
 
 def checked(
     changes: Iterable[Change], evidence: Evidence, moves: Mapping[str, Direction] | None = None
 ) -> tuple[Change, ...]:
-    """Return those of the changes that nothing speaks against; `moves` is what the cause's rule declares."""
+    """Return the changes that pass all checks; `moves` are the directions declared by the cause's rule."""
     return tuple(change for change in changes if not refusal(change, evidence, moves or {}))
 
 
 def refusal(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
-    """Say in a sentence why a change cannot be proposed for a run; empty where it can."""
+    """Explain in a sentence why a change cannot be proposed for a run; empty where it can."""
     old = evidence.recipe
     try:
         new = change.recipe(old)
@@ -129,7 +134,7 @@ def refusal(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) 
 
 
 def images(recipe: Recipe, evidence: Evidence) -> int:
-    """Training images that a recipe takes, as far as it is known how many there are."""
+    """Return the number of training images of a recipe, as far as it is known."""
     if recipe.limit == evidence.recipe.limit:
         return evidence.data.train
     whole = available(evidence)
@@ -137,13 +142,13 @@ def images(recipe: Recipe, evidence: Evidence) -> int:
 
 
 def steps(recipe: Recipe, evidence: Evidence) -> int:
-    """Training steps of a recipe."""
+    """Return the number of training steps of a recipe."""
     full, rest = divmod(images(recipe, evidence), recipe.batch_size)
     return recipe.epochs * max(1, full + (rest > 1))
 
 
 def affordable_epochs(evidence: Evidence, wanted: int, recipe: Recipe | None = None) -> int:
-    """Return `wanted` epochs, or as many as are bounded; never fewer than the run had."""
+    """Return `wanted` epochs, bounded by the most that is affordable; never fewer than the run had."""
     recipe = recipe or evidence.recipe
     each = max(1, images(recipe, evidence))
     most = min(max(MOST_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
@@ -151,7 +156,7 @@ def affordable_epochs(evidence: Evidence, wanted: int, recipe: Recipe | None = N
 
 
 def batch_for(evidence: Evidence, most: int) -> int:
-    """Return a power of two of at most `most` images that leaves an epoch eight steps; 4 at least."""
+    """Return a batch size: a power of two from 4 to `most`, with at least eight steps per epoch."""
     fitting = max(4, evidence.data.train // 8)
     return int(2 ** math.floor(math.log2(min(most, fitting))))
 
@@ -168,11 +173,11 @@ def _too_much(new: Recipe, evidence: Evidence) -> str:
 
 
 def _most_passes(evidence: Evidence) -> float:
-    """The most images, times epochs, that a changed run may learn from."""
+    """Return the most images times epochs of a changed run."""
     before = evidence.recipe.epochs * max(1, evidence.data.train)
     speeds = sorted(evidence.curve("images_per_second").values)
     speed = speeds[len(speeds) // 2] if speeds else 0.0
-    # Where there are more images for nothing, ten looks at each are no luxury.
+    # Images that the limit left out are free: ten epochs of them are always affordable.
     whole = 10 * (evidence.data.available or 0) if not speed else 0
     short = ENOUGH_STEPS * evidence.recipe.batch_size
     return max(MOST_TIMES * before, MOST_SECONDS * speed, whole, short)
@@ -187,7 +192,7 @@ def _first_step(new: Recipe, evidence: Evidence) -> str:
     if not seen or rate <= 0:
         return ""
     then = seen[len(seen) // 2] * new.lr / rate
-    # Towards what is sensible a change may stay short of it.
+    # A step towards the sensible range is fine even if it stays outside.
     longer = new.lr > evidence.recipe.lr
     if (then > LONGEST_FIRST_STEP and longer) or (then < SHORTEST_FIRST_STEP and not longer):
         return f"Its first step would move the median layer by {then:.1g} of its weights."
@@ -210,7 +215,7 @@ def _measured(quantity: str, recipe: Recipe, evidence: Evidence) -> float | None
 
 
 def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
-    """The recipe without a limit that leaves nothing out."""
+    """Return the recipe without a limit that leaves no image out."""
     if (
         recipe.limit is not None
         and evidence.data.available is not None
@@ -221,7 +226,7 @@ def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
 
 
 def _problem(recipe: Recipe, evidence: Evidence) -> str:
-    """Why the network cannot be built, or what the static checks find in it that the run's had not."""
+    """Return why the network cannot be built, or a static-check error that the run's own does not have."""
     layers = _layers(recipe, evidence)
     if layers is None:
         return ""
@@ -243,7 +248,7 @@ def _errors(layers: LayerList) -> dict[str, str]:
 
 def _layers(recipe: Recipe, evidence: Evidence) -> LayerList | None:
     if evidence.kind != "trained":
-        return None  # the network is somebody's own, and no recipe builds it
+        return None  # a user's own network, which no recipe builds
     options = None if recipe.layers else recipe.options
     return models.layer_list(spec_for(recipe), evidence.classes or None, side_for(recipe), options)
 
@@ -269,22 +274,22 @@ _MEASURES: dict[str, Callable[[Recipe, Evidence], float | None]] = {
     "dropout": _dropout,
     "batch_norm_momentum": _momentum,
 }
-"""Quantities that are no field of a recipe, by the names that rules declare."""
+"""Quantities that are not recipe fields, by the names that rules declare."""
 
 
 HE = Init(weights="he", bias=0.0)
 GLOROT = Init(weights="glorot", bias=0.0)
 SATURATING = ("Sigmoid", "Tanh")
-"""Types of activations that are flat far from 0."""
+"""Types of saturating activations."""
 
 
 def applicable(changes: Iterable[Change | None], recipe: Recipe) -> tuple[Change, ...]:
-    """Those that are there, can be made, and change something."""
+    """Return the changes that are valid for the recipe and have an effect."""
     return tuple(change for change in changes if change is not None and _possible(change, recipe))
 
 
 def started(recipe: Recipe) -> Change | None:
-    """Weights by He's rule, or by Glorot's where activations are flat far from 0; biases at 0."""
+    """Propose He initialization, or Glorot for saturating activations, with zero biases."""
     if recipe.layers is not None:
         function = _functions(recipe.layers) & {"tanh", "sigmoid"}
         rule, name = (GLOROT, "Glorot's") if function else (HE, "He's")
@@ -299,7 +304,7 @@ def started(recipe: Recipe) -> Change | None:
 
 
 def normalised(recipe: Recipe) -> Change | None:
-    """Batch normalisation after each layer with weights that an activation follows."""
+    """Propose batch normalization after each layer with weights that an activation follows."""
     why = "Batch normalisation brings every layer's signal back to a spread of 1, whatever the weights are."
     if recipe.layers is None:
         return _option(recipe, "normalisation", "batch", why)
@@ -314,7 +319,7 @@ def normalised(recipe: Recipe) -> Change | None:
 
 
 def rectified(recipe: Recipe) -> Change | None:
-    """ReLU in place of sigmoid or tanh, and weights by He's rule, which is made for it."""
+    """Propose ReLU in place of sigmoid or tanh, with He initialization."""
     why = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
     if recipe.layers is None:
         options = {"activation": "relu", "init": "he"}
@@ -326,7 +331,7 @@ def rectified(recipe: Recipe) -> Change | None:
 
 
 def scaled() -> Change:
-    """Pixels with mean 0 and spread 1."""
+    """Propose standardized pixels: mean 0 and standard deviation 1."""
     return Change(
         {"scale": "standardised"},
         "Standardised pixels have mean 0 and spread 1 in each channel, as rules for initial weights expect.",
@@ -334,12 +339,12 @@ def scaled() -> Change:
 
 
 def rate(recipe: Recipe, wanted: float, why: str) -> Change:
-    """Another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
+    """Propose another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
     return Change({"lr": rounded(min(max(wanted, 1e-7), 10.0))}, why)
 
 
 def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
-    """Batch normalization whose running statistics follow with at least this momentum; layer lists only."""
+    """Propose running statistics with at least this momentum; None for other models than layer lists."""
     if recipe.layers is None:
         return None
 
@@ -352,7 +357,7 @@ def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
 
 
 def longer(evidence: Evidence, steps: int) -> Change | None:
-    """As many epochs as `steps` steps take; None where that is more than a run can be asked for."""
+    """Propose as many epochs as `steps` steps take; None where that is not affordable."""
     epochs = -(-steps // evidence.steps_per_epoch)
     if epochs <= evidence.recipe.epochs or affordable_epochs(evidence, epochs) < epochs:
         return None
@@ -360,7 +365,7 @@ def longer(evidence: Evidence, steps: int) -> Change | None:
 
 
 def rounded(value: float) -> float:
-    """The nearest of 1, 2, 3 and 5 times a power of ten, on a logarithmic scale."""
+    """Round to 1, 2, 3 or 5 times a power of ten, on a logarithmic scale."""
     power = math.floor(math.log10(value))
     near = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
     return float(f"{near}e{power}")
@@ -394,7 +399,7 @@ def _option(recipe: Recipe, name: str, value: str, why: str) -> Change | None:
 
 
 def _offers(recipe: Recipe, name: str, value: str) -> bool:
-    """Whether the model has that option with that choice, and it is not made already."""
+    """Return whether the model has that option with that choice, and does not use it already."""
     if recipe.layers is not None:
         return False
     try:

@@ -1,9 +1,9 @@
-"""Input shift: test images that are of another kind than those that were learned from.
+"""Input shift: test images from another distribution than the training images.
 
-Four signs tell it, each against its own sampling error: the run knows validation images far better than test
-images, a classifier without training does so too, test images have no such near neighbors among the training
-images as these have among themselves, or their neighbors have other labels. Validation images are drawn from
-the training images, so over-fitting makes no difference between the first two. One sign alone is not enough.
+Four signs, each against its own sampling error: the run is far better on validation than on test images; the
+untrained patch classifier is too; test images are farther from the training images than these are from each
+other; or their neighbors have other labels. Validation images come from the training images, so that
+overfitting does not affect the first two. One sign alone is not enough.
 """
 
 from __future__ import annotations
@@ -18,40 +18,42 @@ from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent
 
 LEAST = 0.15
-"""Between the accuracies on validation and test images: less is what a set of another day brings."""
+"""Least difference between validation and test accuracy: less is ordinary between data sets collected
+separately.
+"""
 STANDARD_ERRORS = 3.5
-"""Of the difference: one accident in 2,000, as every run that ends is asked."""
+"""Standard errors of the difference: a false alarm in 2,000, as every finished run is tested."""
 FEWEST = 20
-"""Images of a part, below which it says nothing."""
+"""Least images of a part."""
 OTHER_SHARES = 0.15
-"""Of the images, that would have to be of another class for both parts to have the same shares: beyond, the
-classes differ, and not the images."""
+"""Total variation between the class shares of both parts above which the classes differ, and not the images.
+"""
 FAR = 0.3
-"""Of the test images, that have a neighbor as near as half of the training images have; 1/2 is expected."""
+"""Fraction of the test images with a neighbor as near as the training images' median; 1/2 is expected."""
 OTHER_LABELS = 0.5
-"""Of how often training images share their neighbors' labels, beyond chance, test images do at most."""
+"""Largest ratio of label agreement beyond chance, of test images' to training images' neighbors."""
 COPIES = 0.1
-"""Of the validation images, that are training images: beyond, they are no measure."""
+"""Fraction of the validation images among the training images above which they are no reference."""
 
 
 @dataclass(frozen=True)
 class InputShift:
-    """What tells that test images are of another kind."""
+    """Evidence that test images come from another distribution."""
 
     signs: tuple[str, ...]
-    """Sentences with the numbers, the weightiest first."""
+    """Sentences with the numbers, the strongest first."""
     facts: tuple[Fact, ...]
     accuracies: Mapping[str, tuple[float, float]]
-    """On validation and on test images, by who answers."""
+    """Validation and test accuracy, by classifier."""
     lost: float
-    """Of the accuracy of the run, or where it knows neither part, of the classifier without training."""
+    """Accuracy lost on test images, by the run, or if it knows neither part by the patch classifier."""
     instead_of_over_fitting: bool
-    """Whether the run knows validation images about as well as training images."""
+    """Whether validation accuracy is about as high as training accuracy."""
     ruled_out: tuple[str, ...]
 
 
 def input_shift(evidence: Evidence) -> InputShift | None:
-    """Compare both held-out parts; None where fewer than two signs tell that they differ."""
+    """Compare validation and test images; None for fewer than two signs of a shift."""
     repeats, data = evidence.quality.repeats, evidence.data
     copied = repeats.validation / data.validation if repeats and data.validation else 0.0
     if _other_shares(evidence) > OTHER_SHARES or copied > COPIES:
@@ -99,7 +101,7 @@ def input_shift(evidence: Evidence) -> InputShift | None:
 
 
 Pair = tuple[float, float, int, int]
-"""Accuracy on validation and on test images, and how many each are; none where it was not measured."""
+"""Validation and test accuracy, and their numbers of images; zeros where not measured."""
 
 
 def _of_run(evidence: Evidence) -> Pair:
@@ -121,7 +123,7 @@ def _of_patches(evidence: Evidence) -> Pair:
 
 
 def _over_fitted(evidence: Evidence, run: Pair) -> float:
-    """By how much training images are known better than validation images; infinite where nobody knows."""
+    """Return training minus validation accuracy; infinite where unknown."""
     learned = typical(evidence, evidence.curve("train/epoch_accuracy"))
     return math.inf if learned is None or not run[2] else learned - run[0] - 2 * error(run[0], run[2])
 
@@ -154,7 +156,7 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
 
 
 def _other_shares(evidence: Evidence) -> float:
-    """Total variation between the shares of classes in both parts; 1 where they were not counted."""
+    """Return the total variation between the class shares of both parts; 1 where they are unknown."""
     train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return 1.0

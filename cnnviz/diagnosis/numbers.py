@@ -1,4 +1,4 @@
-"""Numbers as people read them: never a 0 for what is not 0, nor 100 % for what is not all."""
+"""Number formatting: never 0 for a value that is not 0, nor 100 % for less than all."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def short(value: float) -> str:
 
 
 def fixed(value: float, digits: int = 2) -> str:
-    """Format a number with so many decimals, or as `short` does where only zeros would be left of it."""
+    """Format a number with `digits` decimals, or as `short` does where only zeros would remain."""
     text = f"{value:,.{digits}f}"
     return short(value) if value and not float(text.replace(",", "")) else text
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Format a share in [0, 1]: `37 %`; with more digits where it would look like none or like all."""
+    """Format a fraction in [0, 1]: `37 %`; with more digits where it would look like 0 or 100 %."""
     if not math.isfinite(share):
         return "no number"
     for more in range(digits, 5):
@@ -37,5 +37,5 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """Format a number of things: `1 step`, `2,400 steps`."""
+    """Format a count with its noun: `1 step`, `2,400 steps`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

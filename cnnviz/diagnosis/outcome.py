@@ -1,9 +1,9 @@
 """Outcome of a diagnosis: healthy, cause found, unexplained, or not judged.
 
-That no rule found anything does not make a run healthy: rules know some thirty causes. So a run without a
-finding is compared with what is cheap to know: a constant answer, a classifier without training on the same
-images, its own training accuracy, its best epoch, the course of its loss, and what was probed. Only a run
-that stands up to all of it is called healthy.
+A run without a finding is not healthy by that alone: rules know some thirty causes. It is therefore compared
+with cheap references: a constant prediction, an untrained patch classifier on the same images, its own
+training accuracy, its best epoch, its loss curve, and the probes. Only a run that passes all of them is
+called healthy.
 """
 
 from __future__ import annotations
@@ -39,33 +39,34 @@ from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
-"""What a diagnosis comes to: no fault and no sign of one; a cause; a fault without a known cause; too
-little recorded to say."""
+"""`healthy`: no fault and no sign of one; `cause-found`; `unexplained`: a fault without a known cause;
+`not-judged`: too little recorded.
+"""
 
 GAP = 0.1
-"""Between training and held-out accuracy, of the way from chance to all right, that is worth a look."""
+"""Generalization gap worth a look: training minus held-out accuracy, chance-corrected."""
 
 
 @dataclass(frozen=True)
 class Judgment:
-    """An outcome and its reasons."""
+    """Outcome and its reasons."""
 
     outcome: Outcome
     verdict: str
-    """What was seen, in a sentence or two; empty where a finding gives it."""
+    """A sentence or two; empty where a finding has it."""
     comparisons: tuple[Comparison, ...] = ()
     missing: tuple[str, ...] = ()
-    """What was not recorded, and how it can be had: a sentence each."""
+    """What was not recorded, and how to obtain it: a sentence each."""
     next_steps: tuple[str, ...] = ()
-    """What to try next, in this order: a sentence each."""
+    """What to try next, in order: a sentence each."""
 
 
 def judge_outcome(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
-    """Judge a run by its findings, and without any by what it is compared with."""
+    """Determine the outcome from the findings, or without any from the comparisons."""
     judged = _judge(evidence, findings)
     if evidence.kind == "trained":
         return judged
-    # What is not trained here cannot be probed from a recipe, nor resumed.
+    # A run that was not trained here can be neither probed from a recipe nor resumed.
     possible = [tuple(s for s in part if not _OURS.search(s)) for part in (judged.missing, judged.next_steps)]
     missing = possible[0] or (_NOTHING_TO_PROBE,) * bool(judged.missing)
     return replace(judged, missing=missing, next_steps=possible[1])
@@ -96,16 +97,16 @@ def _judge(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
 
 
 def recorded_anything(evidence: Evidence) -> bool:
-    """Whether a run recorded a curve or a look at its layers."""
+    """Return whether a run recorded a curve or layer statistics."""
     return bool(evidence.looks) or any(len(points) for points in evidence.curves.values())
 
 
 _EARLY = frozenset(("chance", "patch-classifier", "training-accuracy", "loss"))
-"""Comparisons that a run that has only begun may well fail."""
+"""Comparisons that a run may fail at its beginning."""
 
 
 def _early(evidence: Evidence) -> bool:
-    """Whether the run has only begun: few steps, or cut off early, and its loss falls."""
+    """Return whether the run has just begun: few steps, or stopped early, and its loss falls."""
     few = evidence.step < SHORT_STEPS or (unfinished(evidence) and evidence.step < evidence.total_steps / 3)
     return few and evidence.status != "failed" and improving(evidence)
 
@@ -140,7 +141,7 @@ def _longer(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _healthy(evidence: Evidence) -> str:
-    """The accuracy beside what it was compared with; `comparisons` have the sums."""
+    """Return the accuracy beside its references; `comparisons` have the details."""
     held, other = held_out(evidence), baseline(evidence)
     if held is None:
         return "No comparison speaks against it."
@@ -164,7 +165,7 @@ def _not_judged(evidence: Evidence) -> str:
 
 
 def _missing(evidence: Evidence) -> tuple[str, ...]:
-    """What would have to be known to call a run healthy in which nothing is wrong so far."""
+    """Return what would have to be known to call a run healthy that has no fault so far."""
     held = held_out(evidence)
     if evidence.classes < 2:
         return ("Classes: there are fewer than two, so that nothing can be learned or got wrong.",)

@@ -1,4 +1,4 @@
-"""Diagnosis of a loop that is not ours: a fix is words and code, and what is not known is said."""
+"""Fixes for a user's own training loop, as text and code; and what is not known of such a run."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ _BY_CAUSE: Mapping[str, CodeFix] = {
 
 
 def in_code(change: Change) -> CodeFix:
-    """A change of a recipe as words and code for a loop of one's own."""
+    """Convert a recipe change to text and code for a user's own loop."""
     words, code = [], []
     for field, value in change.values.items():
         if field not in _WORDS:
@@ -125,7 +125,7 @@ def in_code(change: Change) -> CodeFix:
 
 
 def for_own_code(finding: Finding) -> Finding:
-    """The finding without changes of a recipe, and with a fix in words and code."""
+    """Return the finding with a fix in text and code in place of recipe changes."""
     fix = finding.fix
     if fix is None and finding.changes:
         fix = in_code(finding.changes[0])
@@ -134,7 +134,7 @@ def for_own_code(finding: Finding) -> Finding:
     return replace(finding, changes=(), fix=fix)
 
 
-# What is not known of such a run, and how it can be given.
+# What is not known of such a run, and how to provide it.
 
 _DATA = (
     "A watched run shows cnnviz its batches, not its data set: prepare it with 'cnnviz data prepare' to see."
@@ -166,7 +166,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "classes-missing": ("labels",),
     "classes-unbalanced": ("labels",),
 }
-"""Fields of a recipe without which a rule cannot judge."""
+"""Recipe fields that a rule requires."""
 _FIELD_WORDS = {
     "pad_crop": "what your transforms do to the images, which happens before cnnviz sees them: compare with "
     "a run without augmentation",
@@ -179,13 +179,13 @@ _FIELD_WORDS = {
 
 
 def lacks(cause: str, evidence: Evidence) -> str | None:
-    """Say what a rule would need that is not known of this run; None where it can judge."""
+    """Return what a rule requires that is not known of this run; None where it is applicable."""
     missing = [field for field in NEEDS.get(cause, ()) if field in evidence.unknown]
     return f"Not known of this loop: {_FIELD_WORDS[missing[0]]}." if missing else None
 
 
 def how_to_give(cause: str, why: str) -> str:
-    """What a rule lacks, with how it can be given where the run is watched."""
+    """Append to the reason how a watched run can provide what is missing."""
     how = HOW_TO_GIVE.get(cause)
     plain = why.split("; the probe")[0].rstrip(".;") + "."
     return f"{plain} {how}" if how and how not in plain else plain

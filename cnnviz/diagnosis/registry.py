@@ -1,4 +1,4 @@
-"""The registry of rules and notes: functions in `cnnviz.diagnosis.rules`, each found by itself."""
+"""Registry of rules and notes: functions in `cnnviz.diagnosis.rules`, which register themselves."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cnnviz.diagnosis.fixes import Direction
 
 @dataclass(frozen=True)
 class Negative:
-    """The cause is ruled out; `by` is a sentence with the number that does it."""
+    """Result of a rule: the cause is ruled out; `by` is a sentence with the number tested."""
 
     by: str
 
 
 @dataclass(frozen=True)
 class Inconclusive:
-    """The evidence does not say; `why` is a sentence on what is missing."""
+    """Result of a rule: the evidence is insufficient; `why` is a sentence on what is missing."""
 
     why: str
 
@@ -34,7 +34,7 @@ Judge = Callable[[Evidence], Outcome]
 
 @dataclass(frozen=True)
 class Rule:
-    """One cause and the function that looks for it."""
+    """One cause and the function that tests for it."""
 
     cause: str
     """A stable identifier, words joined by hyphens."""
@@ -43,11 +43,11 @@ class Rule:
     """One sentence: what goes wrong."""
     judge: Judge
     live: bool
-    """Whether it can be said of a run that is still going."""
+    """Whether it applies to a run that is still going."""
     moves: Mapping[str, Direction] = field(default_factory=dict)
-    """Which way each quantity has to go that a change touches: recipe fields, and those of `fix_checks`."""
+    """Direction in which a change must move each quantity: recipe fields, and those of `fixes._MEASURES`."""
     loop: bool = False
-    """Whether it looks for a fault of a training loop, which only a watched run can have: ours is tested."""
+    """Whether it tests for a fault of the training loop, which only watched runs can have."""
 
 
 Remark = Callable[[Evidence], Note | None]
@@ -65,7 +65,7 @@ def rule(
     moves: Mapping[str, Direction] | None = None,
     loop: bool = False,
 ) -> Callable[[Judge], Judge]:
-    """Register the function that looks for `cause`; changes that go against `moves` are not proposed."""
+    """Register the function that tests for `cause`; changes against `moves` are not proposed."""
 
     def wrap(judge: Judge) -> Judge:
         if cause in _RULES and _RULES[cause].judge.__qualname__ != judge.__qualname__:
@@ -90,14 +90,14 @@ def note(kind: str) -> Callable[[Remark], Remark]:
 
 @functools.cache
 def rules() -> dict[str, Rule]:
-    """Every rule by its cause."""
+    """Return all rules by cause."""
     _import_all()
     return dict(sorted(_RULES.items()))
 
 
 @functools.cache
 def notes() -> dict[str, Remark]:
-    """Every function that writes a note, by the note's kind."""
+    """Return all note functions by kind."""
     _import_all()
     return dict(sorted(_NOTES.items()))
 

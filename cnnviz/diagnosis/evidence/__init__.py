@@ -1,1 +1,1 @@
-"""Evidence: what is known of a run, from its database, and what follows from it by arithmetic."""
+"""Evidence: what is known of a run from its database, and statistics derived from it."""

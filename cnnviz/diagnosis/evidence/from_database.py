@@ -1,4 +1,4 @@
-"""From the run database to evidence."""
+"""Collection of the evidence of a run from the run database."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
 
 POINTS = 400
-"""Of a curve: spikes survive the sampling, and no rule needs more."""
+"""Most points per curve: spikes survive the down-sampling, and no rule needs more."""
 CENTRED, NARROW, WIDE = 0.5, 0.5, 2.0
-"""Bounds of mean and spread of an input that somebody has normalized."""
+"""Bounds of absolute mean and standard deviation of a normalized input."""
 _WORDS = (
     "format",
     "name",
@@ -47,16 +47,18 @@ _WORDS = (
     "device",
 )
 LOOKS = 60
-"""At most so many looks, evenly over the run: the first, where most happens, and the last always."""
+"""Most steps with layer statistics, spread over the run: all early ones, where most happens, and the last."""
 
 
 def gather(database: Database, run_id: int) -> Evidence:
-    """What run `run_id` recorded, bounded however long it was.
+    """Collect the evidence of run `run_id`, bounded in size however long the run.
 
-    A run that is still going can be asked too. What a run of an earlier version did not record is missing,
-    and so are the layers of a model that is not here any more.
+    The run may still be going. What an earlier version did not record is missing, and so are the layers of a
+    model that no longer exists.
 
-    Raises `NoSuchRunError`, and `ValueError` with one sentence for a recipe that this version cannot read.
+    Raises:
+        NoSuchRunError: For an unknown run.
+        ValueError: With one sentence, for a recipe that this version cannot read.
     """
     from cnnviz import tracking
 
@@ -117,14 +119,14 @@ def gather(database: Database, run_id: int) -> Evidence:
 
 
 def _seen_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, ...]]:
-    """What is known of a loop that is not ours as a recipe, and the fields that are not known."""
+    """Infer the recipe of a run that was not trained here; return it and the fields that remain unknown."""
     known = {field: value for field, value in run.recipe.items() if field in Recipe.model_fields}
     known.setdefault("epochs", max(1, round(run.epoch)))
     if read is not None:
         centred = abs(read.mean) <= CENTRED and NARROW <= read.spread <= WIDE
         known["scale"] = "standardised" if centred else "unit" if read.high <= 1 else "raw"
     unknown = tuple(field for field in Recipe.model_fields if field not in known and field not in _WORDS)
-    # A name that is never registered: nothing may take the network for one of ours.
+    # A name that is never registered, so that the network is not mistaken for one of ours.
     return Recipe().changed(known | {"model": f"watched/{run.model}"[:200], "name": "own loop"}), unknown
 
 
@@ -142,7 +144,7 @@ def _own_side(data: Data) -> tuple[int, int]:
 
 
 def _plain_layers(network: Mapping[str, Any] | None) -> tuple[LayerFact, ...]:
-    """Layers of a network that could not be analysed: without shapes, and weighted ones by their type."""
+    """Return the layers of a network that could not be analyzed: no shapes, their kind guessed by type."""
     layers = network.get("layers", ()) if network else ()
     return tuple(
         LayerFact(
@@ -197,7 +199,7 @@ def _comparable(
 ) -> dict[str, Points]:
     """Replace the training accuracy of a run with mixup, which is that of mixed images.
 
-    What is known of the training images themselves is measured once, after the last step, on some of them.
+    The accuracy on the training images themselves is measured once, after the last step, on a sample.
     """
     if not recipe.mixup:
         return curves

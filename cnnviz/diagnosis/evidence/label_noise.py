@@ -1,4 +1,4 @@
-"""How many training labels are wrong, by what neighbours are called: no network has a part in it."""
+"""Label-noise estimate from the label agreement of nearest neighbors, without a network."""
 
 from __future__ import annotations
 
@@ -11,115 +11,119 @@ from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent
 
 LEAST = 0.2
-"""Of the labels: where fewer are wrong, test images that happen to be easier look alike. With none wrong,
-a thousand drawn, written or photographed images gave -0.13 to 0.09."""
+"""Least fraction of wrong labels that is reported: with fewer, test images that happen to be easier look
+alike. With none wrong, a thousand drawn, written or photographed images gave −0.13 to 0.09.
+"""
 EACH = 20
-"""Images of a class that are compared at least. An image is not its own neighbour, so that of n images of its
-class a training image can meet n - 1 and a test image n: with fewer that alone is a twentieth or more."""
+"""Least images per class. An image is not its own neighbor, so that of n images of its class a training
+image can meet n − 1 and a test image n: with fewer, that alone makes a difference of a twentieth or more.
+"""
 UNLIKE = 0.15
-"""Of the images, how many would have to change their class for both parts to have the same shares of each:
-beyond that, classes whose neighbours agree more or less often tell of themselves."""
+"""Total variation between the class shares of both parts above which differences between classes explain the
+result.
+"""
 APART = 0.05
-"""From 1/2, the part of the test images that are nearer to a training image than half of these are to each
-other: beyond that (and beyond accident) the parts are of two sources, or share images."""
+"""Largest deviation from 1/2 of the fraction of test images that are nearer to a training image than the
+training images' median: beyond that (and sampling error) the parts come from two sources, or share
+images.
+"""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often neighbours have one label: two training images, and a test and a training image.
+    """Label agreement of neighbors: between two training images, and between a test and a training image.
 
-    Let `a` be how much oftener than chance neighbours are of one class; chance is Σ p·p' of the classes'
-    shares on either side. Of the training labels let a part q be wrong, each of the other C - 1 classes as
-    often as any. So with r = 1 - q·C/(C - 1) a label is the right one with probability r, and otherwise any
-    of the C (the right one among them), which agrees with others as often as chance has it. Then a test
-    image, rightly labelled, agrees with training images r·a oftener than chance, as one label of each pair
-    has to be a right one, and two training images r²·a, as both have. Their ratio is r, whatever `a` is, and
-    q = (1 - r)·(C - 1)/C.
+    Let `a` be the excess over chance with which neighbors are of one class; chance is Σ p·p' of the class
+    shares on either side. Let a fraction q of the training labels be wrong, each of the other C − 1 classes
+    equally often. With r = 1 − q·C/(C − 1), a label is right with probability r, and otherwise any of the C
+    classes (the right one included), which agrees with others at chance level. A test image with a right
+    label then agrees with training images r·a above chance, as one label of each pair has to be right, and
+    two training images r²·a, as both have to. Their ratio is r, whatever `a` is, and q = (1 − r)·(C − 1)/C.
 
-    Where test labels are wrong too, right with r', the two are r·r'·a and r²·a, and the ratio is r/r': what
-    comes out is less than q, nothing where both parts are wrong alike, and below 0 where the test labels are
-    worse. Labels wrong by a pattern (all ships called planes) agree with each other, so that less than q
-    comes out too.
+    With wrong test labels too, right with probability r', the two are r·r'·a and r²·a, and the ratio is r/r':
+    the estimate is less than q, zero where both parts are equally noisy, and negative where the test labels
+    are worse. Systematically wrong labels (all ships called planes) agree with each other, so that they are
+    underestimated too.
     """
 
     within: Neighbours
-    """Of training images."""
+    """Between training images."""
     across: NeighboursOfTest
-    """Of test images, among the same training images."""
+    """Between test images and the same training images."""
     classes: int
 
     @property
     def excess(self) -> tuple[float, float]:
-        """How much oftener than chance labels agree: of two training images, of a test and a training one."""
+        """Agreement above chance: between two training images, and between a test and a training image."""
         return self.within.share - self.within.chance, self.across.share - self.across.chance
 
     @property
     def errors(self) -> tuple[float, float]:
-        """Standard errors of both, binomial; an image's neighbours are alike, so that half of them count.
+        """Binomial standard errors of both; an image's neighbors are correlated, so that half of them count.
 
         With labels changed at random in five data sets, 250 to 2,000 images, 60 to 150 times each, `wrong`
-        strayed from the truth by 0.7 to 1.2 times the error that follows.
+        deviated from the truth by 0.7 to 1.2 times the resulting error.
         """
         return error(self.within.share, self.within.pairs), error(self.across.share, self.across.pairs)
 
     @property
     def all_or_none(self) -> float:
-        """(C - 1)/C: the part that is wrong where labels are dealt out anew."""
+        """(C − 1)/C: the fraction of wrong labels where labels are shuffled."""
         return (self.classes - 1) / self.classes
 
     @property
     def ratio(self) -> float:
-        """r: 1 where labels are right, 0 where they are dealt out at random."""
+        """r: 1 where all labels are right, 0 where they are shuffled."""
         within, across = self.excess
         return within / max(across, 1e-9)
 
     @property
     def wrong(self) -> float:
-        """q: of the training labels, how many more are wrong than of the test labels. Below 0 if fewer."""
+        """q: fraction of wrong training labels beyond that of the test labels; may be negative."""
         return (1 - self.ratio) * self.all_or_none
 
     @property
     def error(self) -> float:
-        """Standard error of `wrong`, from those of both excesses."""
+        """Standard error of `wrong`, propagated from both excesses."""
         of_within, of_across = self.errors
         return self.all_or_none * math.hypot(of_within, self.ratio * of_across) / max(self.excess[1], 1e-9)
 
     @property
     def found(self) -> bool:
-        """Whether more than `LEAST` are wrong, beyond accident, and labels still belong to images."""
+        """Whether significantly more than `LEAST` are wrong, and labels still correlate with images."""
         (within, across), (of_within, of_across) = self.excess, self.errors
         return within > 0 and self._short(within, across, of_within, of_across)
 
     @property
     def worse_in_test(self) -> bool:
-        """Whether the same is to be said of the test labels: the formula, with both parts changed over."""
+        """Whether the same holds for the test labels: the formula with both parts exchanged."""
         (within, across), (of_within, of_across) = self.excess, self.errors
         return self._short(across, within, of_across, of_within)
 
     @property
     def tied(self) -> bool:
-        """Whether training labels have to do with images at all: test labels agree beyond accident."""
+        """Whether training labels correlate with images at all: test labels agree beyond sampling error."""
         return share_labels(self.across)
 
     @property
     def sound(self) -> bool:
-        """Whether it is known that fewer than `LEAST` are wrong."""
+        """Whether significantly fewer than `LEAST` are wrong."""
         return self.tied and self.wrong + ERRORS * self.error < LEAST
 
     def _short(self, less: float, more: float, of_less: float, of_more: float) -> bool:
-        """Whether `less` falls short of what is left of `more` where `LEAST` are wrong, beyond accident.
+        """Return whether `less` is significantly below what `LEAST` wrong labels would leave of `more`.
 
-        Of a difference the error is known even where that of the ratio is not, with both near 0.
+        A difference has a known standard error even where the ratio has not, with both near 0.
         """
         left = 1 - LEAST / self.all_or_none
         return left * more - less > ERRORS * math.hypot(of_less, left * of_more)
 
 
 def agreement(evidence: Evidence) -> Agreement | None:
-    """Return the label agreement of neighbours; None where it is unknown, or where the parts do not compare.
+    """Return the label agreement of neighbors; None where it is unknown, or the parts are not comparable.
 
-    They do not where test images were learnt from, where a part is of other classes or another source, and
-    where there are too few images of a class.
+    They are not where test images are among the training images, where a part has other classes or another
+    source, and with too few images of a class.
     """
     within, across, repeats = (
         evidence.quality.neighbours,
@@ -136,7 +140,7 @@ def agreement(evidence: Evidence) -> Agreement | None:
 
 
 def _unlike(evidence: Evidence) -> float:
-    """Half of Σ |p − p′| over the classes: 0 where parts are alike, 1 with no class in common."""
+    """Return the total variation Σ |p − p′|/2 of the class shares: 0 for equal parts, 1 for disjoint ones."""
     parts = evidence.data.counts, evidence.quality.test_counts
     if not (sum(parts[0]) and sum(parts[1])) or len(parts[0]) != len(parts[1]):
         return 1.0
@@ -145,16 +149,16 @@ def _unlike(evidence: Evidence) -> float:
 
 
 def _apart(within: Neighbours, across: NeighboursOfTest) -> bool:
-    # The median that they are compared with is one of a sample, too.
+    # The median that they are compared with has a sampling error too.
     accident = ERRORS * math.hypot(error(0.5, within.images), error(0.5, across.images))
     return abs(across.nearer - 0.5) > max(APART, accident)
 
 
-# What neighbours say of the labels, in sentences, numbers and a picture.
+# Report of the estimate: sentences, numbers, figure.
 
 
 def verdict(near: Agreement) -> str:
-    """How many are wrong, and how that is seen."""
+    """State the estimate and the agreement that it follows from."""
     return (
         f"About {percent(near.wrong)} of the training labels are wrong: of the training images most like a "
         f"test image {percent(near.across.share)} have its label, of those most like a training image only "
@@ -163,7 +167,7 @@ def verdict(near: Agreement) -> str:
 
 
 def arithmetic(near: Agreement) -> str:
-    """Two paragraphs: what was counted, and what follows."""
+    """Explain the estimate in two paragraphs: what was counted, and what follows."""
     (within, across), (one, other) = near.excess, (near.within, near.across)
     rest, classes = near.classes - 1, near.classes
     return (
@@ -185,7 +189,7 @@ def arithmetic(near: Agreement) -> str:
 
 
 def facts(near: Agreement) -> tuple[Fact, ...]:
-    """Both shares, and what they come to."""
+    """Return both agreements and the estimate."""
     one, other = near.within, near.across
     return (
         Fact("neighbours of a test image with its label", other.share, f"{percent(other.share, 1)}"),
@@ -195,7 +199,7 @@ def facts(near: Agreement) -> tuple[Fact, ...]:
 
 
 def agreement_figure(near: Agreement) -> Bars:
-    """Both shares, beside chance."""
+    """Plot both agreements against chance."""
     names, both = ("of a test image", "of a training image"), (near.across, near.within)
     pairs = zip(names, both, strict=True)
     return Bars(
@@ -211,7 +215,7 @@ def agreement_figure(near: Agreement) -> Bars:
 
 
 def sound(near: Agreement) -> str:
-    """Why training labels are cleared."""
+    """Explain why training labels are ruled out as a cause."""
     return (
         f"Neighbours among the training images share a label {percent(near.within.share)} of the time, test "
         f"images and their neighbours {percent(near.across.share)}: fewer than {percent(LEAST)} of the "
@@ -220,7 +224,7 @@ def sound(near: Agreement) -> str:
 
 
 def worse_in_test(near: Agreement) -> str:
-    """Why test images are no witnesses."""
+    """Explain why test accuracy is not reliable."""
     return (
         f"Neighbours among the training images share a label {percent(near.within.share)} of the time, but "
         f"test images and their neighbours only {percent(near.across.share)}, though they are as much alike: "

@@ -1,4 +1,4 @@
-"""Layer signals: the layers with weights as a step saw them, their initial weights, and dead ReLUs."""
+"""Layer signals: statistics of the layers with weights at a step, their initialization, and dead ReLUs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cnnviz.models.layers.layer_list import Step
 from cnnviz.training.recipe import side_for, spec_for
 
 USUAL_UPDATE = 1e-3
-"""Part of its own size that a layer's weights move in a step: a rule of thumb (Karpathy, CS231n notes)."""
+"""Usual update-to-weight ratio: a rule of thumb (Karpathy, CS231n notes)."""
 
 
 @dataclass(frozen=True)
 class LayerSignal:
-    """One layer with weights at one step."""
+    """Statistics of one layer with weights at one step."""
 
     fact: LayerFact
     at: LayerAt
 
     @property
     def name(self) -> str:
-        """The layer's."""
+        """Layer name."""
         return self.fact.name
 
     @property
     def told_apart(self) -> float | None:
-        """Signal by the size of the outputs, in [0, 1]: near 0 all images look alike to the next layer."""
+        """Signal by the outputs' root mean square: near 0 all images look alike to the next layer."""
         at = self.at
         if at.signal is None or at.spread is None or at.mean is None:
             return None
@@ -42,7 +42,7 @@ class LayerSignal:
 
 @dataclass(frozen=True)
 class Weights:
-    """How a layer's weights are drawn: standard deviation, and the constant of its biases where it is one."""
+    """Initialization of a layer: standard deviation of the weights, and the biases if constant."""
 
     std: float
     bias: float | None
@@ -50,12 +50,12 @@ class Weights:
 
     @property
     def he(self) -> float:
-        """√(2/fan_in), with which a ReLU network keeps its signal (He et al., 2015)."""
+        """√(2/fan_in), with which a ReLU network preserves its signal (He et al., 2015)."""
         return math.sqrt(2 / max(self.fan_in, 1))
 
 
 def stages(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
-    """What a look saw of the layers with weights, in the order of the network."""
+    """Return the statistics of the layers with weights, in the order of the network."""
     if look is None:
         return ()
     seen = {layer.name: layer for layer in look.layers}
@@ -63,7 +63,7 @@ def stages(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
 
 
 def undisturbed(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
-    """Those before the first dropout, whose noise differs from image to image as a signal does."""
+    """Return the layers before the first dropout, whose noise differs between images as a signal does."""
     names = [fact.name for fact in evidence.layers]
     noisy = (
         fact.name
@@ -77,18 +77,18 @@ def undisturbed(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerS
 
 
 def _acts(evidence: Evidence, fact: LayerFact) -> bool:
-    """Whether a dropout layer drops anything: of a watched network it is known which do."""
+    """Return whether a dropout layer has a rate above 0, as is known of a watched network; else True."""
     known = evidence.dropout is not None and fact.type.startswith("Dropout")
     return not known or (evidence.dropout or {}).get(fact.name, 0.0) > 0
 
 
 def fresh(evidence: Evidence) -> Look | None:
-    """The look at the first step: outputs and gradients of weights that have learned nothing."""
+    """Return the statistics at the first step, that is at initialization; None where missing."""
     return evidence.looks[0] if evidence.looks and evidence.looks[0].step == 1 else None
 
 
 def typical_update(evidence: Evidence, last: int | None = None) -> float | None:
-    """Median, over layers and looks up to step `last`, of the part of itself that weights moved."""
+    """Return the median update-to-weight ratio over layers and recorded steps up to `last`."""
     moved = [
         stage.at.update
         for look in evidence.looks
@@ -100,7 +100,7 @@ def typical_update(evidence: Evidence, last: int | None = None) -> float | None:
 
 
 def starts(evidence: Evidence) -> dict[str, Weights]:
-    """How the weights of each layer began, by its name; empty for what is no plain sequence of layers."""
+    """Return each layer's initialization, by name; empty for a network that is not sequential."""
     recipe = evidence.recipe
     try:
         options = None if recipe.layers else recipe.options
@@ -121,36 +121,39 @@ def _drawn(step: Step) -> Weights:
     return Weights(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)
 
 
-# Dead ReLUs, and why they died: by their biases, by weights too small beside these, or in a tiny layer.
+# Dead ReLUs and their causes: biases, weights too small relative to biases, or a tiny layer.
 
 DEAD = 0.9
-"""Of a layer's channels: what a tenth of them lets through is too little for a network that was planned with
-all. Of healthy layers up to a half is 0 for a whole batch, in wide layers behind little signal."""
+"""Fraction of dead channels from which a layer counts as dead: a tenth of the channels is too little for a
+network designed with all. In healthy layers up to half are 0 for a whole batch, in wide layers with
+little signal.
+"""
 BELOW = 3.0
-"""Standard deviations that a mean may lie below 0: one value in 740 is above it then, a few of every map."""
+"""Standard deviations that a mean may be below 0: one value in 740 is above 0 then, a few per map."""
 HANDFUL = 4
-"""Channels: each is 0 about half of the time, so that all four are for one image in 16, and where one dies
-there are hardly others to make up for it."""
+"""Channels of a tiny layer: each is 0 about half of the time, so that all four are for one image in 16, and
+there are hardly others to replace one that dies.
+"""
 
 
 def relus(evidence: Evidence) -> set[str]:
-    """The names of the ReLU layers."""
+    """Return the names of the ReLU layers."""
     return {fact.name for fact in evidence.layers if fact.type == "ReLU"}
 
 
 def dead(look: Look, names: set[str]) -> list[LayerAt]:
-    """Those of these layers of which nine tenths were 0 for a whole batch."""
+    """Return those of these layers in which `DEAD` of the channels were 0 for a whole batch."""
     return [layer for layer in look.layers if layer.name in names and (layer.dead or 0.0) >= DEAD]
 
 
 def born_dead(evidence: Evidence) -> list[LayerAt]:
-    """The ReLUs that were dead at the first step, before any weight had moved."""
+    """Return the ReLU layers that were dead at the first step, before any update."""
     first = fresh(evidence)
     return dead(first, relus(evidence)) if first else []
 
 
 def layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
-    """The layer with weights that `name` reads from."""
+    """Return the layer with weights before `name`."""
     names = [layer.name for layer in look.layers]
     place = names.index(name)
     return next(
@@ -159,9 +162,9 @@ def layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
 
 
 def would_live(evidence: Evidence) -> float | None:
-    """The spread that weights by He's rule would give what enters the first ReLU that was dead at birth.
+    """Return the standard deviation that He initialization gives before the first ReLU born dead.
 
-    None where even that leaves it dead, as its biases lie too far below 0: then they are the reason.
+    None where even that leaves it dead, as its biases are too far below 0: then they are the cause.
     """
     first, born = fresh(evidence), born_dead(evidence)
     before = layer_before(evidence, first, born[0].name) if first and born else None
@@ -173,12 +176,12 @@ def would_live(evidence: Evidence) -> float | None:
 
 
 def tiny(evidence: Evidence) -> str | None:
-    """The layer with weights, the last one apart, with the fewest maps or units, if they are a handful."""
+    """Return the hidden layer with the fewest channels or units, if they are at most `HANDFUL`."""
     hidden = [layer for layer in evidence.weighted()[:-1] if layer.out]
     least = min(hidden, key=lambda layer: layer.out[0], default=None)
     return least.name if least is not None and least.out[0] <= HANDFUL else None
 
 
 def died_of_size(evidence: Evidence) -> bool:
-    """Whether ReLUs that are dead now were not at birth, in a network with a tiny layer."""
+    """Return whether ReLUs died after initialization in a network with a tiny layer."""
     return tiny(evidence) is not None and not born_dead(evidence)

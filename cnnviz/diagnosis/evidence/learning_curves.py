@@ -1,4 +1,4 @@
-"""Learning curves: how loss and accuracy of a run went, against chance level and sampling error."""
+"""Learning curves: summaries of loss and accuracy of a run, against chance level and sampling error."""
 
 from __future__ import annotations
 
@@ -11,44 +11,43 @@ from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, Points
 from cnnviz.diagnosis.finding import Fact, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent
 
-# How well a run did on what it learnt from and on what it did not: what most rules about data begin with.
-
-# Whether a run's last epoch is typical of it, or a jump to the worse after better ones.
+# Accuracy in the last epochs: is the last one typical, or a sudden fall after better ones?
 
 EPOCHS = 4
-"""Fewer say nothing of what is usual."""
+"""Least epochs: fewer do not show what is usual."""
 BACK = 5
-"""Epochs before the last that it is compared with: what was reached is the second best of them, so that no
-single lucky epoch counts."""
+"""Epochs before the last that it is compared with; the second best of them is the reference, so that a
+single lucky epoch does not count.
+"""
 LOST = 0.1
-"""Of the way from chance to what was reached, lost by the last epoch."""
+"""Least fall, as a fraction of the reference above chance."""
 LEAST = 0.05
-"""Of the accuracy: less is what one epoch differs from the next by."""
+"""Least fall in accuracy: less is ordinary between epochs."""
 STANDARD_ERRORS = 3.5
-"""Of the difference; one accident in 2,000, as every run that ends is asked."""
+"""Standard errors of the difference: a false alarm in 2,000, as every finished run is tested."""
 
 
 @dataclass(frozen=True)
 class Fall:
-    """The last epoch lies below what had been reached, by more than sampling explains."""
+    """Significant fall of held-out accuracy in the last epoch."""
 
     reached: float
     last: float
     step: int
-    """Of the epoch that had reached it."""
+    """Step of the reference epoch."""
     images: int
-    """Held-out images, of all parts together."""
+    """Held-out images of all parts together."""
     error: float
     """Standard error of the difference."""
 
     @property
     def lost(self) -> float:
-        """How much."""
+        """Difference of both accuracies."""
         return self.reached - self.last
 
 
 def fall(evidence: Evidence) -> Fall | None:
-    """Compare the last epoch's held-out accuracy with the five before it; None where it is no worse."""
+    """Compare the last epoch's held-out accuracy with the five before it; None where there is no fall."""
     seen, images = pooled(evidence)
     if len(seen) < EPOCHS or not images:
         return None
@@ -61,9 +60,9 @@ def fall(evidence: Evidence) -> Fall | None:
 
 
 def pooled(evidence: Evidence) -> tuple[Points, int]:
-    """Held-out accuracy by epoch, validation and test images taken together, and how many they are.
+    """Return held-out accuracy by epoch, validation and test images together, and the number of images.
 
-    Test images that are training images too do not count: what they tell is memory.
+    Test images among the training images do not count: their accuracy is memorized.
     """
     data, repeated = evidence.data, evidence.quality.repeats
     parts = [
@@ -80,7 +79,7 @@ def pooled(evidence: Evidence) -> tuple[Points, int]:
 
 
 def typical(evidence: Evidence, points: Points) -> float | None:
-    """The newest value of a curve, or where the last epoch is a fall, that of the epoch before it."""
+    """Return the newest value of a curve, or after a fall in the last epoch, that of the reference epoch."""
     fallen = fall(evidence)
     if fallen is None:
         return points.last
@@ -89,7 +88,7 @@ def typical(evidence: Evidence, points: Points) -> float | None:
 
 
 def risen(losses: Points, times: float) -> bool:
-    """Whether a loss has turned and goes up: its last two epochs, not one alone, lie above the least."""
+    """Return whether a loss has turned: its last two epochs are above `times` the minimum before."""
     values = losses.values
     if len(values) < 3:
         return False
@@ -101,32 +100,34 @@ def _last_epochs_variance(share: float) -> float:
 
 
 ENOUGH = 100
-"""Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
+"""Validation images below which test images are used: a fraction of 100 has two standard errors of 10
+points.
+"""
 WELL = 0.9
-"""Of the way from chance to all right: from here on a run counts as one that works."""
+"""Chance-corrected accuracy from which a run counts as one that works."""
 
 ERRORS = 3
-"""Standard errors beyond which a difference is no accident: one in 370 would be."""
+"""Standard errors of a significant difference: one false alarm in 370."""
 
 
 @dataclass(frozen=True)
 class AccuracySummary:
-    """After the last epoch that is typical: accuracies in [0, 1]."""
+    """Accuracies after the last typical epoch, in [0, 1]."""
 
     learnt: float
-    """On the training images while they were learnt from, with dropout and augmentation."""
+    """Training accuracy, measured during training with dropout and augmentation."""
     held: float
-    """On images that were not."""
+    """Held-out accuracy."""
     part: str
-    """`validation` or `test`: which those are."""
+    """Which images are held out: `validation` or `test`."""
     images: int
-    """How many they are."""
+    """Number of held-out images."""
     chance: float
-    """Of the best constant answer."""
+    """Accuracy of the best constant prediction."""
 
     @property
     def gap(self) -> float:
-        """By how much better what was learnt is known."""
+        """Generalization gap: training minus held-out accuracy."""
         return self.learnt - self.held
 
     @property
@@ -136,31 +137,31 @@ class AccuracySummary:
 
     @property
     def learnt_well(self) -> bool:
-        """Whether the training images are known."""
+        """Whether the training images are fitted."""
         return self.above(self.learnt) >= WELL
 
     @property
     def well(self) -> bool:
-        """Whether the held-out images are known."""
+        """Whether held-out accuracy is high."""
         return self.above(self.held) >= WELL
 
     @property
     def lost(self) -> float:
-        """How much of the way from chance to all right is missing on the held-out images, in [0, 1]."""
+        """1 − chance-corrected held-out accuracy, in [0, 1]."""
         return min(1.0, max(0.0, 1 - self.above(self.held)))
 
     @property
     def at_chance(self) -> bool:
-        """Whether the held-out images are known no better than by a constant answer, within three errors."""
+        """Whether held-out accuracy is within three standard errors of a constant prediction."""
         return self.held < self.chance + 3 * max(self.error, error(self.chance, self.images))
 
     def above(self, accuracy: float) -> float:
-        """How far an accuracy is on the way from chance (0) to all right (1)."""
+        """Return an accuracy chance-corrected: 0 at chance level, 1 for perfect."""
         return (accuracy - self.chance) / max(1 - self.chance, 1e-9)
 
     @property
     def facts(self) -> tuple[Fact, Fact]:
-        """Both accuracies."""
+        """Both accuracies as facts."""
         return (
             Fact("accuracy in training", self.learnt, f"{percent(self.learnt, 1)}"),
             Fact(f"accuracy on {self.part} images", self.held, f"{percent(self.held, 1)} of {self.images:,}"),
@@ -168,19 +169,19 @@ class AccuracySummary:
 
 
 def error(share: float, count: int) -> float:
-    """Standard error of a share of `count` images: √(p(1 − p)/n)."""
+    """Return the standard error of a fraction of `count` images: √(p(1 − p)/n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
 
 
 def share_labels(near: Neighbours) -> bool:
-    """Whether neighbours share labels oftener than accident lets them."""
+    """Return whether neighbors share labels significantly beyond chance."""
     return near.share > near.chance + ERRORS * error(near.chance, near.pairs)
 
 
 def accuracy_summary(evidence: Evidence) -> AccuracySummary | None:
-    """Where the run stands; None before the end of its first epoch, and with fewer than two classes.
+    """Summarize the accuracies; None before the first epoch's end, and with fewer than two classes.
 
-    That is after its last epoch, or where this was a fall (`last_epochs`), after a usual one before it.
+    They are those after the last epoch, or after a fall in it (see `fall`), after the reference epoch.
     """
     part = part_for(evidence)
     learnt = typical(evidence, evidence.curve("train/epoch_accuracy"))
@@ -192,16 +193,16 @@ def accuracy_summary(evidence: Evidence) -> AccuracySummary | None:
 
 
 def knows_test(evidence: Evidence) -> bool:
-    """Whether the test images are known better than by a constant answer, beyond accident."""
+    """Return whether test accuracy is significantly above that of a constant prediction."""
     images, chance = evidence.data.test, evidence.chance
     test = typical(evidence, evidence.curve("test/accuracy"))
     return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
 
 
 def held_out(evidence: Evidence, now: AccuracySummary) -> float:
-    """Of validation and test images together, the part that is known: twice as many vary less.
+    """Return the accuracy on validation and test images together, a larger sample.
 
-    Of the part that `now` goes by alone, where test images stand among the training images.
+    On the part of `now` alone, where test images are among the training images.
     """
     parts = (
         (typical(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
@@ -215,18 +216,18 @@ def held_out(evidence: Evidence, now: AccuracySummary) -> float:
 
 
 def part_for(evidence: Evidence) -> str:
-    """The held-out part to go by: `validation` where it is large enough, else `test`."""
+    """Return the held-out part to use: `validation` where it is large enough, else `test`."""
     seen = evidence.curve("val/accuracy").steps
     return "validation" if seen and evidence.data.validation >= ENOUGH else "test"
 
 
 def accuracies(evidence: Evidence, title: str) -> Lines:
-    """Accuracy over steps in training and on held-out images, against a constant answer."""
+    """Plot training and held-out accuracy over steps, against a constant prediction."""
     return _curves(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
 
 
 def losses(evidence: Evidence, title: str) -> Lines:
-    """Loss over steps in training and on held-out images, against that at chance level."""
+    """Plot training and held-out loss over steps, against chance level."""
     reference = (f"ln {evidence.classes}", evidence.chance_loss)
     return _curves(evidence, title, "loss", reference, percent=False)
 
@@ -252,60 +253,65 @@ def _curves(
 
 
 STUCK = 0.1
-"""Of the way from chance to perfect: no more than luck and the commonest class explain."""
+"""Progress from chance to perfect that luck and the most common class explain."""
 NEARLY_THERE = 0.8
-"""Of the way from chance to perfect: what is missing there is more than fine tuning brings."""
+"""Progress from chance to perfect below which more is missing than fine-tuning brings."""
 BLOWN = 1.5
-"""Times the loss at chance level: a model so much worse than one that never looks was thrown there."""
+"""Multiple of the loss at chance level: a model so much worse than one that ignores the images has diverged.
+"""
 LUCK = 2.0
-"""Standard errors above chance: one guess in 44 is so good."""
+"""Standard errors above chance: one guess in 44 is as good."""
 HUGE = 1e100
-"""A loss whose square is still a number."""
+"""A loss whose square is still finite."""
 POOR = 0.5
-"""Half the way: a run that came farther learns, however much better it could be."""
+"""Progress from chance to perfect from which a run counts as learning."""
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """What came of the training loss; losses in nats."""
+    """Summary of the training loss; losses in nats."""
 
     chance: float
-    """Of one who knows only how common the classes are: their entropy, ln(classes) where all are alike."""
+    """Loss of a model that knows only the class frequencies: their entropy, ln(classes) for balanced
+    classes.
+    """
     loss: Points
-    """The training loss as it was reported."""
+    """Training loss as reported."""
     end: float
-    """The newest tenth of it, on average."""
+    """Mean of the last tenth."""
     learned: float
-    """How far it came from chance (0) to perfect (1): the best of loss and accuracy, trained on or not."""
+    """Progress from chance (0) to perfect (1): the best of loss and accuracy, on training and held-out
+    images.
+    """
 
     @property
     def start(self) -> float:
-        """The first loss that was reported; of fresh weights where that was the first step's."""
+        """First reported loss: at initialization, where that was the first step's."""
         return self.loss.values[0]
 
     @property
     def fact(self) -> Fact:
-        """Where it stands, in a finding."""
+        """Newest loss as a fact."""
         return Fact("newest loss", self.end, f"{fixed(self.end, 3)} (chance level: {fixed(self.chance, 3)})")
 
     @property
     def worst(self) -> float:
-        """The largest."""
+        """Largest loss."""
         return max(self.loss.values)
 
     @property
     def blown(self) -> bool:
-        """Whether it was once far worse than it began, and than one who never looks."""
+        """Whether it was once far above both its start and chance level."""
         return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.chance, self.start)
 
     @property
     def stuck(self) -> bool:
-        """Whether it is where it would be without learning, or worse."""
+        """Whether it stayed at chance level, or above."""
         return self.learned < STUCK
 
     @property
     def falling(self) -> bool:
-        """Whether the last quarter lies below the one before it.
+        """Whether the last quarter is below the one before it.
 
         By a hundredth of the chance level, and by more than twice the standard error of the difference.
         """
@@ -319,7 +325,7 @@ class LossCurve:
 
 
 def summarize_loss(evidence: Evidence) -> LossCurve | None:
-    """The course of a run; None before the first report and where there is nothing to choose from."""
+    """Summarize the loss curve; None before the first report and with fewer than two classes."""
     loss, chance = evidence.curve("train/loss"), chance_loss(evidence)
     if not loss.steps:
         loss = evidence.curve("train/epoch_loss")
@@ -330,9 +336,9 @@ def summarize_loss(evidence: Evidence) -> LossCurve | None:
 
 
 def chance_loss(evidence: Evidence) -> float:
-    """The loss at chance level by how common classes are; auxiliary classifiers guess too.
+    """Return the loss at chance level for the class frequencies, auxiliary classifiers included.
 
-    Where the loss is balanced by class weights all classes are alike to it, however common they are.
+    A loss with balanced class weights treats all classes alike, whatever their frequency.
     """
     counts = [count for count in evidence.data.counts if count]
     if evidence.recipe.class_weights == "balanced":
@@ -349,7 +355,10 @@ def _entropy(counts: Sequence[int]) -> float:
 
 
 def _learned(evidence: Evidence, end: float, chance: float) -> float:
-    """Of both held-out parts: where labels are wrong in training, validation images tell of it as little."""
+    """Return the progress, the best of training and both held-out parts.
+
+    Noisy training labels spoil validation images alike.
+    """
     data, newest = evidence.data, _newest_accuracy(evidence)
     losses = [evidence.curve(f"{part}/loss").last for part in ("val", "test")]
     plain = chance  # The held-out loss has no class weights.
@@ -362,7 +371,7 @@ def _learned(evidence: Evidence, end: float, chance: float) -> float:
 
 
 def _beyond(evidence: Evidence, right: float | None, images: int) -> list[float]:
-    """How far an accuracy is from chance to perfect, where it is not one of those that luck brings about."""
+    """Return the chance-corrected accuracy, where it is beyond luck; else nothing."""
     chance = evidence.chance
     if right is None or right - chance < LUCK * error(chance, images):
         return []

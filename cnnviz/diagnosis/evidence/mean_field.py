@@ -1,9 +1,9 @@
-"""What becomes of a signal in a network that has learned nothing yet, by arithmetic alone.
+"""Mean-field signal propagation at initialization, computed without running the network. Imports no torch.
 
-Weights drawn by chance with mean 0 make each output of a layer a sum of many small, independent terms:
-normally spread, whatever the images are. So two numbers a layer are enough: how large its outputs are, and
-how far they differ from image to image (Poole et al., "Exponential expressivity in deep neural networks
-through transient chaos", 2016; for ReLU, He et al., "Delving deep into rectifiers", 2015). Imports no torch.
+With random zero-mean weights each output of a layer is a sum of many small independent terms: normally
+distributed, whatever the images. Two numbers per layer therefore suffice: the size of its outputs, and how
+far they differ between images (Poole et al., "Exponential expressivity in deep neural networks through
+transient chaos", 2016; for ReLU, He et al., "Delving deep into rectifiers", 2015).
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _FAR = 8.0
 
 
 class UnknownArithmeticError(ValueError):
-    """A layer whose effect on a signal is not known here."""
+    """A layer whose effect on a signal is not implemented."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Values on their way: their mean square, and how far they differ from image to image.
+    """Activations: their mean square, and how far they differ between images.
 
-    `signal` is the standard deviation over images of one value, root mean square over values; so it is never
-    more than the root of `square`.
+    `signal` is the standard deviation over images of one value, root mean square over values; it never
+    exceeds the root of `square`.
     """
 
     square: float
@@ -54,37 +54,39 @@ class Signal:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a layer with weights does to a signal."""
+    """Signal propagation through a layer with weights."""
 
     name: str
     inputs: float
-    """How many values one output sums, padding left out."""
+    """Number of inputs summed per output, padding excluded."""
     std: float
-    """Standard deviation of its weights."""
+    """Standard deviation of the weights."""
     bias: float
-    """Mean of its biases."""
+    """Mean of the biases."""
     entering: Signal
     spread: float
-    """Standard deviation of its outputs over everything: images, places, units."""
+    """Standard deviation of the outputs over images, positions and units."""
     signal: float
-    """Of its outputs, from image to image."""
+    """Standard deviation of the outputs between images."""
 
     @property
     def gain(self) -> float:
-        """What a signal is multiplied by: σ·√n."""
+        """Factor on the signal: σ·√n."""
         return self.std * math.sqrt(self.inputs)
 
 
 def propagated(layers: LayerList, entering: Signal) -> tuple[Passed, ...]:
-    """What reaches every convolution and fully connected layer of fresh weights, in order, without dropout.
+    """Compute the signal at every convolution and fully connected layer at initialization, without dropout.
 
-    Pooling is taken to change nothing: it takes the largest of neighbours, which lifts values somewhat.
+    Pooling is treated as the identity: max pooling raises values somewhat.
 
     Args:
-        layers: A chain of convolutions, fully connected layers, ReLU, LRN, pooling and dropout.
-        entering: The images as the network reads them.
+        layers: A sequence of convolutions, fully connected layers, ReLU, LRN, pooling and dropout.
+        entering: The model input.
 
-    Raises `UnknownArithmeticError` for other layers, and `ValueError` where the layers do not fit.
+    Raises:
+        UnknownArithmeticError: For other layers.
+        ValueError: Where the layers do not fit together.
     """
     return tuple(_passed(layers, entering))
 
@@ -113,7 +115,7 @@ def _passed(layers: LayerList, now: Signal) -> Iterator[Passed]:
 
 
 def damping(layer: LocalResponseNorm, square: float) -> float:
-    """What LRN multiplies values of that mean square by: (k + α·x²)^-β, α in torch's convention."""
+    """Return LRN's factor for values of that mean square: (k + α·x²)^−β, α in torch's convention."""
     return float((layer.k + layer.alpha * square) ** -layer.beta)
 
 
@@ -131,7 +133,7 @@ def _summed(name: str, layer: Conv | Linear, shape: AnyShape, out: AnyShape, now
 
 
 def _inside(side: int, out: int, kernel: int, stride: int, padding: int) -> float:
-    """Part of a window's places along one axis that lie on the map and not in the padding, on average."""
+    """Return the mean fraction of a window's positions along one axis that are not padding."""
     starts = np.arange(out) * stride - padding
     within = np.minimum(starts + kernel, side) - np.maximum(starts, 0)
     return float(within.mean() / kernel)
@@ -142,15 +144,16 @@ def _fan_out(layer: Conv | Linear, out: AnyShape) -> int:
 
 
 def _start(init: Init, fan: int, out: int) -> tuple[float, float, float]:
-    """Standard deviation of the weights; mean and standard deviation of the biases."""
+    """Return the standard deviation of the weights, and mean and standard deviation of the biases."""
     std = init.deviation(fan, out)
     return (std, init.bias, 0.0) if init.bias is not None else (std, 0.0, 1 / math.sqrt(3 * fan))
 
 
 def rectified(before: Signal, mean: float) -> Signal:
-    """What a ReLU leaves of normally spread values of that mean.
+    """Return the signal after a ReLU, of normally distributed values of that mean.
 
-    Where a value is far above 0 for all images, its signal passes whole; where it is far below, nothing does.
+    Where a value is far above 0 for all images, its signal passes unchanged; where it is far below, not at
+    all.
     """
     spread = math.sqrt(max(before.square - mean**2, 0.0))
     if spread == 0:
@@ -168,7 +171,7 @@ def rectified(before: Signal, mean: float) -> Signal:
 
 
 def _passing(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of max(0, at + ε) with ε of N(0, 1): from 0, always off, to 1, always on."""
+    """Return the variance of max(0, at + ε), ε ~ N(0, 1): from 0, always off, to 1, always on."""
     near = np.clip(at, -_FAR, _FAR)
     share, density = ndtr(near), np.exp(-(near**2) / 2) / math.sqrt(2 * math.pi)
     mean = near * share + density

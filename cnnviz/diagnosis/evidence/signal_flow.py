@@ -1,4 +1,4 @@
-"""What layers do to a signal, worked out with a run's own numbers."""
+"""Signal propagation through the layers at initialization, from the first step, with worked numbers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.numbers import fixed, short
 
 ALIKE = 0.01
-"""Of the size of a layer's outputs, what differs from image to image. Networks that learn have 0.03 or more
-(LeNet-5, AlexNet, VGG, GoogLeNet and ResNet by PyTorch's rule and He's); below 0.01 the next layer, whose
-weights have an error of that order after a step, reads nearly the same of every image."""
+"""Least signal relative to a layer's outputs. Networks that learn have 0.03 or more (LeNet-5, AlexNet, VGG,
+GoogLeNet and ResNet with PyTorch's and He's initialization); below 0.01 the next layer, whose weights
+have an error of that order after a step, gets nearly the same input for every image.
+"""
 SHRUNK = 1e-3
-"""Of the input's spread, what reaches the last layer that dropout leaves undisturbed: gradients of the first
-layers are so many times smaller, and a thousand times as many steps are needed."""
+"""Least signal at the last layer before dropout, relative to the input's standard deviation: gradients of
+the first layers are smaller by that factor, and a thousand times as many steps are needed.
+"""
 
 WIDE = 5.0
-"""Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
-BackProp", 1998); five times as much makes first gradients some 25 times too large, more than rates can be
-off."""
+"""Input standard deviation: initializations are designed for 1 (LeCun et al., "Efficient BackProp", 1998);
+five times as much makes first gradients some 25 times too large, more than learning rates can be off.
+"""
 FAINT = 0.05
-"""Standard deviations: pixels in [0, 1] have 0.2 to 0.35, faint pictures a tenth; below, images are nearly
-one color, and what gets lost may have been lost before the network."""
+"""Input standard deviation: pixels in [0, 1] have 0.2 to 0.35, low-contrast images a tenth; below, images
+are nearly uniform, and the signal may be lost before the network.
+"""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """What fresh weights make of the images, up to the first dropout; and how the loss went."""
+    """Signal propagation at initialization up to the first dropout, and the loss curve."""
 
     stages: tuple[LayerSignal, ...]
     entering: float
@@ -37,27 +40,30 @@ class Passage:
 
     @property
     def last(self) -> LayerSignal:
-        """The last of the layers."""
+        """Last layer before dropout."""
         return self.stages[-1]
 
     @property
     def share(self) -> float:
-        """Of the input's spread, the signal that is left at the last undisturbed layer."""
+        """Signal at the last layer, relative to the input's standard deviation."""
         return (self.last.at.signal or 0.0) / max(self.entering, 1e-30)
 
     @property
     def alike(self) -> float:
-        """The least part of any layer's outputs that tells images apart."""
+        """Least signal of any layer relative to its outputs."""
         return min(stage.told_apart or 0.0 for stage in self.stages)
 
     @property
     def little(self) -> bool:
-        """Whether too little of the images comes through."""
+        """Whether too little signal is propagated."""
         return self.share < SHRUNK or self.alike < ALIKE
 
 
 def passage(evidence: Evidence) -> Passage | None:
-    """What the first step saw; None where it saw one image only, or too few layers lie before dropout."""
+    """Return the signal propagation at the first step; None where it cannot be compared.
+
+    That is for a batch of one image, or too few layers before dropout.
+    """
     curve, flow = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
     flow = tuple(stage for stage in flow if stage.at.signal is not None)
     if curve is None or evidence.input is None or len(flow) < 2 or evidence.recipe.batch_size < 2:
@@ -66,7 +72,7 @@ def passage(evidence: Evidence) -> Passage | None:
 
 
 def law() -> str:
-    """The rule of thumb behind all of it."""
+    """Explain the scaling rule of weight initialization."""
     return (
         "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
         "standard deviation σ, inputs of size 1 become outputs of spread σ·√n. He's rule chooses σ = "
@@ -77,12 +83,12 @@ def law() -> str:
 
 
 def worked(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
-    """The two layers farthest from He's rule, where it is known how weights began; and the whole."""
+    """Work out the two layers farthest from He initialization, where known, and the whole network."""
     begun = starts(evidence)
     named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
     if not named:
         return (_whole(seen),)
-    # Layers that were drawn alike are worked out once.
+    # Layers with the same initialization are worked out once.
     unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
     worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
     lines = [_line(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))]
@@ -109,7 +115,7 @@ def _whole(seen: Passage) -> str:
 
 
 def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
-    """What biases that begin at a constant add to all images alike; nothing where there are none."""
+    """Explain the effect of biases with a constant initialization; empty without any."""
     begun = starts(evidence)
     biased = [stage for stage in seen.stages if stage.name in begun and begun[stage.name].bias]
     if not biased:
@@ -123,7 +129,7 @@ def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
 
 
 def backwards(evidence: Evidence) -> str:
-    """What becomes of gradients."""
+    """Explain the effect on gradients."""
     with_gradient = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
     if len(with_gradient) < 2:
         return "Gradients shrink by the same factors on their way back."
@@ -138,7 +144,7 @@ def backwards(evidence: Evidence) -> str:
 
 
 def flat(widest: LayerSignal) -> str:
-    """What an activation with flat ends makes of values far from 0."""
+    """Explain the saturation of tanh at values far from 0."""
     spread = widest.at.spread or 0.0
     slope = 1 - math.tanh(min(spread, 15.0)) ** 2
     return (
@@ -150,7 +156,7 @@ def flat(widest: LayerSignal) -> str:
 
 
 def surprise(curve: LossCurve) -> str:
-    """Why logits that are too far apart begin with a large loss."""
+    """Explain why overconfident logits begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "
         f"wrong: the first loss is {short(curve.start)}, chance has {fixed(curve.chance, 3)}. Gradients "

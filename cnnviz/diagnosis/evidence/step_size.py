@@ -1,4 +1,4 @@
-"""How far steps move the weights: what the run showed, and the learning rate that would be usual for it."""
+"""Step size: update-to-weight ratios of the run, and the learning rate that makes the first step usual."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from cnnviz.diagnosis.numbers import short
 from cnnviz.training.recipe import ADAPTIVE
 
 EARLY = 20
-"""Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
+"""Steps in which update-to-weight ratios reflect the learning rate, and not yet what became of the weights.
+"""
 NEAR = 1e-4
-"""Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
+"""Update-to-weight ratio a tenth of the usual: 10,000 steps to replace a layer."""
 AIM, AIM_NORMALIZED = 6e-3, 1.5e-2
-"""Of the weights, what the first step of SGD should move. Of 86 runs without normalization that learned well,
-the middle one began with 0.007 (half of them with 0.004 to 0.03); of 45 with it, with 0.018 (0.016 to 0.024).
-With 0.002, as was proposed before, four of six runs stayed short of nine tenths of what they can reach."""
+"""Target of the first step's update-to-weight ratio for SGD. Of 86 runs without normalization that learned
+well, the median began with 0.007 (half of them with 0.004 to 0.03); of 45 with it, with 0.018 (0.016 to
+0.024). With an earlier target of 0.002, four of six runs stayed below nine tenths of what they can reach.
+"""
 AIM_ADAM, AIM_ADAM_NORMALIZED = 1.5e-2, 2.5e-2
-"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: 0.015 (0.008 to 0.024)
-of 113 runs, and 0.029 (0.024 to 0.031) of 14."""
+"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: 0.015 (0.008 to
+0.024) of 113 runs, and 0.029 (0.024 to 0.031) of 14.
+"""
 AIM_BOLD = 1e-2
-"""At least, where steps were far too small: what they can bear was not reached."""
+"""Least target where steps were far too short: the limit of what the run tolerates was not reached."""
 
 BOLDEST = 10.0
-"""Times the rate at once, where the run's steps were far too short at one that others do not bear."""
+"""Largest factor on the learning rate, where the run's steps were far too short at a rate that others do not
+tolerate.
+"""
 
 
 def early_update(evidence: Evidence) -> float | None:
-    """Of the looks at the first steps the largest median, over layers, of the part that weights moved.
+    """Return the largest median update-to-weight ratio, over layers, of the first steps.
 
-    Where the rate still rises, as in a warm-up, it is what the largest rate would have moved: a step is as
-    long as its rate.
+    During a warm-up it is scaled to the largest rate, as a step is proportional to its rate.
     """
     rates, ratios = evidence.curve("lr"), []
     known, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
@@ -46,17 +50,17 @@ def early_update(evidence: Evidence) -> float | None:
 
 
 def sensible(evidence: Evidence) -> Change | None:
-    """The rate with which the first step would move the median layer as far as in runs that learn well."""
+    """Propose the learning rate with which the first step has the median ratio of runs that learn well."""
     seen = [stage.at.update for stage in stages(evidence, fresh(evidence)) if stage.at.update is not None]
     recipe, rate = evidence.recipe, evidence.curve("lr").first or evidence.recipe.lr
-    # A warm-up begins with less than the recipe's rate.
+    # A warm-up begins below the recipe's rate.
     first = median(seen) * recipe.lr / rate if seen else 0.0
     if first <= 0:
         return None
     aim = max(_aim(evidence), AIM_BOLD if first < NEAR else 0.0)
     wanted, most = recipe.lr * aim / first, _largest(evidence)
     if first < USUAL_UPDATE / 3:
-        # What networks bear in general is refuted by what this one did.
+        # The general limit does not hold for this network.
         most = max(most, BOLDEST * recipe.lr)
     change = fixes.rate(recipe, min(wanted, most), "")
     then = first * change.values["lr"] / recipe.lr
@@ -69,22 +73,22 @@ def sensible(evidence: Evidence) -> Change | None:
 
 
 def _aim(evidence: Evidence) -> float:
-    """What the first step should move, by optimizer and whether layers are normalized."""
+    """Return the target ratio by optimizer and normalization."""
     if evidence.recipe.optimiser in ADAPTIVE:
         return AIM_ADAM_NORMALIZED if normalized(evidence) else AIM_ADAM
     return AIM_NORMALIZED if normalized(evidence) else AIM
 
 
 def normalized(evidence: Evidence) -> bool:
-    """Whether the network has batch normalization."""
+    """Return whether the network has batch normalization."""
     return any("BatchNorm" in layer.type for layer in evidence.layers)
 
 
 def _largest(evidence: Evidence) -> float:
-    """What networks bear.
+    """Return the largest learning rate that networks tolerate in general.
 
-    Without normalization 3·10⁻³ of Adam (its paper has 10⁻³); 0.2 of SGD, divided by how many steps momentum
-    adds up. With it, where a longer step only makes the next one shorter, two and a half times as much.
+    Without normalization 3·10⁻³ for Adam (its paper has 10⁻³), and 0.2·(1 − momentum) for SGD. With it, where
+    a longer step only shortens the next one, two and a half times as much.
     """
     recipe = evidence.recipe
     most = 3e-3 if recipe.optimiser in ADAPTIVE else 0.2 * (1 - recipe.momentum)

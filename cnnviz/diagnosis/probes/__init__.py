@@ -1,1 +1,1 @@
-"""The probes, one file each: seconds of arithmetic on a run's checkpoint. Each is found by itself."""
+"""Probes, which register themselves: short computations on a run's checkpoint or on fresh weights."""

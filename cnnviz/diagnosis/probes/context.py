@@ -1,4 +1,4 @@
-"""What a probe works on: the run's images, its network with fresh weights, and as its checkpoint left it."""
+"""Probe context: the run's images, and its network at initialization and at the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database
 
 MOST_BYTES = 64 << 20
-"""Of images that a probe takes together: as floating-point numbers they are 256 MiB."""
+"""Most bytes of a probe's images: 256 MiB as floating-point numbers."""
 MOST_IMAGES = 2_000
-"""A share of 2,000 images is known to ± 2.2 points (95 %) at worst: no threshold here asks for more."""
+"""Most images of a probe: a fraction of 2,000 has a 95 % interval of ± 2.2 points at worst, and no threshold
+needs more.
+"""
 MULTIPLY_ADDS = 1e11
-"""Of a probe: two or three seconds on two cores."""
+"""Budget of a probe: two or three seconds on two cores."""
 
 
 @dataclass(frozen=True)
 class ProbeContext:
-    """A run to be probed, on this machine's first device, in single precision, one crop an image."""
+    """A run to be probed, on this machine's first device, in single precision, one crop per image."""
 
     evidence: Evidence
     recipe: Recipe
@@ -40,17 +42,17 @@ class ProbeContext:
     transform: Transform
     device: torch.device
     trained: nn.Module | None
-    """As the newest checkpoint left it; None where there is none, and `why_untrained` says why."""
+    """Network at the newest checkpoint; None without one, with the reason in `why_untrained`."""
     why_untrained: str
     step: int
-    """That the checkpoint was written after; 0 without one."""
+    """Step of the checkpoint; 0 without one."""
     macs: int
     """Multiply-adds of one image."""
     _fresh: nn.Module
 
     @classmethod
     def of(cls, database: Database, evidence: Evidence, dataset: Dataset) -> ProbeContext:
-        """Build the network and read the checkpoint; raises `ValueError` as `make_ready` does."""
+        """Build the network and read the checkpoint; raises `ValueError` as `build_training` does."""
         plain = {"precision": "fp32", "compile": False, "device": "auto", "ten_crop": False}
         recipe = evidence.recipe.model_copy(update=plain)
         ready = build_training(recipe, dataset)
@@ -72,43 +74,43 @@ class ProbeContext:
         )
 
     def fresh(self) -> nn.Module:
-        """A network with the run's own first weights, to do with as one likes."""
+        """Return a copy of the network with the run's own initial weights."""
         return copy.deepcopy(self._fresh)
 
     def copy(self) -> nn.Module:
-        """The trained network, to do with as one likes; only for probes that need a checkpoint."""
+        """Return a copy of the trained network; only for probes that need a checkpoint."""
         return copy.deepcopy(self.trained or self._fresh)
 
     def affordable(self, passes: float = 1.0, most: int = MOST_IMAGES) -> int:
-        """How many images may go through the network `passes` times; at least 2."""
+        """Return how many images may go through the network `passes` times; at least 2."""
         return int(max(2, min(most, MULTIPLY_ADDS / max(self.macs * passes, 1.0))))
 
     def some(self, part: Labelled, most: int, purpose: int = 0) -> tuple[Tensor, Tensor]:
-        """At most so many images of a part, uint8 `(N, C, H, W)`, and their labels; always the same.
+        """Sample at most `most` images of a part, uint8 `(N, C, H, W)`, and their labels; always the same.
 
-        Of large images fewer, so that they have at most `MOST_BYTES`.
+        Of large images fewer, so that they take at most `MOST_BYTES`.
         """
         rows = self.rows(part, min(most, max(2, portion(part.images.shape, MOST_BYTES))), purpose)
         return part.images[rows], part.labels[rows]
 
     def rows(self, part: Labelled, most: int, purpose: int = 0) -> Tensor:
-        """The rows that `some` takes, int64, in random order."""
+        """Return the rows that `some` samples, int64, in random order."""
         seed = torch.Generator().manual_seed(derive_seed(self.recipe.seed, purpose, 4))
         return torch.randperm(len(part), generator=seed)[:most].to(self.device)
 
 
 def main_logits(out: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The logits `(N, classes)` of a network that may have auxiliary classifiers."""
+    """Return the logits `(N, classes)` of a network that may have auxiliary classifiers."""
     return out[0] if isinstance(out, tuple) else out
 
 
 def finite(value: float) -> float | None:
-    """The value for JSON: None where it is no number."""
+    """Return the value for JSON: None for NaN and Inf."""
     return value if math.isfinite(value) else None
 
 
 def written(value: float | None) -> str:
-    """What `finite` let through, as people read it."""
+    """Format a value of `finite`."""
     return "no number" if value is None else f"{value:.3g}"
 
 
@@ -121,7 +123,7 @@ def _on(statistics: Statistics, device: torch.device) -> Statistics:
 def _trained(
     database: Database, run_id: int | None, like: nn.Module
 ) -> tuple[nn.Module | None, str, checkpoint.Stored | None]:
-    """The network as it was last kept, why there is none, and what lies beside the weights."""
+    """Return the network at its last checkpoint, or why there is none, and the stored checkpoint."""
     if run_id is None:
         return None, "What ships has no checkpoint to probe.", None
     run = tracking.get_run(database, run_id)

@@ -17,13 +17,13 @@ from cnnviz.training.data.quality import SIDE, neighbours, repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png, probabilities
 
-# Whether labels follow from images: by neighbours, by a linear classifier of patches, by sure answers.
+# Label agreement: of neighbors, of the patch classifier, of confident predictions.
 
 IMAGES = 2_000
 SUREST = 5
-"""One in so many answers counts as sure."""
+"""One in so many predictions counts as confident."""
 DOUBTED, SURE = 8, 0.9
-"""Images that are shown, and how sure of another class the network is of them at least."""
+"""Images that are shown, and the least probability of another class than their label."""
 
 
 def _describe_agreement(agreement: Mapping[str, Any]) -> str:
@@ -49,14 +49,16 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
     describe=_describe_agreement,
 )
 def label_agreement(subject: ProbeContext) -> Found:
-    """Measure label agreement: `neighbours`, `patches`, and with a checkpoint `confident` and `doubted`.
+    """Measure label agreement of neighbors, of the patch classifier and, with a checkpoint, of the network.
 
-    `neighbours` is the entry of the data-quality report.
-    `patches`: the `share` of labels that a linear classifier of random patches gives to training images that
-    it has not seen, `chance` that of the commonest class, of `images` images. `confident`, for the parts
-    `validation` and `test`: `accuracy` of all answers and the `share` that is right of the surest fifth,
-    which are `images`. `doubted`: training images (rows, PNG, `label`, `answer`) of whose other class the
-    network is `sure`.
+    Returns:
+        `neighbours`: the entry of the data-quality report.
+        `patches`: `share`, the patch classifier's accuracy on `images` training images that it was not fitted
+        on, and `chance`, that of the most common class.
+        `confident`, for the parts `validation` and `test`: `accuracy` of all predictions, and `share`, that
+        of the most confident fifth, which are `images`.
+        `doubted`: training images (`row`, `png`, `label`, `answer`) that the network predicts as another
+        class, with probability `sure`.
     """
     train = subject.data_module.train
     sample = Labelled(*subject.some(train, IMAGES))
@@ -103,19 +105,19 @@ def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
 
 
 def _predict(subject: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
-    """How sure the checkpoint is of its answer to each image, and the answers."""
+    """Return the probability of the checkpoint's prediction for each image, and the predictions."""
     best = probabilities(subject.copy(), images, subject.transform).max(1)
     return best.values, best.indices
 
 
-# Images that are in two parts, pixel by pixel or nearly.
+# Duplicates between training and test images, exact or near.
 
 TESTED, KNOWN = 1_000, 20_000
-"""Images of the test part that are looked for, and of the training part among which."""
+"""Most test images that are looked up, and most training images that they are compared with."""
 NEAR = 4.0
-"""Shades of 255, root mean square: what saving a picture as a JPEG of middling quality changes."""
+"""Root-mean-square difference in shades of 255: that of a JPEG of medium quality."""
 CONTRAST = 12.0
-"""Shades: images flatter than this are all nearly alike, and tell nothing."""
+"""Standard deviation in shades: images with less are all nearly alike, and inconclusive."""
 
 
 def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
@@ -141,10 +143,11 @@ def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
     describe=_describe_duplicates,
 )
 def duplicates(subject: ProbeContext) -> Found:
-    """`exact` as `cnnviz.training.data.quality.repeats` counts (None where images stream), and `near`.
+    """Count exact and near duplicates between training and held-out images.
 
-    `near` is of test images reduced to 16×16: the `share` that differ from a training image, or its mirror
-    image, by less than `threshold` shades root mean square; `images` were compared with `known`.
+    `exact` is that of `cnnviz.training.data.quality.repeats`, None for streamed images. `near` is of test
+    images downsampled to 16×16: `share`, the fraction that differ from a training image, or its mirror image,
+    by less than `threshold` shades root mean square; `images` were compared with `known`.
     """
     data_module = subject.data_module
     if not len(data_module.test):
@@ -167,7 +170,7 @@ def duplicates(subject: ProbeContext) -> Found:
 
 
 def _reduced(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
-    """The images of `rows` as `(N, C·16·16)` shades."""
+    """Downsample the images of `rows` to `(N, C·16·16)` shades."""
     small = [
         functional.interpolate(images[part].float(), (SIDE, SIDE), mode="bilinear", antialias=True).flatten(1)
         for part in torch.split(rows, portion(images.shape))
@@ -180,12 +183,12 @@ def _mirrored(vectors: Tensor) -> Tensor:
 
 
 def _nearest(vectors: Tensor, others: Tensor) -> Tensor:
-    """The distance of each of `(N, F)` to the nearest of `(M, F)`, root mean square over F."""
+    """Return the distance of each of `(N, F)` to the nearest of `(M, F)`, root mean square over F."""
     nearest = [torch.cdist(part, others).amin(1) for part in torch.split(vectors, 250)]
     return torch.cat(nearest) / vectors.shape[1] ** 0.5 if nearest else vectors.new_zeros(0)
 
 
-# Whether the answer depends on the image at all, and on where in it things are.
+# Dependence of the prediction on the image, and on the arrangement of its pixels.
 
 
 def _describe_shuffled(figures: Mapping[str, Any]) -> str:
@@ -204,12 +207,13 @@ def _describe_shuffled(figures: Mapping[str, Any]) -> str:
     describe=_describe_shuffled,
 )
 def shuffled_inputs(subject: ProbeContext) -> Found:
-    """Of the trained network on test images: accuracies, and how far answers move.
+    """Measure how accuracy and predictions of the trained network change for shuffled test images.
 
-    `accuracy` is as it is, `accuracy_pixels_shuffled` with the pixels of every image in the same random
-    order. `moved_by_shuffling` and `moved_by_exchange` are mean total-variation distances, in [0, 1], between
-    the class probabilities of an image and those of it in disorder, or of the next image; at 0 the
-    answer does not depend on the input.
+    Returns:
+        `accuracy`, unchanged, and `accuracy_pixels_shuffled`, with the pixels of every image in one random
+        order. `moved_by_shuffling` and `moved_by_exchange` are mean total-variation distances, in [0, 1],
+        between the class probabilities of an image and those of its shuffled version, or of the next image;
+        at 0 the prediction does not depend on the input.
     """
     model = subject.copy().eval()
     part = subject.data_module.test if len(subject.data_module.test) else subject.data_module.train

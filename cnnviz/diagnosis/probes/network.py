@@ -22,7 +22,7 @@ from cnnviz.training.metrics import evaluate
 from cnnviz.training.optimizer import optimiser
 from cnnviz.training.trainer import seed_layers
 
-# What fresh weights answer, before anything is learnt.
+# Loss at initialization.
 
 INITIAL_LOSS_IMAGES = 256
 
@@ -38,10 +38,12 @@ def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
     describe=_describe_initial_loss,
 )
 def initial_loss(subject: ProbeContext) -> Found:
-    """`loss` of fresh weights in training mode, `chance_loss` = ln(classes), and the logits' spread.
+    """Measure the loss at initialization, in training mode, and the distribution of the logits.
 
-    `logit_spread` is their standard deviation over images, mean over classes; `logit_offset` that of their
-    means over classes: how much is said before an image is seen.
+    Returns:
+        `loss`; `chance_loss` = ln(classes); `logit_spread`, the logits' standard deviation over images, mean
+        over classes; `logit_offset`, the standard deviation over classes of their means: the bias before an
+        image is seen.
     """
     images, labels = subject.some(subject.data_module.train, subject.affordable(most=INITIAL_LOSS_IMAGES))
     model = subject.fresh().train()
@@ -56,7 +58,7 @@ def initial_loss(subject: ProbeContext) -> Found:
     }
 
 
-# What comes back to each layer, before the first step and now.
+# Gradients of each layer, at initialization and at the checkpoint.
 
 GRADIENT_IMAGES = 64
 
@@ -84,10 +86,11 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
     describe=_describe_gradients,
 )
 def gradient_flow(subject: ProbeContext) -> Found:
-    """`layers`, in order, of all that have weights: `name`, and figures `fresh` and `trained`.
+    """Measure the gradient of each layer with weights for one training batch.
 
-    These are the L2 norms of the `weight` and of its `gradient` for one training batch, and their `ratio`;
-    `trained` is None without a checkpoint.
+    Returns:
+        `layers`, in order: `name`, and statistics `fresh` and `trained`, which are the L2 norms of `weight`
+        and `gradient`, and their `ratio`; `trained` is None without a checkpoint.
     """
     fresh = _figures(subject, subject.fresh())
     trained = _figures(subject, subject.copy()) if subject.trained is not None else {}
@@ -120,15 +123,15 @@ def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any
     return figures
 
 
-# Whether a fresh network can learn one small batch by heart, and what hinders it if not.
+# Overfit one batch, and what prevents it.
 
 OVERFIT_IMAGES, STEPS = 16, 60
-"""A batch that a network of any use learns by heart in so many steps of Adam."""
+"""Images and Adam steps: a batch that any useful network overfits in so many."""
 FEW_IMAGES, FEW_STEPS = 4, 20
-"""However costly a step is."""
+"""Least images and steps, however costly a step is."""
 REFERENCE = {"optimiser": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0, "label_smoothing": 0}
 WEIGHTS = 6e8
-"""Moved in all steps of an arm: Adam takes a second or two for so many, however few images there are."""
+"""Budget of weight updates per condition: Adam takes a second or two for so many."""
 CALLED = {
     "own": "with this recipe",
     "no-decay": "without weight decay",
@@ -136,16 +139,16 @@ CALLED = {
     "reference": "with Adam at 0.001",
 }
 LEARNT = 1e-3
-"""A loss of which nothing is left to learn."""
+"""A loss that counts as zero."""
 TOLD = 20
-"""Losses of each arm, evenly over the steps."""
+"""Most losses reported per condition, evenly over the steps."""
 
 
 @dataclass(frozen=True)
 class _Arm:
     recipe: Recipe
     drops: bool
-    """Whether dropout layers drop."""
+    """Whether dropout is active."""
 
 
 def _describe_overfit(figures: Mapping[str, Any]) -> str:
@@ -168,13 +171,16 @@ def _learnt(condition: Mapping[str, Any]) -> str:
     describe=_describe_overfit,
 )
 def overfit_batch(subject: ProbeContext) -> Found:
-    """`arms` by name, each with `losses`, and `loss` and `accuracy` at last; `images`, `steps`.
+    """Train fresh networks on one batch under several conditions.
 
     `own` follows the recipe at its largest rate, without schedule and augmentation; `no-decay` and
-    `no-dropout` lack these, where there are any; `reference` is Adam at 1e-3 without either. An arm whose
-    loss stops being finite ends with None.
+    `no-dropout` lack these, where there are any; `reference` is Adam at 1e-3 without either.
+
+    Returns:
+        `arms` by name, each with `losses`, final `loss` and `accuracy` (None after NaN or Inf); `images`,
+        `steps`.
     """
-    # A forward and a backward pass are three times the multiply-adds; there are up to four arms.
+    # A forward and a backward pass are three times the multiply-adds; there are up to four conditions.
     count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
     count = min(STEPS, max(FEW_STEPS, count))
     images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, OVERFIT_IMAGES)))
@@ -199,7 +205,7 @@ def _arms(subject: ProbeContext) -> dict[str, _Arm]:
 
 
 def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
-    """Images of as many classes as there are, one of each in turn."""
+    """Sample images round-robin over the classes."""
     rows = subject.rows(subject.data_module.train, len(subject.data_module.train))
     labels = subject.data_module.train.labels[rows]
     turn = torch.zeros_like(labels)
@@ -231,7 +237,7 @@ def _learn(
     curve = losses[:: max(1, count // TOLD)]
     if losses[-1] is None:
         return {"losses": curve, "loss": None, "accuracy": None}
-    # Batch normalisation goes on looking at the batch: what it has collected in so few steps is not it.
+    # Batch normalization stays in training mode: running statistics are not settled after so few steps.
     _stop_dropping(model)
     with torch.no_grad():
         logits = main_logits(model(x))
@@ -248,7 +254,7 @@ def _stop_dropping(model: nn.Module) -> None:
             part.eval()
 
 
-# How good the checkpoint is in each mode, beside what the run recorded.
+# Accuracy in training and evaluation mode, beside the recorded one.
 
 
 def _describe_modes(figures: Mapping[str, Any]) -> str:
@@ -267,9 +273,12 @@ def _describe_modes(figures: Mapping[str, Any]) -> str:
     describe=_describe_modes,
 )
 def evaluation_mode(subject: ProbeContext) -> Found:
-    """Test accuracies of the checkpoint: `evaluation`, `training`, `recorded` (None where none is), `images`.
+    """Measure the checkpoint's test accuracy in evaluation mode and in training mode.
 
-    In training mode batches are of the recipe's size.
+    In training mode batches have the recipe's size.
+
+    Returns:
+        `evaluation`, `training`, `recorded` (None where none is), `images`.
     """
     test = subject.data_module.test
     chosen = Labelled(*subject.some(test, subject.affordable(2)))
@@ -295,6 +304,6 @@ def _in_training_mode(subject: ProbeContext, images: Labelled) -> float:
 
 
 def _recorded(evidence: Evidence, step: int) -> float | None:
-    """The test accuracy told at the checkpoint's step."""
+    """Return the test accuracy recorded at the checkpoint's step."""
     points = evidence.curve("test/accuracy")
     return dict(zip(points.steps, points.values, strict=True)).get(step)

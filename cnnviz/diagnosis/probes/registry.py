@@ -1,10 +1,11 @@
-"""Probes: seconds of arithmetic on a run's checkpoint, or on fresh weights of the same recipe.
+"""Registry of probes, and the function that runs them. Importing this imports no torch.
 
     evidence = probe(database, run_id)                     # all of them
     evidence = probe(database, run_id, ["overfit-batch"])
     evidence.probes["overfit-batch"]                       # a plain JSON dict
 
-A probe is one function in `cnnviz.diagnosis.probes`, found by itself. Importing this imports no torch.
+A probe is a function in `cnnviz.diagnosis.probes`, which registers itself: a short computation on a run's
+checkpoint, or on fresh weights of the same recipe.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Found = dict[str, Any]
 Ask = Callable[["ProbeContext"], Found]
 Tell = Callable[[Mapping[str, Any]], str]
 MISSING = "missing"
-"""The only key of a probe that could not be made; its value is a sentence that says why."""
+"""Only key in the result of a probe that could not run; its value is a sentence with the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Probe:
     """One sentence: what it measures."""
     ask: Ask
     describe: Tell
-    """What it found, in a sentence or two."""
+    """Formats the result as a sentence or two."""
     trained: bool
     """Whether it needs a checkpoint."""
 
@@ -55,7 +56,7 @@ _PROBES: dict[str, Probe] = {}
 def register(
     name: str, *, title: str, summary: str, describe: Tell, trained: bool = False
 ) -> Callable[[Ask], Ask]:
-    """Register the function that makes the probe `name`; it returns what JSON can hold."""
+    """Register the function that makes the probe `name`; it returns JSON-compatible values."""
 
     def wrap(ask: Ask) -> Ask:
         if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
@@ -68,7 +69,7 @@ def register(
 
 @functools.cache
 def probes() -> dict[str, Probe]:
-    """Every probe by its name."""
+    """Return all probes by name."""
     for module in pkgutil.iter_modules(folder.__path__):
         importlib.import_module(f"{folder.__name__}.{module.name}")
     return dict(sorted(_PROBES.items()))
@@ -77,11 +78,14 @@ def probes() -> dict[str, Probe]:
 def probe(
     database: Database, run_id: int, names: Sequence[str] | None = None, progress: Progress = silent
 ) -> Evidence:
-    """The run's evidence with what these probes found in `probes`; all of them where no names are given.
+    """Run probes, and return the run's evidence with their results; all probes where no names are given.
 
-    A probe that needs a checkpoint where there is none says so in a sentence under `MISSING`. Raises
-    `NoSuchRunError`, `DataError` where the images cannot be had, and `ValueError` for an unknown probe or
-    a model that is no longer there.
+    A probe that needs a checkpoint where there is none has the reason under `MISSING`.
+
+    Raises:
+        NoSuchRunError: For an unknown run.
+        DataError: Where the images are not available.
+        ValueError: For an unknown probe, or a model that no longer exists.
     """
     from cnnviz.diagnosis.probes.context import ProbeContext
 

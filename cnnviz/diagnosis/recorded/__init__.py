@@ -1,6 +1,6 @@
-"""Runs that ship with cnnviz as evidence, `NAME.json.gz`: there at once, without a network.
+"""Recorded runs that ship with cnnviz as evidence, `NAME.json.gz`, without their networks.
 
-One called `TOPIC-failed` has its fixed counterpart in `TOPIC-fixed`.
+A run `TOPIC-failed` has its fixed counterpart in `TOPIC-fixed`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ FAILED, FIXED = "-failed", "-fixed"
 
 
 ALIASES = {"article-d-failed": "alexnet-stl10-failed", "article-d-mended": "alexnet-stl10-fixed"}
-"""What recorded runs were called before: links and commands that say so go on working."""
+"""Former names of recorded runs, which links and commands may still use."""
 
 
 class UnknownRecordingError(ValueError):
-    """No recorded run of that name ships."""
+    """No recorded run has that name."""
 
 
 def names() -> tuple[str, ...]:
-    """What ships, failed runs first."""
+    """Return the names of the recorded runs, failed ones first."""
     result = sorted(path.name.removesuffix(SUFFIX) for path in FOLDER.glob(f"*{SUFFIX}"))
     return tuple(sorted(result, key=lambda name: not name.endswith(FAILED)))
 
 
 def current_name(name: str) -> str:
-    """Resolve a name from before to today's; any other is left as it is."""
+    """Resolve a former name; any other is returned unchanged."""
     return ALIASES.get(name, name)
 
 
 @cache
 def recorded(name: str) -> Evidence:
-    """Read the recorded run of that name; raises `UnknownRecordingError` with one sentence."""
+    """Read a recorded run; raises `UnknownRecordingError` with one sentence."""
     name = current_name(name)
     if name not in names():
         there = ", ".join(names()) or "none"
@@ -45,6 +45,6 @@ def recorded(name: str) -> Evidence:
 
 
 def fixed(name: str) -> str | None:
-    """The counterpart of a failed run, where one ships."""
+    """Return the counterpart of a failed run; None where there is none."""
     other = f"{name.removesuffix(FAILED)}{FIXED}"
     return other if name.endswith(FAILED) and other in names() else None

@@ -1,4 +1,4 @@
-"""What stands beside a recorded run: how it was made, from what, on what. `NAME.card.json`."""
+"""Cards of recorded runs (`NAME.card.json`): their provenance; and the results of the ablation."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ SUFFIX = ".card.json"
 
 
 class Card(BaseModel):
-    """All that someone needs who wants to make the run again."""
+    """Provenance of a recorded run, as needed to reproduce it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str
-    """What was learned from, by its true name."""
+    """Name of the actual training data."""
     command: str
-    """What makes the run, to be read; `FOLDER` stands for the data."""
+    """Command that reproduces the run, for reading; `FOLDER` stands for the data."""
     steps: int
     epochs: float
     seconds: float
     hardware: str
     versions: dict[str, str]
     fingerprint: str
-    """Of the data's source bytes and labels, SHA-256."""
+    """SHA-256 of the data's source bytes and labels."""
 
 
 @cache
 def card(name: str) -> Card:
-    """The card of a recorded run; raises `UnknownRecordingError` where there is no such run, or no card."""
+    """Read the card of a recorded run; raises `UnknownRecordingError` where there is no run or no card."""
     path = FOLDER / f"{name}{SUFFIX}"
     if name not in names() or not path.is_file():
         raise UnknownRecordingError(f"The recorded run '{name}' has no card.")
     return Card.model_validate_json(path.read_bytes())
 
 
-# What became of the AlexNet/STL-10 paper review's run with one thing changed at a time.
+# Ablation of the AlexNet/STL-10 paper review's run: one change at a time.
 
 FILE = FOLDER / "alexnet-stl10-conditions.json"
 
@@ -50,29 +50,29 @@ class _Plain(BaseModel):
 
 
 class Row(_Plain):
-    """One run."""
+    """One run of the ablation."""
 
     arm: str
     seed: int
     steps: int
     loss: float
-    """Of training, over the last epoch, in nats."""
+    """Training loss over the last epoch, in nats."""
     test_loss: float
     accuracy: float
-    """On the test images after the last epoch, in [0, 1]."""
+    """Test accuracy after the last epoch, in [0, 1]."""
     largest_share: float
-    """Part of the test images that the commonest answer gets."""
+    """Fraction of the test images predicted as the most frequent class."""
     curve: tuple[tuple[int, float], ...]
     """Training loss by step."""
     first: tuple[tuple[str, float, float, float], ...]
-    """At step 1, of every layer with weights: name, spread, signal, gradient; dropout at work."""
+    """Per layer with weights at step 1, with dropout: name, standard deviation, signal, gradient norm."""
     last: tuple[tuple[str, float, float, float], ...]
     """The same at the last step."""
     seconds: float
 
 
 class Table(_Plain):
-    """Every run, and what they were made on; the first arm is the failing recipe."""
+    """All runs of the ablation, and the hardware; the first condition is the failing recipe."""
 
     machine: str
     test_images: int
@@ -80,16 +80,16 @@ class Table(_Plain):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The arms, in the order in which they were run."""
+        """Names of the conditions, in the order of the runs."""
         return tuple(dict.fromkeys(row.arm for row in self.rows))
 
     def of(self, condition: str) -> tuple[Row, ...]:
-        """The runs of an arm by seed."""
+        """Return the runs of a condition by seed."""
         return tuple(sorted((row for row in self.rows if row.arm == condition), key=lambda row: row.seed))
 
 
 class RecordedCondition(_Plain):
-    """The runs of one arm together."""
+    """Results of the runs of one condition."""
 
     name: str
     n: int
@@ -99,23 +99,26 @@ class RecordedCondition(_Plain):
     accuracies: tuple[float, ...]
     largest_share: float
     collapsed: int
-    """How many of its runs give one answer to nearly every image."""
+    """Number of runs that predict one class for nearly every image."""
     gain: Interval | None
-    """Of accuracy over the failing recipe with the same seed; None for that one itself."""
+    """Accuracy gain over the failing recipe with the same seed; None for that recipe itself."""
 
 
 COLLAPSED = 0.9
-"""The part of all answers from which on one answer counts as nearly all: the rule `one-class` says why."""
+"""Fraction of equal predictions that counts as nearly all; see the rule `one-class`."""
 
 
 @cache
 def table() -> Table:
-    """What ships."""
+    """Read the ablation that ships."""
     return Table.model_validate_json(FILE.read_bytes())
 
 
 def arms(runs: Table) -> tuple[RecordedCondition, ...]:
-    """Every arm, the failing recipe first, the others by what they reach; intervals hold all together."""
+    """Summarize all conditions, the failing recipe first, the others by descending accuracy.
+
+    Confidence intervals hold simultaneously (Bonferroni).
+    """
     base, *others = runs.names
     conditions = [_condition(runs, name, base, len(others)) for name in others]
     return (_condition(runs, base, base, len(others)), *sorted(conditions, key=lambda arm: -arm.accuracy))

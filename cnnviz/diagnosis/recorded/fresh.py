@@ -1,9 +1,8 @@
-"""What fresh AlexNets of full size do to a signal, as measured: `alexnet-stl10-fresh.json`.
+"""Measured signal propagation of full-size AlexNets at initialization: `alexnet-stl10-fresh.json`.
 
     python -m cnnviz.diagnosis.recorded.fresh FOLDER
 
-FOLDER holds CIFAR-10. Dropout is off: its noise differs from image to image too, and would hide what little
-does.
+FOLDER holds CIFAR-10. Dropout is off: its noise differs between images too, and would hide a weak signal.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ STARTS: dict[str, tuple[str, str, Scale]] = {
     "paper": ("paper", "lrn-paper", "raw-minus-mean"),
     "mended": ("he", "lrn-article", "standardised"),
 }
-"""Initialisation, normalisation and scale of the pixels."""
+"""Initialization, normalization and pixel scale, by name."""
 
 
 class _Plain(BaseModel):
@@ -42,19 +41,19 @@ class _Plain(BaseModel):
 
 
 class Layer(_Plain):
-    """A layer with weights, averaged over seeds."""
+    """Statistics of a layer with weights, averaged over seeds."""
 
     name: str
     spread: float
-    """Standard deviation of its outputs over everything."""
+    """Standard deviation of the outputs over images, positions and units."""
     signal: float
-    """Of each output over the images, root mean square over outputs."""
+    """Standard deviation over images, root mean square over outputs."""
     gradient: float
-    """L2 norm of the gradient of its weights and biases."""
+    """L2 norm of the gradient of weights and biases."""
 
 
 class Fresh(_Plain):
-    """All that was measured, and on what."""
+    """All measurements, and the hardware and versions."""
 
     data: str
     images: int
@@ -62,23 +61,26 @@ class Fresh(_Plain):
     hardware: str
     versions: dict[str, str]
     inputs: dict[str, tuple[float, float]]
-    """By scale: mean square of what the network reads, and its standard deviation from image to image."""
+    """By pixel scale: mean square of the model input, and its standard deviation between images."""
     layers: dict[str, tuple[Layer, ...]]
-    """By the names of `STARTS`."""
+    """By name of `STARTS`."""
 
     def entering(self, scale: str) -> Signal:
-        """The images on that scale, for the arithmetic."""
+        """Return the input signal on that scale."""
         return Signal(*self.inputs[scale])
 
 
 @cache
 def fresh() -> Fresh:
-    """What ships."""
+    """Read the measurements that ship."""
     return Fresh.model_validate_json(FILE.read_bytes())
 
 
 def measure(images: Tensor, labels: Tensor, start: str, seed: int) -> list[Layer]:
-    """One fresh network, one batch: `(N, 3, 227, 227)` on the scale of `start`, labels `(N,)`."""
+    """Measure one network at initialization on one batch.
+
+    Images are `(N, 3, 227, 227)` on the scale of `start`, labels `(N,)`.
+    """
     import torch
 
     from cnnviz.training.layer_stats import LayerStatsHook
@@ -131,7 +133,7 @@ def _signal(x: Tensor) -> float:
 
 
 def _average(runs: Sequence[Sequence[Layer]]) -> tuple[Layer, ...]:
-    """The geometric mean of each figure over the runs: they differ by factors."""
+    """Return the geometric mean of each statistic over the runs, which differ by factors."""
     from statistics import geometric_mean
 
     return tuple(

@@ -1,8 +1,8 @@
-"""Makes a finished run one that ships.
+"""Packaging of a finished run as a recorded run that ships.
 
     python -m cnnviz.diagnosis.recorded.record RUN NAME --dataset NAME --title TEXT --data TEXT --command TEXT
 
-The recipe that ships names `--dataset` in place of the folder that was read, so that everybody can run it.
+The recipe names `--dataset` in place of the folder that was read, so that anybody can run it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,19 @@ MOST_BYTES = 100_000
 def package_run(
     database: Database, run_id: int, *, title: str, dataset: str, data: str, command: str
 ) -> tuple[Evidence, Card]:
-    """What ships of a run, and its card.
+    """Build the evidence and the card of a run.
 
     Args:
-        database: Where the run is.
-        run_id: A finished run; raises `ValueError` for another, `NoSuchRunError` where there is none.
-        title: What the recording is called.
-        dataset: The registered data set that its recipe names.
-        data: What was truly learned from, in words.
-        command: What made it, in words that can be typed.
+        database: Run database.
+        run_id: A finished run.
+        title: Title of the recording.
+        dataset: Registered data set that its recipe names.
+        data: Name of the actual training data.
+        command: Command that reproduces it.
+
+    Raises:
+        ValueError: For a run that is not finished.
+        NoSuchRunError: For an unknown run.
     """
     run = tracking.get_run(database, run_id)
     if run.status is not Status.FINISHED:

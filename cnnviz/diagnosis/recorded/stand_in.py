@@ -1,9 +1,9 @@
-"""What stands in for STL-10's 5,000 training images: as many of CIFAR-10, the first of each class.
+"""Stand-in for STL-10's 5,000 training images: as many of CIFAR-10, the first of each class.
 
     python -m cnnviz.diagnosis.recorded.stand_in FOLDER OUT
 
 FOLDER holds CIFAR-10 as `train.parquet` and `test.parquet` in the Hugging Face layout; OUT gets the same with
-500 training and 100 test images of each class.
+500 training and 100 test images per class.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EACH = {"train": 500, "test": 100}
 
 
 def first_of_each(labels: Sequence[int], count: int) -> list[int]:
-    """The rows of the first `count` of each label, in order."""
+    """Return the rows of the first `count` images of each label, in order."""
     seen: Counter[int] = Counter()
     rows = []
     for row, label in enumerate(labels):

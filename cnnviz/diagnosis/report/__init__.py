@@ -1,1 +1,1 @@
-"""The report of a diagnosis: its text, and the figures beside its findings."""
+"""Report of a diagnosis: texts and figures."""

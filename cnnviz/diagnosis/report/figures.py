@@ -1,4 +1,4 @@
-"""Pictures that more than one rule shows."""
+"""Figures that several rules use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnviz.diagnosis.numbers import fixed, short
 
 
 def loss_curve(course: LossCurve, classes: int) -> Lines:
-    """The training loss beside chance level."""
+    """Plot the training loss against chance level."""
     even = math.isclose(course.chance, math.log(max(classes, 1)), rel_tol=1e-3)
     name = f"ln {classes}: chance level" if even else "chance level"
     return Lines(
@@ -29,7 +29,7 @@ def loss_curve(course: LossCurve, classes: int) -> Lines:
 
 
 def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequence[str] = ()) -> Bars:
-    """Spread and signal of each layer's outputs, from the input on, on a logarithmic axis."""
+    """Plot standard deviation and signal of each layer's outputs, input first, on a logarithmic axis."""
     entering = evidence.input.spread if evidence.input else None
     names = ("input", *(stage.name for stage in seen))
     values = {"spread": (entering, *(stage.at.spread for stage in seen))}
@@ -50,7 +50,7 @@ def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequenc
 def layer_bars(
     title: str, seen: Sequence[LayerSignal], of: Callable[[LayerSignal], float | None], y_label: str
 ) -> Bars:  # fmt: skip
-    """One figure of each layer with weights, on a logarithmic axis."""
+    """Plot one statistic of each layer with weights on a logarithmic axis."""
     values = [of(stage) for stage in seen]
     known = [value for value in values if value]
     return Bars(
@@ -66,13 +66,13 @@ def layer_bars(
 
 
 def gradient_bars(seen: Sequence[LayerSignal]) -> Bars:
-    """The gradient's norm of each layer's weights, at the step that `seen` is of: the first."""
+    """Plot the gradient norm of each layer's weights at the first step, from which `seen` is."""
     title = "Gradient of each layer's weights at the first step"
     return layer_bars(title, seen, lambda stage: stage.at.gradient, "L2 norm")
 
 
 def update_lines(evidence: Evidence) -> Lines:
-    """How far weights move in a step, by their own size: the median layer, and the rule of thumb."""
+    """Plot the median update-to-weight ratio over steps, against the rule of thumb."""
     steps, typical = [], []
     for look in evidence.looks:
         moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update]
@@ -91,5 +91,5 @@ def update_lines(evidence: Evidence) -> Lines:
 
 
 def _above_zero(values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """A logarithmic axis has no zero."""
+    """Replace zeros, which a logarithmic axis does not have, by None."""
     return tuple(value if value else None for value in values)

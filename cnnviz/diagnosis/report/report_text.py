@@ -1,4 +1,4 @@
-"""What probes found, a sentence each, for page and command line alike."""
+"""Texts of a diagnosis report, for page and command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnviz.diagnosis.probes.registry import MISSING, probes
 
 
 def describe_probes(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Title and sentence of each probe in `Evidence.probes`; of one that could not be made, why not."""
+    """Return title and result of each probe in `Evidence.probes`; of one that could not run, the reason."""
     known = probes()
     return [
         (known[name].title, str(one[MISSING]) if MISSING in one else known[name].describe(one))
@@ -21,7 +21,7 @@ def describe_probes(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-# How a diagnosis is told, on a page as on the command line.
+# Names and symbols, the same on pages and on the command line.
 
 SURENESS = ((0.95, "almost certain"), (0.8, "very likely"), (0.65, "likely"), (0.0, "possible"))
 
@@ -32,10 +32,10 @@ OUTCOMES: dict[Outcome, str] = {
     "unexplained": "Not healthy, cause unknown",
     "not-judged": "Not judged: too little was recorded",
 }
-"""What each outcome is called."""
+"""Title of each outcome."""
 
 MARKS: dict[Outcome, str] = {"healthy": "✓", "cause-found": "!", "unexplained": "?", "not-judged": "–"}
-"""A sign for each, to stand beside its name."""
+"""Symbol of each outcome, shown beside its title."""
 
 COMPARISONS = {
     "ended": "How it ended",
@@ -49,19 +49,19 @@ COMPARISONS = {
     "inputs": "Answers depend on the input",
     "checkpoint": "Accuracy of the checkpoint",
 }
-"""What each comparison is called."""
+"""Title of each comparison."""
 
 SIGNS = {True: "✓", False: "✗", None: "–"}
-"""Passed, failed, or said nothing either way."""
+"""Symbols for passed, failed and inconclusive."""
 
 
 def sureness(confidence: float) -> str:
-    """A confidence in [0, 1] in words."""
+    """Return a confidence in [0, 1] in words."""
     return next(words for least, words in SURENESS if confidence >= least)
 
 
 def where(finding: Finding) -> str:
-    """Layers and steps that a finding is about: `conv1, fc1 · steps 1 to 40`; empty for neither."""
+    """Format the layers and steps of a finding: `conv1, fc1 · steps 1 to 40`; empty for neither."""
     parts = [_several(finding.layers)] if finding.layers else []
     if finding.steps is not None:
         first, last = finding.steps
@@ -70,7 +70,7 @@ def where(finding: Finding) -> str:
 
 
 def status_text(evidence: Evidence) -> str:
-    """How far a run is: `finished after 200 steps`, `running, step 40 of 200`."""
+    """Format a run's status: `finished after 200 steps`, `running, step 40 of 200`."""
     if evidence.status == "finished":
         return f"finished after {evidence.step:,} steps"
     of = f" of {evidence.total_steps:,}" if evidence.total_steps else ""
