@@ -92,7 +92,6 @@ def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
     return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
 
 
-
 def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
     """Return a fact if one batch is overfitted only without `what` ("decay" or "dropout"); else nothing."""
     conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})

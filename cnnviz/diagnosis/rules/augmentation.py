@@ -1,4 +1,4 @@
-"""Augmentation so strong that training images show hardly anything of what they are of."""
+"""Rule on data augmentation so strong that training images show hardly anything of their content."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.training.recipe import Recipe
 
-# How much of an image augmentation leaves to be seen, worked out from the recipe alone.
+# Visible fraction of an image under augmentation, computed from the recipe alone.
 
 
 @dataclass(frozen=True)
 class Visible:
-    """The expected share of the image that a training step sees, and how it comes about."""
+    """Expected visible fraction of an image in a training step."""
 
     share: float
     factors: tuple[tuple[str, float], ...]
-    """What each step leaves on average, with its recipe field."""
+    """Recipe field and the mean fraction that it leaves."""
 
 
 def visible(recipe: Recipe, side: tuple[int, int]) -> Visible:
-    """Work out the expected visible share of an image at the model's input size."""
+    """Compute the expected visible fraction of an image at the model's input size."""
     result: list[tuple[str, float]] = []
     if recipe.pad_crop:
         result.append(("pad_crop", math.prod(shifted(length, recipe.pad_crop) for length in side)))
@@ -41,13 +41,13 @@ def visible(recipe: Recipe, side: tuple[int, int]) -> Visible:
 
 
 def shifted(length: int, margin: int) -> float:
-    """Return the mean share of a side that stays in view when it is moved by up to `margin` pixels."""
+    """Return the mean fraction of a side that stays in view when shifted by up to `margin` pixels."""
     moved = sum(max(0, length - abs(offset)) for offset in range(-margin, margin + 1))
     return float(Fraction(moved, (2 * margin + 1) * max(length, 1)))
 
 
 def blanked(length: int, square: int) -> float:
-    """Return the mean share of a side that a square covers whose center is anywhere on it."""
+    """Return the mean fraction of a side covered by a square whose center is uniform on it."""
     covered = 0
     for center in range(length):
         first, end = center - square // 2, center + square - square // 2
@@ -56,7 +56,7 @@ def blanked(length: int, square: int) -> float:
 
 
 def side_of(evidence: Evidence) -> tuple[int, int]:
-    """Return the model's input size, or the images' own where it is not known."""
+    """Return the model's input size, or the images' own where it is unknown."""
     if all(evidence.side):
         return evidence.side
     height, width = (evidence.data.shape[1:] or (0, 0))[:2] if len(evidence.data.shape) == 3 else (0, 0)
@@ -64,16 +64,19 @@ def side_of(evidence: Evidence) -> tuple[int, int]:
 
 
 LITTLE, HARDLY = 0.5, 0.35
-"""Of an image, seen on average. CIFAR-10's usual crop from a margin of 4 leaves 87 %, with a cutout of 16
-beside it 70 %; AlexNet's crop of 227 from 256 leaves 79 %."""
+"""Mean visible fraction below which augmentation is strong, and very strong. CIFAR-10's usual crop with a
+margin of 4 leaves 87 %, with a cutout of 16 as well 70 %; AlexNet's crop of 227 from 256 leaves 79 %.
+"""
 NOTHING = 0.02
-"""With less the input is constant, which is a cause of its own."""
+"""Mean visible fraction below which the input is constant, a cause of its own."""
 STRONG_COLOR = 1.0
-"""Spread of the AlexNet paper's color shift, ten times the paper's: colors move as far as they differ."""
+"""Standard deviation of the AlexNet paper's color shift, ten times the paper's: colors are shifted as far as
+they differ.
+"""
 STRONG_JITTER = 0.9
-"""Spread of brightness and contrast: with 1 some images are black, or flat."""
+"""Strength of brightness and contrast jitter: with 1 some images are black, or flat."""
 BEHIND = 0.1
-"""Of the accuracy: by so much training images as they are shown are known worse than held-out ones."""
+"""Accuracy by which augmented training images are behind held-out ones."""
 MILD = {"pca_jitter": 0.1, "colour_jitter": 0.2}
 WORDS = {
     "pad_crop": "a crop from a margin of {value} pixels",
@@ -81,9 +84,9 @@ WORDS = {
     "cutout": "a blanked square of {value} pixels",
 }
 SHORT = 10
-"""Epochs, below which even usual augmentation costs more than it brings: it makes learning by heart harder,
-which takes longer. Deep networks that were given a margin of one pixel for seven epochs came to 85 % and 62 %
-of what they reach without."""
+"""Epochs below which even usual augmentation costs more than it brings, as it slows down fitting. Deep
+networks with a margin of one pixel for seven epochs reached 85 % and 62 % of their accuracy without.
+"""
 
 
 @rule(
@@ -93,7 +96,7 @@ of what they reach without."""
     moves=dict.fromkeys(("pad_crop", "cutout", "crop_from", "pca_jitter", "colour_jitter"), "down"),
 )
 def augmentation_too_strong(evidence: Evidence) -> Outcome:
-    """Found where half of the image or less is seen on average, and the images are not known."""
+    """Detect augmentation that hides half of the image or more, in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
     if not augments(recipe):
         return Negative("Images are shown as they are, without augmentation.")

@@ -26,51 +26,52 @@ from cnnviz.diagnosis.rules.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.training.recipe import ADAPTIVE
 
-# Batch-norm running statistics that have not settled: held-out images are evaluated with stale ones.
+# Running statistics that have not settled: held-out images are evaluated with stale ones.
 
 STALE = 0.05
-"""Weight that the initial statistics (mean 0, variance 1) still have: more is seen in every output."""
+"""Weight of the initial statistics (mean 0, variance 1) above which they are visible in every output."""
 WINDOWS = 5.0
-"""Times 1/momentum, the number of batches that running statistics look back on: after five of them
-1 - e⁻⁵ = 99 % are of the run's own batches."""
+"""Multiple of 1/momentum, the number of batches that running statistics average over: after five of them 1 −
+e⁻⁵ = 99 % are from the run's own batches.
+"""
 LONG = 100.0
-"""Batches: statistics that look back on so many lag behind weights that still move."""
+"""Averaging window in batches: so long, the statistics lag behind weights that still change."""
 COSTS = 0.05
-"""Of the accuracy, lost to running statistics: less is within what batches differ by."""
+"""Accuracy lost to running statistics: less is within the variation between batches."""
 USUAL = 0.1
-"""PyTorch's own momentum: settled after some thirty batches."""
+"""PyTorch's default momentum: settled after some thirty batches."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The slowest of a network's batch-norm layers, and what its statistics are made of."""
+    """Running statistics of the batch-norm layer that settles most slowly."""
 
     layer: BatchNormLayer
     count: int
-    """Batch-norm layers in all."""
+    """Number of batch-norm layers."""
 
     @property
     def window(self) -> float:
-        """How many batches running statistics look back on: 1/momentum."""
+        """Averaging window of the running statistics in batches: 1/momentum."""
         momentum = self.layer.momentum
         return float(self.layer.updates) if momentum is None else 1 / momentum if momentum else math.inf
 
     @property
     def initial(self) -> float:
-        """The weight that the initial statistics still have: (1 - momentum)^updates."""
+        """Weight of the initial statistics: (1 − momentum)^updates."""
         momentum, updates = self.layer.momentum, self.layer.updates
         return float(updates == 0) if momentum is None else (1 - momentum) ** updates
 
     @property
     def young(self) -> bool:
-        """Whether the run was short for such a window."""
+        """Whether the run was short for that window."""
         return self.layer.updates < WINDOWS * self.window
 
 
 def slowest(evidence: Evidence) -> Statistics | None:
-    """The batch-norm layer whose statistics are the oldest; None without one, or where none was recorded."""
+    """Return the batch-norm layer with the oldest statistics; None without one, or where not recorded."""
     layers = evidence.batch_norm.layers if evidence.batch_norm else _listed(evidence)
-    # What was recorded before the first step has counted nothing yet.
+    # Recorded before the first step, `updates` is 0.
     known = [
         layer if layer.updates else layer.model_copy(update={"updates": evidence.step}) for layer in layers
     ]
@@ -81,9 +82,9 @@ def slowest(evidence: Evidence) -> Statistics | None:
 
 
 def cost(evidence: Evidence) -> float | None:
-    """The accuracy that running statistics cost on the same test images; None where it was not measured.
+    """Return the accuracy that running statistics cost on the same test images; None where not measured.
 
-    0 where it is no more than `COSTS`, or than the errors of both allow.
+    0 where it is no more than `COSTS` or sampling error.
     """
     both = _both(evidence)
     if both is None:
@@ -95,7 +96,7 @@ def cost(evidence: Evidence) -> float | None:
 
 
 def unsettled(evidence: Evidence) -> bool:
-    """Whether held-out images tell of stale statistics rather than of the network."""
+    """Return whether held-out accuracy reflects stale statistics rather than the network."""
     seen, lost = slowest(evidence), cost(evidence)
     if seen is None:
         return False
@@ -111,7 +112,7 @@ def unsettled(evidence: Evidence) -> bool:
     moves={"batch_norm_momentum": "up", "steps": "up"},
 )
 def batch_norm_unsettled(evidence: Evidence) -> Outcome:
-    """Found where batch statistics do better by far, or the initial ones weigh and held-out images suffer."""
+    """Detect stale running statistics: batch statistics are far better, or the initial ones dominate."""
     if evidence.layers and not any("BatchNorm" in layer.type for layer in evidence.layers):
         return Negative("There is no batch normalization.")
     seen, now, lost = slowest(evidence), accuracy_summary(evidence), cost(evidence)
@@ -243,7 +244,7 @@ def _changes(evidence: Evidence, seen: Statistics) -> tuple[Change, ...]:
 
 
 def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
-    """What was recorded, and the accuracies with running and with batch statistics."""
+    """Return the record, and the accuracies with running and with batch statistics."""
     recorded = evidence.batch_norm
     if recorded is None or recorded.running is None or recorded.batch is None:
         return None
@@ -286,7 +287,7 @@ def _picture(known: tuple[float, float, float | None]) -> Bars:
 
 
 def _listed(evidence: Evidence) -> tuple[BatchNormLayer, ...]:
-    """As a layer list has them, for runs that did not record it."""
+    """Return the layers of a layer list, for runs that did not record them."""
     layers = evidence.recipe.layers
     if layers is None:
         return ()
@@ -298,23 +299,25 @@ def _listed(evidence: Evidence) -> tuple[BatchNormLayer, ...]:
     )
 
 
-# A batch too small for the learning rate: each step follows the noise of a few images.
+# Batch size too small for the learning rate: each step follows the noise of a few images.
 
 SMALL = 8
-"""Images: the error of a batch's gradient is 1/√8 = 0.35 of that of a single image, or more."""
+"""Batch size up to which the gradient's relative error is 1/√8 = 0.35 or more of a single image's."""
 USUAL_BATCH = 0.1 / 256 / (1 - 0.9)
-"""Rate by images a batch, momentum counted: 0.1 for 256 with momentum 0.9 (Goyal et al., "Accurate, large
-minibatch SGD", 2017)."""
+"""Effective learning rate per image of a batch: 0.1 for 256 with momentum 0.9 (Goyal et al., "Accurate,
+large minibatch SGD", 2017).
+"""
 USUAL_ADAM = 1e-3 / math.sqrt(32)
-"""The same for Adam, whose noise goes with the root of the batch (Malladi et al., 2022)."""
+"""The same for Adam, whose rate scales with the root of the batch size (Malladi et al., 2022)."""
 FAR = 8.0
-"""Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not. At
-twice that a run that learned half of its way is kept from the other half."""
+"""Multiple of the usual rate: small networks tolerate four times that of ResNet-50, but not eight. At twice
+that, a run that got half-way is kept from the other half.
+"""
 ENOUGH = 1_000
 """Steps that a fixed run should have."""
 
 ENOUGH_STEPS = 300
-"""In which small networks on small images are seen to learn, whatever the batch."""
+"""Steps in which small networks on small images learn something, whatever the batch size."""
 
 
 @rule(
@@ -325,7 +328,7 @@ ENOUGH_STEPS = 300
     moves={"batch_size": "up", "lr": "down"},
 )
 def batch_too_small(evidence: Evidence) -> Outcome:
-    """Found where a batch of eight or fewer goes with a rate for many more, and the run is poor."""
+    """Detect a batch of eight or fewer with a learning rate for many more, in a poor run."""
     curve, recipe = summarize_loss(evidence), evidence.recipe
     if curve is None:
         return Inconclusive("No loss was recorded.")
@@ -351,8 +354,8 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
         f"{counted(epochs, 'epoch')} make {steps}.",
     )
     quieter = fixes.rate(recipe, slower, "The rate that goes with so small a batch.")
-    # With a few dozen images there is no larger batch to be had that is worth the name.
-    # Nor does one help at which the rate is still as far from the usual.
+    # With a few dozen images the batch cannot be much larger, and a larger one does not help where the rate
+    # is still as far from the usual.
     helps = batch >= 2 * recipe.batch_size and times * recipe.batch_size / batch < FAR
     ways = (larger, quieter) if helps else (quieter,)
     return Finding(
@@ -394,7 +397,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
 
 
 def _times(evidence: Evidence) -> float:
-    """How many times the usual the rate is, for the batch."""
+    """Return the learning rate as a multiple of the usual one for the batch size."""
     recipe = evidence.recipe
     if recipe.optimiser in ADAPTIVE:
         return recipe.lr / math.sqrt(recipe.batch_size) / USUAL_ADAM
@@ -402,7 +405,7 @@ def _times(evidence: Evidence) -> float:
 
 
 def _long_enough(evidence: Evidence) -> tuple[str, ...]:
-    """That the run had steps enough to learn something, as runs with usual batches do."""
+    """Rule out the length of the run, where it had enough steps to learn something."""
     if evidence.step < ENOUGH_STEPS:
         return ()
     return (f"The length of the run: it had {evidence.step:,} steps.",)

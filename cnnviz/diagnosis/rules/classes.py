@@ -1,4 +1,4 @@
-"""Classes of which there are too few training images, or none."""
+"""Rules on class frequencies: classes without training images, class imbalance."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.steps import FEW
 
 UNEQUAL = 10.0
-"""Times as many images of the commonest class as of the rarest. Real data with less is commonly left as it
-is; from here on rare classes are usually seen to suffer (Buda et al., "A systematic study of the class
-imbalance problem", 2018)."""
+"""Ratio of the most to the least common class from which rare classes usually suffer (Buda et al., "A
+systematic study of the class imbalance problem", 2018); real data with less is commonly left as it is.
+"""
 SUFFERS = 0.2
-"""By how much less of the rare classes is recognised than of the common ones."""
+"""Difference of recall between common and rare classes."""
 LEARNT = 0.3
-"""Of the common classes: below that the run failed of something else, and nobody sees what is rare suffer;
-that classes are unbalanced is told all the same, with less confidence."""
+"""Recall of common classes below which the run failed for another reason, so that imbalance is reported with
+less confidence.
+"""
 BALANCED = Change(
     {"class_weights": "balanced"},
     "Each class has the same part in the loss, however many images it has (scikit-learn's rule).",
@@ -30,7 +31,7 @@ BALANCED = Change(
     live=True,
 )
 def missing(evidence: Evidence) -> Outcome:
-    """Found where a class has no training image."""
+    """Detect classes without training images."""
     counts, classes = evidence.data.counts, evidence.data.classes
     if not counts:
         return Inconclusive("The run did not record how many images there are of each class.")
@@ -82,7 +83,7 @@ def missing(evidence: Evidence) -> Outcome:
     summary="Rare classes are given up for common ones.",
 )
 def unbalanced(evidence: Evidence) -> Outcome:
-    """Found where some classes have ten times the images of others, and these are recognised far worse."""
+    """Detect class imbalance of ten to one or more with far lower recall of the rare classes."""
     counts = evidence.data.counts
     known = [number for number, count in enumerate(counts) if count]
     if len(known) < 2:
@@ -91,7 +92,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
     ratio = most / fewest
     if ratio < UNEQUAL:
         return Negative(f"The commonest class has {ratio:.1f} times as many images as the rarest.")
-    # What has a fifth of the commonest class's images or less is rare, what has half of them common.
+    # Rare: at most a fifth of the most common class's images; common: at least half of them.
     rare = [number for number in known if counts[number] <= most / 5]
     common = [number for number in known if counts[number] >= most / 2]
     recalls = _recalls(evidence)
@@ -157,7 +158,7 @@ def _finding(
 
 
 def _weighed(evidence: Evidence) -> str:
-    """What class weights do here, or would do."""
+    """Explain what class weights do here, or would do."""
     if evidence.recipe.class_weights == "balanced":
         return (
             "Class weights are balanced already: rare images count more, but they are still few, and are "
@@ -170,7 +171,7 @@ def _weighed(evidence: Evidence) -> str:
 
 
 def _fewer_steps(evidence: Evidence) -> bool:
-    """Whether as many epochs would be steps enough, if every class had as many images as the commonest."""
+    """Return whether the epochs would be steps enough if every class were as common as the most common."""
     counts = [count for count in evidence.data.counts if count]
     return evidence.step * max(counts) * len(counts) / sum(counts) > FEW
 
@@ -186,13 +187,13 @@ def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _tested(evidence: Evidence) -> list[int]:
-    """Test images of each class."""
+    """Return the number of test images by class."""
     counted = list(evidence.quality.test_counts) or [sum(row) for row in evidence.confusion]
     return counted or [0] * evidence.classes
 
 
 def _recalls(evidence: Evidence) -> dict[int, float]:
-    """What is recognised of each class of which there are test images."""
+    """Return the recall of each class that has test images."""
     return {number: row[number] / sum(row) for number, row in enumerate(evidence.confusion) if sum(row)}
 
 

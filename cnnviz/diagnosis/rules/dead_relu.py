@@ -1,4 +1,4 @@
-"""ReLUs that are 0 for every image: nothing gets through, forwards or backwards."""
+"""Rule on dead ReLUs: 0 for every image, so that neither signal nor gradient passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cnnviz.diagnosis.report.figures import loss_curve
     moves={"lr": "down"},
 )
 def dead_relu(evidence: Evidence) -> Outcome:
-    """Found where nine tenths of a ReLU layer's channels were 0 for a whole batch and stayed so."""
+    """Detect ReLU layers of which nine tenths of the channels are 0 for a whole batch."""
     names = relus(evidence)
     looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
@@ -78,7 +78,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
 
 
 def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
-    """What comes of it; weights that are too small, and a network that is, lie further back."""
+    """Return the causes explained by it, except those that are its own causes."""
     consequences: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
     if not born:
         return consequences if died_of_size(evidence) else (*consequences, "under-fitting")
@@ -109,7 +109,7 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
 
 
 def _drawn(evidence: Evidence) -> str:
-    """That it is the weights, where it is they."""
+    """Explain that the weights are too small, where they are the cause."""
     spread = would_live(evidence)
     if not spread:
         return ""

@@ -20,10 +20,10 @@ from cnnviz.diagnosis.rules.augmentation import augmentation_too_strong
 from cnnviz.diagnosis.rules.regularization import dropout
 from cnnviz.diagnosis.rules.splits import leakage
 
-# Judged with dropout still dropping and batch normalisation still looking at its batch.
+# Evaluation with active dropout and batch statistics.
 
 ACTING = ("Dropout", "BatchNorm", "AlphaDropout", "SyncBatchNorm")
-"""Beginnings of the names of modules that do something else in training than in evaluation."""
+"""Prefixes of the types of mode-dependent modules."""
 
 
 @rule(
@@ -33,7 +33,7 @@ ACTING = ("Dropout", "BatchNorm", "AlphaDropout", "SyncBatchNorm")
     live=True,
 )
 def evaluation_mode(evidence: Evidence) -> Outcome:
-    """Found where layers were seen in training mode, or accuracy is that mode's and not the other's."""
+    """Detect evaluation in training mode: by the recorded modes, or by the accuracy in each mode."""
     acting = tuple(layer.name for layer in evidence.layers if layer.type.startswith(ACTING))
     if evidence.layers and not acting:
         return Negative(
@@ -138,19 +138,19 @@ def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Pictur
     return (bars, curves)
 
 
-# Held-out accuracy above training accuracy: why that is usual with dropout or augmentation.
+# Held-out accuracy above training accuracy, which is usual with dropout or augmentation.
 
 LEAST = 0.005
-"""Of the accuracy: half a point that both figures round to is nothing to explain."""
+"""Difference in accuracy that needs no explanation: rounding."""
 SURE = 2.0
-"""Standard errors: with fewer the two may as well be equal."""
+"""Standard errors of a significant difference."""
 FAULTS = (augmentation_too_strong, dropout, leakage)
-"""Rules whose finding is another explanation, and no usual one."""
+"""Rules whose finding is another explanation."""
 
 
 @note("validation-above-training")
 def validation_above_training(evidence: Evidence) -> Note | None:
-    """Explain held-out images that are known better than training images, where nothing is wrong with it."""
+    """Explain held-out accuracy above training accuracy, where it is no sign of a fault."""
     now = accuracy_summary(evidence)
     if now is None or -now.gap <= max(LEAST, SURE * now.error):
         return None
@@ -160,7 +160,7 @@ def validation_above_training(evidence: Evidence) -> Note | None:
     if plain is not None and plain.accuracy < now.held - ERRORS * (
         now.error + error(plain.accuracy, plain.images)
     ):
-        return None  # Even evaluated alike training images are known less: that has another reason.
+        return None  # Evaluated in the same way training accuracy is lower too: there is another reason.
     text = (
         f"The {now.part} images are known better than the training images ({percent(now.held, 1)} against "
         f"{percent(now.learnt, 1)}). That is usual here and no sign of an error: training accuracy is "

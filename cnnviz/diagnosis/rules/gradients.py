@@ -17,20 +17,23 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.rules.learning_rate import YOUNG
 
-# Gradients that are far too large before anything is learned, or grow on their way back.
+# Exploding gradients: far too large at initialization, or growing on the way back.
 
 EXPLODED = 10.0
-"""Gradient by weights, in the median layer: a rate of 0.1 would throw weights away in one step. At the start
-of networks that learn it is 0.002 to 3."""
+"""Gradient-to-weight ratio of the median layer: a rate of 0.1 would replace the weights in one step. At
+initialization of networks that learn it is 0.002 to 3.
+"""
 BACKWARDS = 16.0
-"""The first layer's gradient by the last one's: a rate that suits the last layer is 16 times too large for
-the first. At the start of networks that learn it is at most half as much (LeNet-5, AlexNet, VGG, GoogLeNet,
-ResNet)."""
+"""Ratio of the first layer's gradient to the last one's: a rate that suits the last layer is 16 times too
+large for the first. At initialization of networks that learn it is at most half as much (LeNet-5,
+AlexNet, VGG, GoogLeNet, ResNet).
+"""
 BACKWARDS_SATURATED = 4.0
-"""The same where outputs of tanh are saturated: weights so large stand behind both."""
+"""The same with saturated tanh outputs, which too large weights explain as well."""
 SATURATED = 0.8
-"""Standard deviation of a tanh's outputs, which is 1 where all are -1 or 1, and 0.58 where they are evenly
-spread. Networks that learned began with 0.2 to 0.67, those with weights far too large with 0.84 and more."""
+"""Standard deviation of a tanh's outputs: 1 where all are ±1, and 0.58 where they are uniform. Networks that
+learned began with 0.2 to 0.67, those with weights far too large with 0.84 and more.
+"""
 EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 
 
@@ -42,7 +45,7 @@ EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
     live=True,
 )
 def exploding_gradients(evidence: Evidence) -> Outcome:
-    """Found where fresh gradients are far larger than weights, or in front than at the end."""
+    """Detect gradients at initialization far larger than the weights, or growing towards the input."""
     seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient)
     curve, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
     if curve is None or len(seen) < 3:
@@ -74,7 +77,7 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
 
 
 def saturated(evidence: Evidence) -> bool:
-    """Whether most layers of tanh give -1 or 1 for nearly everything at the first step."""
+    """Return whether most tanh layers output ±1 for nearly everything at the first step."""
     look, names = fresh(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
     spreads = [one.spread for one in look.layers if one.name in names and one.spread] if look else []
     return bool(spreads) and median(spreads) >= SATURATED
@@ -125,9 +128,9 @@ def _large(stage: LayerSignal, sizes: dict[str, float], seen: tuple[LayerSignal,
 
 
 def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, float]:
-    """Gradient by weights of each layer at the first step: of SGD, whose step is rate × gradient there.
+    """Return each layer's gradient-to-weight ratio at the first step of SGD, whose step is rate × gradient.
 
-    Nothing where gradients are clipped: the step then says how long they were let be.
+    Empty with gradient clipping, where the step shows the clipped length.
     """
     rates, recipe = evidence.curve("lr"), evidence.recipe
     plain = recipe.optimiser in ("sgd", "nesterov") and not recipe.clip_norm
@@ -138,11 +141,13 @@ def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, 
     return {stage.name: stage.at.update / times for stage in seen if stage.at.update and times > 0}
 
 
-# Gradients that vanish on their way back through the layers, before anything is learned.
+# Vanishing gradients at initialization.
 
 VANISHED = 1e-3
-"""The first layer's gradient by the last one's: the first then needs a thousand steps for one of the last. At
-the start of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet, ResNet)."""
+"""Ratio of the first layer's gradient to the last one's: the first needs a thousand steps for one of the
+last. At initialization of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet,
+ResNet).
+"""
 VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
 
 
@@ -153,7 +158,7 @@ VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fittin
     live=True,
 )
 def vanishing_gradients(evidence: Evidence) -> Outcome:
-    """Found where the first layer's gradient is a thousandth of the last one's, and the loss stays."""
+    """Detect a first-layer gradient below a thousandth of the last layer's, in a run that does not learn."""
     seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient is not None)
     curve = summarize_loss(evidence)
     if curve is None or len(seen) < 3:
@@ -222,10 +227,10 @@ def _flat_reason(evidence: Evidence, flat: list[str], each: float) -> str:
     )
 
 
-# The loss stopped being a number: a symptom more than a cause, with the layer in which it began.
+# NaN or Inf loss: a symptom more than a cause, with the layer where it began.
 
 LARGEST = 3.4e38
-"""Of a 32-bit floating-point number (IEEE 754); bfloat16 reaches as far."""
+"""Largest 32-bit floating-point number (IEEE 754); bfloat16 has the same range."""
 _WHERE = {
     "output": "the output of '{}' was the first that was not finite",
     "gradient": "the gradient of '{}' was the first that was not finite",
@@ -243,7 +248,7 @@ _WHERE = {
     moves={"lr": "down"},
 )
 def non_finite(evidence: Evidence) -> Outcome:
-    """Found where the run failed of it: by the record of the place, or by the run's error."""
+    """Detect a NaN or Inf loss: from the record of its origin, or from the run's error."""
     nonfinite = evidence.nonfinite
     if nonfinite is None and "no longer a finite number" not in (evidence.error or ""):
         if not evidence.step:

@@ -12,21 +12,21 @@ from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules
 
-# Images that are all equal, or nearly, as the network reads them: by the data or by augmentation.
+# Constant or nearly constant model input, due to the data, the scale or augmentation.
 
 FAINT_SHADES = 1.0
-"""Of 255: stored images in which a pixel varies less, from image to image, are nearly equal. Photographs and
-drawings vary by 30 to 80."""
+"""Standard deviation of a pixel between stored images, of 255 shades, below which they are nearly equal.
+Photographs and drawings have 30 to 80.
+"""
 FAINT_INPUT = 0.01
-"""The same of a network's input: standardised pixels vary by 0.5 to 1, pixels in [0, 1] by 0.1 to 0.3."""
+"""The same for model input: standardized pixels have 0.5 to 1, pixels in [0, 1] 0.1 to 0.3."""
 MOST = 0.9
-"""Of the images, how many augmentation leaves blank where nothing can be learned. Of fewer the rest
-teaches."""
+"""Fraction of the images left blank by augmentation from which nothing can be learned from the others."""
 INDEPENDENT = frozenset((
     "constant-input", "split-mismatch", "classes-missing", "classes-unbalanced", "output-activation",
     "evaluation-mode", "non-finite",
 ))  # fmt: skip
-"""Causes that are seen without images, and told beside this one."""
+"""Causes that are detected without images, and reported beside this one."""
 Place = Literal["augmentation", "data", "scale"]
 
 
@@ -37,7 +37,7 @@ Place = Literal["augmentation", "data", "scale"]
     live=True,
 )
 def constant_input(evidence: Evidence) -> Outcome:
-    """Found where images hardly differ as stored or as read, or augmentation blanks nearly all of them."""
+    """Detect images that hardly differ, as stored or as model input, or that augmentation blanks."""
     seen = evidence.quality.variation
     if seen is None:
         return Inconclusive("How much images differ from each other was not recorded.")
@@ -48,7 +48,7 @@ def constant_input(evidence: Evidence) -> Outcome:
 
 
 def constant(evidence: Evidence) -> Place | None:
-    """What makes the input constant, or nearly; None where images differ or were learned all the same."""
+    """Return what makes the input (nearly) constant; None where images differ or the run learned."""
     seen = evidence.quality.variation
     if seen is None or seen.stored.images < 2:
         return None
@@ -218,22 +218,26 @@ def _picture(seen: Variation, place: Place) -> Bars:
     )
 
 
-# Images with more pixels than content, before the run or in it.
+# Upsampled images, before the run or by its recipe.
 
 NOTHING_LOST = 0.02
-"""Of the variance, when images are halved in size: MNIST loses 0.15, CIFAR-10 0.08, and digits that were
-enlarged threefold 0.03; enlarged four times and more they lose 0.01 at most."""
+"""Fraction of the variance lost by halving the images: MNIST loses 0.15, CIFAR-10 0.08, and digits that were
+upsampled threefold 0.03; upsampled fourfold and more they lose 0.01 at most.
+"""
 FALLING = 0.25
-"""Lost by halving, by what is lost by quartering. The spectrum of natural images falls as 1/f² (Field,
-"Relations between the statistics of natural images", 1987), so each octave has as much to lose, whatever
-their size: MNIST, CIFAR-10 and drawn shapes have 0.33 to 0.41 here, enlarged images 0.2 at most."""
+"""Ratio of the loss by halving to that by quartering. The spectrum of natural images falls as 1/f² (Field,
+"Relations between the statistics of natural images", 1987), so that each octave has as much to lose,
+whatever their size: MNIST, CIFAR-10 and drawn shapes have 0.33 to 0.41, upsampled images 0.2 at most.
+"""
 STEEP = 0.2
-"""The same, below which it is a sign of its own, whatever halving loses: white noise, which has as much fine
-detail as there can be, loses 0.03 to 0.09 by halving when it was enlarged threefold, but 0.18 at most of
-what it loses by quartering; enlarged by 2.3 it has 0.26, and as it is 0.86."""
+"""The same, below which it is a sign by itself: white noise, with as much fine detail as possible, loses
+0.03 to 0.09 by halving after upsampling threefold, but 0.18 at most of its loss by quartering; upsampled
+by 2.3 it has 0.26, and unchanged 0.86.
+"""
 MISSED = 0.5
-"""Of the way from chance to all right, missing where so weak a sign is told: digits of 8×8 that are
-enlarged to 28×28 show it and are known all the same."""
+"""Missing chance-corrected accuracy from which so weak a sign is reported: digits of 8×8 upsampled to 28×28
+show it and are recognized all the same.
+"""
 _FOLLOWS = (
     "over-fitting-data",
     "over-fitting-augmentation",
@@ -242,7 +246,7 @@ _FOLLOWS = (
     "too-few-steps",
 )
 TIMES = 3.0
-"""By which a recipe may enlarge: a kernel of three pixels then lies within one pixel of the image."""
+"""Upsampling factor of the recipe: a kernel of three pixels then covers one pixel of the image."""
 
 
 @rule(
@@ -251,7 +255,7 @@ TIMES = 3.0
     summary="Images have more pixels than they have detail: size without anything in it.",
 )
 def data_enlarged(evidence: Evidence) -> Outcome:
-    """Found where halving loses nothing, or the recipe enlarges threefold, and images are not known."""
+    """Detect upsampled images: halving loses nothing, or the recipe upsamples threefold, in a poor run."""
     now, detail, shape = accuracy_summary(evidence), evidence.quality.detail, evidence.data.shape
     times = min(evidence.side) / min(shape[1:]) if len(shape) == 3 and min(shape) else 0.0
     if now is None or not times:
@@ -272,7 +276,7 @@ def data_enlarged(evidence: Evidence) -> Outcome:
 
 
 def is_blurred(detail: Detail) -> bool:
-    """Whether halving such images loses next to nothing."""
+    """Return whether halving such images loses next to nothing."""
     return detail.halved < NOTHING_LOST and detail.halved < FALLING * detail.quartered
 
 

@@ -1,4 +1,4 @@
-"""Initial weights and biases that do not fit: signal that shrinks, drowns or grows layer by layer."""
+"""Rule on weight initialization: signal that shrinks, drowns in biases or grows layer by layer."""
 
 from __future__ import annotations
 
@@ -30,13 +30,18 @@ FOLLOWS = (
     "rate-too-low", "rate-too-high", "too-few-steps", "schedule-ended", "batch-too-large", "under-fitting",
 )  # fmt: skip
 GROWN = 30.0
-"""Times the input's spread: logits that differ by 30 make a softmax certain before it has seen anything."""
+"""Signal gain from the input to the logits: logits that differ by 30 make a softmax certain before any
+training.
+"""
 SURPRISED = 3.0
-"""Times the loss at chance level at the first step. He's rule begins at up to 1.5 times, with logits of
-spread 1 to 2; at 3 times most first answers are both certain and wrong."""
+"""Multiple of the chance-level loss at the first step. He initialization begins at up to 1.5 times, with
+logits of standard deviation 1 to 2; at 3 times most first predictions are both certain and wrong.
+"""
 STEEP = 4.0
-"""Times the spread that enters: what a layer with flat-ended activations makes of it. Glorot's rule keeps it;
-tanh of values four times as wide as that is ±1 nearly everywhere, where its slope is 0."""
+"""Standard deviation of the input of a saturating activation, relative to its own input. Glorot
+initialization preserves it; tanh of values four times as wide is ±1 nearly everywhere, where its slope is
+0.
+"""
 
 
 @rule(
@@ -46,7 +51,7 @@ tanh of values four times as wide as that is ±1 nearly everywhere, where its sl
     live=True,
 )
 def initialisation(evidence: Evidence) -> Outcome:
-    """Found where fresh weights pass on far too little or too much, and the run did not recover from it."""
+    """Detect an initialization that propagates too little or too much signal, without recovery."""
     seen = signal_flow.passage(evidence)
     if seen is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
@@ -66,7 +71,7 @@ def _grows(evidence: Evidence, seen: Passage) -> bool:
 
 
 def steepest(seen: tuple[LayerSignal, ...]) -> float:
-    """The geometric mean, over layers after the first, of the spread that activations of at most 1 become."""
+    """Return the geometric mean, over layers after the first, of the outputs' standard deviation."""
     later = [stage.at.spread for stage in seen[1:] if stage.at.spread]
     return math.exp(sum(map(math.log, later)) / len(later)) if later else 0.0
 
@@ -161,10 +166,10 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
 
 
 def _follows(evidence: Evidence) -> tuple[str, ...]:
-    """What comes of it.
+    """Return the causes explained by it.
 
-    A ReLU that is dead from the start is the nearer reason, unless it is the weights that leave it dead. In a
-    layer of a handful of units chance decides what comes through: there usual weights are no reason.
+    ReLUs born dead are the more direct cause, unless the weights leave them dead. In a layer of a handful of
+    units chance decides what passes: there usual weights are no cause.
     """
     nearer = {"dead-relu"} if born_dead(evidence) and not would_live(evidence) else set()
     further = {"under-fitting"} if by_chance(evidence) else set()
@@ -172,14 +177,14 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
 
 
 def by_chance(evidence: Evidence) -> bool:
-    """Whether weights and biases are as usual, and a layer has but a handful of units."""
+    """Return whether the initialization is usual, and a layer has only a handful of units."""
     return bool(starts(evidence)) and not _unusual(evidence) and tiny(evidence) is not None
 
 
 def _sureness(evidence: Evidence, seen: Passage) -> float:
-    """A stuck run with so little signal has hardly another reason, unless it is young.
+    """Return the confidence: high for a stuck run with so little signal, unless it is young.
 
-    AlexNet by PyTorch's rule is near the limits: it needs some hundred steps, and then learns.
+    AlexNet with PyTorch's initialization is near the limits: it needs some hundred steps, and then learns.
     """
     if evidence.step < YOUNG or not seen.curve.stuck:
         return 0.65
@@ -209,7 +214,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
 
 
 def _ruled_out(seen: Passage) -> tuple[str, ...]:
-    # Signals of the first step are those of weights that no rate has moved; the input is as wide as usual.
+    # The signals are from the first step, before any update; the input is checked to be of usual scale.
     rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
     if not FAINT <= seen.entering <= WIDE:
         return (rate,)
@@ -227,11 +232,11 @@ def _sigmoid(evidence: Evidence) -> bool:
 
 
 def _unusual(evidence: Evidence) -> bool:
-    """Whether weights are known to begin small, or biases at a constant."""
+    """Return whether weights are known to be small, or biases constant."""
     return _weak(evidence) or any(weights.bias for weights in starts(evidence).values())
 
 
 def _weak(evidence: Evidence) -> bool:
-    """Whether weights are smaller than PyTorch's rule draws them, whose σ·√n is 0.58."""
+    """Return whether weights are smaller than PyTorch's initialization, whose σ·√n is 0.58."""
     gains = [weights.std * math.sqrt(weights.fan_in) for weights in starts(evidence).values()]
     return bool(gains) and median(gains) < 0.4

@@ -1,4 +1,4 @@
-"""Rules on the input: its scale, and colour that the network does not see."""
+"""Rules on the input: its scale, and color that the network does not read."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from cnnviz.diagnosis.rules.initialization import SURPRISED
 from cnnviz.diagnosis.rules.learning_rate import FAR
 from cnnviz.diagnosis.rules.steps import FEW
 
-# Pixels that are neither centred nor of unit scale when they reach the first layer.
+# Model input that is not normalized.
 
 NARROW = 0.5
-"""Pixels in [0, 1] have a spread of 0.2 to 0.35 and a mean off 0. A network that begins well learns from
-them; one that lets signal shrink gets a quarter of it to begin with."""
+"""Standard deviation of the input: pixels in [0, 1] have 0.2 to 0.35 and a nonzero mean. A well-initialized
+network learns from them; one whose signal shrinks begins with a quarter of it.
+"""
 
 
 @rule(
@@ -41,7 +42,7 @@ them; one that lets signal shrink gets a quarter of it to begin with."""
     live=True,
 )
 def input_scale(evidence: Evidence) -> Outcome:
-    """Found where pixels are far too large, or too small for a signal that shrinks anyway."""
+    """Detect pixels that are far too large, or too small for a network whose signal shrinks."""
     read, curve = evidence.input, summarize_loss(evidence)
     if read is None or curve is None:
         return Inconclusive("What the model reads was not recorded.")
@@ -119,7 +120,7 @@ def _narrow(seen: signal_flow.Passage, read: Input) -> str:
 
 
 def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
-    """Whether large values did harm: weights may be as small as pixels are large, as in AlexNet's paper."""
+    """Return whether large values did harm: small weights may compensate, as in the AlexNet paper."""
     if _normalised_at_once(evidence):
         return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
@@ -128,13 +129,13 @@ def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
 
 
 def _works(evidence: Evidence, curve: LossCurve) -> bool:
-    """Whether the run got over it: known by heart is not enough where others are not known as well."""
+    """Return whether the run recovered: fitting the training images is not enough without generalization."""
     now = accuracy_summary(evidence)
     return curve.learned > WELL and (now is None or now.well)
 
 
 def _normalised_at_once(evidence: Evidence) -> bool:
-    """Whether normalisation comes before the second layer with weights."""
+    """Return whether normalization comes before the second layer with weights."""
     kinds = [fact for fact in evidence.layers if fact.kind in ("conv", "fc", "norm")]
     return any("BatchNorm" in fact.type for fact in kinds[:2])
 
@@ -152,13 +153,14 @@ def _picture(read: Input, seen: tuple[LayerSignal, ...]) -> Bars:
     )
 
 
-# A network that reads grey, and images whose class is in their colour.
+# Grayscale input where color tells the classes apart.
 
 TELLS = 0.15
-"""By how much oftener, on the way from chance to always, neighbours share a label in colour than in grey. On
-CIFAR-10, of which LeNet-5 learns most in grey too, it is 0.04."""
+"""Excess of label agreement among neighbors in color over grayscale, chance-corrected. On CIFAR-10, most of
+which LeNet-5 learns in grayscale too, it is 0.04.
+"""
 TURNED_GREY = "turned to grey"
-"""In the note of `cnnviz.datasets.dataset.how`."""
+"""Part of a note written by `cnnviz.datasets.dataset`."""
 
 
 @rule(
@@ -167,7 +169,7 @@ TURNED_GREY = "turned to grey"
     summary="The network reads grey, but it is colour that tells the classes apart.",
 )
 def data_channels(evidence: Evidence) -> Outcome:
-    """Found where colour was turned to grey, the images are not known, and colour would tell more."""
+    """Detect a loss of color: images converted to grayscale in a poor run, where color is informative."""
     note = next((note for note in evidence.data.notes if TURNED_GREY in note.lower()), None)
     if not evidence.data.shape:
         return Inconclusive("The run did not record what its images are like.")

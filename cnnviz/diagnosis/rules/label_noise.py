@@ -1,4 +1,4 @@
-"""Labels that are wrong in part."""
+"""Rule on label noise: random or systematic errors in part of the labels."""
 
 from __future__ import annotations
 
@@ -26,29 +26,31 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.steps import too_few_steps
 
 TOO_GOOD = 0.05
-"""By which test images may be known better than validation images. Both come from the same source, and
-differ by a point or two where both are labelled alike."""
+"""Excess of test over validation accuracy. Both come from one source, and differ by a point or two where
+both are labeled alike.
+"""
 SWAPPED = 0.1
-"""Of all labels, wrong by a pattern: fewer do little harm."""
+"""Least fraction of systematically wrong labels: fewer do little harm."""
 ONE_SIDED = 0.1
-"""Of a class's neighbors, by how many more may bear another class's label than the other way around."""
+"""Asymmetry of the confusion between neighbors of two classes."""
 COMMONER = 1.5
-"""Times as many training images of the other class: more of them are near for that reason alone."""
+"""Ratio of training images of the other class above which more of them are near for that reason alone."""
 LEAST_IMAGES = 15
-"""Test images of a class, below which its neighbors say too little."""
+"""Least test images of a class."""
 LEAST = 0.1
-"""Of the labels: fewer wrong ones are not told from a test part that happens to be easier."""
+"""Least fraction of wrong labels: fewer are not told from a test part that happens to be easier."""
 LATELY = 3
-"""Epochs at the end over which a difference has to hold, each beyond accident: one alone may be a bad one."""
+"""Last epochs in each of which a difference has to be significant: a single one may be bad by chance."""
 SURE = 30
-"""Answers of the surest fifth, at least: of fewer nobody knows how many are right."""
+"""Least number of predictions in the most confident fifth."""
 LITTLE = 0.2
-"""Dropout that lowers the accuracy in training by less than that."""
+"""Dropout rate up to which training accuracy is hardly lowered."""
 LIFT, KNOWN = 0.2, 0.4
-"""By how much, on the way to all right, the surest fifth of the answers is better than all of them, and how
-many of all are right for that to say anything. Where images are hard the network knows which it knows: on
-CIFAR-10 with 40 % right the lift is 0.3 to 0.5. A wrong label meets sure and unsure answers alike, and with
-half of them wrong it was 0.03 (after Northcutt et al., "Confident learning", 2021)."""
+"""Chance-corrected excess of the most confident fifth's accuracy, and the least accuracy of all for it to be
+conclusive. Where images are hard, confidence is informative: on CIFAR-10 with 40 % accuracy the excess is
+0.3 to 0.5. Wrong labels affect confident and unconfident predictions alike, and with half of them wrong
+it was 0.03 (after Northcutt et al., "Confident learning", 2021).
+"""
 _NO_USE = (
     "Wrong labels cannot be learnt from what images show, only image by image; what is learnt so is of no "
     "use for others, and gradients of wrong and right labels pull against each other. No setting of the "
@@ -64,16 +66,16 @@ _NO_USE = (
     summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
 )
 def noisy(evidence: Evidence) -> Outcome:
-    """Found where test images are known better than validation images, or sure answers meet other labels.
+    """Detect label noise: test above validation accuracy, or confident predictions with other labels.
 
-    And by images alone, where neighbours among the training images agree less often than test images do.
+    And from images alone, where neighbors agree less often among training images than with test images.
     """
     now, near = accuracy_summary(evidence), agreement(evidence)
     if now is None:
         return Inconclusive("No epoch has ended yet, so no answers can be compared with labels.")
-    # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
+    # Validation images with wrong labels may be at chance level while test images are not.
     guessed = now.at_chance and not knows_test(evidence)
-    # What was hardly learned answers by chance, and by what is common: labels have no part in it.
+    # After too few steps predictions reflect chance and class frequencies, not labels.
     early = isinstance(too_few_steps(evidence), Finding)
     reason = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
     reason = reason or _neighbours_differ(evidence, near) or _swapped(evidence)
@@ -95,7 +97,7 @@ def noisy(evidence: Evidence) -> Outcome:
 
 
 def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
-    """A sentence on what answers say for the labels; None where they say nothing."""
+    """Return a sentence that rules out label noise by predictions; None where they are inconclusive."""
     agreed = _confident(evidence)
     if agreed is not None:
         accuracy, share, images, part = agreed
@@ -115,18 +117,18 @@ def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
 
 
 def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | None:
-    """Noise in the training part, by its images alone, whatever the network made of them."""
+    """Detect noise in the training part from its images alone, whatever the network predicts."""
     if near is None or not near.found:
         return None
     return _noisy(evidence, 0.9, near.wrong, label_noise.verdict(near), "", ())
 
 
 def _swapped(evidence: Evidence) -> Finding | None:
-    """Noise by a pattern: a part of one class's training images bears the name of one other class.
+    """Detect systematic noise: part of one class's training images is labeled as one other class.
 
-    Such labels agree with each other, so that neighbors among training images agree as often as test images
-    do. But the confusion goes one way: images of class a are near many labeled b, and not those of b near
-    many labeled a, as where both look alike.
+    Such labels agree with each other, so that neighbors among training images agree as often as with test
+    images. But the confusion is asymmetric: images of class a have many neighbors labeled b, and not those of
+    b many labeled a, as where both look alike.
     """
     pairs = swapped_classes(evidence)
     wrong = sum(share for _, _, share in pairs) / max(evidence.classes, 1)
@@ -152,10 +154,11 @@ def _swapped(evidence: Evidence) -> Finding | None:
 
 
 def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
-    """Classes whose training images bear another's name: the class, the other, and in what part.
+    """Return classes partly labeled as another: the class, the other, and the fraction.
 
-    Where the confusion of neighbors is one-sided by more than `ONE_SIDED`, beyond accident: digits and
-    CIFAR-10 have up to 6 and 10 points. A class that is much commoner is met oftener by itself, and left out.
+    That is where the confusion of neighbors is asymmetric by more than `ONE_SIDED`, significantly: digits and
+    CIFAR-10 have up to 6 and 10 points. Much more common classes, met more often for that reason alone, are
+    left out.
     """
     near = evidence.quality.neighbours_of_test
     rows = near.confusion if near is not None else ()
@@ -171,7 +174,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
             if other != one and counts[other] <= COMMONER * max(counts[one], 1)
         ]
         other = max(others, key=lambda at: row[at] - shares[at][one], default=one)
-        # An image's neighbors are alike, so that each image counts once.
+        # An image's neighbors are correlated: count each image once.
         images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
         doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
         if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
@@ -180,7 +183,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:
-    """Noise in the part that training and validation images are taken from, and not in the test part."""
+    """Detect noise in the training and validation images that the test images do not have."""
     repeated, data = evidence.quality.repeats, evidence.data
     if min(data.validation, data.test) < ENOUGH or (repeated and repeated.test):
         return None
@@ -212,26 +215,26 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
 
 
 def _lately(evidence: Evidence, one: str, other: str) -> list[tuple[float, float]]:
-    """Two curves at the last `LATELY` epochs; of one epoch alone, a pair without a difference."""
+    """Return two curves at their last `LATELY` common epochs; for a single epoch, equal values."""
     curves = [dict(zip(c.steps, c.values, strict=True)) for c in map(evidence.curve, (one, other))]
     steps = sorted(curves[0].keys() & curves[1].keys())[-LATELY:]
     return [(curves[0][step], curves[1][step]) for step in steps] if len(steps) > 1 else [(0.0, 0.0)]
 
 
 def _beyond(less: float, more: float, of_less: int, of_more: int) -> bool:
-    """Whether a share of so many images is larger than another, beyond the accident in both."""
+    """Return whether one accuracy is significantly above another."""
     doubt = math.hypot(error(less, of_less), error(more, of_more))
     return more - less >= max(TOO_GOOD, ERRORS * doubt)
 
 
 def _wrong(right: float, counted: float, classes: int) -> float:
-    """The part of wrong labels with which answers, right so often, are counted as right only so often."""
+    """Return the fraction of wrong labels at which predictions of accuracy `right` score `counted`."""
     by_accident = (1 - right) / max(classes - 1, 1)
     return (right - counted) / max(right - by_accident, 1e-9)
 
 
 def _most(evidence: Evidence) -> float:
-    """The part of wrong labels beyond which right ones are no commoner than others: nobody learns then."""
+    """Return the fraction of wrong labels at which right ones are no more common than others."""
     return 1 - 1 / max(evidence.classes, 1)
 
 
@@ -247,7 +250,7 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
 
 
 def _better_than_learnt(evidence: Evidence) -> Finding | None:
-    """What was learnt is known worse than test images, and validation images, where there are any, too."""
+    """Detect training accuracy (and validation accuracy, if any) below test accuracy."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
     repeated, data = evidence.quality.repeats, evidence.data
     hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
@@ -258,7 +261,7 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
         val is not None and data.validation >= ENOUGH and test - val < TOO_GOOD
     ):
         return None
-    # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
+    # Training accuracy is the mean over an epoch: while it rises, test accuracy is higher for that reason.
     last, rising = learnt.values[-1], max(learnt.values[-1] - learnt.values[-2], 0.0)
     held = _lately(evidence, "train/epoch_accuracy", "test/accuracy")
     if not all(_beyond(one + rising, other, data.train, data.test) for one, other in held):
@@ -281,7 +284,7 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
 
 
 def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
-    """Of the probe: what is right of all answers and of the surest, and how many these are of which part."""
+    """Return the probe's accuracy of all and of the most confident predictions, their number and part."""
     sure: dict[str, Any] = evidence.probes.get("label-agreement", {}).get("confident", {})
     part = max(sure, key=lambda name: int(sure[name]["images"]), default=None)
     if part is None or sure[part]["accuracy"] < KNOWN:
@@ -291,9 +294,9 @@ def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
 
 
 def _sure_but_wrong(evidence: Evidence) -> Finding | None:
-    """Noise in all parts: answers that the network is surest of meet other labels as often as any."""
+    """Detect noise in all parts: the most confident predictions meet other labels as often as any."""
     agreed, curve = _confident(evidence), summarize_loss(evidence)
-    # With a loss above guessing the network is sure of what it does not know.
+    # With a loss above chance level its confidence is not informative.
     if agreed is None or (curve is not None and curve.end > curve.chance):
         return None
     accuracy, share, images, part = agreed
@@ -348,7 +351,7 @@ def _noisy(
             "under-fitting",
             "too-few-steps",
             "rate-too-low",
-            # Test images are known better than labels let one see: long steps did not keep it from learning.
+            # True accuracy is higher than noisy labels show: long steps did not keep it from learning.
             "rate-too-high",
             "data-enlarged",
         ),

@@ -1,4 +1,4 @@
-"""Labels that have nothing to do with the images."""
+"""Rule on shuffled labels: labels that are unrelated to the images."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
 from cnnviz.diagnosis.rules.steps import FEW
 
 LITTLE = 0.02
-"""Of the way from chance to always: so much oftener do neighbours share labels where pixels say least of
-them, as among drawn shapes that lie anywhere (0.02 to 0.03; CIFAR-10 has 0.17, MNIST 0.85)."""
+"""Label agreement of neighbors beyond chance, chance-corrected, where pixels are least informative, as for
+drawn shapes anywhere in the image (0.02 to 0.03; CIFAR-10 has 0.17, MNIST 0.85).
+"""
 OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
 MEMORISED = 0.2
-"""Above chance in training, on the way to all right: labels that no image explains are learnt by heart."""
+"""Chance-corrected training accuracy from which labels that no image explains are memorized."""
 
 
 @rule(
@@ -35,7 +36,7 @@ MEMORISED = 0.2
     summary="Labels have nothing to do with the images, as where images and labels were sorted apart.",
 )
 def shuffled(evidence: Evidence) -> Outcome:
-    """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
+    """Detect shuffled labels: held-out accuracy at chance level, and neighbors that disagree."""
     now, near = accuracy_summary(evidence), evidence.quality.neighbours
     tells = _telling(evidence)
     if sum(count > 0 for count in evidence.data.counts) < 2:
@@ -77,7 +78,7 @@ def shuffled(evidence: Evidence) -> Outcome:
 
 
 def _telling(evidence: Evidence) -> str:
-    """A sentence that clears the labels, from what images say by themselves; empty where they do not."""
+    """Return a sentence that rules out shuffled labels from the images alone; empty if inconclusive."""
     coloured, near = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     for one, words in ((coloured, " in colour"), (near, "")):
         if one is not None and share_labels(one):
@@ -122,7 +123,7 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
     return Finding(
         cause="labels-shuffled",
         confidence=certain,
-        # What is not even learnt by heart may have other reasons, which show by themselves.
+        # A run that does not even memorize its labels may have another cause, which its own rule reports.
         effect=1.0 if by_heart else 0.8,
         verdict=(
             f"Labels have nothing to do with the images: {percent(now.held)} of the {now.part} images are "
@@ -152,23 +153,23 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
 
 
 def _few(evidence: Evidence) -> bool:
-    """Whether there are so few images that they are learnt by heart, however sound their labels are."""
+    """Return whether images are so few that any labels would be memorized."""
     return evidence.data.train <= FEW_IMAGES * evidence.classes
 
 
 def _blurred(evidence: Evidence) -> bool:
-    """Whether images have lost what may have told their classes apart: then they say little of labels."""
+    """Return whether images have lost the detail that may tell their classes apart."""
     return evidence.quality.detail is not None and is_blurred(evidence.quality.detail)
 
 
 def _conclusive(near: Neighbours) -> bool:
-    """Whether so many were compared that neighbours which share labels a little would have been noticed."""
+    """Return whether enough pairs were compared to notice a small agreement."""
     most = near.chance + ERRORS * error(near.chance, near.pairs)
     return (most - near.chance) / max(1 - near.chance, 1e-9) < LITTLE
 
 
 def _blown(evidence: Evidence) -> bool:
-    """Whether the loss jumped far above chance level, which labels have no part in."""
+    """Return whether the loss rose far above chance level, which labels do not explain."""
     curve = summarize_loss(evidence)
     return curve is not None and curve.blown
 
@@ -202,7 +203,7 @@ def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
 
 
 def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, ...]:
-    """How well labels follow from images by other means than the network, against chance."""
+    """Plot label agreement of neighbors and patch classifier against chance."""
     learned = evidence.probes.get("label-agreement", {}).get("patches")
     shares = [("nearest neighbours", near.share, near.chance)] if near else []
     if learned:

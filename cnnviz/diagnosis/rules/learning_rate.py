@@ -33,21 +33,23 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
 from cnnviz.training.recipe import ADAPTIVE
 
-# Unstable last epochs: the run had been better, and ended in a jump to the worse.
+# Unstable last epochs: the run had been better, and ended with a sudden fall.
 
 FOLLOWS = (*OVER_FITTING, "one-class", "labels-noisy", "evaluation-mode")
 ENDED = ("finished", "stopped", "failed")
 SLOWER = 3.0
-"""Times smaller, where the rate falls already."""
+"""Divisor of the learning rate, where it has a schedule already."""
 LEARNED = 0.2
-"""Of the way from chance to all right, that had been reached: a run that came so far did learn, and what
-threw it back is no rate that keeps a run from learning at all."""
+"""Chance-corrected accuracy from which a run did learn, so that its fall is not due to a rate that prevents
+learning.
+"""
 LONG_MEMORY, SHORT_MEMORY = 0.97, 0.9
-"""Momentum from which on a step adds up 33 earlier ones and more, and Adam's beta2 up to which its step is
-divided by the size of the last ten gradients or fewer: 0.9 to 0.95 and 0.99 to 0.999 are usual."""
+"""Momentum from which a step sums 33 gradients or more, and Adam's beta2 up to which its step is normalized
+by the last ten gradients or fewer: 0.9 to 0.95 and 0.99 to 0.999 are usual.
+"""
 USUAL_MOMENTUM, USUAL_BETA2 = 0.9, 0.999
 LONG_STEP, LONG_STEP_ADAM = 0.02, 0.08
-"""Of the weights, moved by an early step: 20 times what is usual, and for Adam 80 times."""
+"""Update-to-weight ratio of an early step: 20 times the usual, and for Adam 80 times."""
 
 
 @rule(
@@ -57,10 +59,10 @@ LONG_STEP, LONG_STEP_ADAM = 0.02, 0.08
     moves={"lr": "down"},
 )
 def unstable_training(evidence: Evidence) -> Outcome:
-    """Found where the last epoch's held-out accuracy lies far below that of the epochs before it.
+    """Detect a sudden fall of held-out accuracy in the last epoch.
 
-    And where steps that are long add up over dozens of batches, or are divided by what a few say of the
-    gradient's size, and the run ends badly.
+    Also long steps with an unusual momentum or beta2 in a run that ends badly: they add up over dozens of
+    batches, or are normalized by a few.
     """
     restless = _restless(evidence)
     if restless is not None:
@@ -110,7 +112,7 @@ def unstable_training(evidence: Evidence) -> Outcome:
 
 
 def accounts_for_long_steps(evidence: Evidence) -> bool:
-    """Whether a run ended badly by instability and not by a rate with which nothing is learned at all."""
+    """Return whether instability, and not a rate that prevents learning, explains a run's bad end."""
     if _restless(evidence) is not None:
         return True
     fallen = fall(evidence)
@@ -118,13 +120,13 @@ def accounts_for_long_steps(evidence: Evidence) -> bool:
 
 
 def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
-    """Whether the run had come some way before it was thrown back, and lost half of that."""
+    """Return whether the run had learned something before the fall, and lost half of it."""
     reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
     return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
 
 
 def _restless(evidence: Evidence) -> Finding | None:
-    """Long steps with an unusual memory of earlier batches, in a run that ended badly; None where not."""
+    """Detect long steps with an unusual momentum or beta2 in a run that ended badly; None where not."""
     recipe, curve, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
     adaptive = recipe.optimiser in ("adam", "adamw")
     odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
@@ -173,7 +175,7 @@ def _restless(evidence: Evidence) -> Finding | None:
 
 
 def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
-    """The usual memory, with a lower rate where a sensible one is half of the run's or less."""
+    """Propose the usual value, with a lower rate where the sensible one is half of the run's or less."""
     rate = sensible(evidence)
     lower = {"lr": rate.values["lr"]} if rate and rate.values["lr"] <= evidence.recipe.lr / 2 else {}
     also = (
@@ -193,7 +195,7 @@ def _numbers(fallen: Fall) -> str:
 
 
 def _sudden(evidence: Evidence, fallen: Fall) -> bool:
-    """Whether the epoch before the last was still good: half of the fall or more came with the last."""
+    """Return whether at least half of the fall came with the last epoch."""
     values = pooled(evidence)[0].values
     return values[-2] - values[-1] > fallen.lost / 2
 
@@ -223,31 +225,36 @@ def _picture(evidence: Evidence) -> Lines:
     )
 
 
-# A learning rate too high or too low: how far steps move the weights, and what the loss makes of it.
+# Learning rate too high or too low: update-to-weight ratio and loss curve.
 
 FAR = 0.03
-"""Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
+"""Update-to-weight ratio thirty times the usual: thirty steps replace a layer."""
 FAR_BLOWN = 0.01
-"""The same where the loss blew up: ten times what is usual. The median layer may move less than the one that
-ran away."""
+"""The same where the loss diverged: ten times the usual, as the median layer may move less than the one that
+diverged.
+"""
 FAR_ADAM = 0.3
-"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: runs that learned well
-began with 0.01 to 0.1, and with more in wide layers, whose weights are small."""
+"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: runs that learned
+well began with 0.01 to 0.1, and with more in wide layers, whose weights are small.
+"""
 WILD = 3.0
-"""Times as far as is too far: a tenth of a layer's weights in one step, or with Adam all of them. Whoever
-wanders so stays at some loss or other without having come near the least."""
+"""Multiple of too far: a tenth of a layer's weights in one step, or with Adam all of them. Such a run stays
+at some loss far from the minimum.
+"""
 YOUNG = 100
-"""Steps in which a run that learns well may be where it began."""
+"""Steps in which a run that learns well may still be at its start."""
 SLIGHT = 0.05
-"""Of their own size, what weights would have moved in a whole run if all its steps went the same way. Runs of
-a hundred steps that have begun to learn come to 0.1 to 0.3."""
+"""Sum of the update-to-weight ratios of a whole run. Runs of a hundred steps that have begun to learn reach
+0.1 to 0.3.
+"""
 HARDLY = 0.25
-"""Of the way from chance to perfect: a run that came no farther and whose loss falls no more is thrown
-about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
+"""Progress from chance to perfect below which a run with long steps whose loss no longer falls is unstable.
+One that is slow, because its images are hard, goes on falling.
+"""
 THROWN = 5.0
-"""Times the loss at chance level, on held-out images after an epoch."""
+"""Multiple of the chance-level loss, on held-out images after an epoch."""
 KILLING = 3.0
-"""Times less than is too far, where ReLUs died that had been alive: the steps were long enough for that."""
+"""Divisor of the too-far ratio, where ReLUs died during training: the steps were long enough for that."""
 FOLLOWS_HIGH = (
     "non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps", "unstable-training",
 )  # fmt: skip
@@ -262,7 +269,7 @@ FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
     moves={"lr": "down"},
 )
 def rate_too_high(evidence: Evidence) -> Outcome:
-    """Found where early steps move weights far, and the loss blew up, overflowed, or is stuck."""
+    """Detect early steps that move weights too far, where the loss diverged, overflowed, or is stuck."""
     curve, moved = summarize_loss(evidence), early_update(evidence)
     if curve is None or moved is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
@@ -320,7 +327,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     moves={"lr": "up"},
 )
 def rate_too_low(evidence: Evidence) -> Outcome:
-    """Found where the median layer moves by less than a ten-thousandth in a step, and little was learned."""
+    """Detect steps that move the median layer by less than a ten-thousandth, in a run that learned little."""
     curve, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
     if curve is None or moved is None:
         return Inconclusive("How far steps move the weights was not recorded.")
@@ -376,7 +383,7 @@ def _follows_high(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _slowness(evidence: Evidence, moved: float) -> float:
-    """How sure it is that steps are too small; a short run has to have ended, and come nowhere."""
+    """Return the confidence that steps are too small; a short run has to have ended without progress."""
     if evidence.step < YOUNG:
         ended = evidence.status not in ("queued", "starting", "running")
         return 0.9 if ended and moved * evidence.step < SLIGHT / 3 else 0.6
@@ -384,7 +391,7 @@ def _slowness(evidence: Evidence, moved: float) -> float:
 
 
 def _killed(evidence: Evidence, moved: float, far: float, curve: LossCurve) -> str | None:
-    """The ReLU layer that long steps put out; None where none was, or nothing came of it."""
+    """Return the ReLU layer that long steps killed; None where none was, or it did not matter."""
     names = relus(evidence)
     gone = dead(evidence.looks[-1], names) if evidence.looks else []
     if not gone or curve.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
@@ -401,7 +408,7 @@ def _of_its_size(moved: float) -> str:
 
 
 def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
-    """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
+    """Return whether long steps kept the run from learning."""
     if (wild or curve.blown) and curve.learned < NEARLY_THERE and behind_patches(evidence):
         return True
     if evidence.status == "failed" or curve.blown:
@@ -410,9 +417,9 @@ def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
 
 
 def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
-    """The largest held-out loss of an epoch, where long steps outran running statistics; None where not.
+    """Return the largest held-out loss of an epoch, where weights outran running statistics; None where not.
 
-    The training loss does not show it, as each batch is normalized by its own statistics there.
+    The training loss does not show it, as each batch is normalized by its own statistics.
     """
     if not normalized(evidence) or behind_patches(evidence) is not True:
         return None
@@ -435,7 +442,7 @@ def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:
 
 
 def _sureness(evidence: Evidence, curve: LossCurve, worst: float, moved: float) -> float:
-    """Early on a loss may jump and come down again, and is at chance level in any case."""
+    """Return the confidence: early on a loss may jump and recover, and is at chance level in any case."""
     if evidence.status == "failed" or worst > 10 * max(curve.chance, curve.start):
         return 0.95
     if evidence.step < YOUNG:
@@ -444,7 +451,7 @@ def _sureness(evidence: Evidence, curve: LossCurve, worst: float, moved: float) 
 
 
 def _before_the_schedule(evidence: Evidence) -> int:
-    """The last step at a tenth of the largest rate or more: what comes later is small on purpose."""
+    """Return the last step with at least a tenth of the largest rate: later steps are small on purpose."""
     rates = evidence.curve("lr")
     if not rates.steps:
         return evidence.step
@@ -454,7 +461,7 @@ def _before_the_schedule(evidence: Evidence) -> int:
 
 
 def _rising(evidence: Evidence) -> str:
-    """Words on how early steps of a warm-up were judged."""
+    """Describe how early steps of a warm-up were scaled."""
     rates = evidence.curve("lr").values
     if not rates or rates[0] == max(rates):
         return ""

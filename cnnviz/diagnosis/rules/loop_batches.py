@@ -1,4 +1,4 @@
-"""Faults of a training loop, on what it is fed and when: batches, modes, the rhythm of the schedule."""
+"""Rules on the batches of a training loop: shuffling, scaling, mode, schedule."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop_gradients import EFFECTS, FEW
 
 FEWEST = 4
-"""Images a batch: with fewer one class is often alone in it."""
+"""Least batch size: in smaller ones a class is often alone."""
 SORTED = 0.35
-"""Of the way from a random batch's commonest class to a batch of one class."""
+"""Excess of the most common class's share of a batch over that of random batches, relative to a batch of one
+class.
+"""
 DRAWS = 400
 
 
@@ -28,7 +30,7 @@ DRAWS = 400
     loop=True,
 )
 def not_shuffled(evidence: Evidence) -> Outcome:
-    """Found where the commonest class of a batch is far commoner than in batches drawn at random."""
+    """Detect batches whose most common class is far more common than in random batches."""
     loop = _loop(evidence)
     total, seen = sum(loop.labels), loop.commonest
     present = sum(1 for n in loop.labels if n)
@@ -66,7 +68,7 @@ def not_shuffled(evidence: Evidence) -> Outcome:
 
 @lru_cache(maxsize=64)
 def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
-    """The mean part that the commonest class has of random batches: drawn, with a fixed seed."""
+    """Estimate the mean share of the most common class in random batches (Monte Carlo, fixed seed)."""
     draw = random.Random(0)
     classes = range(len(labels))
     share = 0.0
@@ -80,7 +82,7 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
 
 LEAST_STEPS = 20
 WHOLE = 257
-"""Images: batches as large as this may well be all of a small data set, whose gradient is meant."""
+"""Batch size from which a batch may be a whole small data set: full-batch gradient descent."""
 
 
 @rule(
@@ -91,7 +93,7 @@ WHOLE = 257
     loop=True,
 )
 def same_batch(evidence: Evidence) -> Outcome:
-    """Found where hardly any two batches of many differ."""
+    """Detect a loop in which hardly any two batches differ."""
     loop = _loop(evidence)
     if loop.batches < LEAST_STEPS:
         return Inconclusive("Too few batches were seen.")
@@ -123,9 +125,9 @@ def same_batch(evidence: Evidence) -> Outcome:
 
 
 CENTERED, STANDARD = 0.6, (0.5, 1.7)
-"""Mean and standard deviation of one batch of standardized images, which scatter around 0 and 1."""
+"""Bounds of mean and standard deviation of one standardized batch."""
 TINY_INPUT = 1.2 / 255
-"""What pixels in [0, 1] come to when they are divided by 255 once more, and a little."""
+"""Largest pixel after dividing [0, 1] by 255 again, with a margin."""
 
 
 @rule(
@@ -136,7 +138,7 @@ TINY_INPUT = 1.2 / 255
     loop=True,
 )
 def scaled_twice(evidence: Evidence) -> Outcome:
-    """Found where the largest input is about 1/255, or inputs are standardized but for a factor of 1/255."""
+    """Detect inputs of at most about 1/255, or standardized inputs divided by 255."""
     read = evidence.input
     if read is None:
         return Inconclusive("What the network reads was not recorded.")
@@ -174,7 +176,7 @@ def scaled_twice(evidence: Evidence) -> Outcome:
 
 
 def _is_standard(mean: float, spread: float) -> bool:
-    """Whether values are of mean 0 and standard deviation 1, as pixels are that were standardized."""
+    """Return whether values have about mean 0 and standard deviation 1."""
     return abs(mean) <= CENTERED and STANDARD[0] <= spread <= STANDARD[1]
 
 
@@ -186,7 +188,7 @@ def _is_standard(mean: float, spread: float) -> bool:
     loop=True,
 )
 def training_in_eval_mode(evidence: Evidence) -> Outcome:
-    """Found where gradients come back through a network whose layers are in evaluation mode."""
+    """Detect training passes whose layers are in evaluation mode."""
     loop = _loop(evidence)
     passes, off = loop.count("passes"), loop.count("passes_in_evaluation")
     if not loop.modes:
@@ -230,11 +232,11 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
 
 
 NEGLIGIBLE = 0.5
-"""Of the steps, made with less than a hundredth of the largest rate."""
+"""Fraction of the steps with less than a hundredth of the largest rate."""
 OFTEN = 6
-"""Turns of the rate, up and down."""
+"""Reversals of the rate, up and down."""
 SHORT_PERIOD = 0.6
-"""Of an epoch: shorter periods are meant in epochs."""
+"""Period in epochs: shorter ones were meant in epochs."""
 
 
 @rule(
@@ -245,7 +247,7 @@ SHORT_PERIOD = 0.6
     loop=True,
 )
 def scheduler_per_batch(evidence: Evidence) -> Outcome:
-    """Found where the rate is soon negligible for most of the run, or goes up and down within epochs."""
+    """Detect a rate that is negligible for most of the run, or oscillates within epochs."""
     loop = _loop(evidence)
     rates, steps = loop.rates, loop.count("steps")
     if steps < 2 * LEAST_STEPS:

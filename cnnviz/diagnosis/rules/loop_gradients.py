@@ -1,4 +1,4 @@
-"""Faults of a training loop, on gradients: kept, cleared, cut off, never used, or of other parameters."""
+"""Rules on the gradients of a training loop: not cleared, cleared too early, detached, unused, frozen."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ EFFECTS = (
     "over-fitting-model", "rate-too-high", "rate-too-low", "schedule-ended", "too-few-steps",
     "under-fitting", "unstable-training", "vanishing-gradients", "weight-decay",
 )  # fmt: skip
-"""What a fault of the loop looks like from outside: beside one nobody can tell whether these are there."""
+"""Causes whose signs a fault of the loop produces too, so that they cannot be checked beside one."""
 FEW = 5
-"""Passes: with fewer a loop has hardly begun."""
+"""Least passes: with fewer a loop has hardly begun."""
 UNTRAINED = 0.2
-"""Of the parameters, frozen at fresh weights: fewer, as of a first layer, hardly matter."""
+"""Fraction of the parameters that are frozen at initialization: fewer, as of a first layer, hardly matter."""
 FAIRLY = 0.7
-"""Of the way from chance level to a loss of 0: who gets there above random features needs no others."""
+"""Progress from chance to perfect that shows that random features suffice."""
 KEPT = 1e-3
-"""Of the fresh gradient's norm: what a buffer may hold without saying anything."""
+"""Norm of a stale gradient, relative to the new one, that is negligible."""
 MOST = 0.6
-"""Of the looked-at steps, that must show it."""
+"""Fraction of the sampled steps that must show it."""
 ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
 
 
@@ -41,7 +41,7 @@ ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.ba
     loop=True,
 )
 def zero_grad_missing(evidence: Evidence) -> Outcome:
-    """Found where buffers held a gradient before the first backward pass of a step, step after step."""
+    """Detect buffers that hold a gradient before a step's first backward pass, step after step."""
     seen = [look for look in _loop(evidence).looks if look.kept is not None and look.step > 1]
     if not seen:
         return Inconclusive("No step after the first was looked at, in which gradients came.")
@@ -89,7 +89,7 @@ def zero_grad_missing(evidence: Evidence) -> Outcome:
     loop=True,
 )
 def zero_grad_misplaced(evidence: Evidence) -> Outcome:
-    """Found where gradients came, and were gone when the optimizer stepped."""
+    """Detect gradients that are cleared between backward pass and optimizer step."""
     seen = [look for look in _loop(evidence).looks if look.fresh]
     if not seen:
         return Inconclusive("No looked-at step has had a gradient.")
@@ -119,7 +119,7 @@ def zero_grad_misplaced(evidence: Evidence) -> Outcome:
     loop=True,
 )
 def loss_detached(evidence: Evidence) -> Outcome:
-    """Found where losses are computed of outputs without a graph, or steps are made without any gradient."""
+    """Detect losses of outputs without a graph, or steps without any gradient."""
     loop = _loop(evidence)
     losses, detached = loop.count("losses"), loop.count("losses_detached")
     steps, empty = loop.steps, loop.count("steps_without_backward")
@@ -172,7 +172,7 @@ def loss_detached(evidence: Evidence) -> Outcome:
     loop=True,
 )
 def optimizer_never_steps(evidence: Evidence) -> Outcome:
-    """Found where gradients came back again and again, and no step followed and no weight changed."""
+    """Detect backward passes without any optimizer step or change of weights."""
     loop = _loop(evidence)
     if loop.count("optimizer_steps"):
         return Negative(f"The optimizer has made {loop.count('optimizer_steps'):,} steps.")
@@ -208,7 +208,7 @@ def optimizer_never_steps(evidence: Evidence) -> Outcome:
     loop=True,
 )
 def optimizer_parameters(evidence: Evidence) -> Outcome:
-    """Found where the optimizer has none of the network's parameters, or lacks its last layers."""
+    """Detect an optimizer that holds none of the network's parameters, or misses the last layers."""
     loop = _loop(evidence)
     known = loop.parameters
     if not known.trainable and not known.unregistered:
@@ -285,7 +285,7 @@ def _parameters(
     loop=True,
 )
 def frozen_parameters(evidence: Evidence) -> Outcome:
-    """Found where nothing is trainable, frozen layers were never trained, or it does not learn."""
+    """Detect frozen parameters: all, untrained ones, or in a run that does not learn."""
     known, curve = _loop(evidence).parameters, summarize_loss(evidence)
     if not known.frozen:
         return Negative("Every parameter is trainable.")
@@ -339,7 +339,7 @@ def _frozen(evidence: Evidence, confidence: float, effect: float, verdict: str) 
 
 @note("frozen-layers")
 def frozen_layers(evidence: Evidence) -> Note | None:
-    """Say which layers do not learn, where that may well be on purpose."""
+    """Note which layers are not trained, where that may be on purpose."""
     if evidence.loop is None:
         return None
     known = evidence.loop.parameters
@@ -359,7 +359,7 @@ def frozen_layers(evidence: Evidence) -> Note | None:
     loop=True,
 )
 def accumulation_scale(evidence: Evidence) -> Outcome:
-    """Found where several passes make a step and the loss of each comes back undivided."""
+    """Detect gradient accumulation over several passes without dividing the losses."""
     loop = _loop(evidence)
     passes, steps = _usual_passes(loop)
     if passes < 2:
@@ -411,7 +411,7 @@ def _usual_passes(loop: Loop) -> tuple[int, int]:
     loop=True,
 )
 def reinitialized(evidence: Evidence) -> Outcome:
-    """Found where weights changed outside of a step to values that have nothing to do with those before."""
+    """Detect weights that were replaced by unrelated values outside of a step."""
     loop = _loop(evidence)
     resets = loop.count("resets")
     if loop.steps < FEW:

@@ -1,4 +1,4 @@
-"""Faults of a training loop, on the loss and the labels: a loss that does not fit, labels that cannot be."""
+"""Rules on loss and labels of a training loop: mismatched loss, labels out of range or permuted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cnnviz.diagnosis.rules.loop_gradients import EFFECTS
 
 CLOSE = 2e-3
 SATURATED = 0.98
-"""Of what tanh gives: a trained network comes so near to its bounds."""
+"""Output of tanh that a trained network reaches."""
 SPREAD = 1e-4
-"""Between the smallest and the largest of what a loss is given: with less nothing can be told from bounds."""
+"""Least range of the loss function's input: bounds of less are inconclusive."""
 
 
 def probabilities(look: LoopLook) -> bool:
-    """Whether the loss was given rows that sum to 1, of values in [0, 1]."""
+    """Return whether the loss's input was probabilities: values in [0, 1] in rows that sum to 1."""
     if look.low is None or look.high is None or look.row_low is None or look.row_high is None:
         return False
     inside = look.low >= -1e-6 and look.high <= 1 + 1e-6
@@ -26,14 +26,14 @@ def probabilities(look: LoopLook) -> bool:
 
 
 def log_probabilities(look: LoopLook) -> bool:
-    """Whether the loss was given logarithms of probabilities."""
+    """Return whether the loss's input was log-probabilities."""
     if look.log_low is None or look.log_high is None:
         return False
     return abs(look.log_low) < CLOSE and abs(look.log_high) < CLOSE
 
 
 def squashed(looks: tuple[LoopLook, ...]) -> str:
-    """The activation that the outputs seem to pass through by their bounds; empty where none is seen."""
+    """Infer an activation on the outputs from their bounds; empty where there is none."""
     bounded = [look for look in looks if look.low is not None and look.high is not None]
     if len(bounded) < 2:
         return ""
@@ -59,7 +59,7 @@ def squashed(looks: tuple[LoopLook, ...]) -> str:
     loop=True,
 )
 def loss_mismatch(evidence: Evidence) -> Outcome:
-    """Found by what the loss was given: NLL needs log-probabilities, a loss with logits needs logits."""
+    """Detect an unsuitable input: NLL needs log-probabilities, a loss with logits needs logits."""
     loop = _loop(evidence)
     looks = loop.losses
     if not looks:
@@ -127,7 +127,7 @@ def _mismatch(confidence: float, verdict: str, why: str, fix: CodeFix) -> Findin
 
 
 def activation_by_bounds(evidence: Evidence) -> Outcome:
-    """What cross-entropy is given, by its bounds: the loop's own evidence of an activation on the outputs."""
+    """Detect an activation before cross-entropy from the bounds of its input."""
     loop = _loop(evidence)
     looks = loop.losses
     if not looks:
@@ -175,7 +175,7 @@ def activation_by_bounds(evidence: Evidence) -> Outcome:
     loop=True,
 )
 def labels_out_of_range(evidence: Evidence) -> Outcome:
-    """Found where a label has no output: cross-entropy then raises, or is skipped."""
+    """Detect labels without an output: cross-entropy then raises, or is skipped."""
     loop = _loop(evidence)
     low, high, classes = loop.label_low, loop.label_high, loop.classes
     if low is None or high is None or not classes:
@@ -206,11 +206,11 @@ def labels_out_of_range(evidence: Evidence) -> Outcome:
 
 
 RIGHT = 0.75
-"""Of the images, answered rightly once classes are renamed."""
+"""Accuracy after the best renumbering of the classes."""
 PARTLY, MANY = 0.5, 10
 GAIN = 0.4
 EACH = 3
-"""Images a class at least."""
+"""Least images per class."""
 
 
 @rule(
@@ -221,7 +221,7 @@ EACH = 3
     loop=True,
 )
 def labels_permuted(evidence: Evidence) -> Outcome:
-    """Found where accuracy is low and another numbering of the classes makes nearly all answers right."""
+    """Detect low accuracy that a renumbering of the classes makes high."""
     matrix = evidence.confusion
     classes, images = len(matrix), sum(map(sum, matrix))
     if not classes or images < EACH * classes:
@@ -232,7 +232,7 @@ def labels_permuted(evidence: Evidence) -> Outcome:
     best = sum(matrix[r][c] for r, c in zip(rows, columns, strict=True)) / images
     plain = sum(matrix[i][i] for i in range(classes)) / images
     moved = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if r != c and sum(matrix[r])]
-    # A network that has not learned all of it yet: many images, and hardly one is right by its number.
+    # A network that is only partly trained: with many images and an accuracy far below chance level.
     partly = best >= PARTLY and plain < 0.5 / classes and images >= MANY * classes
     if (best < RIGHT and not partly) or best - plain < GAIN:
         return Negative(

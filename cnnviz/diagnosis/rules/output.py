@@ -12,19 +12,20 @@ from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop_loss import activation_by_bounds
 
-# One class predicted for (almost) every image: a symptom more than a cause (AlexNet/STL-10 paper review).
+# Collapse to one class: a symptom more than a cause (AlexNet/STL-10 paper review).
 
 ALMOST_ALL = 0.9
-"""Of the answers to one class: with two classes or more, none of them nearly so common, no working model
-comes near; a collapsed one gives exactly 1, or a little less where dropout or noise stirs its answers."""
+"""Fraction of equal predictions: with two classes or more, none of them nearly so common, no working model
+comes near; a collapsed one has exactly 1, or a little less with dropout or noise.
+"""
 NOT_THE_DATA = 1.5
-"""The commonest answer must be this many times as common as the commonest class: one class may be most."""
+"""Least ratio of the most frequent prediction to the most common class, which may itself be most images."""
 
 SLOW_START = 200
-"""Steps: LeNet-5 by PyTorch's rule gives one answer for some 60 of them, before it tells images apart."""
+"""Steps: LeNet-5 with PyTorch's initialization predicts one class for some 60 of them before it learns."""
 
 EVEN = 1.5
-"""Times as many images of the commonest class as of the rarest: up to there classes are about as common."""
+"""Ratio of the most to the least common class up to which classes count as balanced."""
 
 
 @rule(
@@ -34,7 +35,7 @@ EVEN = 1.5
     live=True,
 )
 def one_class(evidence: Evidence) -> Outcome:
-    """Found where one answer takes nine tenths, and one and a half times the commonest class's share."""
+    """Detect one class predicted for nine tenths of the images, and 1.5 times its most common share."""
     seen = _newest(evidence)
     if seen is None or evidence.classes < 2:
         return Inconclusive("No epoch has ended yet, so no answers were counted.")
@@ -70,7 +71,7 @@ def one_class(evidence: Evidence) -> Outcome:
 
 
 def _balanced(evidence: Evidence) -> tuple[str, ...]:
-    """That no class is common enough to be a good answer to everything; nothing where one is."""
+    """Rule out class imbalance, where no class is common enough to be predicted always."""
     counts = [count for count in evidence.data.counts if count]
     if len(counts) < 2 or max(counts) > EVEN * min(counts):
         return ()
@@ -113,13 +114,13 @@ def _one_class_figure(evidence: Evidence, seen: Histogram, name: str) -> Bars:
     )
 
 
-# Logits that pass through an activation before cross-entropy, which applies softmax itself.
+# Activation on the logits before cross-entropy, which applies softmax itself.
 
 FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "vanishing-gradients")
 FOLLOWS_ZEROS = (*FOLLOWS, "dead-relu", "rate-too-high")
-"""Outputs that are cut off at 0 are dead themselves, and long steps are what kills them."""
+"""Outputs cut off at 0 are dead ReLUs themselves, and long steps kill them."""
 PASSING = ("Flatten", "Unflatten", "Identity", "Dropout")
-"""Beginnings of the names of modules that compute nothing of their own in evaluation."""
+"""Prefixes of the types of modules that are the identity in evaluation mode."""
 
 
 @rule(
@@ -129,8 +130,10 @@ PASSING = ("Flatten", "Unflatten", "Identity", "Dropout")
     live=True,
 )
 def output_activation(evidence: Evidence) -> Outcome:
-    """Found in the structure: an activation stands between the last layer with weights and the output."""
-    if evidence.loop is not None:  # what the loss is given says more than what the network ends with
+    """Detect an activation between the last layer with weights and the output."""
+    if (
+        evidence.loop is not None
+    ):  # the loss function's input is more conclusive than the network's last layer
         return activation_by_bounds(evidence)
     located = _located(evidence)
     if located is None:
@@ -191,7 +194,7 @@ def _found(
 
 
 def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
-    """The activations of the outputs, as recorded; of older evidence by the order of its layers."""
+    """Return the output activations as recorded; of older evidence, inferred from the layers' order."""
     if evidence.output_activations is not None:
         return evidence.output_activations
     if not evidence.layers:
@@ -208,13 +211,13 @@ def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
         )
         for place, fact in enumerate(ending)
         if fact.type in activations.FUNCTIONS
-        # Behind a layer of another kind, such as LeNet-5's distances to patterns, it is a hidden activation.
+        # Before another kind of layer, such as LeNet-5's radial-basis units, it is a hidden activation.
         and all(_passes_on(later) for later in ending[place + 1 :])
     )
 
 
 def _passes_on(fact: LayerFact) -> bool:
-    """Whether a layer without weights hands values on as they are, activations and means aside."""
+    """Return whether a layer without weights is the identity, activations and pooling aside."""
     return fact.kind == "pool" or fact.type in activations.FUNCTIONS or fact.type.startswith(PASSING)
 
 
@@ -266,7 +269,7 @@ def _largest(evidence: Evidence, bounds: tuple[float, float]) -> Fact:
 
 
 def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | None:
-    """A recipe without these layers; a registered model's layers cannot be changed by a recipe."""
+    """Propose the recipe without these layers; a registered model's layers cannot be changed by a recipe."""
     layers, names = evidence.recipe.layers, [one.layer for one in seen if one.layer]
     if layers is None or not names:
         return None

@@ -1,4 +1,4 @@
-"""Learnt by heart: which of the three usual reasons it has."""
+"""Rules on overfitting by its usual causes: too few images, no augmentation, too large a network."""
 
 from __future__ import annotations
 
@@ -24,25 +24,30 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
 
 BY_HEART = 0.97
-"""Of the way from chance to all right, known of the training images: hardly one is left to be learnt."""
+"""Chance-corrected training accuracy from which the training images are memorized."""
 GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
-"""Between training and held-out accuracy: where the training images are known by heart, where the held-out
-loss has begun to rise, and where neither is so. Digits and CIFAR-10 trained with care end with 1 to 8
-points, and half-way through a run, while both still get better, 15 are nothing unusual."""
+"""Generalization gap: with memorized training images, with a rising held-out loss, and otherwise. Digits and
+CIFAR-10 trained with care end with 1 to 8 points, and half-way through a run, while both still improve,
+15 are usual.
+"""
 RISEN = 1.1
-"""Times its least value: the held-out loss has turned, which is where one would stop early (Prechelt, "Early
-stopping, but when?", 1998)."""
+"""Multiple of its minimum from which the held-out loss has turned, where one would stop early (Prechelt,
+"Early stopping, but when?", 1998).
+"""
 SETTLED = 30
-"""Steps after which running statistics, a tenth new at each, are 1 - 0.9³⁰ = 96 % of the data's own."""
+"""Steps after which running statistics with momentum 0.1 are to 1 − 0.9³⁰ = 96 % from the data."""
 FEW = 30
-"""Images of a class: what a class looks like in general cannot be told apart from what these few look like.
-The question has a name of its own below that, few-shot learning."""
+"""Images per class: below that it is few-shot learning, where what a class has in common cannot be told from
+what these few have.
+"""
 MANY_WEIGHTS = 2_000
-"""For each image. The AlexNet of 2012 had 60 million for 1.2 million images, 50 for each, and needed dropout
-and augmentation; CIFAR-10's usual networks have some 200."""
+"""Parameters per image. The AlexNet of 2012 had 60 million for 1.2 million images, 50 for each, and needed
+dropout and augmentation; CIFAR-10's usual networks have some 200.
+"""
 MANY_UNSHARED = 100
-"""The same without any convolution: no weight is shared between places, so that what is learnt in one place
-has to be learnt again in every other, from images that show it there (LeCun et al., 1989)."""
+"""The same without convolutions: with no weight shared between positions, what is learned at one has to be
+learned again at every other, from images that show it there (LeCun et al., 1989).
+"""
 
 
 @rule(
@@ -52,7 +57,7 @@ has to be learnt again in every other, from images that show it there (LeCun et 
     moves={"images": "up"},
 )
 def too_few_images(evidence: Evidence) -> Outcome:
-    """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
+    """Detect overfitting with few images per class, or with fewer than available."""
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
@@ -61,7 +66,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if each <= FEW:
         certain = 0.92
     elif limited and whole > 2 * evidence.data.train:
-        # There are more images to be had for nothing, which helps whatever else is amiss.
+        # More images are available, which helps whatever other cause there is.
         certain = 0.87 if not _heavy(evidence) else 0.55
     else:
         return Negative(f"There are {short(each)} images of each class, more than {FEW}.")
@@ -101,7 +106,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     summary="Every image is seen unchanged in every epoch, so it can be learnt by heart.",
 )
 def no_augmentation(evidence: Evidence) -> Outcome:
-    """Found with a gap, where images are many enough and none is ever shown changed."""
+    """Detect overfitting with enough images, but without augmentation."""
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
@@ -140,7 +145,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
     moves={"params": "down"},
 )
 def too_large(evidence: Evidence) -> Outcome:
-    """Found with a gap, and thousands of weights for each image."""
+    """Detect overfitting with thousands of parameters per image."""
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
@@ -185,7 +190,7 @@ def too_large(evidence: Evidence) -> Outcome:
 
 
 def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
-    """Where the run stands, if there is a gap to explain; Clear or Untold otherwise."""
+    """Return the accuracies, if there is a gap to explain; else a negative or inconclusive result."""
     now = accuracy_summary(evidence)
     if now is None:
         return Inconclusive("No epoch has ended yet, so training and held-out images cannot be compared.")
@@ -209,19 +214,19 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
 
 
 def _normalized(evidence: Evidence) -> bool:
-    """Whether there is batch normalization whose momentum nobody knows, so that the usual one is assumed."""
+    """Return whether there is batch normalization of unknown momentum, for which the usual one is assumed."""
     return slowest(evidence) is None and any("BatchNorm" in layer.type for layer in evidence.layers)
 
 
 def _labels_belong(evidence: Evidence) -> bool:
-    """Whether labels are no reason for guessing: images tell them, or are too few to tell others' by."""
+    """Return whether labels are no reason for chance level: they are sound, or images too few."""
     near = evidence.quality.neighbours
     known = knows_test(evidence) or (near is not None and share_labels(near))
     return known or evidence.data.train <= FEW * evidence.classes
 
 
 def _effect(now: AccuracySummary) -> float:
-    """The gap: that much more might be known of the others."""
+    """Return the gap: the held-out accuracy that could be gained."""
     return min(1.0, max(0.1, now.gap))
 
 
@@ -258,7 +263,7 @@ def _heavy(evidence: Evidence) -> bool:
 
 
 def _many(evidence: Evidence) -> int:
-    """Weights for each image from which on a network counts as too large."""
+    """Return the parameters per image from which a network counts as too large."""
     shared = not evidence.layers or any(layer.kind == "conv" for layer in evidence.layers)
     return MANY_WEIGHTS if shared else MANY_UNSHARED
 

@@ -20,11 +20,12 @@ from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 
-# So much dropped that too little is left to learn from.
+# Dropout.
 
 STRONG, EXTREME = 0.75, 0.85
-"""Error is flat while 40 to 80 % of the units are kept and rises steeply below a quarter (Srivastava et al.,
-"Dropout", 2014, section 7.3)."""
+"""Dropout rates: error is flat while 40 to 80 % of the units are kept and rises steeply below a quarter
+(Srivastava et al., "Dropout", 2014, section 7.3).
+"""
 MILD = 0.3
 
 
@@ -35,7 +36,7 @@ MILD = 0.3
     moves={"dropout": "down"},
 )
 def dropout(evidence: Evidence) -> Outcome:
-    """Found where three quarters or more of a layer's inputs are dropped and the images are not known."""
+    """Detect a dropout rate of three quarters or more in a run that does not fit its images."""
     rates, now = dropout_rates(evidence), accuracy_summary(evidence)
     if not rates:
         return Negative("No layer drops anything.")
@@ -135,16 +136,19 @@ def _kept(rates: dict[str, float]) -> float:
     return kept
 
 
-# Weights pulled to zero faster than learning can build them up.
+# Weight decay.
 
 SHORT, HARMFUL = 50, 150
-"""Steps in which decay alone halves a weight. Usual settings (5e-4 at a rate of 0.05 with momentum 0.9) take
-2,770; a batch-normalised network on a fast schedule bears a few hundred (Kosson et al., "Rotational
-equilibrium", 2023). What a weight learns in 50 steps, its half-life, is all that it ever holds."""
+"""Half-life of a weight under decay alone, in steps. Usual settings (5e-4 at a rate of 0.05 with momentum
+0.9) have 2,770; a batch-normalized network on a fast schedule tolerates a few hundred (Kosson et al.,
+"Rotational equilibrium", 2023). With a half-life of 50 steps, a weight never holds more than it learns in
+so many.
+"""
 ADAM_HARMFUL = 0.02
-"""Adam adds decay to the gradient (L2) and then divides by its size, so that only their ratio counts
-(Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients of a weight are of the order
-of 1e-3 and weights of 5e-2: from here on decay is as large as what is learnt."""
+"""Weight decay for Adam, which adds it to the gradient (L2) and then divides by the gradient's size, so that
+only their ratio counts (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients
+of a weight are of the order of 1e-3 and weights of 5e-2: from here on decay is as large as the gradient.
+"""
 USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2, "rmsprop": 1e-4}
 
 OPTIMISERS = {
@@ -165,7 +169,7 @@ DECAY_AS_GRADIENT = frozenset(("adam", "rmsprop"))
     moves={"weight_decay": "down"},
 )
 def weight_decay(evidence: Evidence) -> Outcome:
-    """Found where decay alone halves weights within dozens of steps and training images are not known."""
+    """Detect weight decay with a half-life of dozens of steps in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
     if not recipe.weight_decay:
         return Negative("There is none: weight_decay is 0.")
@@ -184,7 +188,7 @@ def weight_decay(evidence: Evidence) -> Outcome:
 
 
 def _half_life(evidence: Evidence) -> float:
-    """Steps in which decay alone halves a weight: ln 2 / (η λ / (1 − μ)); Adam's is as if it were AdamW's."""
+    """Return the half-life of a weight in steps: ln 2 / (η λ / (1 − μ)); Adam is treated as AdamW."""
     recipe, rates = evidence.recipe, evidence.curve("lr").values
     rate = sum(rates) / len(rates) if rates else recipe.lr
     momentum = recipe.momentum if recipe.optimiser in ("sgd", "nesterov") else 0.0
@@ -248,7 +252,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
 
 
 def _left(evidence: Evidence, half: float, usual: float) -> Lines:
-    """What decay alone would leave of a weight."""
+    """Plot the fraction of a weight that decay alone leaves over steps."""
     steps = tuple(evidence.total_steps * i / 50 for i in range(51))
     slow = half * evidence.recipe.weight_decay / usual
     return Lines(

@@ -15,18 +15,20 @@ from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.images import constant, is_blurred
 
-# Test images that were learnt from.
+# Data leakage.
 
 SOME = 0.01
-"""Of the test images, found pixel by pixel among the training images. CIFAR-10 has none such, and 3.3 % that
-are nearly alike (Barz and Denzler, "Do we train on test data?", 2020), which changed no ranking there."""
+"""Fraction of the test images among the training images, pixel by pixel. CIFAR-10 has none, and 3.3 % near
+duplicates (Barz and Denzler, "Do we train on test data?", 2020), which changed no ranking there.
+"""
 NEARLY = 0.1
-"""Of the test images nearly alike, as the probe measures: three times as many as CIFAR-10 has."""
+"""Fraction of near duplicates in the probe: three times CIFAR-10's."""
 COPIED = 0.05
-"""Of the test images, saved again (as JPEG, darker) and found by a perceptual hash: more than the known sets
-have by nature (none of 1,000 in the digits, MNIST and CIFAR-10)."""
+"""Fraction of re-encoded test images (as JPEG, darker), found by a perceptual hash: more than the known sets
+have by nature (none of 1,000 in the digits, MNIST and CIFAR-10).
+"""
 FEW_COPIES = 5
-"""Copies that are no accident however few the test images are."""
+"""Copies that are no accident, however few the test images."""
 
 
 @rule(
@@ -36,7 +38,7 @@ FEW_COPIES = 5
     live=True,
 )
 def leakage(evidence: Evidence) -> Outcome:
-    """Found where a hundredth of the test images lie in the training part, or a twentieth saved again."""
+    """Detect a hundredth of the test images among the training images, or a twentieth re-encoded."""
     repeats = evidence.quality.repeats or _probed(evidence)
     if repeats is None or not evidence.data.test:
         return Inconclusive(
@@ -114,7 +116,7 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
 
 
 def _honest(evidence: Evidence, share: float) -> str:
-    """What the accuracy is on images that were not learnt from, where validation images tell."""
+    """State the accuracy on images not trained on, where validation images show it."""
     test, val = evidence.curve("test/accuracy").last, evidence.curve("val/accuracy").last
     learnt = evidence.curve("train/epoch_accuracy").last
     if test is None or val is None or learnt is None:
@@ -128,9 +130,9 @@ def _honest(evidence: Evidence, share: float) -> str:
 
 
 def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
-    """Test images that are training images, encoded again."""
+    """Report test images that are re-encoded training images."""
     known, train = copied.known, max(evidence.data.train, 1)
-    # A copy is found only if its original is among those that were compared.
+    # A copy is detected only if its original is among the compared images.
     share = min(1.0, copied.copies / copied.images * max(1.0, train / known))
     classes = evidence.data.classes
     compared = f"{known:,} of {train:,}" if known < train else f"all {train:,}"
@@ -166,7 +168,7 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
 
 
 def _about(copied: NearDuplicates, share: float) -> str:
-    """Subject and verb: `All 300 test images are`, `About 91 % of the test images are`."""
+    """Return subject and verb: `All 300 test images are`, `About 91 % of the test images are`."""
     if copied.copies == copied.images:
         return f"All {copied.images:,} test images are"
     return f"About {percent(share)} of the test images are"
@@ -230,21 +232,22 @@ def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
     )
 
 
-# Classes that differ between the splits: absent from one, written differently, or in another order.
+# Splits that do not match: classes missing, spelled differently or in another order; other preprocessing.
 
 EXPECTED = 5.0
-"""Test images that a class without any would have by its share of the training images: with so many, none at
-all is no accident (e⁻⁵ = 0.7 %)."""
+"""Expected test images of a class by its share of the training images: with so many, none is no accident
+(e⁻⁵ = 0.7 %).
+"""
 LISTED = 5
-"""Class names that a sentence repeats."""
+"""Most class names in a sentence."""
 MOST_SHOWN = 20
-"""Classes in a picture."""
+"""Most classes in a figure."""
 EACH = 10
-"""Test images of a class, below which what it looks like is not judged."""
+"""Least test images of a class for its resemblance to count."""
 LOST_BY_PREPARATION = 0.15
-"""Of the accuracy: less may be over-fitting."""
+"""Generalization gap: less may be overfitting."""
 MIXED_UP = 0.6
-"""Of the images of a class, that have to look like another one."""
+"""Fraction of a class's images that resemble another class."""
 
 
 @rule(
@@ -255,7 +258,7 @@ MIXED_UP = 0.6
     live=True,
 )
 def split_mismatch(evidence: Evidence) -> Outcome:
-    """Found where classes of both parts differ, labels are permuted, or test images are of another kind."""
+    """Detect splits with other classes, permuted labels, other preprocessing, or input shift."""
     if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
         return _prepared_otherwise(evidence, *evidence.loop.judged_otherwise)
     train, test = evidence.data.counts, evidence.quality.test_counts
@@ -282,7 +285,7 @@ def split_mismatch(evidence: Evidence) -> Outcome:
 
 
 def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput) -> Outcome:
-    """Images that are judged with other values than those that are learned from."""
+    """Report evaluation images with another preprocessing than training images."""
     figures = (
         f"mean {short(judged.mean)} and spread {short(judged.spread)}, and those that are learned from mean "
         f"{short(train.mean)} and spread {short(train.spread)}"
@@ -321,7 +324,7 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
 def _paired(
     evidence: Evidence, untrained: tuple[int, ...], untested: tuple[int, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Names that are written differently in both parts: in training, in the test."""
+    """Return pairs of class names that differ in spelling only: in training, in the test."""
     names = evidence.data.classes
     return tuple(
         (names[one], names[other])
@@ -385,7 +388,7 @@ def _expected(evidence: Evidence, untested: tuple[int, ...]) -> str:
 
 
 def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
-    """Test classes that look like another training class, each like one of its own, beyond accident."""
+    """Return test classes that significantly resemble another training class, each a different one."""
     moved = tuple(
         one
         for one in seen
@@ -430,7 +433,7 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
 
 
 def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
-    """Test images of the right classes that are not of the kind that was learned from."""
+    """Report test images of the right classes, but from another distribution."""
     return Finding(
         cause="split-mismatch",
         confidence=0.9 if len(shift.signs) > 2 else 0.8,
@@ -491,6 +494,6 @@ def _counts(evidence: Evidence, marked: set[int]) -> Bars:
 
 
 def listed(names: list[str]) -> str:
-    """Up to `LISTED` names in quotes, and how many more there are."""
+    """Format up to `LISTED` names in quotes, and the number of the others."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(f"'{name}'" for name in names[:LISTED]) + more

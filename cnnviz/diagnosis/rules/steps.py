@@ -1,4 +1,4 @@
-"""Too few steps: the run is short, the batch is large, or the schedule ended learning early."""
+"""Rules on the number of steps: a short run, a large batch, a schedule that ended learning early."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve
 
 FEW = 100
-"""Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
+"""Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks need more."""
 SOME = 1_000
-"""Steps up to which a loss that is still falling may be said to have been cut off."""
+"""Steps up to which a run with a falling loss may have ended too early."""
 REPORTS = 8
-"""Of the loss: with fewer nobody can tell whether it still falls."""
+"""Least reported losses to tell whether it still falls."""
 LITTLE = 0.1
-"""Of the accuracy at the end: learning goes with the logarithm of the steps at best, so that twice the steps
-bring no more than the last doubling did."""
+"""Relative gain in accuracy: learning goes at best with the logarithm of the steps, so that twice as many
+gain no more than the last doubling did.
+"""
 ENOUGH = 1_000
-"""Steps that a fixed run should have: a small network comes most of its way in so many."""
+"""Steps that a fixed run should have: a small network makes most of its progress in so many."""
 LARGE = 256
-"""Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
-empirical model of large-batch training", 2018, for data of this size)."""
+"""Batch size up to which larger batches improve steps about as much as they cost (McCandlish et al., "An
+empirical model of large-batch training", 2018, for data of this size).
+"""
 FEW_AN_EPOCH = 4
-"""Steps: with fewer, a longer run alone would have to be of hundreds of epochs."""
+"""Steps per epoch below which a longer run alone would need hundreds of epochs."""
 STEPS_AN_EPOCH = 20
-"""With fewer, the batch is a good part of all images, and its gradient hardly differs from theirs."""
+"""Steps per epoch below which a batch's gradient hardly differs from the full gradient."""
 QUIET = 0.05
-"""Of the largest rate: what is learned below it is fine tuning."""
+"""Fraction of the largest rate below which learning is fine-tuning."""
 
 MOST = 0.5
-"""Of the loss that was left when the rate fell: a run that took off more than that learned on."""
+"""Fraction of the remaining loss: a run that lost more of it after the rate fell was still learning."""
 
 
 @rule(
@@ -45,7 +47,7 @@ MOST = 0.5
     moves={"steps": "up"},
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
-    """Found where a run ended early in its course, at a rate that does move the weights."""
+    """Detect a run that ended early in its course, at a rate that does move the weights."""
     curve, moved = summarize_loss(evidence), typical_update(evidence)
     if curve is None or evidence.status == "failed":
         return Inconclusive("The run did not come to its end.")
@@ -92,13 +94,13 @@ def too_few_steps(evidence: Evidence) -> Outcome:
 
 
 def _far(evidence: Evidence, curve: LossCurve) -> float:
-    """How far a run must have come for its length to be enough: farther where it is short and goes on."""
+    """Return the progress that a run must have made for its length to be enough: more for a short one."""
     goes_on = (curve.falling or len(curve.loss) < REPORTS) and not _slowed(evidence)
     return NEARLY_THERE if evidence.step <= FEW and goes_on else POOR
 
 
 def _slowed(evidence: Evidence) -> bool:
-    """Whether the second half of the epochs brought little: as many again would hardly bring more."""
+    """Return whether the second half of the epochs gained little, so that more would hardly help."""
     known = evidence.curve("train/epoch_accuracy").values
     return len(known) >= 4 and known[-1] - known[len(known) // 2 - 1] < LITTLE * known[-1]
 
@@ -117,7 +119,7 @@ def _longer(evidence: Evidence) -> list[Change]:
     recipe, each, values = evidence.recipe, evidence.steps_per_epoch, {}
     batch = batch_for(evidence, recipe.batch_size)
     if each < FEW_AN_EPOCH and batch < recipe.batch_size:
-        # So few images that epochs alone would have to be thousands.
+        # With so few images thousands of epochs would be needed.
         values, each = {"batch_size": batch}, max(1, evidence.data.train // batch)
     epochs = affordable_epochs(evidence, max(recipe.epochs * 2, -(-ENOUGH // each)))
     smaller = f" of {batch} images" if values else ""
@@ -141,7 +143,7 @@ def _longer(evidence: Evidence) -> list[Change]:
     moves={"batch_size": "down", "steps": "up"},
 )
 def batch_too_large(evidence: Evidence) -> Outcome:
-    """Found where large batches leave an epoch fewer than twenty steps, and the run too few in all."""
+    """Detect large batches that leave fewer than twenty steps per epoch, and too few in all."""
     curve, recipe = summarize_loss(evidence), evidence.recipe
     if curve is None:
         return Inconclusive("No loss was recorded.")
@@ -195,7 +197,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
     summary="The learning rate fell to almost nothing long before the end.",
 )
 def schedule_ended(evidence: Evidence) -> Outcome:
-    """Found where for half of the run the rate was a twentieth of its largest, with much left to learn."""
+    """Detect a rate below a twentieth of its largest for half of the run, with much left to learn."""
     curve, rates = summarize_loss(evidence), evidence.curve("lr")
     if curve is None or len(rates) < 4:
         return Inconclusive("The learning rate was not recorded.")
@@ -253,10 +255,10 @@ def schedule_ended(evidence: Evidence) -> Outcome:
 
 
 def _not_begun(evidence: Evidence, curve: LossCurve, ended: int) -> bool:
-    """Whether the rate fell while the loss was still where it starts, though steps were long enough by then.
+    """Return whether the rate fell during the initial plateau of the loss, although steps were long enough.
 
-    Small networks stay there for some dozen steps before their loss falls; a rate that is gone by then ends
-    learning before it begins.
+    Small networks stay on that plateau for some dozen steps; a rate that has fallen by then ends learning
+    before it begins.
     """
     moved = typical_update(evidence, last=ended)
     return curve.learned < POOR and moved is not None and moved >= NEAR
@@ -267,7 +269,7 @@ def _fell(by: float) -> str:
 
 
 def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
-    """The last step at which the rate was more than a twentieth of its largest."""
+    """Return the last step at which the rate was more than a twentieth of its largest."""
     loud = (step for step, value in zip(steps, values, strict=True) if value > QUIET * max(values))
     return max(loud, default=steps[-1])
 

@@ -1,4 +1,4 @@
-"""A network too small for its task."""
+"""Rule on underfitting: a network too small for its task."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.initialization import by_chance
 
 ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1
-"""Times the weights of one fully connected layer from pixels to classes, the smallest network there is that
-looks at everything. LeNet-5 has eight times as many. Convolutions and a mean over each map (Lin et al.,
-"Network in network", 2014) share theirs and do with fewer, so up to once they count only where the loss has
-stopped falling; below a tenth layers have a handful of maps."""
+"""Parameters relative to one fully connected layer from pixels to classes, the smallest network that reads
+everything. LeNet-5 has eight times as many. Convolutions with global average pooling (Lin et al.,
+"Network in network", 2014) share weights and need fewer, so that up to 1 they count only where the loss
+no longer falls; below 0.1 layers have a handful of channels.
+"""
 NARROW = 1.0
-"""Values for each class that have to come through every layer: with fewer, classes share them."""
+"""Least values per class that each layer has to pass on: with fewer, classes share them."""
 WIDTH = 4
-"""Values for each class that a bottleneck is widened to: LeNet-5's narrowest layer hands on 84 for ten."""
+"""Values per class to which a bottleneck is widened: LeNet-5's narrowest layer has 84 for ten."""
 SOMETHING = 0.2
-"""Of the way from chance to all right, known of the training images: a network of some size that knows less
-was kept from learning by something else."""
+"""Chance-corrected training accuracy below which a network of some size has another problem."""
 FLAT = 0.03
-"""Of the loss, gained over the last third of the run: less, and more epochs will not fix it."""
+"""Relative fall of the loss over the last third of the run below which more epochs do not help."""
 
 
 @rule(
@@ -36,7 +36,7 @@ FLAT = 0.03
     moves={"params": "up"},
 )
 def under_fitting(evidence: Evidence) -> Outcome:
-    """Found where training images are not known, nor others worse, and the network is tiny."""
+    """Detect a tiny network that fits neither training nor held-out images."""
     now = accuracy_summary(evidence)
     if now is None or not evidence.params or len(evidence.data.shape) != 3:
         return Inconclusive(
@@ -118,18 +118,18 @@ def _finding(
 
 
 def _by_chance(evidence: Evidence) -> tuple[str, ...]:
-    """What befalls layers of a handful of units by chance: all of them die, or little gets through."""
+    """Return what happens to layers of a handful of units by chance: all die, or little signal passes."""
     died = ("dead-relu",) if died_of_size(evidence) else ()
     return (*died, "initialisation") if by_chance(evidence) else died
 
 
 def _flat(gained: float | None) -> bool:
-    """Whether the loss has stopped falling."""
+    """Return whether the loss no longer falls."""
     return gained is not None and gained < FLAT
 
 
 def _gained(evidence: Evidence) -> float | None:
-    """The part of the loss that the last third of the epochs took off; None with fewer than three."""
+    """Return the relative fall of the loss over the last third of the epochs; None for fewer than three."""
     loss = evidence.curve("train/epoch_loss")
     if len(loss) < 3:
         return None
@@ -142,7 +142,7 @@ def _fell(part: float | None) -> str:
 
 
 def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
-    """The layer before the last that hands on the fewest values, and how many."""
+    """Return the layer before the last with the fewest output values, and their number."""
     weighted = evidence.weighted()
     last = evidence.layers.index(weighted[-1]) if weighted else 0
     sizes = ((layer.name, math.prod(layer.out)) for layer in evidence.layers[:last])
@@ -150,12 +150,12 @@ def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
 
 
 def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
-    """A larger network: its bottleneck widened where one was named, and all of it where weights are few."""
+    """Propose a larger network: its bottleneck widened, or all of it where parameters are few."""
     recipe = evidence.recipe
     if recipe.layers is None:
         name = LARGER.get(recipe.model)
         return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
-    # Sixteen maps, as most small networks begin with, in the narrowest layer.
+    # Sixteen channels in the narrowest layer, as most small networks begin with.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
     larger, why = wider(recipe.layers, times), f"{times} times as many maps and units in every layer."
     if narrow:
