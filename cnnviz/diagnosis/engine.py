@@ -18,7 +18,7 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
 from cnnviz.diagnosis.registry import Outcome as RuleOutcome
 from cnnviz.training.recipe import Recipe
 
-# Consistency of findings. Rules are independent of each other: one may rule out what another finds, or raise a
+# Consistency of findings. Rules are independent: one may rule out what another finds, or raise a
 # value that another lowers.
 
 EXCLUSIVE: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
