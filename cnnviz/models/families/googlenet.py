@@ -188,11 +188,11 @@ def stem_layer(number: int, out: int, kernel: int, stride: int, options: GoogLeN
     return layers
 
 
-def blocks(options: GoogLeNetOptions, thinner: int = 1) -> list[Layer]:
-    """The nine inception blocks, with the pooling after 3b and 4e; `thinner` divides every number of maps."""
+def blocks(options: GoogLeNetOptions, width_divisor: int = 1) -> list[Layer]:
+    """The nine inception blocks, with the pooling after 3b and 4e; `width_divisor` divides every number of maps."""
     layers: list[Layer] = []
     for name, maps in BLOCKS.items():
-        one, three_reduce, three, five_reduce, five, pool = (count // thinner for count in maps)
+        one, three_reduce, three, five_reduce, five, pool = (count // width_divisor for count in maps)
         block = Inception(
             name=f"inception_{name}", one=one, three_reduce=three_reduce, three=three,
             five_reduce=five_reduce, five=five, pool=pool, norm=options.normalisation,
@@ -325,7 +325,7 @@ def small_googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) 
     """The paper's nine blocks at half width, on 16×16, 8×8 and 4×4."""
     layers: list[Layer] = [
         *stem_layer(1, 64, 3, 1, options), Pool(name="pool1", kernel=3, stride=2, padding=1),
-        *stem_layer(2, 96, 3, 1, options), *blocks(options, thinner=2), GlobalPool(name="pool5"),
+        *stem_layer(2, 96, 3, 1, options), *blocks(options, width_divisor=2), GlobalPool(name="pool5"),
     ]  # fmt: skip
     return LayerList(
         name="small-googlenet-32", input=input_shape, classes=classes, layers=(*layers, *head(options))
