@@ -1,4 +1,7 @@
-"""Architectures: a registry of specs, builders, and layer lists. Importing this imports no torch."""
+"""Model registry: specs, builders and layer lists of CNN architectures.
+
+Importing this package does not import torch.
+"""
 
 from cnnviz.models.registry import (
     UnknownModelError,

@@ -1,4 +1,4 @@
-"""Build a module from a layer list; on torch's meta device, without memory, too."""
+"""Build `torch.nn` modules from layer lists, with memory or on the meta device."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from torch.overrides import TorchFunctionMode
 from cnnviz.models.layers import LayerList
 from cnnviz.models.limits import MAX_SIDE
 
-# Which input sizes a layer list can work with. Imports no torch.
+# Input sizes that a layer list accepts (no torch involved).
 
 
 def working_sizes(layers: LayerList) -> str:
-    """A sentence that says which square inputs work; empty where none does, so that size is not at fault.
+    """Describe the square input sizes that the layers accept.
 
-    Halving finds both ends: windows that fit an input fit a larger one, and a larger one only costs more.
+    Binary search finds both ends: layers that fit an input also fit a larger one, and a larger one only costs
+    more.
+
+    Returns:
+        One sentence; empty where no size works, so that the input size is not the problem.
     """
     smallest = _first(lambda side: not _square(layers, side).problem(bounded=False))
     if smallest > MAX_SIDE or _square(layers, smallest).problem():
@@ -33,7 +37,7 @@ def working_sizes(layers: LayerList) -> str:
 
 
 def _first(holds: Callable[[int], bool]) -> int:
-    """The first side from which `holds` stays true, or one past the largest."""
+    """Return the smallest side from which `holds` stays true, or `MAX_SIDE + 1` (binary search)."""
     low, high = 1, MAX_SIDE + 1
     while low < high:
         middle = (low + high) // 2
@@ -46,10 +50,11 @@ def _square(layers: LayerList, side: int) -> LayerList:
 
 
 def module_from(layers: LayerList) -> nn.Sequential:
-    """Build the list; forward takes `(N, C, H, W)` and gives `(N, classes)`.
+    """Build a layer list as an `nn.Sequential` that maps `(N, C, H, W)` to logits `(N, classes)`.
 
-    Raises `ValueError` that names the first layer that does not fit, and the input sizes that work where only
-    the size is at fault.
+    Raises:
+        ValueError: Where a layer does not fit. The message names the first such layer, and the input sizes
+            that work where only the size is at fault.
     """
     problem = layers.problem()
     if problem:
@@ -61,22 +66,22 @@ def module_from(layers: LayerList) -> nn.Sequential:
     return nn.Sequential(parts)
 
 
-# Models without memory: built, or copied, on torch's meta device, and never initialised.
+# Models on the meta device, built or copied there without allocating or initializing weights.
 
 _FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 _FILLS = {
     *(torch.Tensor.zero_, torch.Tensor.fill_, torch.Tensor.normal_, torch.Tensor.uniform_),
-    # The steps of a truncated normal, as `nn.init.trunc_normal_` takes them.
+    # The operations inside `nn.init.trunc_normal_`.
     *(torch.Tensor.erfinv_, torch.Tensor.mul_, torch.Tensor.add_, torch.Tensor.clamp_),
     *(nn.init.uniform_, nn.init.normal_, nn.init.constant_, nn.init.kaiming_uniform_),
 }
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """Makes weights without memory and skips filling them, in this thread only.
+    """Context that creates weights on the meta device and skips their initialization, in this thread only.
 
-    What a constructor computes with (`torch.arange`, `torch.tensor`) keeps its values: the RegNets work
-    out their widths in tensors.
+    Constants of a constructor (`torch.arange`, `torch.tensor`) keep their values: the RegNets compute their
+    widths with tensors.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -91,9 +96,9 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a model whose weights and running statistics take no memory, in evaluation mode.
+    """Build a model on the meta device (no memory for weights and buffers), in evaluation mode.
 
-    It is built with memory first where its constructor asks for drawn values.
+    Where the constructor reads sampled values, it is built with memory first and then copied.
     """
     try:
         with _WithoutMemory():
@@ -106,7 +111,7 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def meta_copy(model: nn.Module) -> nn.Module:
-    """A copy of `model` on the meta device, in evaluation mode; the model itself is left as it is."""
+    """Copy `model` to the meta device, in evaluation mode; the original is not changed."""
     tensors = [*model.parameters(), *model.buffers()]
     memo = {id(tensor): _without_values(tensor) for tensor in tensors}
     return copy.deepcopy(model, memo).eval()
@@ -123,8 +128,11 @@ def _forget_values(model: nn.Module) -> nn.Module:
 
 
 def _without_values(tensor: Any) -> Any:
-    """The tensor on the meta device; whole numbers stay, since models index and loop with them."""
-    if is_lazy(tensor):  # Its shape is known after a first pass.
+    """Move the tensor to the meta device.
+
+    Integer tensors keep their values, since models index and loop with them.
+    """
+    if is_lazy(tensor):  # Its shape is known only after the first forward pass.
         return tensor
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)

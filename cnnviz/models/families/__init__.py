@@ -1,19 +1,25 @@
-"""One file a family; each registers its models when imported, and each file here is found by itself."""
+"""Model families, one module per family; importing a module registers its models.
+
+The modules are discovered automatically.
+"""
 
 from __future__ import annotations
 
 from cnnviz.models.layers import Activation, BatchNorm, Init, Layer, LocalResponseNorm, Pool
 
-# Layers that several families write in the same way. Imports no torch.
+# Layer constructors shared by the families. No torch import.
 
 LRN_ALPHA = {"lrn-paper": 5e-4, "lrn-article": 1e-4}
-"""In torch's convention, which divides alpha by the window of 5: the paper's 1e-4 is 5e-4 here."""
+"""LRN alpha in torch's convention, which divides alpha by the window of 5: the paper's 1e-4 is 5e-4 here."""
 
 
 def initial(scheme: str, bias: float = 0.0) -> Init:
-    """How a layer starts; `bias` is its constant under `paper` and `article`, which draw N(0, 0.01²).
+    """Return the weight initialization of a scheme.
 
-    `he` and `keras` (Glorot uniform) start biases at 0; `default` leaves PyTorch's rule alone.
+    Args:
+        scheme: `paper` or `article`, which draw weights from N(0, 0.01²); `he`; `keras` (Glorot uniform); or
+            `default`, PyTorch's own rule.
+        bias: Constant for the biases under `paper` and `article`; `he` and `keras` start biases at 0.
     """
     if scheme in ("paper", "article"):
         return Init(weights="normal", std=0.01, bias=bias)
@@ -25,15 +31,16 @@ def initial(scheme: str, bias: float = 0.0) -> Init:
 
 
 def activation(function: str, number: int) -> Activation:
-    """An activation named after its function: `relu1`."""
+    """Build an activation layer named after its function, such as `relu1`."""
     return Activation.model_validate({"name": f"{function}{number}", "function": function})
 
 
 def normalised(kind: str, number: int, function: str, local_response: bool) -> list[Layer]:
-    """An activation with the normalisation that goes with it.
+    """Build an activation together with its normalization layer.
 
-    Batch normalisation stands before it (Ioffe and Szegedy, 2015); local_response response normalisation after it, and
-    only where `local_response` (Krizhevsky et al., 2012: after the first two convolutions).
+    Batch normalization is placed before the activation (Ioffe and Szegedy, 2015). Local response
+    normalization is placed after it, and only where `local_response` is set (Krizhevsky et al., 2012: after
+    the first two convolutions).
     """
     active = activation(function, number)
     if kind == "batch":
@@ -44,5 +51,5 @@ def normalised(kind: str, number: int, function: str, local_response: bool) -> l
 
 
 def pooling(kind: str, number: int) -> Pool:
-    """Max pooling by 2: `overlapping` looks at 3×3, `plain` at 2×2."""
+    """Build max pooling with stride 2 and a 3×3 (`overlapping`) or 2×2 (`plain`) window."""
     return Pool(name=f"pool{number}", kernel=3 if kind == "overlapping" else 2, stride=2)

@@ -1,4 +1,4 @@
-"""AlexNet (2012) as the paper lays it out, and two forms of it for the 32×32 images of CIFAR-10."""
+"""AlexNet (2012) as in the paper, and three variants for the 32×32 images of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ON_CIFAR = "an article on AlexNet for CIFAR-10: 50 epochs, {} minutes"
 
 
 class AlexNetOptions(Options):
-    """What the paper and the articles say makes a difference; the defaults are the articles' for CIFAR-10."""
+    """Options of the AlexNet variants for CIFAR-10; the defaults are those of the articles."""
 
     activation: Literal["relu", "tanh"] = Field(
         "relu",
@@ -54,7 +54,7 @@ class AlexNetOptions(Options):
 
 
 class PaperOptions(AlexNetOptions):
-    """The same choices with the paper's as defaults, and its split over two GPUs."""
+    """Options of the paper's AlexNet, with the paper's defaults and its split over two GPUs."""
 
     normalisation: Literal["lrn-paper", "lrn-article", "batch", "none"] = Field(
         "lrn-paper", description=AlexNetOptions.model_fields["normalisation"].description
@@ -73,15 +73,15 @@ class PaperOptions(AlexNetOptions):
 
 @dataclass(frozen=True)
 class Plan:
-    """Where one AlexNet differs from another."""
+    """Dimensions that differ between AlexNet variants."""
 
     convs: tuple[tuple[int, int, int, int], ...]
-    """Maps, kernel, stride and padding of each convolution."""
+    """`(out_channels, kernel, stride, padding)` of each convolution."""
     pooled: tuple[int, ...]
-    """The convolutions that pooling follows, counted from 1."""
+    """Numbers of the convolutions that are followed by pooling, counted from 1."""
     hidden: int
     dropout_first: bool
-    """Whether dropout stands before a fully connected layer or after its activation."""
+    """Whether dropout comes before each hidden fully connected layer, rather than after its activation."""
 
 
 CIFAR = Plan(
@@ -94,7 +94,7 @@ FULL = Plan(
     ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)), (1, 2, 5), 4096, False
 )
 SPLIT = (2, 4, 5)
-"""The convolutions that see one tower only, and whose biases start at 1."""
+"""Numbers of the convolutions that are split into towers; the paper starts their biases at 1."""
 
 
 @sequential(
@@ -121,7 +121,7 @@ SPLIT = (2, 4, 5)
     ),
 )  # fmt: skip
 def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -> LayerList:
-    """The article's table, row by row: 58,292,074 parameters with ten classes."""
+    """Build the article's first network: 58,292,074 parameters with ten classes."""
     return lay_out("alexnet-cifar10", CIFAR, classes, input_shape, options)
 
 
@@ -152,7 +152,7 @@ def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -
     ),
 )  # fmt: skip
 def small_alexnet(classes: int, input_shape: Shape, options: AlexNetOptions) -> LayerList:
-    """The article's second table, row by row: 12,417,098 parameters with ten classes."""
+    """Build the article's second, smaller network: 12,417,098 parameters with ten classes."""
     return lay_out("small-alexnet", SMALL, classes, input_shape, options)
 
 
@@ -189,14 +189,14 @@ def small_alexnet(classes: int, input_shape: Shape, options: AlexNetOptions) -> 
     ),
 )  # fmt: skip
 def alexnet(classes: int, input_shape: Shape, options: PaperOptions) -> LayerList:
-    """The paper's layout: 62,378,344 parameters as one tower with a thousand classes."""
+    """Build the paper's network: 62,378,344 parameters as one tower with a thousand classes."""
     return lay_out("alexnet", FULL, classes, input_shape, options, options.towers)
 
 
 def lay_out(
     name: str, plan: Plan, classes: int, input_shape: Shape, options: AlexNetOptions, towers: int = 1
 ) -> LayerList:
-    """The layers of an AlexNet by its plan, for images of that shape."""
+    """Build an AlexNet from its plan, for inputs of shape `(C, H, W)`."""
     layers: list[Layer] = []
     for number, (out, kernel, stride, padding) in enumerate(plan.convs, 1):
         split = number in SPLIT
@@ -224,11 +224,11 @@ def _head(plan: Plan, options: AlexNetOptions) -> list[Layer]:
     return [*layers, Linear(name="fc3", out="classes", init=initial(options.init))]
 
 
-# AlexNet with batch normalisation, as an article writes it in Keras for the 32×32 images of CIFAR-10.
+# AlexNet with batch normalization for 32×32 images, as an article writes it in Keras.
 
 
 class KerasAlexNetOptions(Options):
-    """Choices of the batch-normalised form; the defaults are Keras's own."""
+    """Options of the batch-normalized variant; the defaults are those of Keras."""
 
     activation: Literal["relu", "tanh"] = Field("relu", description="What follows each layer.")
     normalisation: Literal["batch", "none"] = Field(
@@ -274,7 +274,7 @@ class KerasAlexNetOptions(Options):
     ),
 )  # fmt: skip
 def alexnet_bn_227(classes: int, input_shape: Shape, options: KerasAlexNetOptions) -> LayerList:
-    """The Keras model in PyTorch's terms: 58,323,530 trainable parameters with ten classes."""
+    """Build the article's Keras model in PyTorch: 58,323,530 trainable parameters with ten classes."""
     convs = ((96, 11, 4, 4, 3), (256, 5, 1, 2, 2), (384, 3, 1, 1, 0), (384, 3, 1, 1, 0), (256, 3, 1, 1, 3))
     start = initial(options.init)
     layers: list[Layer] = [Resize(name="resize", size=227)]
@@ -289,7 +289,8 @@ def alexnet_bn_227(classes: int, input_shape: Shape, options: KerasAlexNetOption
         pools += 1
         layers.append(Pool(name=f"pool{pools}", kernel=pool, stride=2))
         if options.normalisation == "batch":
-            # Keras weighs the old running statistics (0.99), torch the newest batch.
+            # Momentum: Keras gives the weight of the old running statistics (0.99), torch that of the new
+            # batch.
             layers.append(BatchNorm(name=f"norm{pools}", eps=1e-3, momentum=0.01))
     layers.append(Flatten(name="flatten"))
     for number in (1, 2):

@@ -1,4 +1,4 @@
-"""GoogLeNet (2014): as an article writes it, and with the paper's auxiliary classifiers."""
+"""GoogLeNet (2014): an article's version, the paper's auxiliary classifiers, variants for 32×32 images."""
 
 from __future__ import annotations
 
@@ -44,17 +44,20 @@ BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-"""Maps of each block: 1×1; 3×3's reduction and 3×3; 5×5's reduction and 5×5; after the pooling (table 1)."""
+"""Output channels of each block's convolutions (the paper's table 1).
+
+In the order 1×1; 3×3 reduction, 3×3; 5×5 reduction, 5×5; 1×1 after the pooling.
+"""
 AUXILIARY = ("inception_4a", "inception_4d")
-"""The blocks that an auxiliary classifier follows."""
+"""Blocks whose output feeds an auxiliary classifier."""
 POOLED = 5
-"""Side of the window that an auxiliary classifier averages over."""
+"""Side of the average-pooling window of an auxiliary classifier."""
 AUXILIARY_WEIGHT = 0.3
-"""What an auxiliary loss counts in training (section 5)."""
+"""Weight of each auxiliary loss in the training loss (section 5)."""
 
 
 class GoogLeNetOptions(Options):
-    """What the article leaves out and a reader may want to add."""
+    """Options of GoogLeNet that add what the article leaves out."""
 
     normalisation: Literal["none", "batch"] = Field(
         "none",
@@ -104,7 +107,7 @@ class GoogLeNetOptions(Options):
     ),
 )  # fmt: skip
 def googlenet(classes: int, input_shape: Shape, options: GoogLeNetOptions) -> LayerList:
-    """The article's network: 5,979,642 parameters with ten classes."""
+    """Build the article's network: 5,979,642 parameters with ten classes."""
     layers = [*stem(options), *blocks(options), Pool(name="pool5", mode="average", kernel=7)]
     return LayerList(name="googlenet", input=input_shape, classes=classes, layers=(*layers, *head(options)))
 
@@ -129,18 +132,21 @@ def googlenet(classes: int, input_shape: Shape, options: GoogLeNetOptions) -> La
     ),
 )  # fmt: skip
 def googlenet_aux(classes: int, input_shape: Shape, options: GoogLeNetOptions) -> nn.Module:
-    """`googlenet` with heads after 4a and 4d: 10,329,870 parameters with ten classes.
+    """Build `googlenet` with auxiliary classifiers after 4a and 4d: 10,329,870 parameters with ten classes.
 
-    In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
-    that is too small.
+    The forward pass returns logits in evaluation mode and `(logits, aux1, aux2)` in training mode.
+
+    Raises:
+        ValueError: Where the input is too small.
     """
     return with_heads(googlenet(classes, input_shape, options), classes)
 
 
 def with_heads(layers: LayerList, classes: int) -> nn.Module:
-    """The network of `layers` with the paper's auxiliary classifiers after 4a and 4d.
+    """Build the network of `layers` with the paper's auxiliary classifiers after 4a and 4d.
 
-    Raises `ValueError` where the maps there are smaller than the 5×5 that they average over.
+    Raises:
+        ValueError: Where the maps there are smaller than the 5×5 window of their average pooling.
     """
     from cnnviz.models.builder import module_from
     from cnnviz.models.modules import Auxiliary, GoogLeNetAux
@@ -167,7 +173,7 @@ def _heads_fit(shapes: Mapping[str, AnyShape]) -> bool:
 
 
 def stem(options: GoogLeNetOptions) -> list[Layer]:
-    """The two convolutions before the first block, which leave an eighth of the size."""
+    """Build the two convolutions and poolings before the first block, which divide the size by 8."""
     return [
         *stem_layer(1, 64, 7, 2, options), Pool(name="pool1", kernel=3, stride=2, padding=1),
         *stem_layer(2, 192, 3, 1, options), Pool(name="pool2", kernel=3, stride=2, padding=1),
@@ -175,7 +181,7 @@ def stem(options: GoogLeNetOptions) -> list[Layer]:
 
 
 def stem_layer(number: int, out: int, kernel: int, stride: int, options: GoogLeNetOptions) -> list[Layer]:
-    """A convolution with the normalisation and the activation that the options ask for."""
+    """Build a convolution with the normalization and activation that the options select."""
     batch = options.normalisation == "batch"
     layers: list[Layer] = [
         Conv(name=f"conv{number}", out=out, kernel=kernel, stride=stride, padding=kernel // 2, bias=not batch,
@@ -189,7 +195,7 @@ def stem_layer(number: int, out: int, kernel: int, stride: int, options: GoogLeN
 
 
 def blocks(options: GoogLeNetOptions, width_divisor: int = 1) -> list[Layer]:
-    """The nine inception blocks, with the pooling after 3b and 4e; `width_divisor` divides every number of maps."""
+    """Build the nine inception blocks and the pooling after 3b and 4e; `width_divisor` divides all widths."""
     layers: list[Layer] = []
     for name, maps in BLOCKS.items():
         one, three_reduce, three, five_reduce, five, pool = (count // width_divisor for count in maps)
@@ -203,13 +209,13 @@ def blocks(options: GoogLeNetOptions, width_divisor: int = 1) -> list[Layer]:
 
 
 def pool_after(block: str) -> list[Layer]:
-    """The pooling that ends the third and the fourth stage."""
+    """Build the pooling after block 3b or 4e; an empty list for any other block."""
     number = {"3b": 3, "4e": 4}.get(block)
     return [Pool(name=f"pool{number}", kernel=3, stride=2, padding=1)] if number else []
 
 
 def head(options: GoogLeNetOptions) -> list[Layer]:
-    """Dropout of whole maps and one fully connected layer."""
+    """Build the classifier: dropout of whole maps and one fully connected layer."""
     return [
         Dropout(name="dropout", p=options.dropout, maps=True),
         Flatten(name="flatten"),
@@ -217,11 +223,11 @@ def head(options: GoogLeNetOptions) -> list[Layer]:
     ]
 
 
-# GoogLeNet without its reductions, to see what they save, and two forms of it for 32×32 images.
+# GoogLeNet without 1×1 reductions, to show what they save, and two variants for 32×32 images.
 
 
 class NaiveOptions(Options):
-    """Choices of the naive form, which has no normalisation."""
+    """Options of the naive variant, which has no normalization."""
 
     dropout: float = Field(
         0.4, ge=0, le=0.9, description=GoogLeNetOptions.model_fields["dropout"].description
@@ -252,7 +258,7 @@ class NaiveOptions(Options):
     ),
 )  # fmt: skip
 def inception_naive(classes: int, input_shape: Shape, options: NaiveOptions) -> LayerList:
-    """Every block naive: 92,626,298 parameters with ten classes."""
+    """Build GoogLeNet from naive inception blocks: 92,626,298 parameters with ten classes."""
     plain = GoogLeNetOptions(dropout=options.dropout, init=options.init)
     layers = stem(plain)
     for name, (one, _, three, _, five, _) in BLOCKS.items():
@@ -267,7 +273,7 @@ def inception_naive(classes: int, input_shape: Shape, options: NaiveOptions) -> 
 
 
 class SmallOptions(GoogLeNetOptions):
-    """The same choices with defaults that train well from scratch."""
+    """Options of the 32×32 variants: GoogLeNet's, with defaults that train well from scratch."""
 
     normalisation: Literal["batch", "none"] = Field(
         "batch", description=GoogLeNetOptions.model_fields["normalisation"].description
@@ -296,7 +302,7 @@ class SmallOptions(GoogLeNetOptions):
     ),
 )  # fmt: skip
 def googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) -> LayerList:
-    """The paper's nine blocks at 32×32, 16×16 and 8×8."""
+    """Build the paper's nine blocks on 32×32, 16×16 and 8×8 maps."""
     layers: list[Layer] = [
         *stem_layer(1, 64, 3, 1, options), *stem_layer(2, 192, 3, 1, options), *blocks(options),
         GlobalPool(name="pool5"),
@@ -322,7 +328,7 @@ def googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) -> Lay
     ),
 )  # fmt: skip
 def small_googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) -> LayerList:
-    """The paper's nine blocks at half width, on 16×16, 8×8 and 4×4."""
+    """Build the paper's nine blocks at half width, on 16×16, 8×8 and 4×4 maps."""
     layers: list[Layer] = [
         *stem_layer(1, 64, 3, 1, options), Pool(name="pool1", kernel=3, stride=2, padding=1),
         *stem_layer(2, 96, 3, 1, options), *blocks(options, width_divisor=2), GlobalPool(name="pool5"),
@@ -348,9 +354,11 @@ def small_googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) 
     ),
 )  # fmt: skip
 def small_googlenet_32_aux(classes: int, input_shape: Shape, options: SmallOptions) -> nn.Module:
-    """`small-googlenet-32` with heads after 4a and 4d.
+    """Build `small-googlenet-32` with auxiliary classifiers after 4a and 4d.
 
-    In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
-    that is too small.
+    The forward pass returns logits in evaluation mode and `(logits, aux1, aux2)` in training mode.
+
+    Raises:
+        ValueError: Where the input is too small.
     """
     return with_heads(small_googlenet_32(classes, input_shape, options), classes)

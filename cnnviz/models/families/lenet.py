@@ -1,4 +1,4 @@
-"""LeNet-5: as it is usually written today, and as it was in 1998."""
+"""LeNet-5: the modern form, and the original of 1998."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from cnnviz.models.spec import Options, Published, Shape
 if TYPE_CHECKING:
     from torch import nn
 
-# What LeNet-5 of 1998 fixes by hand: which maps C3 sees, and the pictures its outputs aim at.
-#
-# No torch here, so that both can be drawn at once.
+# Fixed parts of LeNet-5 of 1998: the connection table of C3 and the target bitmaps of the output layer.
+# Defined without torch, so that they can be drawn at once.
 
 C3_CONNECTIONS: tuple[tuple[int, ...], ...] = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
@@ -25,8 +24,10 @@ C3_CONNECTIONS: tuple[tuple[int, ...], ...] = (
     (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
     (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
-"""For each of C3's 16 maps, the maps of S2 that it sees (LeCun et al., 1998, table I). "Contiguous" is meant
-around the circle: 5 and 0 are neighbours."""
+"""Indices of the S2 maps that each of C3's 16 maps is connected to (LeCun et al., 1998, table I).
+
+"Contiguous" there is meant cyclically: 5 and 0 are neighbors.
+"""
 
 _DRAWN = """
 .#####. ...#... .#####. .#####. #....#. ####### ..####. ####### .#####. .#####.
@@ -47,9 +48,9 @@ DIGIT_ROWS, DIGIT_COLUMNS = 12, 7
 
 
 def digit_bitmap(digit: int) -> tuple[tuple[int, ...], ...]:
-    """The picture that stands for `digit`, 12 rows of 7 values, ink +1 and paper −1.
+    """Return the target bitmap of a digit: 12 rows of 7 values, +1 for ink and −1 for paper.
 
-    The article of 1998 shows such pictures but does not print their values; these are drawn by us.
+    The paper of 1998 shows such bitmaps without printing their values; these are our own drawings.
     """
     rows = [line.split()[digit] for line in _DRAWN.split("\n") if line]
     return tuple(tuple(1 if mark == "#" else -1 for mark in row) for row in rows)
@@ -59,7 +60,7 @@ PAPER = "Gradient-Based Learning Applied to Document Recognition (LeCun et al., 
 
 
 class LeNetOptions(Options):
-    """What the modern form changed, each of which can be changed back."""
+    """Options of the modern LeNet-5: each of its changes can be undone."""
 
     activation: Literal["relu", "tanh"] = Field(
         "relu", description="What follows each layer: ReLU as today, or tanh, close to what 1998 used."
@@ -96,7 +97,7 @@ class LeNetOptions(Options):
     ),
 )  # fmt: skip
 def lenet5(classes: int, input_shape: Shape, options: LeNetOptions) -> LayerList:
-    """Two convolutions and three fully connected layers; padding makes 28×28 images do for 32×32."""
+    """Build two convolutions and three fully connected layers; conv1 pads 28×28 images to 32×32."""
     start = initial(options.init)
     pool1, pool2 = (Pool(name=f"pool{i}", mode=options.pooling, kernel=2) for i in (1, 2))
     relu = [activation(options.activation, number) for number in range(1, 5)]
@@ -116,7 +117,7 @@ def lenet5(classes: int, input_shape: Shape, options: LeNetOptions) -> LayerList
 
 
 class LeNet1998Options(Options):
-    """How the original starts; all else of it is fixed."""
+    """Options of the original LeNet-5: only its initialization can be chosen."""
 
     init: Literal["paper", "default"] = Field(
         "paper", description="How weights start: uniform in ±2.4/inputs as in the paper, or PyTorch's rule."
@@ -152,7 +153,11 @@ class LeNet1998Options(Options):
     ),
 )  # fmt: skip
 def lenet5_1998(classes: int, input_shape: Shape, options: LeNet1998Options) -> nn.Module:
-    """Layers by the paper's names; raises `ValueError` for other than ten classes or 32×32."""
+    """Build the original network, with the paper's layer names.
+
+    Raises:
+        ValueError: For other than ten classes or 32×32 inputs.
+    """
     if classes != 10:
         raise ValueError(
             f"lenet5-1998 aims at fixed pictures of the ten digits, so it has 10 classes, not {classes}; "

@@ -23,7 +23,7 @@ from cnnviz.models.spec import Options, Shape
 
 
 class ResNetOptions(Options):
-    """Choices of the form for small images."""
+    """Options of the ResNet variant for 32×32 images."""
 
     init: Literal["he", "default"] = Field(
         "he", description="How weights start: He's rule, which the paper uses, or PyTorch's."
@@ -50,7 +50,7 @@ class ResNetOptions(Options):
     ),
 )  # fmt: skip
 def resnet18_32(classes: int, input_shape: Shape, options: ResNetOptions) -> LayerList:
-    """A 3×3 stem, four stages of two blocks, global pooling: 11,173,962 parameters with ten classes."""
+    """Build a 3×3 stem, four stages of two blocks, global pooling: 11,173,962 parameters for ten classes."""
     start = initial(options.init)
     layers: list[Layer] = [
         Conv(name="conv1", out=64, kernel=3, padding=1, bias=False, init=start),

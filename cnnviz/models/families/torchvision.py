@@ -1,6 +1,7 @@
-"""Every classification model of torchvision, as `torchvision/NAME`; weights are never downloaded.
+"""Torchvision's classification models, registered as `torchvision/NAME`; weights are never downloaded.
 
-What is known of them without torch comes from a table that `cnnviz.models.torchvision_metadata` writes.
+Their metadata comes from a table that `cnnviz.models.torchvision_metadata` generates, so that torch need not
+be imported.
 """
 
 from __future__ import annotations
@@ -37,18 +38,22 @@ NOTES = {
     ),
 }
 CLAIMS = {"vgg16": (Published("fc_macs_share", 0.85, source="an article on GoogLeNet"),)}
-"""What articles say of a model, to be held against what is counted."""
+"""Claims of articles about a model, shown beside the measured figures."""
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": True},
     "inception_v3": {"init_weights": True},
 }
-"""What a builder has to be told beside weights and classes."""
+"""Keyword arguments of a builder besides `weights` and `num_classes`."""
 
 
 def build(name: str, classes: int, height: int, width: int) -> nn.Module:
-    """Build a torchvision model without weights; raises `ValueError` for a size with which it cannot work.
+    """Build a torchvision model without pretrained weights.
 
-    Forward takes `(N, 3, height, width)` and gives `(N, classes)`; Inception v3 gives a pair while it trains.
+    The forward pass maps `(N, 3, height, width)` to logits `(N, classes)`; Inception v3 returns a pair in
+    training mode.
+
+    Raises:
+        ValueError: For an input size that the model does not support.
     """
     from torchvision.models import get_model
 
@@ -58,7 +63,7 @@ def build(name: str, classes: int, height: int, width: int) -> nn.Module:
 
 
 def _sized(name: str, height: int, width: int) -> dict[str, Any]:
-    """What the builder has to be told of the input size, where that is fixed when the model is built."""
+    """Return the builder's input-size argument, for models that fix the size when they are built."""
     unit = multiple_of(name)
     if height % unit or width % unit or (unit > 1 and height != width):
         raise ValueError(
@@ -70,7 +75,10 @@ def _sized(name: str, height: int, width: int) -> dict[str, Any]:
 
 
 def multiple_of(name: str) -> int:
-    """What an input's side must be a multiple of: a patch, or MaxViT's 7×7 windows after five halvings."""
+    """Return what the input's side must be a multiple of.
+
+    The patch size for vision transformers, 224 for MaxViT (7×7 windows after five halvings), otherwise 1.
+    """
     if name.startswith("vit_"):
         return int(name.rpartition("_")[2])
     return 224 if name.startswith("maxvit_") else 1
@@ -113,7 +121,7 @@ def _spec(row: dict[str, Any]) -> ModelSpec:
 
 @functools.cache
 def table() -> tuple[dict[str, Any], ...]:
-    """The rows of the generated table."""
+    """Load the generated metadata table (cached)."""
     return tuple(json.loads(TABLE.read_text(encoding="utf-8")))
 
 

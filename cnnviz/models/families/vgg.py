@@ -12,11 +12,11 @@ from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Shape
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-"""Maps and number of convolutions of each stage (configuration D)."""
+"""`(out_channels, number of convolutions)` of each stage (configuration D)."""
 
 
 class VggOptions(Options):
-    """Choices of the form for small images."""
+    """Options of the VGG variant for 32×32 images."""
 
     activation: Literal["relu", "tanh"] = Field("relu", description="What follows each convolution.")
     normalisation: Literal["batch", "none"] = Field(
@@ -51,7 +51,7 @@ class VggOptions(Options):
     ),
 )  # fmt: skip
 def vgg16_bn_32(classes: int, input_shape: Shape, options: VggOptions) -> LayerList:
-    """Five stages, then 512 → classes; larger images are averaged before the last layer."""
+    """Build five convolutional stages and one 512 → classes layer; global pooling averages larger inputs."""
     layers: list[Layer] = []
     number = 0
     for stage, (width, depth) in enumerate(STAGES, 1):
