@@ -34,12 +34,12 @@ def new_layer(kind: str, **fields: Any) -> Layer:
         raise ValueError(_message(KINDS[kind], error)) from None
 
 
-def suggest(document: LayerList, place: int, kind: str) -> Layer:
+def suggest(document: LayerList, index: int, kind: str) -> Layer:
     """A layer of that kind to put before the one at `place`, set so that it keeps widths and sizes."""
     shapes = [document.input, *(step.output_shape for step in document.steps())]
-    shape = shapes[place] if 0 <= place < len(shapes) else None
+    shape = shapes[index] if 0 <= index < len(shapes) else None
     maps = shape if shape is not None and len(shape) == 3 else (32, 32, 32)
-    last = place == len(document.layers)
+    last = index == len(document.layers)
     fields: dict[str, dict[str, Any]] = {
         "conv": {"out": max(16, maps[0]), "kernel": 3, "padding": 1},
         "linear": {"out": "classes" if last else 128},
@@ -49,18 +49,18 @@ def suggest(document: LayerList, place: int, kind: str) -> Layer:
     return new_layer(kind, **fields.get(kind, {}))
 
 
-def set_field(document: LayerList, place: int, field: str, value: Any) -> LayerList:
+def set_field(document: LayerList, index: int, field: str, value: Any) -> LayerList:
     """Give one field of the layer at `place` another value."""
-    layer = _at(document, place)
-    changed = new_layer(layer.kind, **{**_fields(layer), field: value})
-    if changed.name and any(other.name == changed.name for other in _without(document, place)):
+    current = _at(document, index)
+    changed = new_layer(current.kind, **{**_fields(current), field: value})
+    if changed.name and any(current.name == changed.name for current in _without(document, index)):
         raise ValueError(f"Another layer is called '{changed.name}' already; each needs a name of its own.")
-    return _with(document, [*document.layers[:place], changed, *document.layers[place + 1 :]])
+    return _with(document, [*document.layers[:index], changed, *document.layers[index + 1 :]])
 
 
-def convert(document: LayerList, place: int, kind: str) -> LayerList:
+def convert(document: LayerList, index: int, kind: str) -> LayerList:
     """Make the layer at `place` one of another kind, keeping the fields that both have."""
-    layer = _at(document, place)
+    layer = _at(document, index)
     if kind not in KINDS or kind == layer.kind:
         new_layer(kind)
         return document
@@ -69,34 +69,34 @@ def convert(document: LayerList, place: int, kind: str) -> LayerList:
         for field, value in _fields(layer).items()
         if field in KINDS[kind].model_fields and _fits(KINDS[kind], field, value)
     }
-    layers = [*document.layers[:place], new_layer(kind, **shared), *document.layers[place + 1 :]]
+    layers = [*document.layers[:index], new_layer(kind, **shared), *document.layers[index + 1 :]]
     return _with(document, layers)
 
 
-def add(document: LayerList, place: int, *layers: Layer) -> LayerList:
+def add(document: LayerList, index: int, *layers: Layer) -> LayerList:
     """Put layers before the one at `place`; at the list's length they come last."""
-    if not 0 <= place <= len(document.layers):
-        raise ValueError(f"The list has {len(document.layers)} layers; there is no place {place + 1} in it.")
-    return _with(document, [*document.layers[:place], *layers, *document.layers[place:]])
+    if not 0 <= index <= len(document.layers):
+        raise ValueError(f"The list has {len(document.layers)} layers; there is no place {index + 1} in it.")
+    return _with(document, [*document.layers[:index], *layers, *document.layers[index:]])
 
 
-def remove(document: LayerList, place: int) -> LayerList:
+def remove(document: LayerList, index: int) -> LayerList:
     """Take the layer at `place` out."""
-    _at(document, place)
-    return _with(document, _without(document, place))
+    _at(document, index)
+    return _with(document, _without(document, index))
 
 
-def move(document: LayerList, place: int, to: int) -> LayerList:
+def move(document: LayerList, index: int, to: int) -> LayerList:
     """Take the layer at `place` out and put it back so that it stands at `to`."""
-    layer = _at(document, place)
+    layer = _at(document, index)
     _at(document, to)
-    return add(remove(document, place), to, layer)
+    return add(remove(document, index), to, layer)
 
 
-def duplicate(document: LayerList, place: int) -> LayerList:
+def duplicate(document: LayerList, index: int) -> LayerList:
     """Put a copy of the layer at `place` behind it, without its name."""
-    copy = _at(document, place).model_copy(update={"name": None})
-    return add(document, place + 1, copy)
+    copy = _at(document, index).model_copy(update={"name": None})
+    return add(document, index + 1, copy)
 
 
 def describe(document: LayerList, **facts: Any) -> LayerList:
@@ -114,14 +114,14 @@ def compact(document: LayerList) -> str:
     return json.dumps(json.loads(document.write()), ensure_ascii=False, separators=(",", ":"))
 
 
-def _at(document: LayerList, place: int) -> Layer:
-    if not 0 <= place < len(document.layers):
-        raise ValueError(f"The list has {len(document.layers)} layers; there is no layer {place + 1} in it.")
-    return document.layers[place]
+def _at(document: LayerList, index: int) -> Layer:
+    if not 0 <= index < len(document.layers):
+        raise ValueError(f"The list has {len(document.layers)} layers; there is no layer {index + 1} in it.")
+    return document.layers[index]
 
 
-def _without(document: LayerList, place: int) -> list[Layer]:
-    return [*document.layers[:place], *document.layers[place + 1 :]]
+def _without(document: LayerList, index: int) -> list[Layer]:
+    return [*document.layers[:index], *document.layers[index + 1 :]]
 
 
 def _with(document: LayerList, layers: Iterable[Layer]) -> LayerList:
@@ -164,11 +164,11 @@ def nearest_sequential(spec: ModelSpec) -> ModelSpec:
 
     One of its own family with the most similar name, or the newest where there is none of its family.
     """
-    lists = [other for other in specs().values() if other.layers is not None and other.source == "cnnviz"]
-    family = [other for other in lists if other.family == spec.family]
+    sequential_specs = [candidate for candidate in specs().values() if candidate.layers is not None and candidate.source == "cnnviz"]
+    family = [candidate for candidate in sequential_specs if candidate.family == spec.family]
     if family:
-        return max(family, key=lambda other: fuzz.ratio(other.name, spec.name))
-    return max(lists, key=lambda other: other.year)
+        return max(family, key=lambda candidate: fuzz.ratio(candidate.name, spec.name))
+    return max(sequential_specs, key=lambda candidate: candidate.year)
 
 
 # What would fit: small changes after which the first misfit of a layer list is gone.
@@ -189,73 +189,73 @@ def misfit(document: LayerList) -> int | None:
 
     None where the list can be built.
     """
-    for place, step in enumerate(document.steps()):
+    for index, step in enumerate(document.steps()):
         if step.problem:
-            return place
+            return index
     return len(document.layers) if document.problem() else None
 
 
 def fixes(document: LayerList) -> tuple[Fix, ...]:
     """Changes that fix the first misfit, the most likely first; none where nothing simple would."""
-    place = misfit(document)
-    if place is None or not document.layers:
+    index = misfit(document)
+    if index is None or not document.layers:
         return ()
     steps = list(document.steps())
-    candidates = _end(document, steps) if place == len(steps) else _layer(document, steps, place)
+    candidates = _end(document, steps) if index == len(steps) else _layer(document, steps, index)
     return tuple(fix for fix in candidates if _further(fix.document, document))
 
 
 def _further(after: LayerList, before: LayerList) -> bool:
     """Whether the first misfit is gone or nearer to the end: adding layers alone is no progress."""
-    now, then = misfit(after), misfit(before)
-    return now is None or (then is not None and len(after.layers) - now < len(before.layers) - then)
+    after_index, before_index = misfit(after), misfit(before)
+    return after_index is None or (before_index is not None and len(after.layers) - after_index < len(before.layers) - before_index)
 
 
-def _layer(document: LayerList, steps: list[Step], place: int) -> Iterator[Fix]:
-    shape, layer = steps[place].input_shape, steps[place].layer
+def _layer(document: LayerList, steps: list[Step], index: int) -> Iterator[Fix]:
+    shape, layer = steps[index].input_shape, steps[index].layer
     assert shape is not None
     if len(shape) == 1:
-        yield from _needs_maps(document, steps, place)
+        yield from _needs_maps(document, steps, index)
     elif isinstance(layer, Linear):
-        yield from _needs_vector(document, place)
+        yield from _needs_vector(document, index)
     else:
-        yield from _smaller(document, place, "kernel")
-        yield from _padded(document, place)
-        yield from _smaller(document, place, "groups")
+        yield from _smaller(document, index, "kernel")
+        yield from _padded(document, index)
+        yield from _smaller(document, index, "groups")
 
 
-def _needs_maps(document: LayerList, steps: list[Step], place: int) -> Iterator[Fix]:
-    if getattr(steps[place].layer, "maps", False):
-        yield Fix("Drop single values", set_field(document, place, "maps", False))
+def _needs_maps(document: LayerList, steps: list[Step], index: int) -> Iterator[Fix]:
+    if getattr(steps[index].layer, "maps", False):
+        yield Fix("Drop single values", set_field(document, index, "maps", False))
     vector = next(i for i, step in enumerate(steps) if step.output_shape and len(step.output_shape) == 1)
-    yield Fix(f"Move it before {steps[vector].name}", move(document, place, vector))
+    yield Fix(f"Move it before {steps[vector].name}", move(document, index, vector))
 
 
-def _needs_vector(document: LayerList, place: int) -> Iterator[Fix]:
+def _needs_vector(document: LayerList, index: int) -> Iterator[Fix]:
     flatten, pool = new_layer("flatten"), new_layer("global_pool")
-    yield Fix("Flatten before it", add(document, place, flatten))
-    yield Fix("Average each map before it", add(document, place, pool, flatten))
+    yield Fix("Flatten before it", add(document, index, flatten))
+    yield Fix("Average each map before it", add(document, index, pool, flatten))
 
 
-def _smaller(document: LayerList, place: int, field: str) -> Iterator[Fix]:
+def _smaller(document: LayerList, index: int, field: str) -> Iterator[Fix]:
     """The largest smaller value of a field that fits."""
-    value = getattr(document.layers[place], field, None)
+    value = getattr(document.layers[index], field, None)
     for smaller in range(max(pair(value)) - 1 if value is not None else 0, 0, -1):
-        fixed = set_field(document, place, field, smaller)
+        fixed = set_field(document, index, field, smaller)
         if _further(fixed, document):
             yield Fix(f"{field.capitalize()} {smaller}", fixed)
             return
 
 
-def _padded(document: LayerList, place: int) -> Iterator[Fix]:
-    padding = getattr(document.layers[place], "padding", None)
+def _padded(document: LayerList, index: int) -> Iterator[Fix]:
+    padding = getattr(document.layers[index], "padding", None)
     if padding is None:
         return
     # From 0: a pooling layer may be padded too much for its kernel.
-    for other in range(MOST_PADDING + 1):
-        fixed = set_field(document, place, "padding", other)
+    for padding_value in range(MOST_PADDING + 1):
+        fixed = set_field(document, index, "padding", padding_value)
         if _further(fixed, document):
-            yield Fix(f"Padding {other}", fixed)
+            yield Fix(f"Padding {padding_value}", fixed)
             return
 
 
@@ -302,18 +302,18 @@ def narrower(layers: LayerList, *, by: int, hidden: int, side: int) -> LayerList
     Raises `ValueError` where the layers do not fit such an input.
     """
     slim = [_slimmer(layer, by, hidden) for layer in layers.layers]
-    before = _fans(layers)
-    made = _with_layers(layers, slim, side)
-    after = _fans(made)
-    again = [
-        _stronger(layer, math.sqrt(before[name] / after[name])) if name in after else layer
-        for name, layer in zip(made.names(), slim, strict=True)
+    fans_before = _fans(layers)
+    scaled = _with_layers(layers, slim, side)
+    fans_after = _fans(scaled)
+    rescaled = [
+        _stronger(layer, math.sqrt(fans_before[name] / fans_after[name])) if name in fans_after else layer
+        for name, layer in zip(scaled.names(), slim, strict=True)
     ]
-    return _with_layers(layers, again, side)
+    return _with_layers(layers, rescaled, side)
 
 
 def _with_layers(old: LayerList, layers: list[Layer], side: int) -> LayerList:
-    made = LayerList.model_validate(
+    scaled = LayerList.model_validate(
         {
             "name": f"{old.name}-narrow",
             "input": (old.input[0], side, side),
@@ -321,9 +321,9 @@ def _with_layers(old: LayerList, layers: list[Layer], side: int) -> LayerList:
             "layers": layers,
         }
     )
-    if made.problem():
-        raise ValueError(made.problem())
-    return made
+    if scaled.problem():
+        raise ValueError(scaled.problem())
+    return scaled
 
 
 def _fans(layers: LayerList) -> dict[str, int]:

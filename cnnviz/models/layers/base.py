@@ -134,11 +134,11 @@ def slide(
     for n, k, s, p, d in zip(
         (height, width), pair(kernel), pair(stride), pair(padding), pair(dilation), strict=True
     ):
-        room = n + 2 * p - d * (k - 1) - 1
-        out = (-(-room // s) if ceil else room // s) + 1
+        span = n + 2 * p - d * (k - 1) - 1
+        out = (-(-span // s) if ceil else span // s) + 1
         sides.append(out - 1 if ceil and (out - 1) * s >= n + p else out)
         fitting.append((n + 2 * p - 1) // d + 1)
-        needed.append(p - room // 2)
+        needed.append(p - span // 2)
     if min(sides) < 1:
         padded = f", padded by {times(padding)}," if any(pair(padding)) else ""
         raise MisfitError(

@@ -43,8 +43,8 @@ class Inception(Layer):
             (shape[0], self.one, 1), (shape[0], self.three_reduce, 1), (self.three_reduce, self.three, 3),
             (shape[0], self.five_reduce, 1), (self.five_reduce, self.five, 5), (shape[0], self.pool, 1),
         )  # fmt: skip
-        each = 2 if self.norm == "batch" else 1
-        return sum(out * (into * kernel**2 + each) for into, out, kernel in convs)
+        per_output = 2 if self.norm == "batch" else 1
+        return sum(out * (in_channels * kernel**2 + per_output) for in_channels, out, kernel in convs)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
         """`cnnviz.models.modules.Inception`, initialised."""

@@ -57,13 +57,13 @@ class Budget:
             self._check()
 
     def _check(self) -> None:
-        for amount, limit, what in (
+        for amount, limit, unit in (
             (self.params, MAX_PARAMS, "parameters"),
             (self.values, MAX_VALUES, "values to keep for one image"),
             (self.macs, MAX_MACS, "multiply-adds for one image"),
         ):
             if amount > limit:
-                raise MisfitError(f"with it the list has {amount:,} {what}; at most {limit:,} are allowed.")
+                raise MisfitError(f"with it the list has {amount:,} {unit}; at most {limit:,} are allowed.")
 
 
 # What is wrong with a document, in one sentence, from what pydantic says about it.
@@ -88,11 +88,11 @@ def reading_problem(error: ValidationError, kinds: Collection[str]) -> str:
     if first["type"] == "json_invalid":
         detail = first["msg"].removeprefix("Invalid JSON: ")
         return f"This is not JSON ({detail}); a layer list is a JSON document with 'input' and 'layers'."
-    place, field = _place(first["loc"])
+    layer, field = _place(first["loc"])
     # A value that may be a number or a pair fails as both; the deepest complaint is about what was meant.
-    worst = max((e for e in errors if _place(e["loc"]) == (place, field)), key=lambda e: len(e["loc"]))
-    where = " of ".join(part for part in (field and f"'{field}'", place) if part)
-    return f"The layer list cannot be read{where and f' at {where}'}: {_detail(worst, field, kinds)}."
+    deepest = max((e for e in errors if _place(e["loc"]) == (layer, field)), key=lambda e: len(e["loc"]))
+    where = " of ".join(part for part in (field and f"'{field}'", layer) if part)
+    return f"The layer list cannot be read{where and f' at {where}'}: {_detail(deepest, field, kinds)}."
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[str, str]:
@@ -204,11 +204,11 @@ class LayerList(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> LayerList:
-        given = [layer.name for layer in self.layers if layer.name]
-        twice = sorted({name for name in given if given.count(name) > 1})
-        if twice:
-            raise ValueError(f"the name {twice[0]!r} stands at more than one layer; each needs its own")
-        reserved = sorted(TAKEN_NAMES.intersection(given))
+        names = [layer.name for layer in self.layers if layer.name]
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"the name {duplicates[0]!r} stands at more than one layer; each needs its own")
+        reserved = sorted(TAKEN_NAMES.intersection(names))
         if reserved:
             raise ValueError(f"a layer cannot be called {reserved[0]!r}, which PyTorch needs")
         return self
@@ -227,18 +227,18 @@ class LayerList(BaseModel):
 
     def write(self) -> str:
         """The document as indented JSON, defaults left out."""
-        kept = self.model_dump(mode="json", exclude_defaults=True)
+        metadata = self.model_dump(mode="json", exclude_defaults=True)
         layers = [
             {"kind": layer.kind, **layer.model_dump(mode="json", exclude_defaults=True)}
             for layer in self.layers
         ]
-        document = {"format": self.format, **kept, "layers": layers}
+        document = {"format": self.format, **metadata, "layers": layers}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def names(self) -> list[str]:
         """A unique name for each layer: its own, or its kind and a number."""
-        taken = {layer.name for layer in self.layers if layer.name}
-        return [layer.name or _fresh(layer.kind, taken) for layer in self.layers]
+        used = {layer.name for layer in self.layers if layer.name}
+        return [layer.name or _fresh(layer.kind, used) for layer in self.layers]
 
     def steps(self, bounded: bool = True) -> Iterator[Step]:
         """Every layer with its shapes. After the first that does not fit, shapes are unknown (None).
@@ -279,9 +279,9 @@ class LayerList(BaseModel):
         return ""
 
 
-def _fresh(kind: str, taken: set[str]) -> str:
+def _fresh(kind: str, used: set[str]) -> str:
     number = 1
-    while f"{kind}{number}" in taken:
+    while f"{kind}{number}" in used:
         number += 1
-    taken.add(f"{kind}{number}")
+    used.add(f"{kind}{number}")
     return f"{kind}{number}"
