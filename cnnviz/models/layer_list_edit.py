@@ -1,7 +1,7 @@
-"""Edit a layer list: each change returns a new list, or raises `ValueError` with one sentence.
+"""Layer-list editing: pure functions that return a changed list, and suggested fixes of misfits.
 
-A change may leave a list whose shapes do not fit: `LayerList.steps` shows where, and
-`cnnviz.models.layer_list_edit` what would. Only what no list may hold is refused here.
+An edit may leave a list whose shapes do not fit: `LayerList.steps` shows where, and `fixes` suggests changes.
+An edit raises `ValueError`, with one sentence, only for what no list may contain.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from cnnviz.models.registry import specs
 from cnnviz.models.spec import ModelSpec
 
 LIMIT = 500
-"""The most layers a list may have."""
+"""Maximum number of layers of a list."""
 
 
 def new_layer(kind: str, **fields: Any) -> Layer:
-    """A layer of that kind with its defaults but for `fields`."""
+    """Create a layer of a kind, with default values except for `fields`.
+
+    Raises:
+        ValueError: For an unknown kind or an invalid field.
+    """
     if kind not in KINDS:
         raise ValueError(f"There is no kind of layer '{kind}'; the kinds are {', '.join(KINDS)}.")
     try:
@@ -35,7 +39,7 @@ def new_layer(kind: str, **fields: Any) -> Layer:
 
 
 def suggest(document: LayerList, index: int, kind: str) -> Layer:
-    """A layer of that kind to put before the one at `place`, set so that it keeps widths and sizes."""
+    """Return a layer to insert at `index`, with values that preserve the width and size of its input."""
     shapes = [document.input, *(step.output_shape for step in document.steps())]
     shape = shapes[index] if 0 <= index < len(shapes) else None
     maps = shape if shape is not None and len(shape) == 3 else (32, 32, 32)
@@ -50,7 +54,7 @@ def suggest(document: LayerList, index: int, kind: str) -> Layer:
 
 
 def set_field(document: LayerList, index: int, field: str, value: Any) -> LayerList:
-    """Give one field of the layer at `place` another value."""
+    """Return the list with one field of the layer at `index` set to another value."""
     current = _at(document, index)
     changed = new_layer(current.kind, **{**_fields(current), field: value})
     if changed.name and any(current.name == changed.name for current in _without(document, index)):
@@ -59,7 +63,7 @@ def set_field(document: LayerList, index: int, field: str, value: Any) -> LayerL
 
 
 def convert(document: LayerList, index: int, kind: str) -> LayerList:
-    """Make the layer at `place` one of another kind, keeping the fields that both have."""
+    """Return the list with the layer at `index` converted to another kind; shared fields are preserved."""
     layer = _at(document, index)
     if kind not in KINDS or kind == layer.kind:
         new_layer(kind)
@@ -74,33 +78,33 @@ def convert(document: LayerList, index: int, kind: str) -> LayerList:
 
 
 def add(document: LayerList, index: int, *layers: Layer) -> LayerList:
-    """Put layers before the one at `place`; at the list's length they come last."""
+    """Return the list with layers inserted before `index`; at the list's length they are appended."""
     if not 0 <= index <= len(document.layers):
         raise ValueError(f"The list has {len(document.layers)} layers; there is no place {index + 1} in it.")
     return _with(document, [*document.layers[:index], *layers, *document.layers[index:]])
 
 
 def remove(document: LayerList, index: int) -> LayerList:
-    """Take the layer at `place` out."""
+    """Return the list without the layer at `index`."""
     _at(document, index)
     return _with(document, _without(document, index))
 
 
 def move(document: LayerList, index: int, to: int) -> LayerList:
-    """Take the layer at `place` out and put it back so that it stands at `to`."""
+    """Return the list with the layer at `index` moved to the index `to`."""
     layer = _at(document, index)
     _at(document, to)
     return add(remove(document, index), to, layer)
 
 
 def duplicate(document: LayerList, index: int) -> LayerList:
-    """Put a copy of the layer at `place` behind it, without its name."""
+    """Return the list with an unnamed copy of the layer at `index` inserted after it."""
     copy = _at(document, index).model_copy(update={"name": None})
     return add(document, index + 1, copy)
 
 
 def describe(document: LayerList, **facts: Any) -> LayerList:
-    """Change what the list says of itself: `name`, `description`, `input` (C, H, W), `classes`."""
+    """Return the list with other metadata: `name`, `description`, `input` (C, H, W) or `classes`."""
     try:
         known = {field: getattr(document, field) for field in ("name", "description", "input", "classes")}
         changed = LayerList.model_validate({**known, **facts})
@@ -110,7 +114,7 @@ def describe(document: LayerList, **facts: Any) -> LayerList:
 
 
 def compact(document: LayerList) -> str:
-    """The document as JSON without spaces."""
+    """Serialize the list as JSON without whitespace."""
     return json.dumps(json.loads(document.write()), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -156,38 +160,43 @@ def _message(kind: type[Layer] | type[LayerList], error: ValidationError) -> str
     return f"The {field} cannot be {first['input']!r}: it {message}."
 
 
-# The nearest model that is a plain list of layers, for one that is not.
+# The most similar sequential model, for a model that is not sequential.
 
 
 def nearest_sequential(spec: ModelSpec) -> ModelSpec:
-    """Of our models that can be had as a layer list, the one most like `spec`.
+    """Return the built-in sequential model that is most similar to `spec`.
 
-    One of its own family with the most similar name, or the newest where there is none of its family.
+    The one of the same family with the most similar name, or the newest where there is none of that family.
     """
-    sequential_specs = [candidate for candidate in specs().values() if candidate.layers is not None and candidate.source == "cnnviz"]
+    sequential_specs = [
+        candidate
+        for candidate in specs().values()
+        if candidate.layers is not None and candidate.source == "cnnviz"
+    ]
     family = [candidate for candidate in sequential_specs if candidate.family == spec.family]
     if family:
         return max(family, key=lambda candidate: fuzz.ratio(candidate.name, spec.name))
     return max(sequential_specs, key=lambda candidate: candidate.year)
 
 
-# What would fit: small changes after which the first misfit of a layer list is gone.
+# Suggested fixes: small changes that resolve the first layer that does not fit.
 
 MOST_PADDING = 8
 
 
 @dataclass(frozen=True)
 class Fix:
-    """A change that fixes the first misfit: what it does, in a few words, and the list after it."""
+    """Suggested change that resolves the first misfit: its label and the list after the change."""
 
     label: str
     document: LayerList
 
 
 def misfit(document: LayerList) -> int | None:
-    """The place of the first layer that does not fit; the list's length where only its end is wrong.
+    """Return the index of the first layer that does not fit.
 
-    None where the list can be built.
+    Returns:
+        The list's length where only the final shape is wrong; None where the list can be built.
     """
     for index, step in enumerate(document.steps()):
         if step.problem:
@@ -196,7 +205,7 @@ def misfit(document: LayerList) -> int | None:
 
 
 def fixes(document: LayerList) -> tuple[Fix, ...]:
-    """Changes that fix the first misfit, the most likely first; none where nothing simple would."""
+    """Return changes that would resolve the first misfit, most likely first; empty where none is simple."""
     index = misfit(document)
     if index is None or not document.layers:
         return ()
@@ -206,9 +215,11 @@ def fixes(document: LayerList) -> tuple[Fix, ...]:
 
 
 def _further(after: LayerList, before: LayerList) -> bool:
-    """Whether the first misfit is gone or nearer to the end: adding layers alone is no progress."""
+    """Return whether the first misfit is resolved or nearer to the end; added layers alone do not count."""
     after_index, before_index = misfit(after), misfit(before)
-    return after_index is None or (before_index is not None and len(after.layers) - after_index < len(before.layers) - before_index)
+    return after_index is None or (
+        before_index is not None and len(after.layers) - after_index < len(before.layers) - before_index
+    )
 
 
 def _layer(document: LayerList, steps: list[Step], index: int) -> Iterator[Fix]:
@@ -238,7 +249,7 @@ def _needs_vector(document: LayerList, index: int) -> Iterator[Fix]:
 
 
 def _smaller(document: LayerList, index: int, field: str) -> Iterator[Fix]:
-    """The largest smaller value of a field that fits."""
+    """Yield the largest smaller value of a field that fits."""
     value = getattr(document.layers[index], field, None)
     for smaller in range(max(pair(value)) - 1 if value is not None else 0, 0, -1):
         fixed = set_field(document, index, field, smaller)
@@ -251,7 +262,7 @@ def _padded(document: LayerList, index: int) -> Iterator[Fix]:
     padding = getattr(document.layers[index], "padding", None)
     if padding is None:
         return
-    # From 0: a pooling layer may be padded too much for its kernel.
+    # From 0, since a pooling layer may have too much padding for its kernel.
     for padding_value in range(MOST_PADDING + 1):
         fixed = set_field(document, index, "padding", padding_value)
         if _further(fixed, document):
@@ -275,11 +286,16 @@ def _end(document: LayerList, steps: list[Step]) -> Iterator[Fix]:
         )
 
 
-# A network a part as wide, small enough for a laptop, that hands a signal on as the wide one does.
+# Width scaling: a narrower network for a laptop, with the signal propagation of the wide one.
 
 
 def fan_in(layer: Conv | Linear, entering: AnyShape) -> int:
-    """How many values one output of `layer` sums where `entering`, `(C, H, W)` or `(F,)`, comes in."""
+    """Return the fan-in of a layer: the number of input values that one output sums.
+
+    Args:
+        layer: Convolution or fully connected layer.
+        entering: Input shape, `(C, H, W)` or `(F,)`.
+    """
     if isinstance(layer, Linear):
         return entering[0]
     height, width = pair(layer.kernel)
@@ -287,19 +303,20 @@ def fan_in(layer: Conv | Linear, entering: AnyShape) -> int:
 
 
 def narrower(layers: LayerList, *, by: int, hidden: int, side: int) -> LayerList:
-    """`layers` with a `by`-th of the maps, `hidden` units and inputs of `side`×`side` pixels.
+    """Scale a network down: widths divided by `by`, `hidden` units and `side`×`side` inputs.
 
-    A layer with weights N(0, σ²) over n inputs of mean square q gives outputs of spread σ·√(n·q). So that the
-    narrow network begins as the wide one does, σ grows by √(n wide / n narrow); the other rules (He, Glorot,
-    PyTorch's) depend on n by themselves.
+    A layer with weights N(0, σ²) over n inputs of mean square q has outputs of standard deviation σ·√(n·q).
+    To preserve the wide network's signal propagation at initialization, σ grows by √(n wide / n narrow); the
+    other rules (He, Glorot, PyTorch's) depend on n by themselves.
 
     Args:
-        layers: A chain whose layers fit.
-        by: What widths of convolutions are divided by, rounded up.
+        layers: A sequential network whose layers fit.
+        by: Divisor of the convolutions' output channels, rounded up.
         hidden: Width of every fully connected layer but the last.
         side: Height and width of the new input.
 
-    Raises `ValueError` where the layers do not fit such an input.
+    Raises:
+        ValueError: Where the layers do not fit such an input.
     """
     slim = [_slimmer(layer, by, hidden) for layer in layers.layers]
     fans_before = _fans(layers)

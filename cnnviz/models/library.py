@@ -1,4 +1,4 @@
-"""The user's own architectures: layer lists kept as JSON files under `CNNVIZ_HOME/models`."""
+"""Saved models: the user's own layer lists as JSON files under `CNNVIZ_HOME/models`."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ PREFIX = "mine/"
 
 
 def home() -> Path:
-    """Where all that the user makes is kept: `CNNVIZ_HOME`, or the platform's data folder."""
+    """Return the folder of all user data: `CNNVIZ_HOME`, or the platform's data folder."""
     return Path(os.environ.get("CNNVIZ_HOME") or platformdirs.user_data_path("cnnviz"))
 
 
 def folder() -> Path:
-    """The folder of saved layer lists; it need not exist."""
+    """Return the folder of saved layer lists, which need not exist."""
     return home() / "models"
 
 
 def slug(name: str) -> str:
-    """A name as it stands in the registry and on disk: lower case, hyphens for the rest."""
+    """Normalize a name for the registry and the file system: lower case, other characters to hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "untitled"
 
 
 def save(layers: LayerList, replace: bool = False) -> str:
-    """Keep a layer list and return its registry name, `mine/NAME`.
+    """Save a layer list and return its registry name, `mine/NAME`.
 
-    Raises `ValueError` where the list cannot be built, `FileExistsError` where the name is taken and
-    `replace` is not given.
+    Raises:
+        ValueError: Where the list cannot be built.
+        FileExistsError: Where the name is in use and `replace` is not set.
     """
     problem = layers.problem()
     if problem:
@@ -59,7 +60,11 @@ def save(layers: LayerList, replace: bool = False) -> str:
 
 
 def delete(name: str) -> None:
-    """Delete the saved list `mine/NAME`; raises `ValueError` where there is none."""
+    """Delete the saved list `mine/NAME`.
+
+    Raises:
+        ValueError: Where there is none of that name.
+    """
     path = folder() / f"{name.removeprefix(PREFIX)}.json"
     if slug(path.stem) != path.stem or not path.exists():
         raise ValueError(f"You have no model called '{name}'.")
@@ -69,12 +74,12 @@ def delete(name: str) -> None:
 
 
 def saved_specs() -> dict[str, ModelSpec]:
-    """A spec for every saved list that can be read; `problems` tells of the others."""
+    """Return the specs of all saved lists that can be read; `problems` describes the others."""
     return {spec.name: spec for spec in _read_all() if isinstance(spec, ModelSpec)}
 
 
 def problems() -> list[str]:
-    """A sentence for every file in the folder that is not a layer list."""
+    """Describe every file in the folder that is not a valid layer list, one sentence each."""
     return [sentence for sentence in _read_all() if isinstance(sentence, str)]
 
 
@@ -89,14 +94,14 @@ def _read_all() -> list[ModelSpec | str]:
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """Changes with the file; its time alone does not where two changes come within a clock tick."""
+    """Return a file version; the mtime alone does not change for two edits within a clock tick."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 @functools.lru_cache(maxsize=1000)
 def _read(path: Path, version: tuple[int, ...]) -> ModelSpec:
-    """The specs are asked for at every turn of a page; a file is read again only when it has changed."""
+    """Read a saved list (cached by file version: specs are requested on every rerun of a page)."""
     if slug(path.stem) != path.stem:
         raise ValueError(f"a model's file is named like '{slug(path.stem)}.json'; rename it.")
     if path.stat().st_size > MAX_BYTES:
@@ -105,7 +110,7 @@ def _read(path: Path, version: tuple[int, ...]) -> ModelSpec:
 
 
 def spec_of(layers: LayerList, name: str) -> ModelSpec:
-    """A layer list as a spec, so that it stands wherever models are chosen."""
+    """Create the spec of a layer list, so that it can be selected wherever models are."""
 
     def resized(classes: int, input_shape: Shape, _: Any) -> LayerList:
         return layers.model_copy(update={"classes": classes, "input": input_shape})

@@ -1,5 +1,5 @@
-"""Bounds of every model, registered or built from a layer list."""
+"""Limits for all models, registered or built from a layer list."""
 
 MAX_SIDE = 1_024
-"""Pixels; the largest input that any model here is built for."""
+"""Maximum input height and width in pixels."""
 MAX_CLASSES = 100_000

@@ -1,6 +1,6 @@
-"""Modules that torch does not have: Inception and residual blocks, LeNet-5's layers of 1998.
+"""Modules missing from torch: Inception and residual blocks, and the layers of LeNet-5 (1998).
 
-Imports torch, so nothing that lists models may import it.
+Imports torch, so no module that lists models may import it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Norm = Literal["none", "batch"]
 
 
 class Inception(nn.Module):
-    """The block with 1×1 reductions (figure 2b); it gives `one + three + five + pool` maps.
+    """Inception block with 1×1 reductions (figure 2b); it outputs `one + three + five + pool` channels.
 
-    `three_reduce` and `five_reduce` are the maps left before the 3×3 and the 5×5. A ReLU follows every
-    convolution; with `norm="batch"` a batch normalisation stands between the two and the convolution has no
+    `three_reduce` and `five_reduce` are the channels before the 3×3 and the 5×5. A ReLU follows every
+    convolution; with `norm="batch"` there is a batch normalization between the two and the convolution has no
     bias.
     """
 
@@ -52,14 +52,14 @@ class Inception(nn.Module):
         self.branch_pool = _branch(_pooling(), _convolution("conv", in_channels, pool, 1, norm))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, in_channels, H, W)` to `(N, one + three + five + pool, H, W)`."""
+        """Map `(N, in_channels, H, W)` to `(N, one + three + five + pool, H, W)`."""
         return torch.cat([self.branch1(x), self.branch3(x), self.branch5(x), self.branch_pool(x)], dim=1)
 
 
 class NaiveInception(nn.Module):
-    """The block without reductions (figure 2a): the pooling branch keeps every channel.
+    """Inception block without reductions (figure 2a): the pooling branch keeps every channel.
 
-    So it gives `one + three + five + in_channels` maps.
+    It outputs `one + three + five + in_channels` channels.
     """
 
     def __init__(self, in_channels: int, one: int, three: int, five: int) -> None:
@@ -70,7 +70,7 @@ class NaiveInception(nn.Module):
         self.branch_pool = _branch(_pooling())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, in_channels, H, W)` to `(N, one + three + five + in_channels, H, W)`."""
+        """Map `(N, in_channels, H, W)` to `(N, one + three + five + in_channels, H, W)`."""
         return torch.cat([self.branch1(x), self.branch3(x), self.branch5(x), self.branch_pool(x)], dim=1)
 
 
@@ -81,7 +81,7 @@ def _branch(*parts: dict[str, nn.Module]) -> nn.Sequential:
 def _convolution(
     name: str, in_channels: int, out: int, kernel: int, norm: Norm = "none"
 ) -> dict[str, nn.Module]:
-    """A convolution that keeps height and width, and what follows it; `conv` leaves plain names behind it."""
+    """Build a size-preserving convolution with its norm and ReLU, which have no name prefix after `conv`."""
     after = "" if name == "conv" else f"{name}_"
     parts: dict[str, nn.Module] = {
         name: nn.Conv2d(in_channels, out, kernel, padding=kernel // 2, bias=norm == "none")
@@ -100,7 +100,7 @@ def _pooling() -> dict[str, nn.Module]:
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What leaves the network while it trains: three times logits `(N, classes)`."""
+    """Outputs in training mode: three tensors of logits, each `(N, classes)`."""
 
     logits: Tensor
     aux1: Tensor
@@ -108,7 +108,7 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class Auxiliary(nn.Sequential):
-    """A classifier on the maps of a block half-way: `(N, C, H, W)` gives logits `(N, classes)`.
+    """Auxiliary classifier on an intermediate block: maps `(N, C, H, W)` to logits `(N, classes)`.
 
     `shape` is the block's `(C, H, W)`; its height and width must be at least 5.
     """
@@ -130,9 +130,9 @@ class Auxiliary(nn.Sequential):
 
 
 class GoogLeNetAux(nn.Module):
-    """A trunk of layers in a row, with a classifier on each of two of them.
+    """Sequential trunk with an auxiliary classifier on each of two of its layers.
 
-    Takes the trunk's layers under their own names; `heads` says which layer each of the two follows.
+    The trunk's layers keep their names; `heads` maps the layer that a classifier follows to the classifier.
     """
 
     def __init__(self, trunk: nn.Sequential, heads: Mapping[str, Auxiliary]) -> None:
@@ -145,7 +145,7 @@ class GoogLeNetAux(nn.Module):
             self.add_module(self.head_names[block], head)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
-        """`(N, C, H, W)` to logits `(N, classes)`; while training to `GoogLeNetOutputs`."""
+        """Map `(N, C, H, W)` to logits `(N, classes)`; in training mode to `GoogLeNetOutputs`."""
         aux: list[Tensor] = []
         for name in self.trunk_names:
             x = self.get_submodule(name)(x)
@@ -158,7 +158,7 @@ class GoogLeNetAux(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions, each batch-normalised, added to their own input.
+    """Two 3×3 convolutions with batch normalization, added to their input.
 
     The shortcut is the input itself, or a 1×1 convolution where shapes differ (the paper's option B). The
     last ReLU follows the sum.
@@ -188,7 +188,7 @@ def _shortcut(in_channels: int, out: int, stride: int) -> nn.Module:
     return nn.Sequential(OrderedDict(conv=projection, norm=nn.BatchNorm2d(out)))
 
 
-# What LeNet-5 of 1998 is made of and torch does not have (LeCun et al., 1998, section II.B).
+# Layers of LeNet-5 (1998) that torch does not have (LeCun et al., 1998, section II.B).
 
 
 class ScaledTanh(nn.Module):
@@ -198,14 +198,14 @@ class ScaledTanh(nn.Module):
     slope = 2 / 3
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same shape."""
+        """Apply the function element-wise."""
         return self.amplitude * torch.tanh(self.slope * x)
 
 
 class Subsampling(nn.Module):
-    """The mean of each 2×2 window, times a trainable gain, plus a trainable bias, one of each a map.
+    """Mean of each 2×2 window, with a trainable gain and bias per channel.
 
-    The paper adds the four inputs up; here the gain is on their mean, so that it starts at 1.
+    The paper sums the four inputs; here the gain multiplies their mean, so that it starts at 1.
     """
 
     def __init__(self, channels: int) -> None:
@@ -214,20 +214,20 @@ class Subsampling(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, H, W)` to `(N, channels, ⌊H/2⌋, ⌊W/2⌋)`."""
+        """Map `(N, channels, H, W)` to `(N, channels, ⌊H/2⌋, ⌊W/2⌋)`."""
         mean = functional.avg_pool2d(x, 2)
         return mean * self.gain[:, None, None] + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
-        """The number of maps, for the printed module."""
+        """Return the number of channels, for the printed module."""
         return str(len(self.gain))
 
 
 class PartialConv2d(nn.Module):
-    """A convolution whose every output map sees only the input maps that `connections` gives it.
+    """Convolution whose output maps are each connected only to the input maps listed in `connections`.
 
-    Neighbouring output maps that see equally many inputs are one grouped convolution, so no weight is stored,
-    and no product computed, for a connection that is not there.
+    Consecutive output maps with equally many inputs form one grouped convolution, so no weight is stored, and
+    no product computed, for a missing connection.
     """
 
     index: Tensor
@@ -247,7 +247,7 @@ class PartialConv2d(nn.Module):
         self.register_buffer("index", inputs, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, in_channels, H, W)` to `(N, len(connections), H − kernel + 1, W − kernel + 1)`."""
+        """Map `(N, in_channels, H, W)` to `(N, len(connections), H − kernel + 1, W − kernel + 1)`."""
         seen = torch.split(x.index_select(1, self.index), self.sizes, dim=1)
         return torch.cat([conv(part) for conv, part in zip(self.convs.values(), seen, strict=True)], dim=1)
 
@@ -262,7 +262,7 @@ def _distinct(runs: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
 class RadialBasis(nn.Module):
     """Euclidean radial-basis units: a class's logit is minus the squared distance to its fixed code.
 
-    `codes` is `(classes, features)`, here ±1, kept as a buffer: nothing in it is trained.
+    `codes` is `(classes, features)`, here ±1, stored as a buffer: nothing in it is trained.
     """
 
     codes: Tensor
@@ -272,14 +272,14 @@ class RadialBasis(nn.Module):
         self.register_buffer("codes", torch.tensor(codes, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, features)` to logits `(N, classes)`, never above 0."""
+        """Map `(N, features)` to logits `(N, classes)`, never above 0."""
         return -(x[:, None, :] - self.codes).square().sum(dim=-1)
 
 
 def start_as_in_1998(network: nn.Module) -> None:
     """Draw every weight and bias of a unit with F inputs uniformly from ±2.4/F (appendix A), in place.
 
-    Subsampling keeps its gain of 1: it is the network's, not a unit's.
+    Subsampling keeps its gain of 1, which belongs to the network, not to a unit.
     """
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):

@@ -1,4 +1,4 @@
-"""Layer lists: networks described as data. Importing this imports no torch."""
+"""Layer lists: sequential networks described as data. Importing this package does not import torch."""
 
 from cnnviz.models.layers.base import AnyShape, Init, Layer, MisfitError
 from cnnviz.models.layers.basic import (

@@ -1,7 +1,7 @@
-"""What every kind of layer in a layer list shares: fields, shape inference, and its module.
+"""Base class of a layer list's layers: fields, shape inference and module construction.
 
-A kind is one class: its validated fields, `output(shape)` in plain arithmetic, and `module(shape)`, which
-alone imports torch. So a network can be designed, checked and costed without building it.
+Each kind of layer is one class: validated fields, `output(shape)` in plain arithmetic, and `module(shape)`,
+which alone imports torch. So a network can be designed, checked and costed without building it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MapShape = tuple[int, int, int]
 AnyShape = tuple[int, ...]
-"""`(C, H, W)` for maps or `(F,)` for a vector, without the batch."""
+"""`(C, H, W)` for feature maps or `(F,)` for a vector, without the batch dimension."""
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Extent = Annotated[int, Field(ge=1, le=1_024)]
@@ -27,11 +27,11 @@ Padding = Margin | tuple[Margin, Margin]
 
 
 class MisfitError(ValueError):
-    """A layer cannot take the shape it is given; the message says what would fit."""
+    """Error for a layer that does not accept its input shape; the message says what would fit."""
 
 
 class Layer(BaseModel):
-    """One layer of a layer list. `title` and `group` say how an editor offers the kind."""
+    """One layer of a layer list. `title` and `group` are its label and section in an editor."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,19 +44,23 @@ class Layer(BaseModel):
 
     @abstractmethod
     def output(self, shape: AnyShape) -> AnyShape:
-        """Shape that leaves the layer when `shape` enters, batch left out; raises `MisfitError`."""
+        """Compute the output shape for an input shape, both without the batch dimension.
+
+        Raises:
+            MisfitError: Where the layer does not accept the shape.
+        """
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """Trainable parameters where `shape` enters, which must be one that fits."""
+        """Count the trainable parameters for an input shape, which must be one that fits."""
         return 0
 
     @abstractmethod
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """The `torch.nn.Module` for an input of `shape`, batch left out."""
+        """Build the `torch.nn.Module` for an input shape, given without the batch dimension."""
 
 
 class Init(BaseModel):
-    """How weights start.
+    """Weight initialization.
 
     `default` is PyTorch's (He uniform with a = √5), `he` is N(0, 2/fan_in) of He et al. (2015), `glorot` the
     uniform rule of Glorot and Bengio (2010), `normal` N(0, std²).
@@ -71,7 +75,7 @@ class Init(BaseModel):
     )
 
     def deviation(self, fan_in: int, fan_out: int) -> float:
-        """Standard deviation of the weights of a layer that sums `fan_in` values and feeds `fan_out`."""
+        """Compute the standard deviation of the weights of a layer, given its fan-in and fan-out."""
         return {
             "default": 1 / math.sqrt(3 * fan_in),
             "he": math.sqrt(2 / fan_in),
@@ -80,7 +84,7 @@ class Init(BaseModel):
         }[self.weights]
 
     def apply(self, module: nn.Module) -> nn.Module:
-        """Initialise every convolution and linear layer inside `module` in place, and return it."""
+        """Initialize every convolution and linear layer inside `module` in place, and return it."""
         from torch import nn
 
         for part in module.modules():
@@ -102,17 +106,21 @@ class Init(BaseModel):
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """A window given as one number or as (height, width), as (height, width)."""
+    """Convert a window given as one number or as a pair to `(height, width)`."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def times(value: Any) -> str:
-    """`3` or `(3, 5)` as `3×3` or `3×5`."""
+    """Format `3` or `(3, 5)` as `3×3` or `3×5`."""
     return "×".join(map(str, pair(value)))
 
 
 def as_maps(shape: AnyShape, what: str) -> MapShape:
-    """The shape as `(C, H, W)`; raises `MisfitError` where it is a vector."""
+    """Return the shape as `(C, H, W)`.
+
+    Raises:
+        MisfitError: Where it is the shape of a vector.
+    """
     if len(shape) != 3:
         raise MisfitError(
             f"{what} needs maps (channels × height × width), but a vector of {shape[0]} comes in; "
@@ -124,10 +132,16 @@ def as_maps(shape: AnyShape, what: str) -> MapShape:
 def slide(
     shape: AnyShape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False
 ) -> tuple[int, int]:
-    """Height and width after a window slides over maps: ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1.
+    """Compute the output size of a sliding window: ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1.
 
-    (Dumoulin and Visin, 2016.) With `ceil` the division rounds up, but no window starts in the far padding.
-    Raises `MisfitError` where no window fits.
+    The formula is that of Dumoulin and Visin (2016). With `ceil` the division rounds up, but no window starts
+    in the padding at the far end.
+
+    Returns:
+        Height and width.
+
+    Raises:
+        MisfitError: Where no window fits.
     """
     _, height, width = as_maps(shape, what)
     sides, fitting, needed = [], [], []

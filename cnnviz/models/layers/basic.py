@@ -1,4 +1,4 @@
-"""Kinds that compute one thing: convolution, linear, pooling, normalisation, activation, reshaping."""
+"""Elementary layer kinds: convolution, linear, pooling, normalization, activation, reshaping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Conv(Layer):
-    """Convolution: every output map sums a window over all (or its group's) input maps."""
+    """Convolution: every output map sums a window over all input maps, or those of its group."""
 
     title: ClassVar[str] = "Convolution"
     group: ClassVar[str] = "convolution"
@@ -41,7 +41,7 @@ class Conv(Layer):
     init: Init = Init()
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(out, H′, W′)`, by `slide`; the groups must divide both numbers of maps."""
+        """Map `(C, H, W)` to `(out, H′, W′)`, computed by `slide`; the groups must divide C and `out`."""
         channels, _, _ = as_maps(shape, self.title)
         if channels % self.groups or self.out % self.groups:
             fits = [g for g in range(1, self.groups + 1) if math.gcd(channels, self.out) % g == 0]
@@ -52,12 +52,12 @@ class Conv(Layer):
         return (self.out, *slide(shape, self.title, self.kernel, self.stride, self.padding, self.dilation))
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """Weights of one group of inputs for every output map, and the biases."""
+        """Count the weights, `out·(C/groups)·kH·kW`, and the biases."""
         height, width = pair(self.kernel)
         return self.out * (shape[0] // self.groups * height * width + self.bias)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Conv2d`, initialised."""
+        """Build an initialized `Conv2d`."""
         from torch import nn
 
         conv = nn.Conv2d(
@@ -84,7 +84,7 @@ class Linear(Layer):
     init: Init = Init()
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(F,)` to `(out,)`; −1 stands for the number of classes."""
+        """Map `(F,)` to `(out,)`; −1 is the placeholder for the number of classes."""
         if len(shape) != 1:
             raise MisfitError(
                 f"{self.title} needs a vector, but maps of {'×'.join(map(str, shape))} come in; "
@@ -93,18 +93,18 @@ class Linear(Layer):
         return (-1,) if self.out == "classes" else (self.out,)
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """A weight for every pair of input and output, and the biases."""
+        """Count a weight for every pair of input and output, and the biases."""
         return (classes if self.out == "classes" else self.out) * (shape[0] + self.bias)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Linear`, initialised."""
+        """Build an initialized `Linear`."""
         from torch import nn
 
         return self.init.apply(nn.Linear(shape[0], classes if self.out == "classes" else self.out, self.bias))
 
 
 class Pool(Layer):
-    """Pooling: the largest value or the mean of each window. It has no weights."""
+    """Pooling: the maximum or the mean of each window. It has no weights."""
 
     title: ClassVar[str] = "Pooling"
     group: ClassVar[str] = "pooling"
@@ -116,7 +116,7 @@ class Pool(Layer):
     ceil: bool = Field(False, description="Keep a last window that is only partly filled.")
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(C, H′, W′)`, by `slide`; the padding is at most half the kernel."""
+        """Map `(C, H, W)` to `(C, H′, W′)`, computed by `slide`; the padding is at most half the kernel."""
         if any(2 * p > k for p, k in zip(pair(self.padding), pair(self.kernel), strict=True)):
             raise MisfitError(f"Pooling pads by at most half its kernel: {min(pair(self.kernel)) // 2} here.")
         stride = self.stride or self.kernel
@@ -124,7 +124,7 @@ class Pool(Layer):
         return (shape[0], *sides)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`MaxPool2d` or `AvgPool2d`."""
+        """Build a `MaxPool2d` or `AvgPool2d`."""
         from torch import nn
 
         kind = nn.MaxPool2d if self.mode == "max" else nn.AvgPool2d
@@ -133,25 +133,25 @@ class Pool(Layer):
 
 
 class GlobalPool(Layer):
-    """Global average pooling: one number a map, whatever the size (Lin et al., 2013)."""
+    """Global average pooling: one value per channel, whatever the input size (Lin et al., 2013)."""
 
     title: ClassVar[str] = "Global average pooling"
     group: ClassVar[str] = "pooling"
     kind: Literal["global_pool"] = "global_pool"
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(C, 1, 1)`."""
+        """Map `(C, H, W)` to `(C, 1, 1)`."""
         return (as_maps(shape, self.title)[0], 1, 1)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`AdaptiveAvgPool2d`."""
+        """Build an `AdaptiveAvgPool2d`."""
         from torch import nn
 
         return nn.AdaptiveAvgPool2d(1)
 
 
 class BatchNorm(Layer):
-    """Batch normalisation (Ioffe and Szegedy, 2015): a gain and a shift a channel."""
+    """Batch normalization (Ioffe and Szegedy, 2015): a learned scale and shift per channel."""
 
     title: ClassVar[str] = "Batch normalisation"
     group: ClassVar[str] = "normalisation"
@@ -162,15 +162,15 @@ class BatchNorm(Layer):
     )
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """The same shape, maps or a vector."""
+        """Return the same shape, of maps or of a vector."""
         return shape
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """A gain and a shift a channel."""
+        """Count a scale and a shift per channel."""
         return 2 * shape[0]
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`BatchNorm2d`, or `BatchNorm1d` for a vector."""
+        """Build a `BatchNorm2d`, or a `BatchNorm1d` for a vector."""
         from torch import nn
 
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
@@ -178,9 +178,9 @@ class BatchNorm(Layer):
 
 
 class LocalResponseNorm(Layer):
-    """Local response normalisation (Krizhevsky et al., 2012, section 3.3). It has no weights.
+    """Local response normalization (Krizhevsky et al., 2012, section 3.3). It has no weights.
 
-    In torch's convention, which divides alpha by the window: the paper's 1e-4 over 5 maps is 5e-4 here.
+    Alpha is in torch's convention, which divides it by the window: the paper's 1e-4 over 5 maps is 5e-4 here.
     """
 
     title: ClassVar[str] = "Local response normalisation"
@@ -192,18 +192,18 @@ class LocalResponseNorm(Layer):
     k: float = Field(2.0, gt=0, le=100)
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to the same."""
+        """Return the same shape, `(C, H, W)`."""
         return as_maps(shape, self.title)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`LocalResponseNorm`."""
+        """Build a `LocalResponseNorm`."""
         from torch import nn
 
         return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
 
 
 class Activation(Layer):
-    """A non-linearity applied to every value by itself. It has no weights."""
+    """Element-wise non-linearity. It has no weights."""
 
     title: ClassVar[str] = "Activation"
     group: ClassVar[str] = "activation"
@@ -211,11 +211,11 @@ class Activation(Layer):
     function: Literal["relu", "tanh", "sigmoid", "leaky_relu", "gelu", "silu"] = "relu"
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """The same shape, maps or a vector."""
+        """Return the same shape, of maps or of a vector."""
         return shape
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`ReLU`, `Tanh` and so on."""
+        """Build the activation's module, such as `ReLU` or `Tanh`."""
         from torch import nn
 
         kinds: dict[str, type[nn.Module]] = {
@@ -226,7 +226,7 @@ class Activation(Layer):
 
 
 class Softmax(Layer):
-    """Softmax over the channels: numbers from 0 to 1 that add up to 1. It has no weights.
+    """Softmax over the channels: probabilities that sum to 1. It has no weights.
 
     Not for the end of a network that is trained: cross-entropy applies it itself.
     """
@@ -236,18 +236,18 @@ class Softmax(Layer):
     kind: Literal["softmax"] = "softmax"
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """The same shape, maps or a vector."""
+        """Return the same shape, of maps or of a vector."""
         return shape
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Softmax` over axis 1."""
+        """Build a `Softmax` over dimension 1."""
         from torch import nn
 
         return nn.Softmax(dim=1)
 
 
 class Dropout(Layer):
-    """Dropout (Srivastava et al., 2014): zeroes values, or whole maps, at random while training."""
+    """Dropout (Srivastava et al., 2014): zeroes values, or whole maps, at random in training."""
 
     title: ClassVar[str] = "Dropout"
     group: ClassVar[str] = "other"
@@ -256,36 +256,36 @@ class Dropout(Layer):
     maps: bool = Field(False, description="Drop whole maps instead of single values.")
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """The same shape; with `maps` it must be `(C, H, W)`."""
+        """Return the same shape; with `maps` it must be `(C, H, W)`."""
         return as_maps(shape, "Dropout of maps") if self.maps else shape
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Dropout`, or `Dropout2d` for whole maps."""
+        """Build a `Dropout`, or a `Dropout2d` for whole maps."""
         from torch import nn
 
         return nn.Dropout2d(self.p) if self.maps else nn.Dropout(self.p)
 
 
 class Flatten(Layer):
-    """Lays maps out as one vector."""
+    """Flatten feature maps to one vector."""
 
     title: ClassVar[str] = "Flatten"
     group: ClassVar[str] = "other"
     kind: Literal["flatten"] = "flatten"
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(C·H·W,)`."""
+        """Map `(C, H, W)` to `(C·H·W,)`."""
         return (math.prod(shape),)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Flatten`."""
+        """Build a `Flatten`."""
         from torch import nn
 
         return nn.Flatten()
 
 
 class Resize(Layer):
-    """Enlarges or shrinks the maps bilinearly, inside the model."""
+    """Bilinear resizing of the maps inside the model."""
 
     title: ClassVar[str] = "Resize"
     group: ClassVar[str] = "other"
@@ -293,11 +293,11 @@ class Resize(Layer):
     size: Window = 227
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(C, *size)`."""
+        """Map `(C, H, W)` to `(C, *size)`."""
         return (as_maps(shape, self.title)[0], *pair(self.size))
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`Upsample`, bilinear, corners not aligned."""
+        """Build a bilinear `Upsample` with `align_corners=False`."""
         from torch import nn
 
         return nn.Upsample(pair(self.size), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Kinds that branch and join inside: the inception block, its naive form, the residual block."""
+"""Layer kinds with branches: the inception block, its naive form and the residual block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Norm = Literal["none", "batch"]
 
 
 class Inception(Layer):
-    """The inception block (Szegedy et al., 2014): four branches from one input, joined by channel.
+    """Inception block (Szegedy et al., 2014): four branches on one input, concatenated along the channels.
 
     1×1 convolutions reduce the channels before the 3×3 and the 5×5, and after the pooling.
     """
@@ -33,12 +33,12 @@ class Inception(Layer):
     init: Init = Init()
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(one + three + five + pool, H, W)`."""
+        """Map `(C, H, W)` to `(one + three + five + pool, H, W)`."""
         _, height, width = as_maps(shape, self.title)
         return (self.one + self.three + self.five + self.pool, height, width)
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """The six convolutions; batch normalisation's gain and shift stand in for the bias."""
+        """Count the six convolutions; batch normalization's scale and shift replace their biases."""
         convs = (
             (shape[0], self.one, 1), (shape[0], self.three_reduce, 1), (self.three_reduce, self.three, 3),
             (shape[0], self.five_reduce, 1), (self.five_reduce, self.five, 5), (shape[0], self.pool, 1),
@@ -47,7 +47,7 @@ class Inception(Layer):
         return sum(out * (in_channels * kernel**2 + per_output) for in_channels, out, kernel in convs)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.Inception`, initialised."""
+        """Build an initialized `cnnviz.models.modules.Inception`."""
         from cnnviz.models.modules import Inception as Block
 
         widths = (self.one, self.three_reduce, self.three, self.five_reduce, self.five, self.pool)
@@ -55,7 +55,7 @@ class Inception(Layer):
 
 
 class NaiveInception(Layer):
-    """The inception block without reductions (Szegedy et al., 2014, figure 2a).
+    """Inception block without 1×1 reductions (Szegedy et al., 2014, figure 2a).
 
     The pooling branch keeps every channel, so each block is wider than the one before.
     """
@@ -69,25 +69,25 @@ class NaiveInception(Layer):
     init: Init = Init()
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(one + three + five + C, H, W)`."""
+        """Map `(C, H, W)` to `(one + three + five + C, H, W)`."""
         channels, height, width = as_maps(shape, self.title)
         return (self.one + self.three + self.five + channels, height, width)
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """The three convolutions."""
+        """Count the three convolutions."""
         return sum(out * (shape[0] * k**2 + 1) for out, k in ((self.one, 1), (self.three, 3), (self.five, 5)))
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.NaiveInception`, initialised."""
+        """Build an initialized `cnnviz.models.modules.NaiveInception`."""
         from cnnviz.models.modules import NaiveInception as Block
 
         return self.init.apply(Block(shape[0], self.one, self.three, self.five))
 
 
 class Residual(Layer):
-    """The basic residual block (He et al., 2015): two 3×3 convolutions, their result added to the input.
+    """Basic residual block (He et al., 2015): two 3×3 convolutions whose output is added to the input.
 
-    A 1×1 convolution brings the input to the same shape where it has to.
+    A 1×1 convolution projects the input where the shapes differ.
     """
 
     title: ClassVar[str] = "Residual block"
@@ -98,16 +98,16 @@ class Residual(Layer):
     init: Init = Init()
 
     def output(self, shape: AnyShape) -> AnyShape:
-        """`(C, H, W)` to `(out, ⌈H/stride⌉, ⌈W/stride⌉)`."""
+        """Map `(C, H, W)` to `(out, ⌈H/stride⌉, ⌈W/stride⌉)`."""
         return (self.out, *slide(shape, self.title, 3, self.stride, 1))
 
     def params(self, shape: AnyShape, classes: int) -> int:
-        """Two 3×3 convolutions and, where shapes differ, a 1×1, each with its normalisation."""
+        """Count two 3×3 convolutions and, where shapes differ, a 1×1, each with its batch normalization."""
         shortcut = (shape[0] + 2) * self.out if self.stride > 1 or shape[0] != self.out else 0
         return self.out * (9 * (shape[0] + self.out) + 4) + shortcut
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.Residual`, initialised."""
+        """Build an initialized `cnnviz.models.modules.Residual`."""
         from cnnviz.models.modules import Residual as Block
 
         return self.init.apply(Block(shape[0], self.out, self.stride))

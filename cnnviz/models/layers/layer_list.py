@@ -1,4 +1,4 @@
-"""The layer list: a JSON document that builds a network without any code being run."""
+"""Layer list: a JSON document that describes a sequential network, built without executing any code."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from cnnviz.models.layers.basic import (
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
 
-# How large a layer list may be: it comes from anywhere, and a typo must not cost anyone's memory.
+# Limits of a layer list: it may come from anywhere, and a typo must not exhaust anyone's memory.
 
 MAX_LAYERS = 500
 MAX_PARAMS = 2_000_000_000
 MAX_VALUES = 1_000_000_000
-"""That leave all layers together for one image: 4 GB, which backward needs at hand."""
+"""Output values of all layers together for one image: 4 GB, which the backward pass needs."""
 MAX_MACS = 10**13
-"""Ten times what the largest of torchvision's networks costs for one image."""
+"""For one image; ten times that of torchvision's largest network."""
 
 
 @dataclass
 class Budget:
-    """What the layers so far cost together; nothing is too much where it is not `bounded`."""
+    """Running cost of the layers so far, checked against the limits where `bounded`."""
 
     bounded: bool
     params: int = 0
@@ -48,10 +48,14 @@ class Budget:
     macs: int = 0
 
     def spend(self, params: int, out: AnyShape) -> None:
-        """Add one layer; raises `MisfitError` where the list becomes larger than anyone can run."""
+        """Add the cost of one layer.
+
+        Raises:
+            MisfitError: Where `bounded` and the list exceeds a limit.
+        """
         self.params += params
         self.values += math.prod(out)
-        # Never less than the true count: every weight is used at most once at each position.
+        # An upper bound: every weight is used at most once at each position.
         self.macs += params * math.prod(out[1:])
         if self.bounded:
             self._check()
@@ -66,7 +70,7 @@ class Budget:
                 raise MisfitError(f"with it the list has {amount:,} {unit}; at most {limit:,} are allowed.")
 
 
-# What is wrong with a document, in one sentence, from what pydantic says about it.
+# Error messages of an invalid document, one sentence each, from pydantic's errors.
 
 PAIR = "a number or a pair of numbers"
 EXPECTED = {
@@ -75,28 +79,29 @@ EXPECTED = {
     "out": "a number, or 'classes' in a fully connected layer",
     **dict.fromkeys(("kernel", "stride", "padding", "dilation", "size"), PAIR),
 }
-"""What a field takes, where pydantic would tell of its types; not where a number is out of bounds."""
+"""Description of a field's values, instead of pydantic's types; not used where a number is out of bounds."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 40
 
 
 def reading_problem(error: ValidationError, kinds: Collection[str]) -> str:
-    """The first thing wrong with a layer list, and where; never longer than a few lines."""
+    """Describe the first error of an invalid layer list and where it is, in a few lines at most."""
     errors = error.errors(include_url=False, include_context=False)
     first = errors[0]
     if first["type"] == "json_invalid":
         detail = first["msg"].removeprefix("Invalid JSON: ")
         return f"This is not JSON ({detail}); a layer list is a JSON document with 'input' and 'layers'."
     layer, field = _place(first["loc"])
-    # A value that may be a number or a pair fails as both; the deepest complaint is about what was meant.
+    # A value that may be a number or a pair fails as both; the error with the deepest location is the
+    # relevant one.
     deepest = max((e for e in errors if _place(e["loc"]) == (layer, field)), key=lambda e: len(e["loc"]))
     where = " of ".join(part for part in (field and f"'{field}'", layer) if part)
     return f"The layer list cannot be read{where and f' at {where}'}: {_detail(deepest, field, kinds)}."
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[str, str]:
-    """The layer and the field that a location names, either of which may be empty."""
+    """Return the layer and the field of an error location, either of which may be empty."""
     if loc[:1] == ("layers",) and len(loc) > 1:
         field = str(loc[-1] if loc[3:4] == ("init",) else loc[3]) if len(loc) > 3 else ""
         return f"layer {int(loc[1]) + 1}", _clip(field)
@@ -127,7 +132,7 @@ def _clip(text: str, length: int = 40) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-# Names that a layer cannot have: a PyTorch container uses them for its own methods and attributes.
+# Reserved names of layers: methods and attributes of a PyTorch container.
 
 _TAKEN = """
 T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
@@ -165,15 +170,15 @@ KINDS: dict[str, type[Layer]] = {
     for kind in (Conv, Pool, BatchNorm, Activation, Linear, Dropout, Flatten, GlobalPool, LocalResponseNorm,
                  Softmax, Inception, NaiveInception, Residual, Resize)
 }  # fmt: skip
-"""Every kind of layer by its identifier, in the order in which an editor offers them."""
+"""Layer classes by their kind, in the order in which an editor offers them."""
 
 MAX_BYTES = 1_000_000
-"""Of a document; the longest that 500 layers need is a tenth of it."""
+"""Of a document; 500 layers need at most a tenth of it."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One layer in place: its unique name, what enters and leaves it, or why it does not fit."""
+    """One layer of a list with its unique name and shapes, or the reason why it does not fit."""
 
     name: str
     layer: Layer
@@ -184,7 +189,7 @@ class Step:
 
 
 class LayerList(BaseModel):
-    """A network as a list of layers, one after the other.
+    """Sequential network as a list of layers.
 
     `input` is `(C, H, W)`; `classes` replaces every width given as `"classes"`.
     """
@@ -215,7 +220,11 @@ class LayerList(BaseModel):
 
     @classmethod
     def read(cls, text: str | bytes) -> LayerList:
-        """Read a JSON document; raises `ValueError` with one sentence that says where and what is wrong."""
+        """Parse a JSON document.
+
+        Raises:
+            ValueError: Where it is invalid; one sentence says where and why.
+        """
         if len(text) > MAX_BYTES:
             raise ValueError(
                 f"A layer list is at most {MAX_BYTES // 1000:,} kB long, not {len(text) // 1000:,} kB."
@@ -226,7 +235,7 @@ class LayerList(BaseModel):
             raise ValueError(reading_problem(error, KINDS)) from None
 
     def write(self) -> str:
-        """The document as indented JSON, defaults left out."""
+        """Serialize the list as indented JSON, without default values."""
         metadata = self.model_dump(mode="json", exclude_defaults=True)
         layers = [
             {"kind": layer.kind, **layer.model_dump(mode="json", exclude_defaults=True)}
@@ -236,14 +245,18 @@ class LayerList(BaseModel):
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def names(self) -> list[str]:
-        """A unique name for each layer: its own, or its kind and a number."""
+        """Return a unique name for each layer: its own, or its kind and a number."""
         used = {layer.name for layer in self.layers if layer.name}
         return [layer.name or _fresh(layer.kind, used) for layer in self.layers]
 
     def steps(self, bounded: bool = True) -> Iterator[Step]:
-        """Every layer with its shapes. After the first that does not fit, shapes are unknown (None).
+        """Infer shapes and parameters layer by layer.
 
-        With `bounded` a layer that makes the list too large for any machine does not fit either.
+        Args:
+            bounded: Whether a layer that makes the list exceed the limits counts as a misfit.
+
+        Yields:
+            One step per layer. After the first that does not fit, shapes are unknown (None).
         """
         shape: AnyShape | None = self.input
         budget = Budget(bounded)
@@ -263,7 +276,7 @@ class LayerList(BaseModel):
             shape = out
 
     def problem(self, bounded: bool = True) -> str:
-        """Why the list cannot be built, in one sentence; empty where it can. `bounded` as for `steps`."""
+        """Return why the list cannot be built, in one sentence; empty where it can. See `steps`."""
         if not self.layers:
             return "The list is empty; add a first layer."
         steps = list(self.steps(bounded))

@@ -1,4 +1,4 @@
-"""Networks that data describe, not code: ONNX files, Keras configurations, modules shown from elsewhere.
+"""Networks described by data, not code: ONNX files, Keras configurations, modules of another process.
 
-Nothing that such a description holds is executed in this process. Importing this imports no torch.
+Nothing in such a description is executed in this process. Importing this package does not import torch.
 """
