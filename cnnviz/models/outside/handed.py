@@ -23,13 +23,13 @@ MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Entry:
     spec: ModelSpec
     size: int
     listed: bool
 
 
-_kept: OrderedDict[str, _Kept] = OrderedDict()
+_entries: OrderedDict[str, _Entry] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -44,33 +44,33 @@ def hand_in(data: bytes, file: str) -> ModelSpec:
         return known
     stem = registration.NamedData(Path(file)).stem
     spec = replace(registration.from_bytes(data, file, stem), name=name)
-    _keep(spec, len(data), listed=False)
+    _store(spec, len(data), listed=False)
     return spec
 
 
 def show(spec: ModelSpec, size: int) -> None:
     """List a network for every page; one of the same name is replaced."""
-    _keep(spec, size, listed=True)
+    _store(spec, size, listed=True)
 
 
 def get(name: str) -> ModelSpec | None:
     """The network of that name; None where there is none, or no longer."""
     with _lock:
-        found = _kept.get(name)
-        if found is not None:
-            _kept.move_to_end(name)
-        return found.spec if found else None
+        entry = _entries.get(name)
+        if entry is not None:
+            _entries.move_to_end(name)
+        return entry.spec if entry else None
 
 
 def listed() -> dict[str, ModelSpec]:
     """What is shown, by name."""
     with _lock:
-        return {name: one.spec for name, one in _kept.items() if one.listed}
+        return {name: entry.spec for name, entry in _entries.items() if entry.listed}
 
 
-def _keep(spec: ModelSpec, size: int, *, listed: bool) -> None:
+def _store(spec: ModelSpec, size: int, *, listed: bool) -> None:
     with _lock:
-        _kept[spec.name] = _Kept(spec, size, listed)
-        _kept.move_to_end(spec.name)
-        while len(_kept) > 1 and (len(_kept) > MOST or sum(one.size for one in _kept.values()) > MOST_BYTES):
-            _kept.popitem(last=False)
+        _entries[spec.name] = _Entry(spec, size, listed)
+        _entries.move_to_end(spec.name)
+        while len(_entries) > 1 and (len(_entries) > MOST or sum(entry.size for entry in _entries.values()) > MOST_BYTES):
+            _entries.popitem(last=False)

@@ -126,25 +126,25 @@ def _config(data: bytes) -> Mapping[str, Any]:
         raise KerasError(f"it is damaged ({type(error).__name__})") from None
     if len(text) > MOST_CONFIG:
         raise KerasError("its configuration is too long")
-    found = json.loads(text)
-    if not isinstance(found, dict):
+    config = json.loads(text)
+    if not isinstance(config, dict):
         raise KerasError(f"its {CONFIG} is no description of a model")
-    return found
+    return config
 
 
 def _laid_out(config: Mapping[str, Any], size: Shape | None) -> tuple[_Plan, Sides]:
     plan = _Plan()
     image = _input(config, size)
     plan.steps.append(_Step("", (), image))
-    last = _model(plan, config, [0], "", 0)
-    if len(last) != 1:
-        raise KerasError(f"it gives {len(last)} outputs, and networks of one are shown")
-    final = plan.steps[last[0]]
-    if last[0] == len(plan.steps) - 1 and _is_softmax(plan, final.layer):
+    outputs = _model(plan, config, [0], "", 0)
+    if len(outputs) != 1:
+        raise KerasError(f"it gives {len(outputs)} outputs, and networks of one are shown")
+    final = plan.steps[outputs[0]]
+    if outputs[0] == len(plan.steps) - 1 and _is_softmax(plan, final.layer):
         del plan.steps[-1], plan.modules[final.layer]
-        last = list(final.sources)
-    if last[0] != len(plan.steps) - 1:  # what comes last in the list need not be the output
-        plan.steps.append(_Step("", (last[0],), plan.steps[last[0]].shape))
+        outputs = list(final.sources)
+    if outputs[0] != len(plan.steps) - 1:  # what comes last in the list need not be the output
+        plan.steps.append(_Step("", (outputs[0],), plan.steps[outputs[0]].shape))
     return plan, image
 
 
@@ -161,9 +161,9 @@ def _input(config: Mapping[str, Any], size: Shape | None) -> Sides:
     layers = inside["layers"]
     shape = next(
         (
-            one["config"].get("batch_shape") or one["config"].get("batch_input_shape")
-            for one in layers
-            if one["class_name"] == "InputLayer"
+            layer["config"].get("batch_shape") or layer["config"].get("batch_input_shape")
+            for layer in layers
+            if layer["class_name"] == "InputLayer"
         ),
         inside.get("build_input_shape"),
     )
@@ -174,7 +174,7 @@ def _input(config: Mapping[str, Any], size: Shape | None) -> Sides:
     height, width, channels = shape[1:]
     own = (channels or 3, height or width or USUAL_SIDE, width or height or USUAL_SIDE)
     if size is not None:
-        if any(side and side != other for side, other in zip((channels, height, width), size, strict=True)):
+        if any(side and side != requested for side, requested in zip((channels, height, width), size, strict=True)):
             raise KerasError(f"its input is {'×'.join(map(str, own))}, not {'×'.join(map(str, size))}")
         own = size
     if not all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in own):
@@ -188,37 +188,37 @@ def _model(plan: _Plan, config: Mapping[str, Any], given: Sequence[int], prefix:
         raise KerasError("models lie in models too deeply")
     inside, kind = config["config"], config["class_name"]
     if kind == "Sequential":
-        at = given[0]
+        current = given[0]
         for layer in inside["layers"]:
-            at = _call(plan, layer, [at], prefix, deep)[0]
-        return [at]
+            current = _call(plan, layer, [current], prefix, deep)[0]
+        return [current]
     if kind not in ("Functional", "Model"):
         raise KerasError(f"it is a {str(kind)[:60]}; Sequential and Functional models are read")
     known: dict[tuple[str, int, int], int] = {}
-    for place, (name, node, tensor) in enumerate(_references(inside["input_layers"])):
-        known[name, node, tensor] = given[place]
-    waiting = [
+    for index, (name, node, tensor) in enumerate(_references(inside["input_layers"])):
+        known[name, node, tensor] = given[index]
+    pending = [
         (layer, number, node)
         for layer in inside["layers"]
         if layer["class_name"] != "InputLayer"
         for number, node in enumerate(layer["inbound_nodes"])
     ]
-    while waiting:
-        later = []
-        for layer, number, node in waiting:
+    while pending:
+        deferred = []
+        for layer, number, node in pending:
             sources = _sources(node)
             if not sources:
                 raise KerasError(f"the layer '{str(layer.get('name'))[:60]}' takes nothing")
-            if any(one not in known for one in sources):
-                later.append((layer, number, node))
+            if any(reference not in known for reference in sources):
+                deferred.append((layer, number, node))
                 continue
-            results = _call(plan, layer, [known[one] for one in sources], prefix, deep)
+            results = _call(plan, layer, [known[reference] for reference in sources], prefix, deep)
             for tensor, step in enumerate(results):
                 known[layer["name"], number, tensor] = step
-        if len(later) == len(waiting):
+        if len(deferred) == len(pending):
             raise KerasError("its layers wait for one another")
-        waiting = later
-    return [known[one] for one in _references(inside["output_layers"])]
+        pending = deferred
+    return [known[reference] for reference in _references(inside["output_layers"])]
 
 
 def _references(entries: Any) -> list[tuple[str, int, int]]:
@@ -230,15 +230,15 @@ def _references(entries: Any) -> list[tuple[str, int, int]]:
 
 def _sources(node: Any) -> list[tuple[str, int, int]]:
     """The tensors that a call takes, in order, however deep in its arguments."""
-    found: list[tuple[str, int, int]] = []
-    waiting = [node["args"]]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting.extend(reversed(one))
-        elif isinstance(one, dict) and one.get("class_name") == "__keras_tensor__":
-            found += _references(one["config"]["keras_history"])
-    return found
+    references: list[tuple[str, int, int]] = []
+    stack = [node["args"]]
+    while stack:
+        argument = stack.pop()
+        if isinstance(argument, list):
+            stack.extend(reversed(argument))
+        elif isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
+            references += _references(argument["config"]["keras_history"])
+    return references
 
 
 def _call(plan: _Plan, layer: Mapping[str, Any], given: Sequence[int], prefix: str, deep: int) -> list[int]:
@@ -254,20 +254,20 @@ def _call(plan: _Plan, layer: Mapping[str, Any], given: Sequence[int], prefix: s
         return [given[0]]
     if kind not in LAYERS:
         raise KerasError(f"the layer '{name}' is a {str(kind)[:60]}, which is not known here, nor executed")
-    shapes = [plan.steps[one].shape for one in given]
-    made = LAYERS[kind](LayerConfig(name, config, shapes))
+    shapes = [plan.steps[source].shape for source in given]
+    parts = LAYERS[kind](LayerConfig(name, config, shapes))
     if len(plan.steps) > MOST_LAYERS:
         raise KerasError(f"it has more than {MOST_LAYERS:,} layers")
-    at = list(given)
-    for part, (suffix, make, shape, parameters) in enumerate(made):
+    inputs = list(given)
+    for part, (suffix, make, shape, parameters) in enumerate(parts):
         if not shape or any(side < 1 for side in shape) or math.prod(shape) > 10**9:
             raise KerasError(f"the layer '{name}' gives {'×'.join(map(str, shape))} values")
         own = f"{name}{suffix}"
         if own not in plan.modules:
             plan.modules[own] = make
             plan.parameters += parameters
-        plan.steps.append(_Step(own, tuple(at if part == 0 else at[:1]), shape))
-        at = [len(plan.steps) - 1]
+        plan.steps.append(_Step(own, tuple(inputs if part == 0 else inputs[:1]), shape))
+        inputs = [len(plan.steps) - 1]
     if plan.parameters > MOST_PARAMETERS:
         raise KerasError(f"it has more than {MOST_PARAMETERS:,} parameters")
-    return at
+    return inputs

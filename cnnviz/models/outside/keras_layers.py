@@ -99,18 +99,18 @@ def _convolution(facts: LayerConfig, *, depthwise: bool = False) -> list[Part]:
         raise KerasError(f"the layer '{facts.name}' has {groups} groups of {channels} maps")
     pads, sides = _window(facts, kernel, stride, dilation)
     bias = bool(facts.config.get("use_bias", True))
-    make = partial(keras_network.convolution, channels, filters, kernel, stride, pads, dilation, groups, bias)
+    build = partial(keras_network.convolution, channels, filters, kernel, stride, pads, dilation, groups, bias)
     count = filters * (channels // groups * kernel[0] * kernel[1] + bias)
     shape = (filters, *sides)
-    return [("", make, shape, count), *_activation(facts, shape)]
+    return [("", build, shape, count), *_activation(facts, shape)]
 
 
 def _separable(facts: LayerConfig) -> list[Part]:
     plain = {**facts.config, "use_bias": False, "activation": "linear"}
     first = _convolution(LayerConfig(facts.name, plain, facts.shapes), depthwise=True)
     shape = first[-1][2]
-    rest = {**facts.config, "kernel_size": 1, "strides": 1, "dilation_rate": 1, "groups": 1}
-    second = _convolution(LayerConfig(facts.name, rest, [shape]))
+    pointwise = {**facts.config, "kernel_size": 1, "strides": 1, "dilation_rate": 1, "groups": 1}
+    second = _convolution(LayerConfig(facts.name, pointwise, [shape]))
     named = [(suffix or "_pointwise", *part) for suffix, *part in second]
     return [("_depthwise", *first[0][1:]), *named]  # type: ignore[list-item]
 
@@ -123,8 +123,8 @@ def _dense(facts: LayerConfig) -> list[Part]:
     if len(facts.shape) != 1:
         raise KerasError(f"the layer '{facts.name}' is Dense over maps; put Flatten or pooling before it")
     units, bias = facts.number("units"), bool(facts.config.get("use_bias", True))
-    make = partial(nn.Linear, facts.shape[0], units, bias=bias)
-    return [("", make, (units,), units * (facts.shape[0] + bias)), *_activation(facts, (units,))]
+    build = partial(nn.Linear, facts.shape[0], units, bias=bias)
+    return [("", build, (units,), units * (facts.shape[0] + bias)), *_activation(facts, (units,))]
 
 
 def _activation(facts: LayerConfig, shape: Sides) -> list[Part]:
@@ -149,8 +149,8 @@ def _activation_module(facts: LayerConfig, name: Any, shape: Sides) -> Callable[
 
 def _activations(facts: LayerConfig) -> list[Part]:
     name = facts.config.get("activation", "linear")
-    make = _activation_module(facts, name, facts.shape) if name != "linear" else _identity()
-    return [("", make, facts.shape, 0)]
+    build = _activation_module(facts, name, facts.shape) if name != "linear" else _identity()
+    return [("", build, facts.shape, 0)]
 
 
 def _identity() -> Callable[[], nn.Module]:
@@ -183,8 +183,8 @@ def _pooling(facts: LayerConfig, kind: str) -> list[Part]:
     kernel = facts.pair("pool_size", 2)
     stride = facts.pair("strides") if facts.config.get("strides") else kernel
     pads, sides = _window(facts, kernel, stride, (1, 1))
-    make = partial(keras_network.pooling, kind, kernel, stride, pads)
-    return [("", make, (channels, *sides), 0)]
+    build = partial(keras_network.pooling, kind, kernel, stride, pads)
+    return [("", build, (channels, *sides), 0)]
 
 
 def _global(facts: LayerConfig, kind: str) -> list[Part]:
@@ -193,9 +193,9 @@ def _global(facts: LayerConfig, kind: str) -> list[Part]:
     from cnnviz.models.outside import keras_network
 
     channels, _, _ = facts.maps()
-    keep = bool(facts.config.get("keepdims", False))
-    make = partial(keras_network.GlobalPool, kind, keep)
-    return [("", make, (channels, 1, 1) if keep else (channels,), 0)]
+    keepdims = bool(facts.config.get("keepdims", False))
+    build = partial(keras_network.GlobalPool, kind, keepdims)
+    return [("", build, (channels, 1, 1) if keepdims else (channels,), 0)]
 
 
 def _norm(facts: LayerConfig) -> list[Part]:
@@ -209,11 +209,11 @@ def _norm(facts: LayerConfig) -> list[Part]:
         raise KerasError(f"the layer '{facts.name}' normalizes over axis {axis}, not over channels")
     kind = nn.BatchNorm2d if len(facts.shape) == 3 else nn.BatchNorm1d
     affine = bool(facts.config.get("scale", True) or facts.config.get("center", True))
-    make = partial(
+    build = partial(
         kind, facts.shape[0], eps=float(facts.config.get("epsilon", 1e-3)),
         momentum=1 - float(facts.config.get("momentum", 0.99)), affine=affine,
     )  # fmt: skip
-    return [("", make, facts.shape, 2 * facts.shape[0] * affine)]
+    return [("", build, facts.shape, 2 * facts.shape[0] * affine)]
 
 
 def _dropout(facts: LayerConfig) -> list[Part]:
@@ -235,11 +235,11 @@ def _padding(facts: LayerConfig) -> list[Part]:
 
     from torch import nn
 
-    given = facts.config.get("padding", 1)
-    given = [given, given] if isinstance(given, int) else given
-    (top, bottom), (left, right) = ([one, one] if isinstance(one, int) else one for one in given)
-    if not all(isinstance(one, int) and 0 <= one <= MAX_SIDE for one in (top, bottom, left, right)):
-        raise KerasError(f"the layer '{facts.name}' has padding {str(given)[:40]}")
+    padding = facts.config.get("padding", 1)
+    padding = [padding, padding] if isinstance(padding, int) else padding
+    (top, bottom), (left, right) = ([side, side] if isinstance(side, int) else side for side in padding)
+    if not all(isinstance(side, int) and 0 <= side <= MAX_SIDE for side in (top, bottom, left, right)):
+        raise KerasError(f"the layer '{facts.name}' has padding {str(padding)[:40]}")
     channels, height, width = facts.maps()
     shape = (channels, height + top + bottom, width + left + right)
     return [("", partial(nn.ZeroPad2d, (left, right, top, bottom)), shape, 0)]
@@ -251,10 +251,10 @@ def _upsampling(facts: LayerConfig) -> list[Part]:
     from torch import nn
 
     channels, height, width = facts.maps()
-    down, along = facts.pair("size", 2)
+    vertical, horizontal = facts.pair("size", 2)
     mode = "bilinear" if facts.config.get("interpolation") == "bilinear" else "nearest"
-    make = partial(nn.Upsample, scale_factor=(float(down), float(along)), mode=mode)
-    return [("", make, (channels, height * down, width * along), 0)]
+    build = partial(nn.Upsample, scale_factor=(float(vertical), float(horizontal)), mode=mode)
+    return [("", build, (channels, height * vertical, width * horizontal), 0)]
 
 
 def _rescaling(facts: LayerConfig) -> list[Part]:
@@ -266,13 +266,13 @@ def _rescaling(facts: LayerConfig) -> list[Part]:
     return [("", partial(keras_network.Rescaling, scale, offset), facts.shape, 0)]
 
 
-def _join(facts: LayerConfig, how: str) -> list[Part]:
+def _join(facts: LayerConfig, operation: str) -> list[Part]:
     from functools import partial
 
     from cnnviz.models.outside import keras_network
 
     first = facts.shapes[0]
-    if how == "concatenate":
+    if operation == "concatenate":
         if facts.config.get("axis", -1) not in (-1, len(first)):
             raise KerasError(f"the layer '{facts.name}' joins along another axis than channels")
         if any(shape[1:] != first[1:] for shape in facts.shapes):
@@ -282,9 +282,9 @@ def _join(facts: LayerConfig, how: str) -> list[Part]:
         if any(len(shape) != len(first) for shape in facts.shapes):
             raise KerasError(f"the layer '{facts.name}' joins unequal shapes")
         shape = tuple(max(sides) for sides in zip(*facts.shapes, strict=True))
-        if any(a not in (1, b) for one in facts.shapes for a, b in zip(one, shape, strict=True)):
+        if any(a not in (1, b) for operand in facts.shapes for a, b in zip(operand, shape, strict=True)):
             raise KerasError(f"the layer '{facts.name}' joins unequal shapes")
-    return [("", partial(keras_network.Join, how), shape, 0)]
+    return [("", partial(keras_network.Join, operation), shape, 0)]
 
 
 def _depthwise(facts: LayerConfig) -> list[Part]:
@@ -299,8 +299,8 @@ def _global_of(kind: str) -> Callable[[LayerConfig], list[Part]]:
     return lambda facts: _global(facts, kind)
 
 
-def _join_of(how: str) -> Callable[[LayerConfig], list[Part]]:
-    return lambda facts: _join(facts, how)
+def _join_of(operation: str) -> Callable[[LayerConfig], list[Part]]:
+    return lambda facts: _join(facts, operation)
 
 
 LAYERS: dict[str, Callable[[LayerConfig], list[Part]]] = {

@@ -19,15 +19,15 @@ class KerasNetwork(nn.Module):
     def __init__(self, layers: Mapping[str, nn.Module], steps: Sequence[tuple[str, tuple[int, ...]]]) -> None:
         super().__init__()
         for name, layer in layers.items():
-            *around, last = name.split(".")
-            place: nn.Module = self
-            for part in around:
-                if part not in place._modules:
-                    place._modules[part] = nn.Module()
-                inner = place._modules[part]
+            *containers, leaf = name.split(".")
+            container: nn.Module = self
+            for part in containers:
+                if part not in container._modules:
+                    container._modules[part] = nn.Module()
+                inner = container._modules[part]
                 assert inner is not None
-                place = inner
-            place._modules[last] = layer
+                container = inner
+            container._modules[leaf] = layer
         self._steps = list(steps)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -35,33 +35,33 @@ class KerasNetwork(nn.Module):
         modules = dict(self.named_modules())
         results = [images]
         for name, sources in self._steps:
-            given = [results[one] for one in sources]
-            results.append(modules[name](*given) if name else given[0])
+            inputs = [results[index] for index in sources]
+            results.append(modules[name](*inputs) if name else inputs[0])
         return results[-1]
 
 
 class Join(nn.Module):
     """Joins tensors: sum, product, mean, maximum, difference, or one behind the other along channels."""
 
-    def __init__(self, how: str) -> None:
+    def __init__(self, operation: str) -> None:
         super().__init__()
-        self.how = how
+        self.how = operation
 
-    def forward(self, *given: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """The tensors joined."""
         if self.how == "concatenate":
-            return torch.cat(given, 1)
-        found = given[0]
-        for one in given[1:]:
+            return torch.cat(inputs, 1)
+        result = inputs[0]
+        for operand in inputs[1:]:
             if self.how == "multiply":
-                found = found * one
+                result = result * operand
             elif self.how == "subtract":
-                found = found - one
+                result = result - operand
             elif self.how == "maximum":
-                found = torch.maximum(found, one)
+                result = torch.maximum(result, operand)
             else:
-                found = found + one
-        return found / len(given) if self.how == "average" else found
+                result = result + operand
+        return result / len(inputs) if self.how == "average" else result
 
 
 class GlobalPool(nn.Module):
@@ -74,8 +74,8 @@ class GlobalPool(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """`(N, C)`, or `(N, C, 1, 1)`."""
-        found: Tensor = self.pool(maps)
-        return found if self.keep else found.flatten(1)
+        pooled: Tensor = self.pool(maps)
+        return pooled if self.keep else pooled.flatten(1)
 
 
 class Rescaling(nn.Module):
@@ -95,21 +95,21 @@ def convolution(
     dilation: tuple[int, int], groups: int, bias: bool,
 ) -> nn.Module:  # fmt: skip
     """A convolution; padding that is not the same on both sides, as Keras's `same`, is a layer before it."""
-    even = pads[0] == pads[1] and pads[2] == pads[3]
-    padding = (pads[2], pads[0]) if even else (0, 0)
-    made = nn.Conv2d(channels, filters, kernel, stride, padding, dilation, groups, bias)
-    return made if even else nn.Sequential(nn.ZeroPad2d((pads[0], pads[1], pads[2], pads[3])), made)
+    symmetric = pads[0] == pads[1] and pads[2] == pads[3]
+    padding = (pads[2], pads[0]) if symmetric else (0, 0)
+    conv = nn.Conv2d(channels, filters, kernel, stride, padding, dilation, groups, bias)
+    return conv if symmetric else nn.Sequential(nn.ZeroPad2d((pads[0], pads[1], pads[2], pads[3])), conv)
 
 
 def pooling(kind: str, kernel: tuple[int, int], stride: tuple[int, int], pads: Sequence[int]) -> nn.Module:
     """Pooling; uneven padding is a layer before it, of the least number where the maximum is taken."""
-    even = pads[0] == pads[1] and pads[2] == pads[3]
-    padding = (pads[2], pads[0]) if even else (0, 0)
+    symmetric = pads[0] == pads[1] and pads[2] == pads[3]
+    padding = (pads[2], pads[0]) if symmetric else (0, 0)
     if kind == "max":
-        made: nn.Module = nn.MaxPool2d(kernel, stride, padding)
-        least = torch.finfo(torch.float32).min
+        pool: nn.Module = nn.MaxPool2d(kernel, stride, padding)
+        fill = torch.finfo(torch.float32).min
     else:
-        made, least = nn.AvgPool2d(kernel, stride, padding, count_include_pad=False), 0.0
-    if even:
-        return made
-    return nn.Sequential(nn.ConstantPad2d((pads[0], pads[1], pads[2], pads[3]), least), made)
+        pool, fill = nn.AvgPool2d(kernel, stride, padding, count_include_pad=False), 0.0
+    if symmetric:
+        return pool
+    return nn.Sequential(nn.ConstantPad2d((pads[0], pads[1], pads[2], pads[3]), fill), pool)

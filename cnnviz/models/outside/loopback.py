@@ -45,7 +45,7 @@ _TICKET = re.compile(r"[0-9a-f]{32}")
 def pack(facts: Mapping[str, Any], arrays: Sequence[Floats]) -> bytes:
     """Facts and arrays as bytes."""
     head = json.dumps({**facts, "shapes": [list(array.shape) for array in arrays]}).encode()
-    return b"".join([head, b"\n", *(np.ascontiguousarray(one, np.float32).tobytes() for one in arrays)])
+    return b"".join([head, b"\n", *(np.ascontiguousarray(array, np.float32).tobytes() for array in arrays)])
 
 
 def unpack(file: BinaryIO) -> tuple[dict[str, Any], list[Floats]]:
@@ -54,13 +54,13 @@ def unpack(file: BinaryIO) -> tuple[dict[str, Any], list[Floats]]:
     sizes = [4 * math.prod(shape) for shape in facts["shapes"]]
     if sum(sizes) > MOST_BYTES or any(size < 0 for size in sizes):
         raise ValueError("more arrays than are taken")
-    found = []
+    arrays = []
     for shape, size in zip(facts["shapes"], sizes, strict=True):
         data = file.read(size)
         if len(data) != size:
             raise ValueError("cut off")
-        found.append(np.frombuffer(data, np.float32).reshape(shape))
-    return facts, found
+        arrays.append(np.frombuffer(data, np.float32).reshape(shape))
+    return facts, arrays
 
 
 # Tickets.
@@ -87,16 +87,16 @@ def take_ticket(name: str) -> tuple[int, str]:
     if _TICKET.fullmatch(name) is None:
         raise ValueError("That is no ticket.")
     path = tickets() / name
-    taken = path.with_name(f".{name}.{os.getpid()}")
+    claimed = path.with_name(f".{name}.{os.getpid()}")
     try:
-        path.rename(taken)  # of two that ask at once, one gets it
-        found = json.loads(taken.read_text(encoding="utf-8"))
-        return int(found["port"]), str(found["secret"])
+        path.rename(claimed)  # of two that ask at once, one gets it
+        content = json.loads(claimed.read_text(encoding="utf-8"))
+        return int(content["port"]), str(content["secret"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError("There is no such ticket, or it was used already.") from None
     finally:
         with suppress(OSError):
-            taken.unlink(missing_ok=True)
+            claimed.unlink(missing_ok=True)
 
 
 # The app's side.
@@ -114,8 +114,8 @@ class Elsewhere:
 
     def describe(self) -> dict[str, Any]:
         """What the network is; raises `ValueError`."""
-        found: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
-        return found
+        description: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
+        return description
 
     def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
         """The tensors of that name for images `(N, C, H, W)`; raises `ValueError`."""
@@ -135,8 +135,8 @@ class Elsewhere:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=SECONDS)
         try:
             connection.request("POST", "/", pack(request, arrays), {HEADER: self._secret})
-            answer = connection.getresponse()
-            facts, given = unpack(answer)
+            response = connection.getresponse()
+            facts, results = unpack(response)
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{self.title} was shown by a process that does not answer any more; call cnnviz.show again."
@@ -145,7 +145,7 @@ class Elsewhere:
             connection.close()
         if "refused" in facts:
             raise ValueError(str(facts["refused"]))
-        return facts, given
+        return facts, results
 
 
 def accept(ticket: str) -> ModelSpec:
@@ -227,7 +227,7 @@ def running() -> str | None:
             url = str(json.loads(note.read_text(encoding="utf-8"))["url"])
             if not url.startswith("http://"):
                 continue
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as response:
+                if response.status == 200:
                     return url
     return None

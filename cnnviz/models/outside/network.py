@@ -91,22 +91,22 @@ class OutsideNetwork(nn.Module):
         """The logits; layers that have hooks are computed too, others are not."""
         hooked = dict(self._hooked())
         wanted = {name: self.layers_computed[name] for name in hooked}
-        names = list(dict.fromkeys((*(one for pair in wanted.values() for one in pair if one), self.output)))
-        found = self.computing.run(images.detach().cpu().float().numpy(), names)
-        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, found, strict=True)}
-        for name, (given, result) in wanted.items():
-            hooked[name](values.get(given, images), values[result])
+        names = list(dict.fromkeys((*(tensor for pair in wanted.values() for tensor in pair if tensor), self.output)))
+        arrays = self.computing.run(images.detach().cpu().float().numpy(), names)
+        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, arrays, strict=True)}
+        for name, (source, result) in wanted.items():
+            hooked[name](values.get(source, images), values[result])
         return values[self.output].flatten(1)
 
     def record(self, images: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
         """What layers take and give for images, those that are no modules (`relu@2`, `block:add`) too."""
         pairs = {name: self.layers_computed[name] for name in layers if name in self.layers_computed}
-        names = list(dict.fromkeys(one for pair in pairs.values() for one in pair if one))
+        names = list(dict.fromkeys(tensor for pair in pairs.values() for tensor in pair if tensor))
         if not names:
             return {}
-        found = self.computing.run(images.detach().cpu().float().numpy(), names)
-        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, found, strict=True)}
-        return {name: (values.get(given, images), values[result]) for name, (given, result) in pairs.items()}
+        arrays = self.computing.run(images.detach().cpu().float().numpy(), names)
+        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, arrays, strict=True)}
+        return {name: (values.get(source, images), values[result]) for name, (source, result) in pairs.items()}
 
     def _hooked(self) -> Iterator[tuple[str, nn.Module]]:
         """The layers that somebody looks at."""
@@ -117,14 +117,14 @@ class OutsideNetwork(nn.Module):
 
 def _place(network: nn.Module, name: str, layer: nn.Module) -> None:
     """Put a layer at a dotted name, with plain modules around it."""
-    *around, last = name.split(".")
-    for part in around:
+    *containers, leaf = name.split(".")
+    for part in containers:
         if part not in network._modules:
             network._modules[part] = nn.Module()
         inner = network._modules[part]
         assert inner is not None
         network = inner
-    network._modules[last] = layer
+    network._modules[leaf] = layer
 
 
 def convolution(
@@ -136,17 +136,17 @@ def convolution(
 ) -> nn.Module:
     """A convolution that holds weight `(out, in / groups, kH, kW)` and, where there is one, bias."""
     weight = arrays[0]
-    made = GivenConv2d(
+    layer = GivenConv2d(
         weight.shape[1] * groups, weight.shape[0], (weight.shape[2], weight.shape[3]), stride, padding,
         dilation, groups, len(arrays) > 1, device="meta",
     )  # fmt: skip
-    return _filled(made, arrays)
+    return _filled(layer, arrays)
 
 
 def linear(arrays: Sequence[Floats]) -> nn.Module:
     """A fully connected layer that holds weight `(out, in)` and, where there is one, bias."""
-    out, inside = arrays[0].shape
-    return _filled(GivenLinear(inside, out, len(arrays) > 1, device="meta"), arrays)
+    out_features, in_features = arrays[0].shape
+    return _filled(GivenLinear(in_features, out_features, len(arrays) > 1, device="meta"), arrays)
 
 
 def _filled(layer: nn.Module, arrays: Sequence[Floats]) -> nn.Module:

@@ -24,13 +24,13 @@ def spec_of(file: OnnxFile, name: str, title: str) -> ModelSpec:
     """The spec of an ONNX file; raises `OnnxError` in one sentence for what is not read."""
     description = file.describe()
     shape = description["input"]["shape"]
-    given = description["output"]["shape"]
-    if len(given) < 2:
+    out_shape = description["output"]["shape"]
+    if len(out_shape) < 2:
         raise OnnxError(
-            f"'{file.name}' gives {'×'.join(map(str, given)) or 'one number'}, not logits (N, classes)."
+            f"'{file.name}' gives {'×'.join(map(str, out_shape)) or 'one number'}, not logits (N, classes)."
         )
     classes = 1
-    for side in given[1:]:
+    for side in out_shape[1:]:
         classes *= side
     return ModelSpec(
         name=name,
@@ -68,46 +68,46 @@ class _Builder:
 
     def _weighted(self) -> dict[str, nn.Module]:
         """The layers whose weights lie in the file as they are, with them."""
-        wanted = {node["name"]: names for node in self._description["nodes"] if (names := _weights(node))}
-        flat = [name for names in wanted.values() for name in names]
+        weight_names = {node["name"]: names for node in self._description["nodes"] if (names := _weights(node))}
+        flat = [name for names in weight_names.values() for name in names]
         arrays = dict(zip(flat, self._file.weights(flat), strict=False)) if flat else {}
-        found = {}
+        layers = {}
         for node in self._description["nodes"]:
-            names = wanted.get(node["name"], [])
+            names = weight_names.get(node["name"], [])
             if names and all(name in arrays for name in names):
-                found[node["name"]] = _layer(node, [arrays[name] for name in names])
-        return {name: layer for name, layer in found.items() if layer is not None}
+                layers[node["name"]] = _layer(node, [arrays[name] for name in names])
+        return {name: layer for name, layer in layers.items() if layer is not None}
 
 
 def _live(node: Mapping[str, Any]) -> str:
-    return next((one["tensor"] for one in node["inputs"] if one["live"]), "")
+    return next((entry["tensor"] for entry in node["inputs"] if entry["live"]), "")
 
 
 def _weights(node: Mapping[str, Any]) -> list[str]:
     """The names of weight and bias of a convolution or a product."""
     if node["op"] not in ("Conv", "Gemm", "MatMul"):
         return []
-    fixed = [one for one in node["inputs"][1:] if one["tensor"] and not one["live"]]
-    return [one["tensor"] for one in fixed] if node["inputs"][0]["live"] else []
+    constants = [entry for entry in node["inputs"][1:] if entry["tensor"] and not entry["live"]]
+    return [entry["tensor"] for entry in constants] if node["inputs"][0]["live"] else []
 
 
 def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
     """A module with the weights; None for what no module of torch's is, as another number of dimensions."""
     from cnnviz.models.outside import network
 
-    attributes, weight, rest = node["attributes"], arrays[0], [one.reshape(-1) for one in arrays[1:2]]
+    attributes, weight, biases = node["attributes"], arrays[0], [array.reshape(-1) for array in arrays[1:2]]
     if node["op"] == "Conv":
         pads = attributes.get("pads") or [0, 0, 0, 0]
         if weight.ndim != 4 or len(pads) != 4:
             return None
-        strides, dilations = (tuple(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
+        strides, dilations = (tuple(attributes.get(array, [1, 1])) for array in ("strides", "dilations"))
         return network.convolution(
-            [weight, *rest], strides, (pads[0], pads[1]), dilations, attributes.get("group", 1)
+            [weight, *biases], strides, (pads[0], pads[1]), dilations, attributes.get("group", 1)
         )
     if weight.ndim != 2:
         return None
-    turned = node["op"] == "Gemm" and attributes.get("transB")
-    return network.linear([weight if turned else weight.T, *rest])
+    transposed = node["op"] == "Gemm" and attributes.get("transB")
+    return network.linear([weight if transposed else weight.T, *biases])
 
 
 def facts_of(spec: ModelSpec) -> tuple[tuple[str, ...], dict[str, Any] | None]:
@@ -116,7 +116,7 @@ def facts_of(spec: ModelSpec) -> tuple[tuple[str, ...], dict[str, Any] | None]:
     classes = _read(metadata.get("cnnviz.classes"))
     preprocessing = _read(metadata.get("cnnviz.preprocessing"))
     fits = isinstance(classes, list) and len(classes) == spec.classes
-    names = tuple(str(one)[:200] for one in classes) if fits and isinstance(classes, list) else ()
+    names = tuple(str(label)[:200] for label in classes) if fits and isinstance(classes, list) else ()
     return names, preprocessing if isinstance(preprocessing, dict) else None
 
 

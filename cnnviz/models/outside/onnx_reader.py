@@ -64,13 +64,13 @@ class OnnxFile:
 
     def describe(self) -> dict[str, Any]:
         """The network as plain values (see `cnnviz.analysis.onnx_graph`); raises `OnnxError`."""
-        found: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
-        shape, given = found["input"]["shape"], found["output"]["shape"]
+        description: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
+        shape, output_shape = description["input"]["shape"], description["output"]["shape"]
         if not 1 <= min(shape) <= max(shape) <= MAX_SIDE:
             raise OnnxError(f"'{self.name}' reads an input of {shape}; sides go from 1 to {MAX_SIDE} pixels.")
-        if len(given) >= 2 and given[1] > MAX_CLASSES:
-            raise OnnxError(f"'{self.name}' gives {given[1]:,} numbers; at most {MAX_CLASSES:,} are shown.")
-        return found
+        if len(output_shape) >= 2 and output_shape[1] > MAX_CLASSES:
+            raise OnnxError(f"'{self.name}' gives {output_shape[1]:,} numbers; at most {MAX_CLASSES:,} are shown.")
+        return description
 
     def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
         """The tensors of that name for images `(N, C, H, W)`; raises `OnnxError`."""
@@ -99,20 +99,20 @@ class OnnxFile:
             timer = threading.Timer(self.seconds, child.expire)
             timer.start()
             try:
-                facts, given = child.exchange({**request, "wanted": self.wanted}, arrays)
+                facts, arrays_out = child.exchange({**request, "wanted": self.wanted}, arrays)
             except (OSError, ValueError, KeyError, TypeError):
                 self._stop()
-                words = (
+                reason = (
                     f"took more than {self.seconds:.0f} s, so it was ended"
                     if child.late
                     else "made the process that reads it fail"
                 )
-                raise OnnxError(f"'{self.name}' {words}.") from None
+                raise OnnxError(f"'{self.name}' {reason}.") from None
             finally:
                 timer.cancel()
         if "refused" in facts:
             raise OnnxError(f"'{self.name}' is not read: {facts['refused']}.")
-        return facts, given
+        return facts, arrays_out
 
     def _stop(self) -> None:
         child, self._child = self._child, None
@@ -146,14 +146,14 @@ class _Child:
             self._process.stdin.write(np.ascontiguousarray(array, np.float32).tobytes())
         self._process.stdin.flush()
         facts = json.loads(self._process.stdout.readline())
-        found = []
+        results = []
         for shape in facts["shapes"]:
             size = 4 * int(np.prod(shape, dtype=np.int64))
             data = self._process.stdout.read(size)
             if len(data) != size:
                 raise ValueError("The child ended in the middle.")
-            found.append(np.frombuffer(data, np.float32).reshape(shape))
-        return facts, found
+            results.append(np.frombuffer(data, np.float32).reshape(shape))
+        return facts, results
 
     def expire(self) -> None:
         self.late = True
@@ -176,9 +176,9 @@ def _keep_few(file: OnnxFile) -> None:
         _running[key] = file
         _running.move_to_end(key)
         old = [_running.pop(next(iter(_running))) for _ in range(len(_running) - MOST_RUNNING)]
-    for other in old:
+    for evicted in old:
         # In a thread: another's lock may be held by a long question.
-        threading.Thread(target=other.close, daemon=True).start()
+        threading.Thread(target=evicted.close, daemon=True).start()
 
 
 def _close_all() -> None:
