@@ -1,8 +1,8 @@
-"""Networks that came in as data while the program runs: uploads, and modules that `cnnviz.show` shows.
+"""In-memory registry of networks that came in as data while the program runs: uploads and `cnnviz.show`.
 
-They are kept in this process alone, bounded in number and bytes. An upload is named by its content, so
-that only who has the file (or was given the address) can name it, and stands in no list; what is shown
-stands in them all.
+They exist in this process only, limited in number and bytes. The name of an upload is the hash of its
+content, so that only somebody who has the file (or was given the address) can name it, and it is not listed;
+networks that are shown are listed.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _lock = threading.Lock()
 
 
 def hand_in(data: bytes, file: str) -> ModelSpec:
-    """Read an uploaded `.onnx` or `.keras` file; the spec by which `get` knows it from now on.
+    """Register an uploaded `.onnx` or `.keras` file and return its spec; `get` finds it by the spec's name.
 
-    Raises `ValueError` in one sentence for what is not read.
+    Raises:
+        ValueError: Where the file cannot be read; one sentence.
     """
     name = f"{PREFIX}{hashlib.sha256(data).hexdigest()[:20]}"
     known = get(name)
@@ -49,12 +50,12 @@ def hand_in(data: bytes, file: str) -> ModelSpec:
 
 
 def show(spec: ModelSpec, size: int) -> None:
-    """List a network for every page; one of the same name is replaced."""
+    """Add a network to the list of every page; one of the same name is replaced."""
     _store(spec, size, listed=True)
 
 
 def get(name: str) -> ModelSpec | None:
-    """The network of that name; None where there is none, or no longer."""
+    """Return the network of that name; None where there is none, or where it was evicted."""
     with _lock:
         entry = _entries.get(name)
         if entry is not None:
@@ -63,7 +64,7 @@ def get(name: str) -> ModelSpec | None:
 
 
 def listed() -> dict[str, ModelSpec]:
-    """What is shown, by name."""
+    """Return the shown networks by name."""
     with _lock:
         return {name: entry.spec for name, entry in _entries.items() if entry.listed}
 
@@ -72,5 +73,7 @@ def _store(spec: ModelSpec, size: int, *, listed: bool) -> None:
     with _lock:
         _entries[spec.name] = _Entry(spec, size, listed)
         _entries.move_to_end(spec.name)
-        while len(_entries) > 1 and (len(_entries) > MOST or sum(entry.size for entry in _entries.values()) > MOST_BYTES):
+        while len(_entries) > 1 and (
+            len(_entries) > MOST or sum(entry.size for entry in _entries.values()) > MOST_BYTES
+        ):
             _entries.popitem(last=False)

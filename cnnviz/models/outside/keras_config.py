@@ -1,8 +1,7 @@
-"""Keras 3 `.keras` files as models: the layers out of `config.json`, built of torch's, with fresh weights.
+"""Keras 3 `.keras` files as models: layers from `config.json`, built as torch modules with fresh weights.
 
-Nothing of Keras is imported and nothing in the file is executed: layers that are known here are made, any
-other (`Lambda`, registered classes) is refused. `model.weights.h5` is never opened: HDF5 follows links to
-any file.
+Keras is not imported and nothing in the file is executed: known layers are built, any other (`Lambda`,
+registered classes) is refused. `model.weights.h5` is never opened: HDF5 follows links to any file.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ NOTHING = (
     "InputLayer", "GaussianNoise", "GaussianDropout", "RandomFlip", "RandomRotation", "RandomZoom",
     "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop", "ActivityRegularization",
 )  # fmt: skip
-"""Layers that hand on what they take when a network answers."""
+"""Layers that are the identity in evaluation mode."""
 
 
 @dataclass
 class _Step:
-    """One call of a layer: its name, its sources by the number of their step, and what it gives."""
+    """One call of a layer: its module, the steps that are its inputs, and its output shape."""
 
     layer: str
     sources: tuple[int, ...]
@@ -51,7 +50,7 @@ class _Step:
 
 @dataclass
 class _Plan:
-    """A network laid out: which modules are made, and the calls in order; step 0 is the image."""
+    """Planned network: modules to build and calls in order; step 0 is the image."""
 
     modules: dict[str, Callable[[], nn.Module]] = field(default_factory=dict)
     steps: list[_Step] = field(default_factory=list)
@@ -59,7 +58,18 @@ class _Plan:
 
 
 def spec_of(data: bytes, file: str, name: str, title: str, size: Shape | None = None) -> ModelSpec:
-    """The spec of a `.keras` file; raises `KerasError` in one sentence."""
+    """Create the spec of a `.keras` file.
+
+    Args:
+        data: Content of the file.
+        file: Its name, for messages.
+        name: Name in the registry.
+        title: Name on pages.
+        size: Input shape `(C, H, W)`, for sides that the file leaves open.
+
+    Raises:
+        KerasError: Where it cannot be read; one sentence.
+    """
     try:
         config = _config(data)
         plan, image = _laid_out(config, size)
@@ -90,7 +100,7 @@ def spec_of(data: bytes, file: str, name: str, title: str, size: Shape | None = 
 
 
 class _Builder:
-    """Builds the network of a plan, at its own size and with its own classes."""
+    """Builder of a planned network, with the input size and classes of the file."""
 
     def __init__(self, plan: _Plan, image: Sides, title: str) -> None:
         self._plan, self._image, self._title = plan, image, title
@@ -109,7 +119,7 @@ class _Builder:
 
 
 def _config(data: bytes) -> Mapping[str, Any]:
-    """`config.json` of the archive, and nothing else of it."""
+    """Read and parse `config.json` of the archive, and nothing else of it."""
     if not data.startswith(b"PK"):
         raise KerasError("it is no zip archive, as Keras 3 writes .keras files")
     if directory_bytes(io.BytesIO(data)) > MOST_DIRECTORY:
@@ -143,20 +153,20 @@ def _laid_out(config: Mapping[str, Any], size: Shape | None) -> tuple[_Plan, Sid
     if outputs[0] == len(plan.steps) - 1 and _is_softmax(plan, final.layer):
         del plan.steps[-1], plan.modules[final.layer]
         outputs = list(final.sources)
-    if outputs[0] != len(plan.steps) - 1:  # what comes last in the list need not be the output
+    if outputs[0] != len(plan.steps) - 1:  # the last layer of the list need not be the output
         plan.steps.append(_Step("", (outputs[0],), plan.steps[outputs[0]].shape))
     return plan, image
 
 
 def _is_softmax(plan: _Plan, layer: str) -> bool:
-    """Whether a layer is a softmax, which is left out at the end: losses here take logits."""
+    """Return whether a layer is a softmax, which is omitted at the end: losses here expect logits."""
     from torch import nn
 
     return getattr(plan.modules.get(layer), "func", None) is nn.Softmax
 
 
 def _input(config: Mapping[str, Any], size: Shape | None) -> Sides:
-    """The shape of the image, channels first."""
+    """Return the input shape, channels first."""
     inside = config["config"]
     layers = inside["layers"]
     shape = next(
@@ -174,7 +184,10 @@ def _input(config: Mapping[str, Any], size: Shape | None) -> Sides:
     height, width, channels = shape[1:]
     own = (channels or 3, height or width or USUAL_SIDE, width or height or USUAL_SIDE)
     if size is not None:
-        if any(side and side != requested for side, requested in zip((channels, height, width), size, strict=True)):
+        if any(
+            side and side != requested
+            for side, requested in zip((channels, height, width), size, strict=True)
+        ):
             raise KerasError(f"its input is {'×'.join(map(str, own))}, not {'×'.join(map(str, size))}")
         own = size
     if not all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in own):
@@ -183,7 +196,7 @@ def _input(config: Mapping[str, Any], size: Shape | None) -> Sides:
 
 
 def _model(plan: _Plan, config: Mapping[str, Any], given: Sequence[int], prefix: str, deep: int) -> list[int]:
-    """Lay out a Sequential or Functional model; the steps that are its outputs."""
+    """Plan a Sequential or Functional model and return the steps that are its outputs."""
     if deep > DEEPEST:
         raise KerasError("models lie in models too deeply")
     inside, kind = config["config"], config["class_name"]
@@ -222,14 +235,14 @@ def _model(plan: _Plan, config: Mapping[str, Any], given: Sequence[int], prefix:
 
 
 def _references(entries: Any) -> list[tuple[str, int, int]]:
-    """`[name, node, tensor]`, or a list of such."""
+    """Parse `[name, node, tensor]`, or a list of such references."""
     if len(entries) == 3 and isinstance(entries[0], str):
         entries = [entries]
     return [(str(name), int(node), int(tensor)) for name, node, tensor in entries]
 
 
 def _sources(node: Any) -> list[tuple[str, int, int]]:
-    """The tensors that a call takes, in order, however deep in its arguments."""
+    """Collect the tensors that a call reads, in order, however deeply nested in its arguments."""
     references: list[tuple[str, int, int]] = []
     stack = [node["args"]]
     while stack:
@@ -242,7 +255,7 @@ def _sources(node: Any) -> list[tuple[str, int, int]]:
 
 
 def _call(plan: _Plan, layer: Mapping[str, Any], given: Sequence[int], prefix: str, deep: int) -> list[int]:
-    """Lay out one call of a layer, or of a model inside; the steps that it gives."""
+    """Plan one call of a layer, or of a nested model, and return the steps that are its outputs."""
     kind, config = layer["class_name"], layer["config"]
     name = re.sub(r"[^A-Za-z0-9_-]", "_", str(config.get("name") or layer.get("name") or kind.lower()))[:80]
     name = f"{prefix}{name}"

@@ -1,7 +1,7 @@
-"""Keras layers as torch modules: what each configured layer becomes, its output shape and its parameters.
+"""Keras layers as torch modules: module, output shape and parameter count of each layer class.
 
-A function for each class of layer takes its configuration and returns parts: suffix of the name, a function
-that makes the module, output shape (channels first, without the batch), parameters. Imports no torch.
+A function per layer class maps its configuration to parts: name suffix, module factory, output shape
+(channels first, without the batch dimension), parameter count. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from torch import nn
 
 Sides = tuple[int, ...]
-"""Shape of a value without its batch, channels first."""
+"""Shape of a value without its batch dimension, channels first."""
 ACTIVATIONS = {
     "relu": "ReLU", "relu6": "ReLU6", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU",
     "swish": "SiLU", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "softsign": "Softsign",
     "hard_sigmoid": "Hardsigmoid", "hard_silu": "Hardswish", "hard_swish": "Hardswish", "mish": "Mish",
     "leaky_relu": "LeakyReLU",
 }  # fmt: skip
-"""Keras's names of activations, and the module that computes each."""
+"""Torch module of each activation, by Keras's name."""
 
 
 class KerasError(ValueError):
-    """A `.keras` file that is not read, in one sentence."""
+    """Error for a `.keras` file that cannot be read, in one sentence."""
 
 
 @dataclass
 class LayerConfig:
-    """A layer's name and settings, and the shapes that it takes."""
+    """Name and settings of a layer, and its input shapes."""
 
     name: str
     config: Mapping[str, Any]
@@ -41,18 +41,21 @@ class LayerConfig:
 
     @property
     def shape(self) -> Sides:
-        """The shape of the first input."""
+        """Shape of the first input."""
         return self.shapes[0]
 
     def number(self, key: str, default: Any = None) -> int:
-        """Return a setting from 1 to a million; raises `KerasError`."""
+        """Return an integer setting from 1 to a million; raise `KerasError` otherwise."""
         value = self.config.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**6:
             raise KerasError(f"the layer '{self.name}' has {key} {str(value)[:40]}")
         return value
 
     def pair(self, key: str, default: Any = 1) -> tuple[int, int]:
-        """Return a setting for height and width, each from 1 to the largest side; raises `KerasError`."""
+        """Return a setting for height and width, each from 1 to the largest side.
+
+        Raise `KerasError` otherwise.
+        """
         value = self.config.get(key, default)
         value = [value, value] if isinstance(value, int) else value
         if len(value) != 2 or not all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in value):
@@ -60,7 +63,7 @@ class LayerConfig:
         return value[0], value[1]
 
     def maps(self) -> tuple[int, int, int]:
-        """Return channels, height and width of the first input; raises `KerasError` for other axes."""
+        """Return channels, height and width of the first input; raise `KerasError` for other axes."""
         if len(self.shape) != 3:
             raise KerasError(f"the layer '{self.name}' takes maps, not {len(self.shape)} axes")
         return self.shape[0], self.shape[1], self.shape[2]
@@ -72,7 +75,7 @@ Part = tuple[str, Callable[[], "nn.Module"], Sides, int]
 def _window(
     facts: LayerConfig, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[list[int], tuple[int, int]]:
-    """Padding before and after (left, right, top, bottom), and height and width that result."""
+    """Compute the padding (left, right, top, bottom) and the output height and width of a sliding window."""
     _, *sides = facts.maps()
     same = facts.config.get("padding", "valid") == "same"
     pads: list[int] = []
@@ -99,7 +102,9 @@ def _convolution(facts: LayerConfig, *, depthwise: bool = False) -> list[Part]:
         raise KerasError(f"the layer '{facts.name}' has {groups} groups of {channels} maps")
     pads, sides = _window(facts, kernel, stride, dilation)
     bias = bool(facts.config.get("use_bias", True))
-    build = partial(keras_network.convolution, channels, filters, kernel, stride, pads, dilation, groups, bias)
+    build = partial(
+        keras_network.convolution, channels, filters, kernel, stride, pads, dilation, groups, bias
+    )
     count = filters * (channels // groups * kernel[0] * kernel[1] + bias)
     shape = (filters, *sides)
     return [("", build, shape, count), *_activation(facts, shape)]
@@ -128,7 +133,7 @@ def _dense(facts: LayerConfig) -> list[Part]:
 
 
 def _activation(facts: LayerConfig, shape: Sides) -> list[Part]:
-    """The activation that a layer holds."""
+    """Plan the activation inside a layer's configuration, if any."""
     name = facts.config.get("activation")
     if name in (None, "linear"):
         return []
@@ -160,7 +165,7 @@ def _identity() -> Callable[[], nn.Module]:
 
 
 def _named(kind: str, **settings: str) -> Callable[[LayerConfig], list[Part]]:
-    """An activation that is a layer; `settings` are torch's names of arguments and Keras's."""
+    """Return a converter for an activation layer; `settings` maps torch's argument names to Keras's."""
 
     def make(facts: LayerConfig) -> list[Part]:
         from functools import partial

@@ -1,4 +1,4 @@
-"""The modules that a Keras configuration becomes: torch's own where there is one, channels first."""
+"""Torch modules of a Keras network, channels first: torch's own layers where they exist."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 
 class KerasNetwork(nn.Module):
-    """Layers called in an order of their own.
+    """Network of layers that are called in a given order.
 
     Args:
-        layers: Modules by name; a name with dots lies in modules of its own.
-        steps: For each call the layer (none hands on what it takes) and which results it takes, 0 the image.
+        layers: Modules by name; a dotted name is nested in container modules.
+        steps: For each call the layer's name (empty for the identity) and the indices of the results that are
+            its inputs; 0 is the image.
     """
 
     def __init__(self, layers: Mapping[str, nn.Module], steps: Sequence[tuple[str, tuple[int, ...]]]) -> None:
@@ -31,7 +32,10 @@ class KerasNetwork(nn.Module):
         self._steps = list(steps)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (or probabilities, where the configuration ends with softmax) of `(N, C, H, W)`."""
+        """Map images `(N, C, H, W)` to logits.
+
+        Or to probabilities where the configuration ends with softmax.
+        """
         modules = dict(self.named_modules())
         results = [images]
         for name, sources in self._steps:
@@ -41,14 +45,14 @@ class KerasNetwork(nn.Module):
 
 
 class Join(nn.Module):
-    """Joins tensors: sum, product, mean, maximum, difference, or one behind the other along channels."""
+    """Merge of tensors: sum, difference, product, mean, maximum, or concatenation along the channels."""
 
     def __init__(self, operation: str) -> None:
         super().__init__()
         self.how = operation
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The tensors joined."""
+        """Merge the tensors."""
         if self.how == "concatenate":
             return torch.cat(inputs, 1)
         result = inputs[0]
@@ -65,7 +69,7 @@ class Join(nn.Module):
 
 
 class GlobalPool(nn.Module):
-    """Mean or maximum of each map."""
+    """Global mean or maximum of each channel."""
 
     def __init__(self, kind: str, keep: bool) -> None:
         super().__init__()
@@ -73,20 +77,20 @@ class GlobalPool(nn.Module):
         self.keep = keep
 
     def forward(self, maps: Tensor) -> Tensor:
-        """`(N, C)`, or `(N, C, 1, 1)`."""
+        """Map `(N, C, H, W)` to `(N, C)`, or to `(N, C, 1, 1)` with `keep`."""
         pooled: Tensor = self.pool(maps)
         return pooled if self.keep else pooled.flatten(1)
 
 
 class Rescaling(nn.Module):
-    """A scale and an offset for every value."""
+    """Scale and offset for every value."""
 
     def __init__(self, scale: float, offset: float) -> None:
         super().__init__()
         self.scale, self.offset = scale, offset
 
     def forward(self, values: Tensor) -> Tensor:
-        """The values rescaled."""
+        """Apply scale and offset."""
         return values * self.scale + self.offset
 
 
@@ -94,7 +98,7 @@ def convolution(
     channels: int, filters: int, kernel: tuple[int, int], stride: tuple[int, int], pads: Sequence[int],
     dilation: tuple[int, int], groups: int, bias: bool,
 ) -> nn.Module:  # fmt: skip
-    """A convolution; padding that is not the same on both sides, as Keras's `same`, is a layer before it."""
+    """Build a convolution; asymmetric padding, as in Keras's `same`, becomes a padding layer before it."""
     symmetric = pads[0] == pads[1] and pads[2] == pads[3]
     padding = (pads[2], pads[0]) if symmetric else (0, 0)
     conv = nn.Conv2d(channels, filters, kernel, stride, padding, dilation, groups, bias)
@@ -102,7 +106,7 @@ def convolution(
 
 
 def pooling(kind: str, kernel: tuple[int, int], stride: tuple[int, int], pads: Sequence[int]) -> nn.Module:
-    """Pooling; uneven padding is a layer before it, of the least number where the maximum is taken."""
+    """Build a pooling layer; asymmetric padding becomes a layer before it (lowest float for max pooling)."""
     symmetric = pads[0] == pads[1] and pads[2] == pads[3]
     padding = (pads[2], pads[0]) if symmetric else (0, 0)
     if kind == "max":

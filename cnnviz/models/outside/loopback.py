@@ -1,8 +1,8 @@
-"""Networks that another process of the same user shows (`cnnviz.show`): asked for data over loopback.
+"""Client of `cnnviz.show`: networks that another process of the same user computes, over loopback.
 
-What crosses is JSON and float32 arrays, never pickled objects or code. Whoever shows a network writes a
-one-time ticket into CNNVIZ_HOME, which only this user can do; the app takes it away and learns from it where
-to ask, and with which secret.
+Only JSON and float32 arrays are transferred, never pickled objects or code. The process that shows a network
+writes a one-time ticket into CNNVIZ_HOME, which only this user can do; the app consumes it and reads from it
+the port and the secret.
 """
 
 from __future__ import annotations
@@ -39,17 +39,21 @@ FORMAT = "shown"
 _TICKET = re.compile(r"[0-9a-f]{32}")
 
 
-# Arrays as they cross: a line of JSON, then their bytes.
+# Wire format: one line of JSON, then the bytes of the arrays.
 
 
 def pack(facts: Mapping[str, Any], arrays: Sequence[Floats]) -> bytes:
-    """Facts and arrays as bytes."""
+    """Serialize facts and arrays."""
     head = json.dumps({**facts, "shapes": [list(array.shape) for array in arrays]}).encode()
     return b"".join([head, b"\n", *(np.ascontiguousarray(array, np.float32).tobytes() for array in arrays)])
 
 
 def unpack(file: BinaryIO) -> tuple[dict[str, Any], list[Floats]]:
-    """The inverse of `pack`; raises `ValueError` for what is cut off or too large."""
+    """Deserialize what `pack` wrote.
+
+    Raises:
+        ValueError: Where the data is truncated or too large.
+    """
     facts = json.loads(file.readline(MOST_DESCRIPTION))
     sizes = [4 * math.prod(shape) for shape in facts["shapes"]]
     if sum(sizes) > MOST_BYTES or any(size < 0 for size in sizes):
@@ -63,18 +67,18 @@ def unpack(file: BinaryIO) -> tuple[dict[str, Any], list[Floats]]:
     return facts, arrays
 
 
-# Tickets.
+# One-time tickets.
 
 
 def tickets() -> Path:
-    """The folder of tickets, which only this user can read."""
+    """Return the folder of tickets, readable by this user only; it is created where missing."""
     folder = home() / "show"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
 def write_ticket(port: int, secret: str) -> str:
-    """Write a ticket and return its name."""
+    """Write a ticket with port and secret, and return its name."""
     name = secrets.token_hex(16)
     descriptor = os.open(tickets() / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -83,13 +87,17 @@ def write_ticket(port: int, secret: str) -> str:
 
 
 def take_ticket(name: str) -> tuple[int, str]:
-    """Where to ask and with which secret; the ticket is gone then. Raises `ValueError` for none."""
+    """Consume a ticket and return its port and secret.
+
+    Raises:
+        ValueError: Where there is no such ticket.
+    """
     if _TICKET.fullmatch(name) is None:
         raise ValueError("That is no ticket.")
     path = tickets() / name
     claimed = path.with_name(f".{name}.{os.getpid()}")
     try:
-        path.rename(claimed)  # of two that ask at once, one gets it
+        path.rename(claimed)  # atomic: of two concurrent requests only one succeeds
         content = json.loads(claimed.read_text(encoding="utf-8"))
         return int(content["port"]), str(content["secret"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -99,34 +107,37 @@ def take_ticket(name: str) -> tuple[int, str]:
             claimed.unlink(missing_ok=True)
 
 
-# The app's side.
+# Client side (the app).
 
 
 class Elsewhere:
-    """The process that shows a network, as one that computes its tensors."""
+    """Client of the process that computes a network's tensors."""
 
     def __init__(self, port: int, secret: str, title: str = "The network") -> None:
         self._port, self._secret, self.title = port, secret, title
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Elsewhere:
-        """The same: a copy of a network asks the same process."""
+        """Return the same object: copies of a network share the process."""
         return self
 
     def describe(self) -> dict[str, Any]:
-        """What the network is; raises `ValueError`."""
+        """Request the description of the network; raise `ValueError` where the process does not respond."""
         description: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
         return description
 
     def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
-        """The tensors of that name for images `(N, C, H, W)`; raises `ValueError`."""
+        """Compute the named tensors for images `(N, C, H, W)`.
+
+        Raise `ValueError` where the process does not respond.
+        """
         return self._ask({"do": "run", "names": list(tensors)}, [images])[1]
 
     def weights(self, names: Sequence[str]) -> list[Floats]:
-        """Parameters by name; raises `ValueError`."""
+        """Request parameters by name; raise `ValueError` where the process does not respond."""
         return self._ask({"do": "weights", "names": list(names)})[1]
 
     def ping(self) -> None:
-        """Raise `ValueError` where the process has gone."""
+        """Raise `ValueError` where the process no longer responds."""
         self._ask({"do": "ping"})
 
     def _ask(
@@ -149,7 +160,11 @@ class Elsewhere:
 
 
 def accept(ticket: str) -> ModelSpec:
-    """List the network that a ticket leads to; its spec. Raises `ValueError` in one sentence."""
+    """Consume a ticket, list the network it leads to, and return its spec.
+
+    Raises:
+        ValueError: Where there is no ticket, no response, or an unknown description; one sentence.
+    """
     elsewhere = Elsewhere(*take_ticket(ticket))
     description = elsewhere.describe()
     try:
@@ -182,7 +197,7 @@ def _spec(description: Mapping[str, Any], elsewhere: Elsewhere) -> ModelSpec:
 
 
 class _Builder:
-    """Builds the network of a description, which the other process computes."""
+    """Builder of a described network whose tensors the other process computes."""
 
     def __init__(self, elsewhere: Elsewhere, description: Mapping[str, Any]) -> None:
         self._elsewhere, self._description = elsewhere, description
@@ -205,11 +220,11 @@ class _Builder:
         return network.OutsideNetwork(self._elsewhere, layers, "logits", weighted).eval()
 
 
-# Where the app of this home runs.
+# Address of the running app.
 
 
 def announce(url: str) -> Path:
-    """Note the address of an app in its home; the note, to be deleted at its end."""
+    """Write the address of an app to its home folder and return the file, which is to be deleted at exit."""
     folder = home() / "app"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{os.getpid()}.json"
@@ -218,7 +233,7 @@ def announce(url: str) -> Path:
 
 
 def running() -> str | None:
-    """The address of an app that runs in this home and answers; None where there is none."""
+    """Return the address of a responding app that runs in this home, or None."""
     import urllib.request
 
     notes = sorted((home() / "app").glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)

@@ -1,4 +1,7 @@
-"""A network whose layers are computed elsewhere: hooks see them as if they were here, without gradients."""
+"""Network whose layers are computed by another process.
+
+Hooks see their outputs, but there are no gradients.
+"""
 
 from __future__ import annotations
 
@@ -14,59 +17,59 @@ Floats = NDArray[np.float32]
 
 
 class Computing(Protocol):
-    """Whoever computes the tensors of a network: a child process with an ONNX file, a notebook's process."""
+    """Backend that computes a network's tensors: the child process of an ONNX file, a notebook's process."""
 
     def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
-        """The tensors of that name for images `(N, C, H, W)`; raises `ValueError` in one sentence."""
+        """Compute the named tensors for images `(N, C, H, W)`; raise `ValueError` in one sentence."""
         ...
 
     def weights(self, names: Sequence[str]) -> list[Floats]:
-        """Weights by name."""
+        """Return weights by name."""
         ...
 
     def ping(self) -> None:
-        """Raise `ValueError` in one sentence where it can compute nothing any more."""
+        """Raise `ValueError` in one sentence where the backend can no longer compute."""
         ...
 
 
 def require_answer(model: nn.Module) -> None:
-    """Raise `ValueError` in one sentence where a network is computed by a process that has gone."""
+    """Raise `ValueError` in one sentence where the process that computes a network no longer responds."""
     computing = getattr(model, "computing", None)
     if computing is not None:
         computing.ping()
 
 
 class GivenLayer(nn.Module):
-    """Stands for a layer: it hands on what was computed elsewhere, so that a hook sees it."""
+    """Placeholder of a layer: returns the output computed elsewhere, so that a forward hook sees it."""
 
     def forward(self, given: Tensor, result: Tensor) -> Tensor:
-        """The layer's result."""
+        """Return the precomputed output."""
         return result
 
 
 class GivenConv2d(nn.Conv2d):
-    """The same with the weights of a convolution, for who looks at filters."""
+    """Placeholder of a convolution that holds its weights, so that filters can be shown."""
 
     def forward(self, given: Tensor, result: Tensor) -> Tensor:  # type: ignore[override]
-        """The layer's result."""
+        """Return the precomputed output."""
         return result
 
 
 class GivenLinear(nn.Linear):
-    """The same for a fully connected layer."""
+    """Placeholder of a fully connected layer that holds its weights."""
 
     def forward(self, given: Tensor, result: Tensor) -> Tensor:  # type: ignore[override]
-        """The layer's result."""
+        """Return the precomputed output."""
         return result
 
 
 class OutsideNetwork(nn.Module):
-    """Runs images through a network that is computed elsewhere: `(N, C, H, W)` to logits `(N, classes)`.
+    """Network computed by a backend: maps images `(N, C, H, W)` to logits `(N, classes)`.
 
     Args:
-        computing: Who computes it; shared with copies.
-        layers: For each layer the tensors that it takes and gives.
-        output: The tensor of the logits.
+        computing: Backend; copies of the network share it.
+        layers: Input and output tensor of each layer.
+        output: Name of the logits' tensor.
         weighted: Layers with weights, by name.
     """
 
@@ -82,16 +85,18 @@ class OutsideNetwork(nn.Module):
         super().__init__()
         self.computing, self.output = computing, output
         self.layers_computed = dict(layers)
-        # Containers first: a block can be a layer itself, of what it does between its children.
+        # Containers first: a block can itself be a layer, for the operations between its children.
         for name in sorted(layers, key=lambda name: name.count(".")):
-            if not set(name) & {":", "@"}:  # operations and later calls, which are no modules
+            if not set(name) & {":", "@"}:  # operations and repeated calls are no modules
                 _place(self, name, weighted.get(name) or GivenLayer())
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits; layers that have hooks are computed too, others are not."""
+        """Compute the logits, and the tensors of layers that have hooks."""
         hooked = dict(self._hooked())
         wanted = {name: self.layers_computed[name] for name in hooked}
-        names = list(dict.fromkeys((*(tensor for pair in wanted.values() for tensor in pair if tensor), self.output)))
+        names = list(
+            dict.fromkeys((*(tensor for pair in wanted.values() for tensor in pair if tensor), self.output))
+        )
         arrays = self.computing.run(images.detach().cpu().float().numpy(), names)
         values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, arrays, strict=True)}
         for name, (source, result) in wanted.items():
@@ -99,24 +104,26 @@ class OutsideNetwork(nn.Module):
         return values[self.output].flatten(1)
 
     def record(self, images: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
-        """What layers take and give for images, those that are no modules (`relu@2`, `block:add`) too."""
+        """Return inputs and outputs of layers, also of those that are no modules (`relu@2`, `block:add`)."""
         pairs = {name: self.layers_computed[name] for name in layers if name in self.layers_computed}
         names = list(dict.fromkeys(tensor for pair in pairs.values() for tensor in pair if tensor))
         if not names:
             return {}
         arrays = self.computing.run(images.detach().cpu().float().numpy(), names)
         values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, arrays, strict=True)}
-        return {name: (values.get(source, images), values[result]) for name, (source, result) in pairs.items()}
+        return {
+            name: (values.get(source, images), values[result]) for name, (source, result) in pairs.items()
+        }
 
     def _hooked(self) -> Iterator[tuple[str, nn.Module]]:
-        """The layers that somebody looks at."""
+        """Yield the layers that have forward hooks."""
         for name, module in self.named_modules():
             if name in self.layers_computed and (module._forward_hooks or module._forward_pre_hooks):
                 yield name, module
 
 
 def _place(network: nn.Module, name: str, layer: nn.Module) -> None:
-    """Put a layer at a dotted name, with plain modules around it."""
+    """Set a layer at a dotted name, creating container modules where needed."""
     *containers, leaf = name.split(".")
     for part in containers:
         if part not in network._modules:
@@ -134,7 +141,7 @@ def convolution(
     dilation: tuple[int, int],
     groups: int,
 ) -> nn.Module:
-    """A convolution that holds weight `(out, in / groups, kH, kW)` and, where there is one, bias."""
+    """Build a placeholder convolution with weight `(out, in / groups, kH, kW)` and an optional bias."""
     weight = arrays[0]
     layer = GivenConv2d(
         weight.shape[1] * groups, weight.shape[0], (weight.shape[2], weight.shape[3]), stride, padding,
@@ -144,7 +151,7 @@ def convolution(
 
 
 def linear(arrays: Sequence[Floats]) -> nn.Module:
-    """A fully connected layer that holds weight `(out, in)` and, where there is one, bias."""
+    """Build a placeholder fully connected layer with weight `(out, in)` and an optional bias."""
     out_features, in_features = arrays[0].shape
     return _filled(GivenLinear(in_features, out_features, len(arrays) > 1, device="meta"), arrays)
 

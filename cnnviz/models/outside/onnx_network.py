@@ -1,4 +1,4 @@
-"""ONNX files as models of the registry: a spec out of the description, a network that the child computes."""
+"""ONNX files as models: a spec from the file's description, and a network computed by a child process."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 FAMILY = "Yours"
 DATA_ONLY = "data-only"
-"""Tag of a spec that is described by data: it has its weights, and is never trained here."""
+"""Tag of a spec that is described by data: it has its weights and cannot be trained here."""
 NOT_TRAINED = (
     "{title} is read as data, so it can be looked at but not trained; a network trains as net.py:Net."
 )
 
 
 def spec_of(file: OnnxFile, name: str, title: str) -> ModelSpec:
-    """The spec of an ONNX file; raises `OnnxError` in one sentence for what is not read."""
+    """Create the spec of an ONNX file.
+
+    Raises:
+        OnnxError: Where the file cannot be read; one sentence.
+    """
     description = file.describe()
     shape = description["input"]["shape"]
     out_shape = description["output"]["shape"]
@@ -50,7 +54,7 @@ def spec_of(file: OnnxFile, name: str, title: str) -> ModelSpec:
 
 
 class _Builder:
-    """Builds the network of a description."""
+    """Builder of the network of an ONNX description."""
 
     def __init__(self, file: OnnxFile, description: Mapping[str, Any]) -> None:
         self._file, self._description = file, description
@@ -67,8 +71,10 @@ class _Builder:
         return OutsideNetwork(self._file, layers, output, self._weighted()).eval()
 
     def _weighted(self) -> dict[str, nn.Module]:
-        """The layers whose weights lie in the file as they are, with them."""
-        weight_names = {node["name"]: names for node in self._description["nodes"] if (names := _weights(node))}
+        """Build placeholder layers for the nodes whose weights are constants of the file."""
+        weight_names = {
+            node["name"]: names for node in self._description["nodes"] if (names := _weights(node))
+        }
         flat = [name for names in weight_names.values() for name in names]
         arrays = dict(zip(flat, self._file.weights(flat), strict=False)) if flat else {}
         layers = {}
@@ -84,7 +90,10 @@ def _live(node: Mapping[str, Any]) -> str:
 
 
 def _weights(node: Mapping[str, Any]) -> list[str]:
-    """The names of weight and bias of a convolution or a product."""
+    """Return the names of weight and bias of a convolution or matrix product.
+
+    Empty where they are computed.
+    """
     if node["op"] not in ("Conv", "Gemm", "MatMul"):
         return []
     constants = [entry for entry in node["inputs"][1:] if entry["tensor"] and not entry["live"]]
@@ -92,7 +101,7 @@ def _weights(node: Mapping[str, Any]) -> list[str]:
 
 
 def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
-    """A module with the weights; None for what no module of torch's is, as another number of dimensions."""
+    """Build a placeholder with the weights; None where torch has no such module, as for other dimensions."""
     from cnnviz.models.outside import network
 
     attributes, weight, biases = node["attributes"], arrays[0], [array.reshape(-1) for array in arrays[1:2]]
@@ -111,7 +120,10 @@ def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
 
 
 def facts_of(spec: ModelSpec) -> tuple[tuple[str, ...], dict[str, Any] | None]:
-    """Class names and preprocessing, where cnnviz wrote the file; empty and None where it does not say."""
+    """Return the class names and preprocessing that cnnviz wrote into the file.
+
+    Empty and None where absent.
+    """
     metadata = (spec.description or {}).get("metadata", {})
     classes = _read(metadata.get("cnnviz.classes"))
     preprocessing = _read(metadata.get("cnnviz.preprocessing"))

@@ -1,4 +1,4 @@
-"""ONNX files, parsed and run by a child process whose memory and time are bounded (`onnx_worker`)."""
+"""ONNX client: a child process (`onnx_worker`) parses and runs the file with bounded memory and time."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Floats = NDArray[np.float32]
 MOST_BYTES = 1 << 30
 MOST_SECONDS = 60.0
 SPARE = 2 << 30
-"""Bytes that the child may take beyond four times the file: parsed, copied into a session, and at work."""
+"""Memory of the child beyond four times the file: it is parsed, copied into a session, and run."""
 MOST_RUNNING = 2
-"""Children that are kept with a network in them."""
+"""Maximum number of children that stay alive with a network loaded."""
 _CHILD = Path(__file__).with_name("onnx_worker.py")
 MISSING = "ONNX files are read by onnx and onnxruntime, which are not installed: pip install 'cnnviz[onnx]'."
 
 
 class OnnxError(ValueError):
-    """An ONNX file that is not read, in one sentence."""
+    """Error for an ONNX file that cannot be read, in one sentence."""
 
 
 class OnnxFile:
-    """An ONNX file by its content; safe to share among threads, and with copies of networks made of it."""
+    """ONNX file and its child process; thread-safe, and shared by copies of the networks built from it."""
 
     def __init__(
         self,
@@ -59,32 +59,34 @@ class OnnxFile:
         self._child: _Child | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxFile:
-        """The same: a copy of a network shares its child."""
+        """Return the same object: copies of a network share the child process."""
         return self
 
     def describe(self) -> dict[str, Any]:
-        """The network as plain values (see `cnnviz.analysis.onnx_graph`); raises `OnnxError`."""
+        """Return the network as plain values (see `cnnviz.analysis.onnx_graph`); raise `OnnxError`."""
         description: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
         shape, output_shape = description["input"]["shape"], description["output"]["shape"]
         if not 1 <= min(shape) <= max(shape) <= MAX_SIDE:
             raise OnnxError(f"'{self.name}' reads an input of {shape}; sides go from 1 to {MAX_SIDE} pixels.")
         if len(output_shape) >= 2 and output_shape[1] > MAX_CLASSES:
-            raise OnnxError(f"'{self.name}' gives {output_shape[1]:,} numbers; at most {MAX_CLASSES:,} are shown.")
+            raise OnnxError(
+                f"'{self.name}' gives {output_shape[1]:,} numbers; at most {MAX_CLASSES:,} are shown."
+            )
         return description
 
     def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
-        """The tensors of that name for images `(N, C, H, W)`; raises `OnnxError`."""
+        """Compute the named tensors for images `(N, C, H, W)`; raise `OnnxError`."""
         return self._ask({"do": "run", "names": list(tensors)}, [images])[1]
 
     def weights(self, names: Sequence[str]) -> list[Floats]:
-        """Constants of the file by name; raises `OnnxError`."""
+        """Return constants of the file by name; raise `OnnxError`."""
         return self._ask({"do": "weights", "names": list(names)})[1]
 
     def ping(self) -> None:
-        """Nothing to ask: a child is started whenever there is none."""
+        """Do nothing: a child is started on demand."""
 
     def close(self) -> None:
-        """End the child; the next question starts another."""
+        """End the child process; the next request starts another."""
         with self._lock:
             self._stop()
 
@@ -121,7 +123,7 @@ class OnnxFile:
 
 
 class _Child:
-    """A running `onnx_worker` and the folder that it works in, which holds the file alone."""
+    """Running `onnx_worker` and its working folder, which contains the file only."""
 
     def __init__(self, data: bytes, memory: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cnnviz-onnx-")
@@ -131,7 +133,7 @@ class _Child:
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_CHILD), str(path), str(memory)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder.name,
-            # onnxruntime reads settings from the environment, which are nobody's wish here.
+            # Settings that onnxruntime would read from the environment are not meant for this process.
             env={k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "OMP_"))},
         )  # fmt: skip
 
@@ -170,14 +172,14 @@ _few = threading.Lock()
 
 
 def _keep_few(file: OnnxFile) -> None:
-    """Note that a file's child was asked, and end the ones that were not asked for longest."""
+    """Record the use of a file's child, and end the least recently used ones beyond the limit."""
     with _few:
         key = f"{file.digest} {id(file)}"
         _running[key] = file
         _running.move_to_end(key)
         old = [_running.pop(next(iter(_running))) for _ in range(len(_running) - MOST_RUNNING)]
     for evicted in old:
-        # In a thread: another's lock may be held by a long question.
+        # In a thread: the lock may be held by a long request.
         threading.Thread(target=evicted.close, daemon=True).start()
 
 
