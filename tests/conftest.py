@@ -32,7 +32,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     sys.modules["__main__"] = main
     if (handed := sys.modules.get("cnnviz.models.outside.handed")) is not None:
         for name in handed.listed():
-            handed._kept.pop(name, None)
+            handed._entries.pop(name, None)
 
 
 WHOLE = ("tests/browser/", "tests/pages/")

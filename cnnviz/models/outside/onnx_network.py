@@ -109,7 +109,7 @@ def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
         pads = attributes.get("pads") or [0, 0, 0, 0]
         if weight.ndim != 4 or len(pads) != 4:
             return None
-        strides, dilations = (tuple(attributes.get(array, [1, 1])) for array in ("strides", "dilations"))
+        strides, dilations = (tuple(attributes.get(key, [1, 1])) for key in ("strides", "dilations"))
         return network.convolution(
             [weight, *biases], strides, (pads[0], pads[1]), dilations, attributes.get("group", 1)
         )
