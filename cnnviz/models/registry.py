@@ -142,9 +142,9 @@ def names() -> list[str]:
 
 def get(name: str) -> ModelSpec:
     """The spec called `name`; raises `UnknownModelError` that suggests the nearest names."""
-    came = handed.get(name)
-    if came is not None:
-        return came
+    in_memory = handed.get(name)
+    if in_memory is not None:
+        return in_memory
     known = specs()
     if name in known:
         return known[name]
@@ -154,12 +154,12 @@ def get(name: str) -> ModelSpec:
             "runs; hand it in again."
         )
     if name.startswith(registration.PREFIX):
-        own = name.removeprefix(registration.PREFIX).rpartition(".")[2]
-        why = next((text for text in registration.problems() if f"model {own} is" in text), "")
+        class_name = name.removeprefix(registration.PREFIX).rpartition(".")[2]
+        reason = next((text for text in registration.problems() if f"model {class_name} is" in text), "")
         raise UnknownModelError(
-            why
+            reason
             or f"There is no model '{name}' here: it is known to a program that is started with "
-            f"--model net.py:{own}, or with {registration.VARIABLE}."
+            f"--model net.py:{class_name}, or with {registration.VARIABLE}."
         )
     kind = name.rpartition(".")[2].lower()
     if kind == "py":

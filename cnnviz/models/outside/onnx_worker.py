@@ -43,14 +43,14 @@ class RefusedError(Exception):
     """The file is not read, for a reason in words without a full stop."""
 
 
-def limit_memory(more: int) -> None:
+def limit_memory(extra: int) -> None:
     """Let this process take `more` bytes beyond what it has, where the system can be told."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         with open("/proc/self/statm") as file:
-            now = int(file.read().split()[0]) * PAGE
-        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+            current = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (current + extra, current + extra))
 
 
 # What a file may hold.
@@ -58,15 +58,15 @@ def limit_memory(more: int) -> None:
 
 def graphs(model: Any) -> Iterator[Any]:
     """Every graph: the model's own, those inside operators, and the bodies of functions."""
-    waiting = [model.graph, *model.functions]
-    while waiting:
-        graph = waiting.pop()
+    stack = [model.graph, *model.functions]
+    while stack:
+        graph = stack.pop()
         yield graph
         for node in graph.node:
             for attribute in node.attribute:
                 if attribute.HasField("g"):
-                    waiting.append(attribute.g)
-                waiting.extend(attribute.graphs)
+                    stack.append(attribute.g)
+                stack.extend(attribute.graphs)
 
 
 def tensors(graph: Any) -> Iterator[Any]:
@@ -81,9 +81,9 @@ def tensors(graph: Any) -> Iterator[Any]:
             if attribute.HasField("sparse_tensor"):
                 sparse.append(attribute.sparse_tensor)
             sparse.extend(attribute.sparse_tensors)
-    for one in sparse:
-        yield one.values
-        yield one.indices
+    for tensor in sparse:
+        yield tensor.values
+        yield tensor.indices
 
 
 def check(model: Any) -> None:
@@ -109,24 +109,24 @@ def check(model: Any) -> None:
 
 def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int], str, int]:
     """Name, shape `(C, H, W)`, layout and fixed batch size (0 where it is free) of the only input."""
-    held = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in held]
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in initializers]
     if len(inputs) != 1:
         raise RefusedError(f"it reads {len(inputs)} inputs, and networks of one image are shown")
     kind = inputs[0].type.tensor_type
     dims = [side.dim_value if side.dim_value > 0 else 0 for side in kind.shape.dim]
     if kind.elem_type != onnx.TensorProto.FLOAT or len(dims) != 4:
         raise RefusedError("its input is not a batch of images as float32 (N, C, H, W)")
-    last = dims[3] in CHANNELS and dims[1] not in CHANNELS
-    batch, channels, height, width = [dims[0], dims[3], dims[1], dims[2]] if last else dims
+    channels_last = dims[3] in CHANNELS and dims[1] not in CHANNELS
+    batch, channels, height, width = [dims[0], dims[3], dims[1], dims[2]] if channels_last else dims
     if wanted:
-        given = list(wanted)
-        if any(side and side != other for side, other in zip((channels, height, width), given, strict=True)):
+        shape = list(wanted)
+        if any(side and side != requested for side, requested in zip((channels, height, width), shape, strict=True)):
             sides = "×".join(str(side or "any") for side in (channels, height, width))
-            raise RefusedError(f"its input is {sides}, not {'×'.join(map(str, given))}")
+            raise RefusedError(f"its input is {sides}, not {'×'.join(map(str, shape))}")
     else:
-        given = [channels or USUAL_CHANNELS, height or width or USUAL_SIDE, width or height or USUAL_SIDE]
-    return inputs[0].name, given, "NHWC" if last else "NCHW", batch
+        shape = [channels or USUAL_CHANNELS, height or width or USUAL_SIDE, width or height or USUAL_SIDE]
+    return inputs[0].name, shape, "NHWC" if channels_last else "NCHW", batch
 
 
 # Names: the module that an operator came from, as far as its exporter left it.
@@ -162,21 +162,21 @@ def by_weight(node: Any) -> str:
 def named(nodes: Sequence[Any]) -> list[str]:
     """A name for every node: of its module where that did one thing, else with the operator's name behind."""
     scopes = [by_weight(node) or scope_of(node) for node in nodes]
-    many = {scope for scope, times in Counter(scopes).items() if times > 1}
-    around = {".".join(s.split(".")[:n]) for s in scopes for n in range(1, s.count(".") + 1)}
-    plain = {scope for scope in scopes if scope and scope not in many and scope not in around}
-    found: list[str] = []
-    taken = set(plain)
+    repeated = {scope for scope, count in Counter(scopes).items() if count > 1}
+    containers = {".".join(s.split(".")[:n]) for s in scopes for n in range(1, s.count(".") + 1)}
+    unique = {scope for scope in scopes if scope and scope not in repeated and scope not in containers}
+    names: list[str] = []
+    used = set(unique)
     for node, scope in zip(nodes, scopes, strict=True):
-        if scope in plain:
-            found.append(scope)
+        if scope in unique:
+            names.append(scope)
             continue
         stem = ".".join(filter(None, (scope, clean(node.op_type.lower()))))
         numbers = ("" if number == 1 else str(number) for number in itertools.count(1))
-        name = next(f"{stem}{number}" for number in numbers if f"{stem}{number}" not in taken | around)
-        taken.add(name)
-        found.append(name)
-    return found
+        name = next(f"{stem}{number}" for number in numbers if f"{stem}{number}" not in used | containers)
+        used.add(name)
+        names.append(name)
+    return names
 
 
 # The network at work.
@@ -207,8 +207,8 @@ class Network:
     def run(self, images: Any, names: Sequence[str]) -> list[Any]:
         """The tensors called `names` for images `(N, C, H, W)`, in their order; batch first."""
         session = self._for(tuple(names))
-        given = images.transpose(0, 2, 3, 1) if self.layout == "NHWC" else images
-        groups = np.split(given, len(given)) if self.batch == 1 and len(given) > 1 else [given]
+        batch = images.transpose(0, 2, 3, 1) if self.layout == "NHWC" else images
+        groups = np.split(batch, len(batch)) if self.batch == 1 and len(batch) > 1 else [batch]
         results = [session.run(list(names), {self.input: np.ascontiguousarray(group)}) for group in groups]
         return (
             results[0]
@@ -236,15 +236,15 @@ class Network:
     def describe(self) -> dict[str, Any]:
         """The network as plain values: what `cnnviz.analysis.onnx_graph` reads."""
         graph = self.model.graph
-        every = [name for node in graph.node for name in node.output if name]
-        last = graph.output[0].name
-        results = self.run(np.zeros((1, *self.shape), np.float32), every)
+        all_names = [name for node in graph.node for name in node.output if name]
+        output_name = graph.output[0].name
+        results = self.run(np.zeros((1, *self.shape), np.float32), all_names)
         shapes = {
             name: list(value.shape)
-            for name, value in zip(every, results, strict=True)
+            for name, value in zip(all_names, results, strict=True)
             if hasattr(value, "shape")
         }
-        final = next(value for name, value in zip(every, results, strict=True) if name == last)
+        final = next(value for name, value in zip(all_names, results, strict=True) if name == output_name)
         if not hasattr(final, "shape") or final.dtype.kind != "f":
             raise RefusedError("its output is no tensor of numbers")
         shapes[self.input] = (
@@ -263,10 +263,10 @@ class Network:
             "format": "onnx",
             "producer": clean(self.model.producer_name)[:60],
             "opset": max(
-                (one.version for one in self.model.opset_import if one.domain in ("", "ai.onnx")), default=0
+                (opset.version for opset in self.model.opset_import if opset.domain in ("", "ai.onnx")), default=0
             ),
             "input": {"name": self.input, "shape": self.shape, "layout": self.layout},
-            "output": {"name": last, "shape": list(final.shape)},
+            "output": {"name": output_name, "shape": list(final.shape)},
             "metadata": {p.key: p.value for p in self.model.metadata_props if p.key.startswith("cnnviz.")},
             "nodes": [
                 self._node(node, names.get(id(node), ""), shapes, live, biases.get(id(node)))
@@ -287,17 +287,17 @@ class Network:
         """The additions that are the bias of the product just before them, by the product's identity."""
         users = Counter(name for node in self.model.graph.node for name in node.input)
         users.update(value.name for value in self.model.graph.output)
-        makers = {node.output[0]: node for node in nodes if node.op_type == "MatMul"}
-        found = {}
+        products = {node.output[0]: node for node in nodes if node.op_type == "MatMul"}
+        biases = {}
         for node in nodes:
-            fixed = [name for name in node.input if name not in live]
-            product = next((makers[name] for name in node.input if name in makers), None)
-            if node.op_type != "Add" or len(fixed) != 1 or product is None or users[product.output[0]] > 1:
+            constants = [name for name in node.input if name not in live]
+            product = next((products[name] for name in node.input if name in products), None)
+            if node.op_type != "Add" or len(constants) != 1 or product is None or users[product.output[0]] > 1:
                 continue
-            wide = [side for side in shapes.get(fixed[0]) or () if side != 1]
-            if product.input[1] not in live and wide == (shapes.get(product.input[1]) or [0])[-1:]:
-                found[id(product)] = node
-        return found
+            sides = [side for side in shapes.get(constants[0]) or () if side != 1]
+            if product.input[1] not in live and sides == (shapes.get(product.input[1]) or [0])[-1:]:
+                biases[id(product)] = node
+        return biases
 
     def _node(
         self, node: Any, name: str, shapes: dict[str, Any], live: set[str], bias: Any = None

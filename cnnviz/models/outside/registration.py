@@ -55,29 +55,29 @@ _lock = threading.Lock()
 _known: dict[tuple[str, int, int], ModelSpec | str] = {}
 
 
-def spec_of(one: NamedData, name: str) -> ModelSpec:
+def spec_of(file: NamedData, name: str) -> ModelSpec:
     """The spec of a file, read anew where it has changed; raises `ValueError` in one sentence."""
     try:
-        state = one.path.stat()
-        key = (one.write(), state.st_mtime_ns, state.st_size)
+        state = file.path.stat()
+        key = (file.write(), state.st_mtime_ns, state.st_size)
         with _lock:
             if key not in _known:
-                _known[key] = _read(one)
+                _known[key] = _read(file)
                 for old in list(_known)[:-MOST]:
                     del _known[old]
-            found = _known[key]
+            spec = _known[key]
     except FileNotFoundError:
-        raise ValueError(f"There is no file '{one.path}'.") from None
+        raise ValueError(f"There is no file '{file.path}'.") from None
     except OSError as error:
-        raise ValueError(f"'{one.path.name}' cannot be read: {error.strerror or error}.") from None
-    if isinstance(found, str):
-        raise ValueError(found)
-    return replace(found, name=name)
+        raise ValueError(f"'{file.path.name}' cannot be read: {error.strerror or error}.") from None
+    if isinstance(spec, str):
+        raise ValueError(spec)
+    return replace(spec, name=name)
 
 
-def _read(one: NamedData) -> ModelSpec | str:
+def _read(file: NamedData) -> ModelSpec | str:
     try:
-        return from_bytes(one.path.read_bytes(), one.path.name, one.stem, one.size)
+        return from_bytes(file.path.read_bytes(), file.path.name, file.stem, file.size)
     except ValueError as error:
         return str(error)
 
