@@ -1,7 +1,7 @@
-"""The registry: every model the product knows, by name.
+"""Model registry: every known model by name.
 
-A family file registers its models with `@register(…)` or `@sequential(…)` when it is imported; which files
-there are is found by looking, so that adding a model is one function in one file.
+A family module registers its models with `@register(…)` or `@sequential(…)` when it is imported; the modules
+are discovered, so that adding a model is one function in one file.
 """
 
 from __future__ import annotations
@@ -31,16 +31,21 @@ if TYPE_CHECKING:
 _SPECS: dict[str, ModelSpec] = {}
 ENTRY_POINT_GROUP = "cnnviz.models"
 WEIGHTS_FILES = ("pth", "pt", "ckpt", "safetensors", "bin")
-"""Endings of files that hold weights."""
+"""Extensions of weights files."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/\-]{0,79}")
 
 
 class UnknownModelError(ValueError):
-    """No model has this name; the message suggests the nearest."""
+    """Error for an unknown model name; the message suggests the most similar names."""
 
 
 def register(name: str, **facts: Any) -> Callable[[Builder], Builder]:
-    """Register a function `(classes, (C, H, W), options) -> nn.Module`; `facts` are `ModelSpec` fields."""
+    """Return a decorator that registers a builder `(classes, (C, H, W), options) -> nn.Module`.
+
+    Args:
+        name: Name in the registry.
+        **facts: Fields of `ModelSpec`.
+    """
 
     def wrap(builder: Builder) -> Builder:
         add(ModelSpec(name=name, builder=builder, **_sourced(facts, builder)))
@@ -50,7 +55,14 @@ def register(name: str, **facts: Any) -> Callable[[Builder], Builder]:
 
 
 def sequential(name: str, **facts: Any) -> Callable[[LayerListBuilder], LayerListBuilder]:
-    """Register a function `(classes, (C, H, W), options) -> LayerList`; the module is built from the list."""
+    """Return a decorator that registers a function `(classes, (C, H, W), options) -> LayerList`.
+
+    The builder of the module is derived from the list.
+
+    Args:
+        name: Name in the registry.
+        **facts: Fields of `ModelSpec`.
+    """
 
     def wrap(layers: LayerListBuilder) -> LayerListBuilder:
         def builder(classes: int, input_shape: Shape, options: Any) -> nn.Module:
@@ -72,7 +84,8 @@ def _sourced(facts: dict[str, Any], function: Any) -> dict[str, Any]:
 def add(spec: ModelSpec) -> None:
     """Add a spec; one of the user's own replaces an earlier one of the same name.
 
-    Raises `ValueError` where the name is taken by a model of ours or torchvision's, or cannot be a name.
+    Raises:
+        ValueError: Where the name belongs to a built-in or torchvision model, or is invalid.
     """
     if not _NAME.fullmatch(spec.name):
         raise ValueError(
@@ -87,7 +100,7 @@ def add(spec: ModelSpec) -> None:
 
 
 def remove(name: str) -> None:
-    """Forget a registered model; unknown names are ignored."""
+    """Remove a registered model; unknown names are ignored."""
     _SPECS.pop(name, None)
 
 
@@ -99,7 +112,7 @@ def _load_families() -> None:
 
 @functools.cache
 def _load_entry_points() -> tuple[str, ...]:
-    """Import what other packages offer, and return what went wrong: their fault must not stop the app."""
+    """Import the models of other packages and return error messages: their failure must not stop the app."""
     problems = []
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
@@ -113,16 +126,16 @@ def _load_entry_points() -> tuple[str, ...]:
 
 
 def problems() -> list[str]:
-    """Sentences on models that are missing: files, entry points and saved lists that cannot be read."""
+    """Describe the models that could not be loaded: files, entry points and saved lists."""
     from cnnviz.models import library
 
     return [*registration.problems(), *_load_entry_points(), *library.problems()]
 
 
 def specs() -> dict[str, ModelSpec]:
-    """Every known spec by name: ours by year, torchvision's, then the user's own: files, layer lists.
+    """Return all specs by name: built-in ones by year, torchvision's, then the user's files and layer lists.
 
-    Torch is imported only where whoever started the program named a file.
+    Torch is imported only where the command line names a file.
     """
     from cnnviz.models.library import saved_specs
 
@@ -136,12 +149,16 @@ def specs() -> dict[str, ModelSpec]:
 
 
 def names() -> list[str]:
-    """The names of every known model."""
+    """Return the names of all models."""
     return list(specs())
 
 
 def get(name: str) -> ModelSpec:
-    """The spec called `name`; raises `UnknownModelError` that suggests the nearest names."""
+    """Return the spec called `name`.
+
+    Raises:
+        UnknownModelError: Where there is none; it suggests the most similar names.
+    """
     in_memory = handed.get(name)
     if in_memory is not None:
         return in_memory
@@ -184,7 +201,14 @@ def resolve(
     input_size: int | tuple[int, int] | None = None,
     options: Mapping[str, Any] | Options | None = None,
 ) -> tuple[int, Shape, Options]:
-    """Fill in the spec's defaults and validate; raises `ValueError` for what cannot be."""
+    """Validate classes, input size and options, with the spec's defaults for those that are None.
+
+    Returns:
+        Classes, input shape `(C, H, W)` and options.
+
+    Raises:
+        ValueError: Where a value is out of range.
+    """
     classes = spec.classes if classes is None else classes
     if not 1 <= classes <= MAX_CLASSES:
         raise ValueError(f"A model has from 1 to {MAX_CLASSES:,} classes, not {classes:,}.")
@@ -203,10 +227,12 @@ def build(
     input_size: int | tuple[int, int] | None = None,
     options: Mapping[str, Any] | Options | None = None,
 ) -> nn.Module:
-    """Build a model; its forward takes `(N, C, H, W)` and gives `(N, classes)`.
+    """Build a model that maps `(N, C, H, W)` to logits `(N, classes)`.
 
-    Raises `UnknownModelError` for an unknown name and `ValueError` for options, classes or an input size
-    with which the architecture cannot work (the message says which would).
+    Raises:
+        UnknownModelError: For an unknown name.
+        ValueError: For options, classes or an input size that the architecture does not support; the message
+            says which it does.
     """
     spec = get(model) if isinstance(model, str) else model
     return spec.builder(*resolve(spec, classes, input_size, options))
@@ -218,6 +244,6 @@ def layer_list(
     input_size: int | tuple[int, int] | None = None,
     options: Mapping[str, Any] | Options | None = None,
 ) -> LayerList | None:
-    """The model as a layer list, or None where it is not a plain sequence. Imports no torch."""
+    """Return the model as a layer list, or None where it is not sequential. Does not import torch."""
     spec = get(model) if isinstance(model, str) else model
     return None if spec.layers is None else spec.layers(*resolve(spec, classes, input_size, options))

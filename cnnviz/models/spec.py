@@ -1,6 +1,6 @@
-"""What is known of an architecture before any of it is built: `ModelSpec` and its typed options.
+"""Model specifications: metadata of an architecture and its typed options, without building it.
 
-Nothing here imports torch: listing every model must cost milliseconds.
+Nothing here imports torch: listing all models must take milliseconds.
 """
 
 from __future__ import annotations
@@ -23,24 +23,28 @@ Shape = tuple[int, int, int]
 
 
 class Options(BaseModel):
-    """Typed options of a model: one field an option, its description shown beside the choice.
+    """Typed options of a model: one field per option, with a description for the user.
 
-    Values arrive as text from the command line and from a URL, so `"true"`, `"0.5"` and `"2"` are read as
-    what the field declares.
+    Values arrive as text from the command line and from a URL, so `"true"`, `"0.5"` and `"2"` are converted
+    to the field's type.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Options:
-        """Validate `values`; raises `ValueError` with one sentence that says what would be accepted."""
+        """Validate `values`.
+
+        Raises:
+            ValueError: Where one is invalid; one sentence says what would be accepted.
+        """
         try:
             return cls.model_validate({key: cls._native(key, value) for key, value in values.items()})
         except ValidationError as error:
             raise ValueError(cls._sentence(error)) from None
 
     def changed(self) -> dict[str, Any]:
-        """The options that differ from their defaults."""
+        """Return the options that differ from their defaults."""
         return {k: v for k, v in self.model_dump().items() if v != type(self).model_fields[k].default}
 
     @classmethod
@@ -63,12 +67,12 @@ class Options(BaseModel):
 
 
 def choices(info: FieldInfo) -> tuple[Any, ...]:
-    """The values an option can take, or an empty tuple where it is a number with bounds."""
+    """Return the allowed values of an option; empty where it is a number with bounds."""
     return (True, False) if info.annotation is bool else get_args(info.annotation)
 
 
 def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    """Lower and upper bound of a numeric option, None where there is none."""
+    """Return the lower and upper bound of a numeric option, None where there is none."""
     low = next((m.ge for m in info.metadata if hasattr(m, "ge")), None)
     high = next((m.le for m in info.metadata if hasattr(m, "le")), None)
     return low, high
@@ -80,19 +84,19 @@ def _bounds(info: FieldInfo) -> str:
 
 
 class NoOptions(Options):
-    """For a model that offers no choice."""
+    """Options of a model without any."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One figure that somebody published, and where, so that ours can stand beside it."""
+    """Published figure and its source, for comparison with the measured one."""
 
     what: str
-    """`params`, `macs`, `accuracy`, `error_top5`, `seconds` of training, …"""
+    """Quantity: `params`, `macs`, `accuracy`, `error_top5`, `seconds` of training, …"""
     value: float
-    """A count, or a fraction in [0, 1] for accuracies and errors."""
+    """Count, or fraction in [0, 1] for accuracies and errors."""
     on: str = ""
-    """The data set, where the figure depends on one."""
+    """Data set, where the figure depends on one."""
     source: str = ""
 
 
@@ -102,10 +106,10 @@ LayerListBuilder = Callable[[int, Shape, Any], "LayerList"]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The facts of one architecture, beside the code that builds it.
+    """Specification of one architecture, defined beside the code that builds it.
 
-    `builder(classes, (C, H, W), options)` returns a `torch.nn.Module`; `layers`, for a model that is a plain
-    sequence, returns the same as a `LayerList` without importing torch.
+    `builder(classes, (C, H, W), options)` returns a `torch.nn.Module`; `layers`, for a sequential model,
+    returns the same as a `LayerList` without importing torch.
     """
 
     name: str
@@ -113,7 +117,7 @@ class ModelSpec:
     family: str
     year: int
     summary: str
-    """One sentence: what it is and why one looks at it."""
+    """One sentence: what the model is and why it matters."""
     input_shape: Shape
     classes: int
     builder: Builder
@@ -122,15 +126,15 @@ class ModelSpec:
     paper: str = ""
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()
-    """Claims and corrections that stand beside the figures."""
+    """Claims and corrections, shown beside the figures."""
     source: str = "cnnviz"
-    """Who provides it: `cnnviz`, `torchvision`, `yours`."""
+    """Provider: `cnnviz`, `torchvision` or `yours`."""
     tags: frozenset[str] = field(default_factory=frozenset)
     edition: str = ""
-    """Tells two models of one name apart, as the digest of a user's file that may be edited."""
+    """Version that distinguishes models of the same name, such as the digest of a user's file."""
     description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    """The architecture as data, of a model that no code builds: see `cnnviz.models.outside`."""
+    """Architecture as data, for a model without builder code; see `cnnviz.models.outside`."""
 
     def published_value(self, what: str) -> float | None:
-        """The published figure called `what`, or None."""
+        """Return the published value of the quantity `what`, or None."""
         return next((p.value for p in self.published if p.what == what), None)

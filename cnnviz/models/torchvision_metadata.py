@@ -1,7 +1,7 @@
-"""Write `families/torchvision_models.json`, what is shown of torchvision's models before torch is imported.
+"""Generator of `families/torchvision_models.json`: metadata of torchvision's models, read without torch.
 
 Run `python -m cnnviz.models.torchvision_metadata` after an upgrade of torchvision. Everything but the family
-comes from torchvision: figures from the default weights' metadata, the smallest input by trying.
+comes from torchvision: the figures from the default weights' metadata, the smallest input by trial.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch.overrides import TorchFunctionMode
 
 from cnnviz.models.families.torchvision import TABLE, build, multiple_of
 
-# What torchvision does not say of its models: family, year, paper, and a title a person would write.
+# Metadata that torchvision lacks: family, year, paper and a readable title.
 #
-# One row a family. A name is matched whole; its groups fill the title.
+# One row per family. The pattern is matched against the whole name; its groups fill the title.
 
 
 @dataclass(frozen=True)
 class Family:
-    """A pattern of names and what is true of every model that it matches."""
+    """Name pattern and the metadata of every model that matches it."""
 
     pattern: str
     title: str
@@ -110,7 +110,11 @@ FAMILIES = (
 
 
 def family_of(name: str) -> tuple[Family, str]:
-    """The family of a torchvision model and its title; raises `ValueError` for one that no row matches."""
+    """Return the family of a torchvision model and its title.
+
+    Raises:
+        ValueError: Where no row matches the name.
+    """
     for family in FAMILIES:
         match = re.fullmatch(family.pattern, name)
         if match:
@@ -119,21 +123,20 @@ def family_of(name: str) -> tuple[Family, str]:
 
 
 def _written(part: str) -> str:
-    """`tiny` as `Tiny`, `b0` as `B0`, `1_6gf` as `1.6GF`, `32x4d` as `32×4d`."""
+    """Format a variant: `tiny` as `Tiny`, `b0` as `B0`, `1_6gf` as `1.6GF`, `32x4d` as `32×4d`."""
     if re.fullmatch(r"\d+x\d+d", part):
         return part.replace("x", "×")
     return part.capitalize() if len(part) > 3 and part.isalpha() else part.upper().replace("_", ".")
 
 
 class Weightless(TorchFunctionMode):
-    """Inside, modules are built without memory for their weights; arithmetic on small constants stays real.
+    """Context that creates weights on the meta device; arithmetic on small constants has real values.
 
-    (`torch.device("meta")` would make the constants weightless too, and RegNet computes its widths with
-    them.)
+    (`torch.device("meta")` would also move the constants, which RegNet computes its widths from.)
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Send what makes weights to the meta device."""
+        """Run the function, on the meta device where it creates weights."""
         kwargs = kwargs or {}
         if func in (torch.empty, torch.zeros, torch.ones):
             kwargs = {**kwargs, "device": "meta"}
@@ -141,20 +144,23 @@ class Weightless(TorchFunctionMode):
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each of torchvision's classification models, by name."""
+    """Return the metadata rows of torchvision's classification models, ordered by name."""
     from torchvision import models
 
     return [row(name) for name in models.list_models(module=models)]
 
 
 def row(name: str) -> dict[str, Any]:
-    """What is recorded of one model: `stated` and the smallest input that works."""
+    """Return the row of one model: torchvision's metadata and the smallest input that works."""
     facts = stated(name)
     return {**facts, "min_size": smallest(name, facts["size"])}
 
 
 def stated(name: str) -> dict[str, Any]:
-    """What torchvision states; accuracies are fractions, `gmacs` is for one image of `size`."""
+    """Return torchvision's metadata of a model.
+
+    Accuracies are fractions, `gmacs` is for one image of `size`.
+    """
     from torchvision.models import get_model_weights
 
     family, title = family_of(name)
@@ -183,13 +189,13 @@ def _crop(weights: Any) -> int:
 
 
 def weightless(name: str, size: int) -> nn.Module:
-    """A torchvision model on the meta device, in evaluation mode."""
+    """Build a torchvision model on the meta device, in evaluation mode."""
     with Weightless():
         return build(name, 1000, size, size).to("meta").eval()
 
 
 def works(model: nn.Module, size: int) -> bool:
-    """Whether a square input of `size` goes through."""
+    """Return whether the model accepts a square input of `size`."""
     try:
         with torch.no_grad():
             model(torch.empty(2, 3, size, size, device="meta"))
@@ -199,7 +205,7 @@ def works(model: nn.Module, size: int) -> bool:
 
 
 def smallest(name: str, size: int) -> int:
-    """The smallest square input that goes through, found by halving; `size` must."""
+    """Find the smallest square input that the model accepts, by binary search below `size`."""
     if multiple_of(name) > 1:
         return multiple_of(name)
     model = weightless(name, size)
@@ -211,7 +217,7 @@ def smallest(name: str, size: int) -> int:
 
 
 def write(path: Path = TABLE) -> None:
-    """Recompute the table and write it, one model a line."""
+    """Recompute the table and write it, one model per line."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in rows())
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 

@@ -1,6 +1,7 @@
-"""A document as a short text that fits into a link, and back.
+"""URL codec: documents and layer lists as short text in a link.
 
-The text is the document deflated (RFC 1950), in the URL-safe alphabet of RFC 4648 without padding.
+The text is the document deflated (zlib format, RFC 1950), in the URL-safe base64 alphabet of RFC 4648 without
+padding.
 """
 
 from __future__ import annotations
@@ -13,19 +14,28 @@ from cnnviz.models.layer_list_edit import compact
 from cnnviz.models.layers import LayerList
 
 MAX_TEXT = 48_000
-"""The most characters of a link's text: browsers and servers take addresses up to 64 kB."""
+"""Maximum characters of a link's text: browsers and servers accept URLs up to 64 kB."""
 MAX_BYTES = 1_000_000
-"""The most bytes of a document, unpacked."""
+"""Maximum bytes of a decompressed document."""
 
 
 def packed(document: str) -> str | None:
-    """The document as text for a link; None where it is too long for one."""
+    """Compress a document to text for a link; return None where it is too long for one."""
     text = base64.urlsafe_b64encode(zlib.compress(document.encode(), 9)).decode().rstrip("=")
     return text if len(text) <= MAX_TEXT else None
 
 
 def unpacked(text: str, article: str, noun: str) -> bytes:
-    """The document that a link holds, called by its noun where a `ValueError` says what is wrong with it."""
+    """Decompress the document in a link.
+
+    Args:
+        text: Text of the link.
+        article: Indefinite article of the noun, for messages.
+        noun: Kind of document, for messages.
+
+    Raises:
+        ValueError: Where the text is too long or damaged.
+    """
     if len(text) > MAX_TEXT:
         raise ValueError(
             f"{article} {noun} in a link has at most {MAX_TEXT:,} characters; this has {len(text):,}."
@@ -43,11 +53,15 @@ def unpacked(text: str, article: str, noun: str) -> bytes:
     return document
 
 
-# A layer list as a short text that fits into a link, and back; and one from a file that was handed in.
+# Layer lists in links and uploads.
 
 
 def encode(document: LayerList) -> str:
-    """The list as text for a link; raises `ValueError` where it is too long for one."""
+    """Encode a layer list for a link.
+
+    Raises:
+        ValueError: Where it is too long for one.
+    """
     text = packed(compact(document))
     if text is None:
         raise ValueError("This list is too long for a link; give its layers shorter names or fewer of them.")
@@ -55,12 +69,20 @@ def encode(document: LayerList) -> str:
 
 
 def decode(text: str) -> LayerList:
-    """The list that a link holds; raises `ValueError` with one sentence where it holds none."""
+    """Decode the layer list in a link.
+
+    Raises:
+        ValueError: Where it is invalid; one sentence.
+    """
     return LayerList.read(unpacked(text, "A", "layer list"))
 
 
 def read_upload(content: bytes) -> LayerList:
-    """The list in an uploaded file; raises `ValueError` with one sentence where it holds none."""
+    """Parse an uploaded layer list.
+
+    Raises:
+        ValueError: Where it is invalid; one sentence.
+    """
     if len(content) > MAX_BYTES:
         raise ValueError(f"A layer list is at most {MAX_BYTES:,} bytes; this file has {len(content):,}.")
     return LayerList.read(content)

@@ -1,9 +1,9 @@
-"""Parses and runs a stranger's ONNX file in a process of its own: `python onnx_worker.py FILE MEMORY_BYTES`.
+"""ONNX worker: child process that parses and runs an untrusted file, `onnx_worker.py FILE MEMORY_BYTES`.
 
-It knows numpy, onnx and onnxruntime only. Requests come on stdin, a line of JSON and so many bytes of arrays;
-answers leave on stdout in the same form. A file can ask for any amount of memory (66 bytes for 40 GB) and
-loop for ever: memory is bounded here, time by whoever started this process (`onnx_reader`). Nothing outside
-the file is read: external data are refused wherever a tensor can stand, and custom operators too.
+It imports numpy, onnx and onnxruntime only. Requests arrive on stdin, a line of JSON and the bytes of the
+arrays; responses leave on stdout in the same form. A file can request any amount of memory (66 bytes for 40
+GB) and loop forever: memory is limited here, time by the parent process (`onnx_reader`). Nothing outside the
+file is read: external data is refused wherever a tensor can occur, and so are custom operators.
 """
 
 import contextlib
@@ -25,26 +25,26 @@ from onnx import inliner, numpy_helper
 MOST_NODES = 20_000
 PAGE = 4096
 USUAL_SIDE, USUAL_CHANNELS = 224, 3
-"""Of an input whose sizes the file leaves open."""
+"""Default side and channels of an input whose shape the file leaves open."""
 CHANNELS = (1, 3)
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 NAMES = "pkg.torch.onnx.name_scopes"
 SMALL = ("Pad", "Resize", "ReduceMean", "ReduceMax", "ReduceSum", "Clip")
-"""Operators whose numbers stand in constants."""
+"""Operators with parameters in constant inputs."""
 VIEWS = ("Identity", "Dropout", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
-"""Operators that give what they take, looked at differently: no row of their own."""
+"""Operators that only reshape or cast their input; they have no row of their own."""
 SHAPES = ("Shape", "Size")
-"""Operators whose results depend on sizes alone."""
+"""Operators whose results depend on shapes alone."""
 LONGEST = 64
-"""Numbers of an attribute that are kept."""
+"""Maximum number of values read from an attribute or constant."""
 
 
 class RefusedError(Exception):
-    """The file is not read, for a reason in words without a full stop."""
+    """Error for a file that cannot be read; the message has no full stop."""
 
 
 def limit_memory(extra: int) -> None:
-    """Let this process take `more` bytes beyond what it has, where the system can be told."""
+    """Limit this process to `extra` bytes beyond its current memory, where the system supports it."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -53,11 +53,11 @@ def limit_memory(extra: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (current + extra, current + extra))
 
 
-# What a file may hold.
+# Validation of a file's content.
 
 
 def graphs(model: Any) -> Iterator[Any]:
-    """Every graph: the model's own, those inside operators, and the bodies of functions."""
+    """Yield every graph: the model's own, those inside operators, and the bodies of functions."""
     stack = [model.graph, *model.functions]
     while stack:
         graph = stack.pop()
@@ -70,7 +70,7 @@ def graphs(model: Any) -> Iterator[Any]:
 
 
 def tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor that a graph holds itself, sparse ones in their parts."""
+    """Yield every tensor of a graph, sparse ones as values and indices."""
     sparse = list(getattr(graph, "sparse_initializer", ()))
     yield from getattr(graph, "initializer", ())
     for node in graph.node:
@@ -108,7 +108,7 @@ def check(model: Any) -> None:
 
 
 def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int], str, int]:
-    """Name, shape `(C, H, W)`, layout and fixed batch size (0 where it is free) of the only input."""
+    """Return name, shape `(C, H, W)`, layout and fixed batch size (0 where dynamic) of the only input."""
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initializers]
     if len(inputs) != 1:
@@ -121,7 +121,10 @@ def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int
     batch, channels, height, width = [dims[0], dims[3], dims[1], dims[2]] if channels_last else dims
     if wanted:
         shape = list(wanted)
-        if any(side and side != requested for side, requested in zip((channels, height, width), shape, strict=True)):
+        if any(
+            side and side != requested
+            for side, requested in zip((channels, height, width), shape, strict=True)
+        ):
             sides = "×".join(str(side or "any") for side in (channels, height, width))
             raise RefusedError(f"its input is {sides}, not {'×'.join(map(str, shape))}")
     else:
@@ -129,29 +132,32 @@ def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int
     return inputs[0].name, shape, "NHWC" if channels_last else "NCHW", batch
 
 
-# Names: the module that an operator came from, as far as its exporter left it.
+# Layer names: the module that an operator came from, where the exporter recorded it.
 
 
 def scope_of(node: Any) -> str:
-    """The dotted name of the module that made a node, empty where nobody knows."""
+    """Return the dotted name of the module that a node came from; empty where unknown."""
     for entry in node.metadata_props:
         if entry.key == NAMES:
             parts = re.findall(r"'([^']*)'", entry.value)
             return clean(parts[-2]) if len(parts) > 1 else ""
-    if node.name.startswith("/"):  # As torch's older exporter writes: /features/features.0/Conv
+    if node.name.startswith("/"):  # torch's TorchScript-based exporter: /features/features.0/Conv
         parts = node.name.split("/")[1:-1]
         return clean(parts[-1]) if parts else ""
     return ""
 
 
 def clean(text: str) -> str:
-    """A name that a module may have: segments of plain characters between dots."""
+    """Convert text to a valid module name: segments of plain characters between dots."""
     parts = [re.sub(r"[^A-Za-z0-9_-]", "_", part)[:60] for part in text.split(".")]
     return ".".join(part for part in parts if part)[:200]
 
 
 def by_weight(node: Any) -> str:
-    """A module's name out of a weight's, as `conv1` of `conv1.weight`; empty where it has no such form."""
+    """Derive a module's name from its weight's, such as `conv1` from `conv1.weight`.
+
+    Empty where impossible.
+    """
     for name in node.input[1:2]:
         stem, dot, end = name.rpartition(".")
         if dot and end in ("weight", "bias") and "/" not in stem and ":" not in stem:
@@ -160,7 +166,7 @@ def by_weight(node: Any) -> str:
 
 
 def named(nodes: Sequence[Any]) -> list[str]:
-    """A name for every node: of its module where that did one thing, else with the operator's name behind."""
+    """Name every node after its module where that is unique, else with the operator appended."""
     scopes = [by_weight(node) or scope_of(node) for node in nodes]
     repeated = {scope for scope, count in Counter(scopes).items() if count > 1}
     containers = {".".join(s.split(".")[:n]) for s in scopes for n in range(1, s.count(".") + 1)}
@@ -179,11 +185,11 @@ def named(nodes: Sequence[Any]) -> list[str]:
     return names
 
 
-# The network at work.
+# Execution.
 
 
 class Network:
-    """A checked model, and sessions that give chosen tensors of it."""
+    """Validated model and a session that computes selected tensors of it."""
 
     def __init__(self, data: bytes, wanted: Sequence[int] | None) -> None:
         try:
@@ -205,7 +211,7 @@ class Network:
         self._session: tuple[tuple[str, ...], Any] = ((), None)
 
     def run(self, images: Any, names: Sequence[str]) -> list[Any]:
-        """The tensors called `names` for images `(N, C, H, W)`, in their order; batch first."""
+        """Compute the named tensors for images `(N, C, H, W)`, in that order, batch first."""
         session = self._for(tuple(names))
         batch = images.transpose(0, 2, 3, 1) if self.layout == "NHWC" else images
         groups = np.split(batch, len(batch)) if self.batch == 1 and len(batch) > 1 else [batch]
@@ -234,7 +240,7 @@ class Network:
         return self._session[1]
 
     def describe(self) -> dict[str, Any]:
-        """The network as plain values: what `cnnviz.analysis.onnx_graph` reads."""
+        """Describe the network as plain values, the input of `cnnviz.analysis.onnx_graph`."""
         graph = self.model.graph
         all_names = [name for node in graph.node for name in node.output if name]
         output_name = graph.output[0].name
@@ -263,7 +269,8 @@ class Network:
             "format": "onnx",
             "producer": clean(self.model.producer_name)[:60],
             "opset": max(
-                (opset.version for opset in self.model.opset_import if opset.domain in ("", "ai.onnx")), default=0
+                (opset.version for opset in self.model.opset_import if opset.domain in ("", "ai.onnx")),
+                default=0,
             ),
             "input": {"name": self.input, "shape": self.shape, "layout": self.layout},
             "output": {"name": output_name, "shape": list(final.shape)},
@@ -275,7 +282,7 @@ class Network:
         }
 
     def _live(self) -> set[str]:
-        """The tensors that depend on the input's values, and not on its size alone."""
+        """Return the tensors that depend on the input's values, not only on its shape."""
         live = {self.input}
         for node in self.model.graph.node:
             inner = any(a.HasField("g") or a.graphs for a in node.attribute)
@@ -284,7 +291,7 @@ class Network:
         return live
 
     def _biases(self, nodes: Sequence[Any], shapes: dict[str, Any], live: set[str]) -> dict[int, Any]:
-        """The additions that are the bias of the product just before them, by the product's identity."""
+        """Map the id of each matrix product to the addition of its bias, where one directly follows."""
         users = Counter(name for node in self.model.graph.node for name in node.input)
         users.update(value.name for value in self.model.graph.output)
         products = {node.output[0]: node for node in nodes if node.op_type == "MatMul"}
@@ -292,7 +299,12 @@ class Network:
         for node in nodes:
             constants = [name for name in node.input if name not in live]
             product = next((products[name] for name in node.input if name in products), None)
-            if node.op_type != "Add" or len(constants) != 1 or product is None or users[product.output[0]] > 1:
+            if (
+                node.op_type != "Add"
+                or len(constants) != 1
+                or product is None
+                or users[product.output[0]] > 1
+            ):
                 continue
             sides = [side for side in shapes.get(constants[0]) or () if side != 1]
             if product.input[1] not in live and sides == (shapes.get(product.input[1]) or [0])[-1:]:
@@ -316,7 +328,7 @@ class Network:
         }
 
     def _small(self, node: Any) -> dict[str, list[float]]:
-        """Constants among its inputs that are a few numbers, as pads and scales are; by place."""
+        """Return the node's constant inputs of few values, such as pads and scales, by input index."""
         if node.op_type not in SMALL:
             return {}
         known = {tensor.name: tensor for tensor in self.model.graph.initializer}
@@ -334,13 +346,13 @@ class Network:
         }
 
     def weights(self, names: Sequence[str]) -> list[Any]:
-        """Constants by name, as float32."""
+        """Return constants by name, as float32."""
         known = {tensor.name: tensor for tensor in self.model.graph.initializer}
         return [np.asarray(numpy_helper.to_array(known[name]), np.float32) for name in names if name in known]
 
 
 def plain(attribute: Any) -> Any:
-    """An attribute as JSON; None for tensors and graphs."""
+    """Convert an attribute to a JSON value; None for tensors and graphs."""
     kind = attribute.type
     if kind == onnx.AttributeProto.INT:
         return attribute.i
@@ -356,7 +368,7 @@ def plain(attribute: Any) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """An error's first line, shortened, without a full stop."""
+    """Return an error's first line, shortened, without a full stop."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     return text[:200].rstrip(".")
@@ -365,7 +377,7 @@ def reason(error: BaseException) -> str:
 def handle_request(
     network: Network, request: dict[str, Any], arrays: list[Any]
 ) -> tuple[dict[str, Any], list[Any]]:
-    """The answer to one request: `describe`, `run` or `weights`."""
+    """Handle one request: `describe`, `run` or `weights`."""
     if request["do"] == "describe":
         return {"description": network.describe()}, []
     if request["do"] == "weights":
@@ -374,7 +386,7 @@ def handle_request(
 
 
 def serve(path: str, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until there are no more requests."""
+    """Handle requests until the input ends."""
     network = None
     while line := requests.readline():
         request = json.loads(line)
@@ -391,7 +403,7 @@ def serve(path: str, requests: BinaryIO, answers: BinaryIO) -> None:
             facts, given = {"refused": str(error)}, []
         except MemoryError:
             facts, given = {"refused": "it takes more memory than a network of its size should"}, []
-        except Exception as error:  # A stranger's file may make the libraries raise anything.
+        except Exception as error:  # An untrusted file may make the libraries raise anything.
             memory = re.search("alloc|memory", str(error), re.I)
             words = "it takes more memory than a network of its size should" if memory else ""
             facts, given = {"refused": words or f"onnxruntime does not run it ({reason(error)})"}, []

@@ -1,6 +1,6 @@
-"""Files of data that whoever starts the program names as models: `net.onnx`, `net.onnx@1x28x28`, `net.keras`.
+"""Data files registered as models by the command line: `net.onnx`, `net.onnx@1x28x28`, `net.keras`.
 
-They are read, never run as code, and have a name as a user's Python file has, `file/net`.
+They are parsed, never executed, and get a name like a user's Python file, `file/net`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from cnnviz.models.spec import ModelSpec, Shape
 ENDINGS = (".onnx", ".keras")
 _NAMED = re.compile(r"(?P<path>.+?(?P<ending>\.onnx|\.keras))(?:@(?P<size>[0-9]+(?:[xX×][0-9]+){2}))?")
 MOST = 4
-"""Files that are kept read; pages keep what they show besides."""
+"""Maximum number of parsed files in the cache."""
 
 
 @dataclass(frozen=True)
 class NamedData:
-    """A file of data as somebody named it, and the size of its input where they chose one."""
+    """Reference to a data file, with an input shape where one was chosen."""
 
     path: Path
     size: Shape | None = None
 
     @classmethod
     def read(cls, text: str) -> NamedData:
-        """Read `net.onnx` or `net.onnx@3x64x64`; raises `ValueError` for anything else."""
+        """Parse `net.onnx` or `net.onnx@3x64x64`.
+
+        Raises:
+            ValueError: For anything else.
+        """
         match = _NAMED.fullmatch(text)
         if match is None:
             raise ValueError(f"'{text[:120]}' is not of the form path/to/net.onnx or path/to/net.onnx@CxHxW.")
@@ -36,18 +40,18 @@ class NamedData:
         return cls(Path(match["path"]), (sides[0], sides[1], sides[2]) if sides else None)
 
     def write(self) -> str:
-        """The name for another process, whose current folder may be another."""
+        """Serialize the reference with an absolute path, for a process with another working directory."""
         size = f"@{'x'.join(map(str, self.size))}" if self.size else ""
         return f"{self.path.resolve()}{size}"
 
     @property
     def stem(self) -> str:
-        """The file's name as a model's name can hold it."""
+        """The file's stem, restricted to the characters of a model name."""
         return re.sub(r"[^A-Za-z0-9_-]", "-", self.path.stem)[:60].strip("-") or "network"
 
 
 def is_data_file(text: str) -> bool:
-    """Whether text names a file of data rather than code or a registered model."""
+    """Return whether the text refers to a data file rather than to code or a registered model."""
     return _NAMED.fullmatch(text) is not None
 
 
@@ -56,7 +60,11 @@ _known: dict[tuple[str, int, int], ModelSpec | str] = {}
 
 
 def spec_of(file: NamedData, name: str) -> ModelSpec:
-    """The spec of a file, read anew where it has changed; raises `ValueError` in one sentence."""
+    """Return the spec of a data file, parsed again where it has changed.
+
+    Raises:
+        ValueError: Where it cannot be read; one sentence.
+    """
     try:
         state = file.path.stat()
         key = (file.write(), state.st_mtime_ns, state.st_size)
@@ -83,7 +91,11 @@ def _read(file: NamedData) -> ModelSpec | str:
 
 
 def from_bytes(data: bytes, file: str, title: str, size: Shape | None = None) -> ModelSpec:
-    """The spec of a file's content; `file` is what messages call it. Raises `ValueError` in one sentence."""
+    """Create the spec of a file's content; `file` is its name in messages.
+
+    Raises:
+        ValueError: Where it cannot be read; one sentence.
+    """
     return _READERS[Path(file).suffix.lower()](data, file, title, size)
 
 
