@@ -59,10 +59,10 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
 
     Raises `ValueError` in one sentence where none fits, or its pass fails.
     """
-    several = needed_inputs(module)
-    if len(several) > 1:
+    inputs = needed_inputs(module)
+    if len(inputs) > 1:
         raise ValueError(
-            f"{title} reads {len(several)} inputs ({', '.join(several)}); pages and training give a network "
+            f"{title} reads {len(inputs)} inputs ({', '.join(inputs)}); pages and training give a network "
             "one image, so wrap it in a module whose forward takes one."
         )
     first: Exception | None = None
@@ -75,13 +75,13 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
             continue
         except (Exception, SystemExit) as error:
             raise ValueError(f"{title} cannot be run: {describe(error)}.") from None
-        chosen, taken, notes = choose_output(out, title)
-        if taken.dim() != 2:
+        chosen, output, notes = choose_output(out, title)
+        if output.dim() != 2:
             notes += (
-                f"{title} gives {'×'.join(map(str, taken.shape[1:])) or 'one number'} for an image, not a "
+                f"{title} gives {'×'.join(map(str, output.shape[1:])) or 'one number'} for an image, not a "
                 "number a class: it can be looked at, but not trained as a classifier.",
             )
-        return Facts(shape, taken.shape[1] if taken.dim() == 2 else 0, chosen, notes)
+        return Facts(shape, output.shape[1] if output.dim() == 2 else 0, chosen, notes)
     assert first is not None
     sides = "×".join(map(str, shapes[0]))
     raise ValueError(f"{title} cannot take an input of {sides}: {reason(first)}.")
@@ -112,11 +112,11 @@ def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple
             listed = ", ".join(map(str, out))
             return chosen, out[chosen], (f"{title} gives {listed}: '{chosen}' is taken for its logits.",)
     if isinstance(out, list | tuple):
-        places = [place for place, value in enumerate(out) if isinstance(value, Tensor)]
-        if places:
-            if len({tuple(out[place].shape) for place in places}) == 1 and out[places[0]].dim() == 2:
-                return None, out[places[0]], ()  # Auxiliary classifiers beside the main one.
-            first = next((place for place in places if out[place].dim() == 2), places[0])
+        indices = [index for index, value in enumerate(out) if isinstance(value, Tensor)]
+        if indices:
+            if len({tuple(out[index].shape) for index in indices}) == 1 and out[indices[0]].dim() == 2:
+                return None, out[indices[0]], ()  # Auxiliary classifiers beside the main one.
+            first = next((index for index in indices if out[index].dim() == 2), indices[0])
             note = f"{title} gives {len(out)} values: the {_ordinal(first)} is taken for its logits."
             return first, out[first], (note,)
     raise OutputError(
@@ -124,8 +124,8 @@ def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple
     )
 
 
-def _ordinal(place: int) -> str:
-    return ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
+def _ordinal(index: int) -> str:
+    return ("first", "second", "third")[index] if index < 3 else f"{index + 1}th"
 
 
 def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
@@ -147,28 +147,28 @@ def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
     tensors = [*module.parameters(), *module.buffers()]
     lazy = [tensor for tensor in tensors if _has_no_shape(tensor)]
     if lazy:
-        was = module.training
+        was_training = module.training
         with torch.no_grad():
             module.eval()(torch.zeros((1, *input_shape), device=lazy[0].device))
-        module.train(was)
+        module.train(was_training)
     return module
 
 
 def _pass(module: nn.Module, shape: Shape) -> Any:
     """One pass over an input without values, or over zeros where the network asks for values."""
     floating = [p for p in module.parameters() if not _has_no_shape(p) and p.is_floating_point()]
-    kind = floating[0].dtype if floating else torch.float32
+    dtype = floating[0].dtype if floating else torch.float32
     with torch.no_grad():
         try:
             lazy = next((t for t in (*module.parameters(), *module.buffers()) if _has_no_shape(t)), None)
             if lazy is not None:
-                return _lazy_copy(module)(torch.empty((1, *shape), device=lazy.device, dtype=kind))
-            return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=kind))
+                return _lazy_copy(module)(torch.empty((1, *shape), device=lazy.device, dtype=dtype))
+            return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=dtype))
         except Exception as error:
             if "meta" not in str(error) and not isinstance(error, NotImplementedError):
                 raise
-        real = module if not any(p.is_meta for p in module.parameters()) else _with_memory(module)
-        return real(torch.zeros((1, *shape), dtype=kind))
+        with_values = module if not any(p.is_meta for p in module.parameters()) else _with_memory(module)
+        return with_values(torch.zeros((1, *shape), dtype=dtype))
 
 
 def _lazy_copy(module: nn.Module) -> nn.Module:
@@ -203,11 +203,11 @@ def candidate_shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> I
     channels = _channels(module)
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else (size[0], size[1])
-        yield from ((count, height, width) for count in channels)
+        yield from ((channel_count, height, width) for channel_count in channels)
         return
     yield from _without_convolution(module)
-    ordered = USUAL_SIDES if _coarse(module) else sorted(USUAL_SIDES, key=lambda side: side == USUAL_SIDES[0])
-    yield from ((count, side, side) for count in channels for side in ordered)
+    sides = USUAL_SIDES if _coarse(module) else sorted(USUAL_SIDES, key=lambda side: side == USUAL_SIDES[0])
+    yield from ((channel_count, side, side) for channel_count in channels for side in sides)
 
 
 def _coarse(module: nn.Module) -> bool:
@@ -229,8 +229,8 @@ def _first_side(value: Any) -> int:
 def _channels(module: nn.Module) -> tuple[int, ...]:
     """Channels that the first convolution reads, then what others read that an image may have."""
     convs = [part for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)]
-    read = [conv.in_channels for conv in convs if conv.in_channels]
-    return tuple(dict.fromkeys([*read[:1], *(count for count in read if count in (1, 3)), 3, 1]))
+    counts = [conv.in_channels for conv in convs if conv.in_channels]
+    return tuple(dict.fromkeys([*counts[:1], *(count for count in counts if count in (1, 3)), 3, 1]))
 
 
 def _without_convolution(module: nn.Module) -> Iterator[Shape]:

@@ -192,11 +192,11 @@ class Constructor:
     @property
     def default_classes(self) -> int:
         """What the argument for classes is where nobody chooses; 1000 where it has no default."""
-        given = self.bound.get(self.classes_parameter)
-        if given is None:
-            given = _parameters(self.target).get(self.classes_parameter, _NONE).default
-        known = isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= MAX_CLASSES
-        return given if known else USUAL_CLASSES
+        value = self.bound.get(self.classes_parameter)
+        if value is None:
+            value = _parameters(self.target).get(self.classes_parameter, _NONE).default
+        known = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_CLASSES
+        return value if known else USUAL_CLASSES
 
     def build(self, classes: int, input_shape: Shape, options: Mapping[str, Any]) -> nn.Module:
         """Call it; raises `ValueError` in one sentence, with the user's own line, where that fails."""
@@ -204,12 +204,12 @@ class Constructor:
 
         if self.missing:
             raise ValueError(self.missing_text())
-        given = {**self.bound, **{name: self._native(name, value) for name, value in options.items()}}
+        arguments = {**self.bound, **{name: self._native(name, value) for name, value in options.items()}}
         if self.classes_parameter:
-            given[self.classes_parameter] = classes
+            arguments[self.classes_parameter] = classes
         with self.imported.active():
             try:
-                module = self.target(**given)
+                module = self.target(**arguments)
             except Exception as error:
                 line = origin.of_error(error)
                 raise ValueError(
@@ -248,7 +248,7 @@ def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mappi
         known = ", ".join(parameters) or "none"
         raise ValueError(f"{name} has no argument '{unknown}'; its arguments are: {known}.")
     annotations = _annotations(target)
-    given = {
+    values = {
         argument: _argument(value, parameters[argument], annotations.get(argument))
         for argument, value in bound.items()
     }
@@ -258,27 +258,27 @@ def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mappi
     for argument, parameter in parameters.items():
         if argument == classes:
             continue
-        default = given.get(argument, parameter.default)
+        default = values.get(argument, parameter.default)
         if default is _EMPTY:
             missing.append(argument)
             continue
-        offered = _field(annotations.get(argument), default, bound.get(argument))
+        option = _field(annotations.get(argument), default, bound.get(argument))
         if (
-            offered is not None
+            option is not None
             and not argument.startswith(("_", "model_"))
             and not hasattr(Options, argument)
         ):
-            fields[argument] = offered
+            fields[argument] = option
     options = create_model(f"{target.__name__}Options", __base__=Options, **fields) if fields else NoOptions
-    return Constructor(name, imported, target, given, classes, options, tuple(missing))
+    return Constructor(name, imported, target, values, classes, options, tuple(missing))
 
 
-def maybe_classes(constructor: Constructor, given: int) -> str:
+def maybe_classes(constructor: Constructor, outputs: int) -> str:
     """The argument that is the number of classes by its value, where no argument is so by its name."""
     parameters = _parameters(constructor.target)
     for name in MAYBE_CLASSES:
         default = constructor.bound.get(name, parameters[name].default if name in parameters else None)
-        if default == given and isinstance(default, int) and not isinstance(default, bool):
+        if default == outputs and isinstance(default, int) and not isinstance(default, bool):
             return name
     return ""
 
@@ -301,7 +301,7 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def _field(annotation: Any, default: Any, typed: Any) -> tuple[Any, Any] | None:
+def _field(annotation: Any, default: Any, text: Any) -> tuple[Any, Any] | None:
     """Type and default of an option; None for what a page cannot choose.
 
     `typed` is the argument as whoever started the program gave it, which is then the only text it can be.
@@ -310,8 +310,8 @@ def _field(annotation: Any, default: Any, typed: Any) -> tuple[Any, Any] | None:
         return Literal[tuple(member.name for member in type(default))], default.name
     if typing.get_origin(annotation) is Literal:
         accepted = typing.get_args(annotation)
-        plain = all(isinstance(choice, str | int | bool) for choice in accepted)
-        return (Literal[accepted], default) if plain and default in accepted else None
+        simple = all(isinstance(choice, str | int | bool) for choice in accepted)
+        return (Literal[accepted], default) if simple and default in accepted else None
     if isinstance(default, bool):
         return bool, default
     if isinstance(default, int):
@@ -322,7 +322,7 @@ def _field(annotation: Any, default: Any, typed: Any) -> tuple[Any, Any] | None:
         return float, Field(default, ge=low, le=high)
     if isinstance(default, str):
         return Literal[(default,)], default
-    return (Literal[(typed,)], typed) if isinstance(typed, str) else None
+    return (Literal[(text,)], text) if isinstance(text, str) else None
 
 
 def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
@@ -342,8 +342,8 @@ def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
         if type(parameter.default) in _NUMBERS:
-            what = _NUMBERS[type(parameter.default)]
+            expected = _NUMBERS[type(parameter.default)]
             raise ValueError(
-                f"'{parameter.name}' is {what}, as {parameter.default}, not '{value}'."
+                f"'{parameter.name}' is {expected}, as {parameter.default}, not '{value}'."
             ) from None
         return value

@@ -58,13 +58,13 @@ class Named:
     @classmethod
     def read(cls, text: str) -> Named:
         """Read `net.py:Net`, `net.py:Net(width=8)`, `package.module:Net@1x28x28`; raises `ValueError`."""
-        place, _, rest = text.partition(".py:") if ".py:" in text else text.partition(":")
-        place = f"{place}.py" if ".py:" in text else place
-        match = _NAME.fullmatch(rest)
-        if match is None or not place:
+        location, _, target = text.partition(".py:") if ".py:" in text else text.partition(":")
+        location = f"{location}.py" if ".py:" in text else location
+        match = _NAME.fullmatch(target)
+        if match is None or not location:
             raise ValueError(f"'{text[:120]}' is not of the form {_FORM}.")
         size = match["size"] and tuple(int(side) for side in re.split("[xX×]", match["size"]) if side)
-        return cls(place, match["attribute"], _arguments(match["arguments"] or "", text), size or None)
+        return cls(location, match["attribute"], _arguments(match["arguments"] or "", text), size or None)
 
     @property
     def is_file(self) -> bool:
@@ -73,20 +73,20 @@ class Named:
 
     def write(self) -> str:
         """The name for another process, whose current folder may be another."""
-        place = str(Path(self.place).resolve()) if self.is_file else self.place
+        location = str(Path(self.place).resolve()) if self.is_file else self.place
         arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
         size = "x".join(map(str, self.size)) if self.size else ""
-        return f"{place}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
+        return f"{location}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
 
 
-def _arguments(text: str, whole: str) -> tuple[tuple[str, Any], ...]:
+def _arguments(text: str, reference: str) -> tuple[tuple[str, Any], ...]:
     """Arguments as Python writes them: literals, and words for text; never evaluated."""
     try:
         call = ast.parse(f"f({text})", mode="eval").body
     except SyntaxError:
         call = None
     if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
-        raise ValueError(f"The arguments in '{whole[:120]}' are written as (width=8, act=gelu).")
+        raise ValueError(f"The arguments in '{reference[:120]}' are written as (width=8, act=gelu).")
     arguments = []
     for keyword in call.keywords:
         assert keyword.arg is not None
@@ -96,7 +96,7 @@ def _arguments(text: str, whole: str) -> tuple[tuple[str, Any], ...]:
                 (keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value))
             )
         except ValueError:
-            raise ValueError(f"'{keyword.arg}' in '{whole[:120]}' is no plain value, as 8 or gelu.") from None
+            raise ValueError(f"'{keyword.arg}' in '{reference[:120]}' is no plain value, as 8 or gelu.") from None
     return tuple(arguments)
 
 
@@ -104,8 +104,8 @@ def is_named(text: str) -> bool:
     """Whether text names a file or a module, rather than a model that is registered."""
     if data_files.is_data_file(text):
         return True
-    place, _, rest = text.partition(":")
-    return ".py:" in text or (bool(rest) and "/" not in place and _NAME.fullmatch(rest) is not None)
+    location, _, target = text.partition(":")
+    return ".py:" in text or (bool(target) and "/" not in location and _NAME.fullmatch(target) is not None)
 
 
 # What was named, and its specs.
@@ -114,7 +114,7 @@ def is_named(text: str) -> bool:
 def named() -> list[Named | NamedData]:
     """What `CNNVIZ_MODELS` names; raises `ValueError` for what is no name."""
     text = os.environ.get(VARIABLE, "")
-    return [_read(one) for one in _split(text)]
+    return [_read(entry) for entry in _split(text)]
 
 
 def _read(text: str) -> Named | NamedData:
@@ -126,14 +126,14 @@ def _split(text: str) -> list[str]:
     parts = [part for part in text.split(os.pathsep) if part.strip()]
     if os.pathsep != ":":
         return parts
-    found: list[str] = []
+    entries: list[str] = []
     for part in parts:
-        opened = bool(found) and ":" not in found[-1] and not data_files.is_data_file(found[-1])
-        if opened:
-            found[-1] += f":{part}"
+        incomplete = bool(entries) and ":" not in entries[-1] and not data_files.is_data_file(entries[-1])
+        if incomplete:
+            entries[-1] += f":{part}"
         else:
-            found.append(part)
-    return found
+            entries.append(part)
+    return entries
 
 
 def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
@@ -145,24 +145,24 @@ def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
 
     Raises `ValueError` in one sentence where it cannot be had.
     """
-    one = _with_arguments(_read(text), arguments)
-    entry = one.write()
+    reference = _with_arguments(_read(text), arguments)
+    entry = reference.write()
     entries = [
         known
         for known in _split(os.environ.get(VARIABLE, ""))
         if _target_of(_read(known).write()) != _target_of(entry)
     ]
-    spec = _spec(one, _name_of(one, [_read(known) for known in entries]))
+    spec = _spec(reference, _name_of(reference, [_read(known) for known in entries]))
     os.environ[VARIABLE] = os.pathsep.join([*entries, entry])
     return spec
 
 
-def _with_arguments(one: Named | NamedData, arguments: Mapping[str, Any] | None) -> Named | NamedData:
-    if isinstance(one, Named):
-        return replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+def _with_arguments(reference: Named | NamedData, arguments: Mapping[str, Any] | None) -> Named | NamedData:
+    if isinstance(reference, Named):
+        return replace(reference, arguments=tuple({**dict(reference.arguments), **(arguments or {})}.items()))
     if arguments:
-        raise ValueError(f"{one.path.name} is read as data and has no options; leave --option out.")
-    return one
+        raise ValueError(f"{reference.path.name} is read as data and has no options; leave --option out.")
+    return reference
 
 
 def _target_of(entry: str) -> str:
@@ -170,15 +170,15 @@ def _target_of(entry: str) -> str:
     return re.split(r"[(@]", entry)[0]
 
 
-def _name_of(one: Named | NamedData, before: list[Named | NamedData]) -> str:
+def _name_of(reference: Named | NamedData, earlier: list[Named | NamedData]) -> str:
     """`file/Net`, or `file/other.Net` where another file's network is called so already."""
-    names = [known.attribute if isinstance(known, Named) else known.stem for known in before]
-    if isinstance(one, NamedData):
-        return f"{PREFIX}{one.stem}" if one.stem not in names else f"{PREFIX}{one.path.suffix[1:]}.{one.stem}"
-    if one.attribute not in names:
-        return f"{PREFIX}{one.attribute}"
-    stem = Path(one.place).stem if one.is_file else one.place.rpartition(".")[2]
-    return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_-]', '-', stem)}.{one.attribute}"
+    names = [known.attribute if isinstance(known, Named) else known.stem for known in earlier]
+    if isinstance(reference, NamedData):
+        return f"{PREFIX}{reference.stem}" if reference.stem not in names else f"{PREFIX}{reference.path.suffix[1:]}.{reference.stem}"
+    if reference.attribute not in names:
+        return f"{PREFIX}{reference.attribute}"
+    stem = Path(reference.place).stem if reference.is_file else reference.place.rpartition(".")[2]
+    return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_-]', '-', stem)}.{reference.attribute}"
 
 
 def specs() -> dict[str, ModelSpec]:
@@ -197,11 +197,11 @@ def _all() -> list[ModelSpec | str]:
         names = named()
     except ValueError as error:
         return [f"{VARIABLE} cannot be read: {error}"]
-    for place, one in enumerate(names):
+    for index, reference in enumerate(names):
         try:
-            entries.append(_spec(one, _name_of(one, names[:place])))
+            entries.append(_spec(reference, _name_of(reference, names[:index])))
         except ValueError as error:
-            label = one.attribute if isinstance(one, Named) else one.stem
+            label = reference.attribute if isinstance(reference, Named) else reference.stem
             entries.append(f"Your model {label} is left out: {error}")
     return entries
 
@@ -211,49 +211,49 @@ _live: dict[Named, tuple[Any, Source, Any]] = {}
 """For each name the stamp of its files, its source, and its spec or what is wrong with it."""
 
 
-def _spec(one: Named | NamedData, name: str) -> ModelSpec:
+def _spec(reference: Named | NamedData, name: str) -> ModelSpec:
     """The spec of a name, made anew only where one of its files has changed."""
-    if isinstance(one, NamedData):
-        return data_files.spec_of(one, name)
+    if isinstance(reference, NamedData):
+        return data_files.spec_of(reference, name)
     with _lock:
-        known = _live.get(one)
+        known = _live.get(reference)
         if known is None or source.stamp(known[1]) != known[0]:
-            files = _source_of(one)
+            files = _source_of(reference)
             loaded = Imported(files)
             try:
-                result: Any = _described(_target(loaded, one), one, loaded)
+                result: Any = _described(_target(loaded, reference), reference, loaded)
             except ValueError as error:
                 result = str(error)
             files = loaded.source = loaded.complete_source()
-            known = _live[one] = (source.stamp(files), files, result)
+            known = _live[reference] = (source.stamp(files), files, result)
         if isinstance(known[2], str):
             raise ValueError(known[2])
         spec: ModelSpec = known[2]
         return replace(spec, name=name, edition=known[1].digest)
 
 
-def _source_of(one: Named) -> Source:
-    if one.is_file:
-        return source.from_path(Path(one.place), one.attribute)
-    top = one.place.partition(".")[0]
+def _source_of(reference: Named) -> Source:
+    if reference.is_file:
+        return source.from_path(Path(reference.place), reference.attribute)
+    top = reference.place.partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
-        places = (
+        origins = (
             [spec.origin] if spec and spec.origin else list((spec and spec.submodule_search_locations) or ())
         )
     except (ImportError, ValueError):
-        places = []
-    local = Path.cwd().joinpath(*one.place.split("."))
-    if not places or "site-packages" not in Path(str(places[0])).parts:
-        root = Path(str(places[0])).parent if places else Path.cwd()
-        root = root.parent if places and Path(str(places[0])).name == "__init__.py" else root
-        local = root.joinpath(*one.place.split(".")) if places else local
+        origins = []
+    local = Path.cwd().joinpath(*reference.place.split("."))
+    if not origins or "site-packages" not in Path(str(origins[0])).parts:
+        root = Path(str(origins[0])).parent if origins else Path.cwd()
+        root = root.parent if origins and Path(str(origins[0])).name == "__init__.py" else root
+        local = root.joinpath(*reference.place.split(".")) if origins else local
         for path in (local.with_suffix(".py"), local / "__init__.py"):
             if path.is_file():
-                return source.from_path(path, one.attribute)
-    if not places:
-        raise ValueError(f"There is no module '{one.place}' here, neither installed nor in this folder.")
-    return Source(Path.cwd(), one.place, one.attribute)
+                return source.from_path(path, reference.attribute)
+    if not origins:
+        raise ValueError(f"There is no module '{reference.place}' here, neither installed nor in this folder.")
+    return Source(Path.cwd(), reference.place, reference.attribute)
 
 
 def source_of(name: str) -> Source | None:
@@ -266,87 +266,87 @@ def source_of(name: str) -> Source | None:
 # From a source to a spec.
 
 
-def _target(loaded: Imported, one: Named) -> Constructor:
+def _target(loaded: Imported, reference: Named) -> Constructor:
     module = loaded.module()
-    name = Path(one.place).name if one.is_file else one.place
-    target = getattr(module, one.attribute, None)
+    name = Path(reference.place).name if reference.is_file else reference.place
+    target = getattr(module, reference.attribute, None)
     if target is None:
-        own = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
+        defined = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
         raise ValueError(
-            f"There is no '{one.attribute}' in {name}; it defines {', '.join(own) or 'nothing'}."
+            f"There is no '{reference.attribute}' in {name}; it defines {', '.join(defined) or 'nothing'}."
         )
     if not callable(target) or not (inspect.isclass(target) or inspect.isroutine(target)):
         raise ValueError(
-            f"'{one.attribute}' in {name} is of type {type(target).__name__}, not a class or a function that "
+            f"'{reference.attribute}' in {name} is of type {type(target).__name__}, not a class or a function that "
             "makes a torch.nn.Module; name one, as "
-            f"'def make_{one.attribute}(): return {one.attribute}'."
+            f"'def make_{reference.attribute}(): return {reference.attribute}'."
         )
-    return importer.read(one.attribute, loaded, target, dict(one.arguments))
+    return importer.read(reference.attribute, loaded, target, dict(reference.arguments))
 
 
-def _described(made: Constructor, one: Named, loaded: Imported) -> ModelSpec:
+def _described(constructor: Constructor, reference: Named, loaded: Imported) -> ModelSpec:
     """The spec of a constructor, with the input, classes and output that a dry run finds."""
     from cnnviz.models.builder import on_meta
     from cnnviz.models.user_code.dry_run import inspect_network
 
-    if made.missing:
-        raise ValueError(made.missing_text())
-    defaults = made.options().model_dump()
-    shape = one.size if one.size and len(one.size) == 3 else USUAL_SHAPE
-    module = on_meta(lambda: made.build(made.default_classes, (shape[0], shape[1], shape[2]), defaults))
-    facts = inspect_network(module, made.name, one.size)
-    if not made.classes_parameter and facts.classes:
-        made.classes_parameter = importer.maybe_classes(made, facts.classes)
-        if made.classes_parameter:
-            fields = set(made.options.model_fields) - {made.classes_parameter}
-            made = replace_options(made, fields)
-    spec = undescribed(made, one)
+    if constructor.missing:
+        raise ValueError(constructor.missing_text())
+    defaults = constructor.options().model_dump()
+    shape = reference.size if reference.size and len(reference.size) == 3 else USUAL_SHAPE
+    module = on_meta(lambda: constructor.build(constructor.default_classes, (shape[0], shape[1], shape[2]), defaults))
+    facts = inspect_network(module, constructor.name, reference.size)
+    if not constructor.classes_parameter and facts.classes:
+        constructor.classes_parameter = importer.maybe_classes(constructor, facts.classes)
+        if constructor.classes_parameter:
+            fields = set(constructor.options.model_fields) - {constructor.classes_parameter}
+            constructor = replace_options(constructor, fields)
+    spec = undescribed(constructor, reference)
     return replace(
         spec,
         input_shape=facts.input_shape,
         classes=facts.classes or spec.classes,
-        builder=_builder(made, facts.classes, facts.output),
+        builder=_builder(constructor, facts.classes, facts.output),
         notes=facts.notes,
         tags=frozenset(
             {OWN_FILE}
-            | (set() if made.classes_parameter else {CLASSES_FROM_OUTPUT})
+            | (set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT})
             | (set() if facts.classes else {NOT_A_CLASSIFIER})
         ),
     )
 
 
-def replace_options(made: Constructor, fields: set[str]) -> Constructor:
+def replace_options(constructor: Constructor, fields: set[str]) -> Constructor:
     """The constructor with these options alone."""
     from pydantic import create_model
 
     from cnnviz.models.spec import NoOptions
 
-    known = made.options.model_fields
-    kept: dict[str, Any] = {name: (info.annotation, info) for name, info in known.items() if name in fields}
-    made.options = create_model(made.options.__name__, __base__=Options, **kept) if kept else NoOptions
-    return made
+    known = constructor.options.model_fields
+    selected: dict[str, Any] = {name: (info.annotation, info) for name, info in known.items() if name in fields}
+    constructor.options = create_model(constructor.options.__name__, __base__=Options, **selected) if selected else NoOptions
+    return constructor
 
 
-def undescribed(made: Constructor, one: Named) -> ModelSpec:
+def undescribed(constructor: Constructor, reference: Named) -> ModelSpec:
     """The spec of a constructor before any pass: its input is whatever an analysis finds."""
-    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (set() if made.classes_parameter else {CLASSES_FROM_OUTPUT})
-    where = Path(one.place).name if one.is_file else one.place
+    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT})
+    location = Path(reference.place).name if reference.is_file else reference.place
     return ModelSpec(
-        name=f"{PREFIX}{one.attribute}",
-        title=one.attribute,
+        name=f"{PREFIX}{reference.attribute}",
+        title=reference.attribute,
         family=FAMILY,
         year=0,
-        summary=f"A model of your own, from {where}.",
+        summary=f"A model of your own, from {location}.",
         input_shape=USUAL_SHAPE,
-        classes=made.default_classes,
-        builder=_builder(made, 0, None),
-        options=made.options,
+        classes=constructor.default_classes,
+        builder=_builder(constructor, 0, None),
+        options=constructor.options,
         source="yours",
         tags=frozenset(tags),
     )
 
 
-def _builder(made: Constructor, gives: int, output: str | int | None) -> Builder:
+def _builder(constructor: Constructor, outputs: int, output: str | int | None) -> Builder:
     """A function that builds the network for so many classes, its lazy layers shaped, its logits alone.
 
     `gives` is how many numbers it gives where that cannot be chosen, and 0 where nobody knows.
@@ -355,24 +355,24 @@ def _builder(made: Constructor, gives: int, output: str | int | None) -> Builder
     def build(classes: int, input_shape: Shape, options: Options) -> nn.Module:
         from cnnviz.models.user_code.dry_run import materialize, reason, with_one_output
 
-        if not made.classes_parameter and classes != (gives or made.default_classes):
-            text = f" and gives {gives:,} numbers" if gives else ""
+        if not constructor.classes_parameter and classes != (outputs or constructor.default_classes):
+            text = f" and gives {outputs:,} numbers" if outputs else ""
             raise ValueError(
-                f"{made.name} has no parameter 'num_classes'{text}, so its number of classes cannot be "
+                f"{constructor.name} has no parameter 'num_classes'{text}, so its number of classes cannot be "
                 f"chosen: it cannot be built for {classes:,}."
             )
-        module = made.build(classes, input_shape, options.model_dump())
+        module = constructor.build(classes, input_shape, options.model_dump())
         try:
             module = materialize(module, input_shape)
         except Exception as error:
             if "meta" in str(error):
                 raise
             sides = "×".join(map(str, input_shape))
-            raise ValueError(f"{made.name} cannot take an input of {sides}: {reason(error)}.") from None
+            raise ValueError(f"{constructor.name} cannot take an input of {sides}: {reason(error)}.") from None
         return with_one_output(module, output)
 
-    build.bound = made.bound  # type: ignore[attr-defined]
-    build.classes_parameter = made.classes_parameter  # type: ignore[attr-defined]
+    build.bound = constructor.bound  # type: ignore[attr-defined]
+    build.classes_parameter = constructor.classes_parameter  # type: ignore[attr-defined]
     return build
 
 
@@ -381,11 +381,11 @@ def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpe
 
     Raises `ValueError` in one sentence where the file or the name is missing, or the file does not run.
     """
-    one = _with_arguments(_read(text), arguments)
-    if isinstance(one, NamedData):
-        return data_files.spec_of(one, f"{PREFIX}{one.stem}")
-    loaded = Imported(_source_of(one))
-    return undescribed(_target(loaded, one), one)
+    reference = _with_arguments(_read(text), arguments)
+    if isinstance(reference, NamedData):
+        return data_files.spec_of(reference, f"{PREFIX}{reference.stem}")
+    loaded = Imported(_source_of(reference))
+    return undescribed(_target(loaded, reference), reference)
 
 
 # Copies that runs keep.
@@ -418,9 +418,9 @@ def _plain(value: Any) -> str | int | float | bool:
 @functools.lru_cache(maxsize=32)
 def _from_copy(name: str, digest: str, arguments: tuple[tuple[str, Any], ...]) -> ModelSpec:
     files = source.kept(digest, name)
-    one = Named(f"{files.module}.py", files.attribute, arguments)
+    reference = Named(f"{files.module}.py", files.attribute, arguments)
     loaded = Imported(files)
-    return replace(_described(_target(loaded, one), one, loaded), name=name, edition=digest)
+    return replace(_described(_target(loaded, reference), reference, loaded), name=name, edition=digest)
 
 
 def from_copy(name: str, digest: str, arguments: Mapping[str, Any]) -> ModelSpec:

@@ -100,9 +100,9 @@ def stamp(source: Source) -> tuple[tuple[int, int], ...]:
 
 def _local_files(root: Path, first: Path) -> dict[str, bytes]:
     """The file, and every local module that it or one of these imports, by its path below `root`."""
-    waiting, files = [first], dict[str, bytes]()
-    while waiting:
-        path = waiting.pop()
+    queue, files = [first], dict[str, bytes]()
+    while queue:
+        path = queue.pop()
         relative = path.relative_to(root).as_posix()
         if relative in files:
             continue
@@ -112,9 +112,9 @@ def _local_files(root: Path, first: Path) -> dict[str, bytes]:
         for name, level in _imports(path, first.name):
             if level > len(package) + 1 or (not level and name.partition(".")[0] in _NOT_LOCAL):
                 continue
-            around = package[: len(package) - level + 1] if level else []
-            waiting += _module_files(root, ".".join(filter(None, (*around, name))))
-        waiting += [root.joinpath(*package[:n], "__init__.py") for n in range(1, len(package) + 1)
+            base = package[: len(package) - level + 1] if level else []
+            queue += _module_files(root, ".".join(filter(None, (*base, name))))
+        queue += [root.joinpath(*package[:n], "__init__.py") for n in range(1, len(package) + 1)
                     if root.joinpath(*package[:n], "__init__.py").is_file()]  # fmt: skip
     return files
 
@@ -124,10 +124,10 @@ def _imports(path: Path, label: str) -> Iterator[tuple[str, int]]:
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError) as error:
-        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        position = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         message = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ValueError(
-            f"{label} does not run: {type(error).__name__}: {message} ({path.name}{where})."
+            f"{label} does not run: {type(error).__name__}: {message} ({path.name}{position})."
         ) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
