@@ -1,4 +1,4 @@
-"""Facts of an architecture, without running it. Importing this imports no torch."""
+"""Static analysis of an architecture: layer table, MACs, receptive field, graph. Imports no torch."""
 
 from cnnviz.analysis.core import analyze
 from cnnviz.analysis.diff import Change, Diff, diff
@@ -18,7 +18,7 @@ from cnnviz.analysis.types import (
     grouped,
 )
 
-# What a notebook shows; the types themselves know of no table, which is made of them.
+# The HTML table in notebooks; set here, since the table module imports the types.
 setattr(Analysis, "_repr_html_", to_html)  # noqa: B010 (a method that mypy need not know)
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a 1×1 convolution before a larger one saves, and what stacking blocks without it costs."""
+"""Cost of the 1×1 bottleneck: a convolution with and without reduction, and inception blocks in series."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cnnviz.analysis.types import Analysis, Shape
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a piece of a network, biases among the parameters."""
+    """Parameters (with biases) and multiply-adds of a part of a network."""
 
     params: int
     macs: int
@@ -17,10 +17,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """A convolution that keeps height and width, and the 1×1 that may come before it.
+    """Size-preserving convolution with an optional 1×1 reduction before it.
 
     `channels` maps of `side`×`side` become `maps` by a kernel of `kernel`×`kernel`, directly or through
-    `reduction` maps. All are whole numbers from 1 on.
+    `reduction` maps. All are positive integers.
     """
 
     channels: int
@@ -31,41 +31,41 @@ class Reduction:
 
     @property
     def naive(self) -> Cost:
-        """Directly."""
+        """Cost of the direct convolution."""
         return convolution(self.channels, self.maps, self.kernel, self.side)
 
     @property
     def reduced(self) -> Cost:
-        """Through the 1×1."""
+        """Cost through the 1×1 reduction."""
         first = convolution(self.channels, self.reduction, 1, self.side)
         second = convolution(self.reduction, self.maps, self.kernel, self.side)
         return Cost(first.params + second.params, first.macs + second.macs)
 
 
 ARTICLE = Reduction(channels=480, reduction=16, maps=48, kernel=5, side=14)
-"""What an article on GoogLeNet works out: the 5×5 branch of block 4a."""
+"""Example of an article on GoogLeNet: the 5×5 branch of block 4a."""
 ARTICLE_DENSE = (1024, 7, 7)
-"""The maps that its dense layer in place of global average pooling would read."""
+"""Input of the article's dense layer in place of global average pooling."""
 
 
 def convolution(channels: int, maps: int, kernel: int, side: int) -> Cost:
-    """A convolution with bias that gives `maps` of `side`×`side` from `channels`."""
+    """Compute the cost of a convolution with bias from `channels` to `maps` maps of `side`×`side`."""
     weights = maps * channels * kernel**2
     return Cost(weights + maps, weights * side**2)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """An inception block in the row of them."""
+    """Cost of one inception block in the series."""
 
     name: str
     channels: int
-    """That leave it."""
+    """Output channels."""
     cost: Cost
 
 
 def stages(analysis: Analysis) -> tuple[Stage, ...]:
-    """The inception blocks of a model of ours, naive or not, in order; none of other models."""
+    """Return the inception blocks of a built-in model, naive or not, in order; empty for other models."""
     pooled = {row.name.rpartition(".branch_pool")[0] for row in analysis.rows if ".branch_pool" in row.name}
     result = []
     for block in (row for row in analysis.rows if row.name in pooled):
@@ -76,12 +76,12 @@ def stages(analysis: Analysis) -> tuple[Stage, ...]:
 
 
 def last_maps(analysis: Analysis) -> Shape | None:
-    """The `(C, H, W)` that a model's last pooling over all cells reads; None where it has none."""
+    """Return the `(C, H, W)` that a model's last global pooling reads, or None where it has none."""
     rows = [row for row in analysis.predicting if row.kind == "pool"]
     return next((row.input_shape for row in reversed(rows) if row.output_shape[1:] == (1, 1)), None)
 
 
 def dense_weights(shape: Shape) -> int:
-    """Weights of a dense layer from all values of `(C, H, W)` to C, without biases."""
+    """Count the weights of a dense layer from all values of `(C, H, W)` to C, without biases."""
     channels, height, width = shape
     return channels * height * width * channels

@@ -1,7 +1,7 @@
-"""Static checks of a network's structure, before any training. Importing this imports no torch.
+"""Static checks of a network's structure, before any training. Imports no torch.
 
 problems = check_analysis(analyze("lenet5"))       # errors, then warnings, then notes
-problems = check_layers(LayerList.read(text))      # the same of a layer list, without building it
+problems = check_layers(LayerList.read(text))      # the same for a layer list, without building it
 """
 
 from cnnviz.analysis.checks import activations

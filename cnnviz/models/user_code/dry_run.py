@@ -1,6 +1,6 @@
-"""Dry run of a network: what it reads and what it gives, found by a pass over an input without values.
+"""Dry run of a network: a forward pass on the meta device that finds its input shape and its output.
 
-A network whose pass needs values, or has layers that get their shapes in it, runs once on zeros.
+A network whose forward pass needs values, or that has lazy layers, is run once on zeros.
 """
 
 from __future__ import annotations
@@ -24,40 +24,41 @@ from cnnviz.models.user_code.importer import first_line
 _has_no_shape: Callable[[Any], bool] = is_lazy
 
 USUAL_SIDES = (224, 32, 28, 64, 96, 128, 227, 256, 299, 48, 16, 8)
-"""Sides that are tried, in this order, where no size is given; a network of small strides begins with 32."""
+"""Input sides to try, in this order, where no size is given; networks of small total stride begin with 32."""
 COARSE = 32
-"""Pixels a cell of the last maps from which on a network is made for 224×224, as ImageNet's are."""
+"""Total stride from which on a network is assumed to be made for 224×224, like those for ImageNet."""
 MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
-"""What torch and networks raise for an input of a wrong shape."""
+"""Exceptions that torch and networks raise for an input of a wrong shape."""
 LOGITS = ("logits", "out", "output", "outputs", "prediction", "predictions", "pred", "y", "y_hat", "scores")
-"""Names of an output that a classifier's logits have, the surest first."""
+"""Names of a dictionary output that are likely the logits, most likely first."""
 
 
 class OutputError(ValueError):
-    """What a network gives is nothing that can be read."""
+    """Error for a network output that is neither a tensor nor a collection of tensors."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a dry run found."""
+    """Results of a dry run."""
 
     input_shape: Shape
     classes: int
-    """How many numbers it gives an image; 0 where its output is no list of numbers."""
+    """Numbers that the network outputs for an image; 0 where its output is not a vector."""
     output: str | int | None
-    """Which of several outputs is taken: its name, its place, or None where it gives one."""
+    """Name or index of the logits among several outputs; None for a single output."""
     notes: tuple[str, ...] = ()
 
 
 def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
-    """Find the first input that a network reads, and which output is its logits.
+    """Find the first input shape that a network accepts, and which of its outputs are the logits.
 
     Args:
-        module: The network, in evaluation mode; it may be on the meta device.
-        title: What messages call it.
-        size: A side, `(H, W)` or `(C, H, W)`; None to try what is usual.
+        module: Network in evaluation mode; it may be on the meta device.
+        title: Its name in messages.
+        size: A side, `(H, W)` or `(C, H, W)`; None to try the usual ones.
 
-    Raises `ValueError` in one sentence where none fits, or its pass fails.
+    Raises:
+        ValueError: Where no shape fits, or the forward pass fails; one sentence.
     """
     inputs = needed_inputs(module)
     if len(inputs) > 1:
@@ -88,7 +89,7 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
 
 
 def needed_inputs(module: nn.Module) -> list[str]:
-    """The arguments that its forward cannot do without."""
+    """Return the required arguments of the module's forward method."""
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):
@@ -98,9 +99,10 @@ def needed_inputs(module: nn.Module) -> list[str]:
 
 
 def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple[str, ...]]:
-    """Which of several outputs are the logits: by name, else the first `(N, C)`, else the first tensor.
+    """Select the logits among several outputs: by name, else the first `(N, C)`, else the first tensor.
 
-    The last of the three is a sentence on that.
+    Returns:
+        Name or index of the output (None for a single one), the tensor, and a note on the choice.
     """
     if isinstance(out, Tensor):
         return None, out, ()
@@ -129,7 +131,7 @@ def _ordinal(index: int) -> str:
 
 
 def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
-    """Make the module give the chosen output alone, under its own type's name and with its own layers."""
+    """Make the module return the selected output only; its type's name and its layers stay the same."""
     if chosen is None:
         return module
     kind = type(module)
@@ -143,7 +145,7 @@ def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
 
 
 def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
-    """Give lazily shaped layers their shapes by one pass over zeros; others are left as they are."""
+    """Materialize lazy layers by a forward pass over zeros; other modules are not changed."""
     tensors = [*module.parameters(), *module.buffers()]
     lazy = [tensor for tensor in tensors if _has_no_shape(tensor)]
     if lazy:
@@ -155,7 +157,7 @@ def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
 
 
 def _pass(module: nn.Module, shape: Shape) -> Any:
-    """One pass over an input without values, or over zeros where the network asks for values."""
+    """Run a forward pass on the meta device, or over zeros where the network needs values."""
     floating = [p for p in module.parameters() if not _has_no_shape(p) and p.is_floating_point()]
     dtype = floating[0].dtype if floating else torch.float32
     with torch.no_grad():
@@ -172,7 +174,7 @@ def _pass(module: nn.Module, shape: Shape) -> Any:
 
 
 def _lazy_copy(module: nn.Module) -> nn.Module:
-    """A copy whose lazily shaped layers are its own; torch copies such parameters, but not such buffers."""
+    """Copy a module with lazy layers; deepcopy supports lazy parameters, but not lazy buffers."""
     lazy = (b for b in module.buffers() if _has_no_shape(b))
     new: Any = UninitializedBuffer
     memo: dict[int, Any] = {id(b): new(device=b.device, dtype=b.dtype) for b in lazy}
@@ -180,7 +182,7 @@ def _lazy_copy(module: nn.Module) -> nn.Module:
 
 
 def _with_memory(module: nn.Module) -> nn.Module:
-    """The same layers on the CPU, all weights 0: for shapes alone."""
+    """Move the module to the CPU with all weights 0, for shape inference only."""
     return module.to_empty(device="cpu").apply(_zero)
 
 
@@ -191,9 +193,10 @@ def _zero(module: nn.Module) -> None:
 
 
 def candidate_shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> Iterator[Shape]:
-    """Inputs `(C, H, W)` to try, the likeliest first; one where channels and sides are given.
+    """Yield input shapes `(C, H, W)` to try, most likely first; a single one where it is given.
 
-    Raises `ValueError` for a size that is none.
+    Raises:
+        ValueError: For an invalid size.
     """
     if isinstance(size, tuple) and len(size) == 3:
         yield (size[0], size[1], size[2])
@@ -211,7 +214,7 @@ def candidate_shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> I
 
 
 def _coarse(module: nn.Module) -> bool:
-    """Whether its windows step so far that small images would come to nothing; shortcuts left out."""
+    """Return whether the product of the strides is too large for small images; shortcuts are excluded."""
     jump = 1
     windows = (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
     for part in module.modules():
@@ -222,19 +225,19 @@ def _coarse(module: nn.Module) -> bool:
 
 
 def _first_side(value: Any) -> int:
-    """Of a kernel or stride, a number or one for each axis; 1 where none is set yet."""
+    """Return the first value of a kernel or stride, given as a number or per axis; 1 where it is not set."""
     return value if isinstance(value, int) else int(value[0]) if value else 1
 
 
 def _channels(module: nn.Module) -> tuple[int, ...]:
-    """Channels that the first convolution reads, then what others read that an image may have."""
+    """Return the channels of the first convolution, then other plausible numbers of image channels."""
     convs = [part for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)]
     counts = [conv.in_channels for conv in convs if conv.in_channels]
     return tuple(dict.fromkeys([*counts[:1], *(count for count in counts if count in (1, 3)), 3, 1]))
 
 
 def _without_convolution(module: nn.Module) -> Iterator[Shape]:
-    """Images that a first linear or recurrent layer reads, where there is no convolution."""
+    """Yield the shapes that a first linear or recurrent layer reads, where there is no convolution."""
     kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.RNNBase, nn.RNNCellBase)
     first = next((part for part in module.modules() if isinstance(part, kinds)), None)
     if isinstance(first, nn.Linear) and first.in_features:
@@ -247,18 +250,18 @@ def _without_convolution(module: nn.Module) -> Iterator[Shape]:
         yield 1, first.input_size, first.input_size
 
 
-# Errors of a pass as people read them.
+# Readable error messages.
 
 
 def describe(error: BaseException) -> str:
-    """An error's type, what it says, and where in the user's own file."""
+    """Describe an error: its type, its message, and its position in the user's file."""
     text = first_line(error).rstrip(".") if str(error).strip() else ""
     line = origin.of_error(error)
     return f"{type(error).__name__}{f': {text}' if text else ''}{f' ({line})' if line else ''}"
 
 
 def reason(error: Exception) -> str:
-    """What an error says, without its type, and where in the user's own file."""
+    """Describe an error by its message, without its type, and its position in the user's file."""
     text = first_line(error).rstrip(".") if str(error).strip() else type(error).__name__
     line = origin.of_error(error)
     return f"{text} ({line})" if line else text

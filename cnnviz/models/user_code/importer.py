@@ -1,7 +1,8 @@
-"""Import a user's module with the modules beside it, without mixing them up with others of the same names.
+"""Importer of user code: isolates a user's module, and the modules beside it, from others of the same names.
 
-Two versions of one file, or a local `datasets.py` beside an installed package, live in one process: while a
-network is imported or built its own modules stand in `sys.modules`, and what they hid comes back.
+Two versions of one file, or a local `datasets.py` beside an installed package, coexist in one process: while
+a network is imported or built, its own modules are in `sys.modules`; afterwards those they shadowed are
+restored.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _lock = threading.RLock()
 
 
 class Imported(MetaPathFinder):
-    """A source whose modules have been, or are about to be, imported: finds them below its root only."""
+    """Meta path finder of one source (modules below its root only), with its imported modules."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -49,7 +50,7 @@ class Imported(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a listed module; once nobody else has it, any that lies beside the file."""
+        """Find a listed module, or, as the last finder on the meta path, any module beside the file."""
         top = fullname.partition(".")[0]
         if self._strict and top not in self._listed:
             return None
@@ -77,7 +78,10 @@ class Imported(MetaPathFinder):
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Have imports find this source's modules first, and give back afterwards what they hid."""
+        """Context in which imports resolve to this source's modules first.
+
+        Shadowed modules are restored at exit.
+        """
         with _lock:
             names = {name for name in sys.modules if name.partition(".")[0] in self._listed}
             hidden = {name: sys.modules.pop(name) for name in names}
@@ -95,7 +99,11 @@ class Imported(MetaPathFinder):
                 sys.modules.update(hidden)
 
     def module(self) -> Any:
-        """Run the module; raises `ValueError` in one sentence where it does not run."""
+        """Import the module.
+
+        Raises:
+            ValueError: Where its code fails; one sentence.
+        """
         name, label = self.source.module, self._label()
         with self.active():
             if name in self.modules:
@@ -110,7 +118,7 @@ class Imported(MetaPathFinder):
                 ) from error
 
     def _odd(self) -> ModuleType:
-        """A file whose name is none that can be imported, as `my-net.py`."""
+        """Import a file whose name is not a valid module name, such as `my-net.py`."""
         path = self.source.root / f"{self.source.module}.py"
         name = "net_" + "".join(c if c.isalnum() else "_" for c in path.stem)
         spec = importlib.util.spec_from_file_location(name, path)
@@ -126,12 +134,12 @@ class Imported(MetaPathFinder):
         return self.source.module if self.source.installed else f"{self.source.module.replace('.', '/')}.py"
 
     def complete_source(self) -> Source:
-        """The source with modules that were found only while it ran."""
+        """The source, with the modules that were found only at run time."""
         return self.source if self.source.installed else self.source.with_modules(sorted(self._found))
 
 
 class _First(MetaPathFinder):
-    """Asks for listed modules before anybody else is asked."""
+    """First finder on the meta path: resolves listed modules before any other finder."""
 
     def __init__(self, imported: Imported) -> None:
         self._imported = imported
@@ -151,47 +159,47 @@ def _top(path: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in a line."""
+    """Return the first line of an exception's message."""
     return next(iter(str(error).splitlines()), "no message")
 
 
-# Constructor of a user's network: its arguments as typed options, and the call that makes the network.
+# Constructor of a user's network: its arguments as typed options, and the call that builds it.
 #
-# What a page may choose from is booleans, bounded numbers and enumerations; any other argument can be given
-# only by whoever starts the program, as `net.py:Net(width=8, act="gelu")` or `--option width=8`.
+# Options on a page are booleans, bounded numbers and enumerations; other arguments can only be given on the
+# command line, as in `net.py:Net(width=8, act="gelu")` or `--option width=8`.
 
 CLASSES = ("num_classes", "n_classes", "nclasses", "num_class", "nb_classes", "n_class", "classes",
            "num_labels", "n_labels")  # fmt: skip
-"""Parameters that mean the number of classes."""
+"""Parameter names that mean the number of classes."""
 MAYBE_CLASSES = ("n_out", "num_outputs", "n_outputs", "num_out", "out_dim", "output_dim", "output_size",
                  "out_features", "out_channels", "output_channels")  # fmt: skip
-"""Parameters that mean it where their default is what the network gives."""
+"""Parameter names that mean the number of classes where their default equals the network's outputs."""
 USUAL_CLASSES = 1000
 MOST_INT, MOST_TIMES = 64, 8
-"""A whole number offered to pages goes to 8 times its default, and at least to 64."""
+"""Upper limit of an integer option on a page: 8 times its default, and at least 64."""
 _EMPTY = inspect.Parameter.empty
 _NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 @dataclass
 class Constructor:
-    """A class or function that makes a network, and what is known of its arguments."""
+    """Class or function that builds a network, with its arguments."""
 
     name: str
-    """What messages call it."""
+    """Name in messages."""
     imported: Imported
     target: Callable[..., Any]
     bound: dict[str, Any] = field(default_factory=dict)
-    """Arguments that whoever started the program gave: they take the place of defaults."""
+    """Arguments given on the command line, which replace defaults."""
     classes_parameter: str = ""
-    """Which argument is the number of classes; empty where there is none."""
+    """Name of the argument for the number of classes; empty where there is none."""
     options: type[Options] = NoOptions
     missing: tuple[str, ...] = ()
-    """Arguments without default that nobody gave."""
+    """Required arguments that were not given."""
 
     @property
     def default_classes(self) -> int:
-        """What the argument for classes is where nobody chooses; 1000 where it has no default."""
+        """Default of the argument for classes; 1000 where it has none."""
         value = self.bound.get(self.classes_parameter)
         if value is None:
             value = _parameters(self.target).get(self.classes_parameter, _NONE).default
@@ -199,7 +207,12 @@ class Constructor:
         return value if known else USUAL_CLASSES
 
     def build(self, classes: int, input_shape: Shape, options: Mapping[str, Any]) -> nn.Module:
-        """Call it; raises `ValueError` in one sentence, with the user's own line, where that fails."""
+        """Build the network.
+
+        Raises:
+            ValueError: Where the constructor fails, or returns no module; one sentence with the user's own
+                line.
+        """
         from torch import nn
 
         if self.missing:
@@ -221,7 +234,7 @@ class Constructor:
         return module
 
     def missing_text(self) -> str:
-        """Say which arguments it needs, and how they are given."""
+        """Describe which arguments are missing, and how to give them."""
         example = ", ".join(f"{name}=…" for name in self.missing)
         needs = " and ".join(filter(None, (", ".join(self.missing[:-1]), self.missing[-1])))
         return (
@@ -230,7 +243,7 @@ class Constructor:
         )
 
     def _native(self, name: str, value: Any) -> Any:
-        """An option's value as the constructor takes it: the member of an enumeration, a literal's value."""
+        """Convert an option to the constructor's type: a member of an enumeration, a value of a literal."""
         return _argument(value, _parameters(self.target)[name], _annotations(self.target).get(name))
 
 
@@ -238,9 +251,10 @@ _NONE = inspect.Parameter("none", inspect.Parameter.KEYWORD_ONLY)
 
 
 def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mapping[str, Any]) -> Constructor:
-    """Read a constructor's signature, with `bound` arguments in place of defaults.
+    """Inspect a constructor's signature, with `bound` arguments in place of defaults.
 
-    Raises `ValueError` for a bound argument that it has not.
+    Raises:
+        ValueError: For a bound argument that it does not have.
     """
     parameters = _parameters(target)
     unknown = next((argument for argument in bound if argument not in parameters), None)
@@ -263,18 +277,14 @@ def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mappi
             missing.append(argument)
             continue
         option = _field(annotations.get(argument), default, bound.get(argument))
-        if (
-            option is not None
-            and not argument.startswith(("_", "model_"))
-            and not hasattr(Options, argument)
-        ):
+        if option is not None and not argument.startswith(("_", "model_")) and not hasattr(Options, argument):
             fields[argument] = option
     options = create_model(f"{target.__name__}Options", __base__=Options, **fields) if fields else NoOptions
     return Constructor(name, imported, target, values, classes, options, tuple(missing))
 
 
 def maybe_classes(constructor: Constructor, outputs: int) -> str:
-    """The argument that is the number of classes by its value, where no argument is so by its name."""
+    """Return the argument whose default equals the number of outputs, where no name means the classes."""
     parameters = _parameters(constructor.target)
     for name in MAYBE_CLASSES:
         default = constructor.bound.get(name, parameters[name].default if name in parameters else None)
@@ -293,7 +303,7 @@ def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations as types; none where they name something that is only there for a type checker."""
+    """Resolve annotations to types; unresolved where they name something imported for type checking only."""
     function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)
@@ -302,9 +312,9 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _field(annotation: Any, default: Any, text: Any) -> tuple[Any, Any] | None:
-    """Type and default of an option; None for what a page cannot choose.
+    """Return type and default of an option, or None for what a page cannot offer.
 
-    `typed` is the argument as whoever started the program gave it, which is then the only text it can be.
+    `text` is the argument as given on the command line, which is then the only text that it can be.
     """
     if isinstance(default, enum.Enum):
         return Literal[tuple(member.name for member in type(default))], default.name
@@ -326,7 +336,7 @@ def _field(annotation: Any, default: Any, text: Any) -> tuple[Any, Any] | None:
 
 
 def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
-    """An argument that was typed, as Python would read it where the default is no text."""
+    """Parse a typed argument as a Python literal, unless the parameter is a string."""
     kind = annotation if inspect.isclass(annotation) else type(parameter.default)
     if isinstance(value, str) and issubclass(kind, enum.Enum):
         if value not in kind.__members__:

@@ -1,4 +1,4 @@
-"""Find the line of a user's own file that a forward pass has come to, or failed at. Imports no torch."""
+"""Source positions in a user's own file, of a stack frame or an error. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _PACKAGE = str(Path(__file__).parents[2])
 
 
 def of_frame(frame: FrameType | None) -> str:
-    """Return `net.py, line 12` for the innermost own line above `frame`; empty where there is none."""
+    """Return `net.py, line 12` for the innermost line of user code above `frame`.
+
+    Empty where there is none.
+    """
     while frame is not None:
         if _is_own(frame.f_code.co_filename):
             return _line(frame.f_code.co_filename, frame.f_lineno)
@@ -18,7 +21,10 @@ def of_frame(frame: FrameType | None) -> str:
 
 
 def of_error(error: BaseException) -> str:
-    """Return `net.py, line 12` for the innermost own line of an error's traceback; empty without one."""
+    """Return `net.py, line 12` for the innermost line of user code in a traceback.
+
+    Empty where there is none.
+    """
     line = ""
     step: TracebackType | None = error.__traceback__
     while step is not None:
@@ -29,7 +35,7 @@ def of_error(error: BaseException) -> str:
 
 
 def _is_own(filename: str) -> bool:
-    """Whether a file is neither ours nor an installed package's nor Python's."""
+    """Return whether a file belongs neither to cnnviz, nor to an installed package, nor to Python."""
     parts = Path(filename).parts
     installed = "site-packages" in parts or "dist-packages" in parts
     return not (installed or filename.startswith((_PACKAGE, "<frozen", "<string>")) or _standard(parts))

@@ -1,7 +1,8 @@
-"""Registration of users' networks: what whoever started the program named, as specs called `file/Net`.
+"""Registration of user code: models named on the command line, as specs called `file/Net`.
 
-`CNNVIZ_MODELS` holds the names, so that workers and pages of one start know the same; a command's `--model
-net.py:Net` adds to it. A file that is edited is read again, and a run keeps the copy that it began with.
+`CNNVIZ_MODELS` holds the references, so that the workers and pages of one start share them; a command's
+`--model net.py:Net` adds to it. A file that is edited is read again, and a run uses the copy that it began
+with.
 """
 
 from __future__ import annotations
@@ -36,28 +37,32 @@ USUAL_SHAPE: Shape = (3, 224, 224)
 OWN_FILE = "own-file"
 """Tag of a spec that comes from a user's file or package."""
 CLASSES_FROM_OUTPUT = "classes-from-output"
-"""Tag of a spec whose classes are not chosen: they are as many as the network gives numbers."""
+"""Tag of a spec with a fixed number of classes: the network's number of outputs."""
 INPUT_FROM_NETWORK = "input-from-network"
-"""Tag of a spec whose input has not been found yet."""
+"""Tag of a spec whose input shape has not been determined yet."""
 NOT_A_CLASSIFIER = "not-a-classifier"
-"""Tag of a spec whose output is no number a class."""
+"""Tag of a spec whose output is not one number per class."""
 _FORM = "path/to/file.py:ClassOrFunction or package.module:ClassOrFunction"
 _NAME = re.compile(r"(?P<attribute>[A-Za-z_]\w*)(?:\((?P<arguments>.*)\))?(?:@(?P<size>[0-9xX×,]+))?")
 
 
 @dataclass(frozen=True)
 class Named:
-    """A network as somebody named it: a file or a module, a class or function in it, arguments, a size."""
+    """Reference to a network: file or module, class or function, arguments, input size."""
 
     place: str
-    """A path that ends in `.py`, or a dotted module name."""
+    """Path that ends in `.py`, or dotted module name."""
     attribute: str
     arguments: tuple[tuple[str, Any], ...] = ()
     size: tuple[int, ...] | None = field(default=None)
 
     @classmethod
     def read(cls, text: str) -> Named:
-        """Read `net.py:Net`, `net.py:Net(width=8)`, `package.module:Net@1x28x28`; raises `ValueError`."""
+        """Parse `net.py:Net`, `net.py:Net(width=8)` or `package.module:Net@1x28x28`.
+
+        Raises:
+            ValueError: For any other form.
+        """
         location, _, target = text.partition(".py:") if ".py:" in text else text.partition(":")
         location = f"{location}.py" if ".py:" in text else location
         match = _NAME.fullmatch(target)
@@ -68,19 +73,21 @@ class Named:
 
     @property
     def is_file(self) -> bool:
-        """Whether it names a file rather than a module."""
+        """Whether it refers to a file rather than to a module."""
         return self.place.endswith(".py")
 
     def write(self) -> str:
-        """The name for another process, whose current folder may be another."""
+        """Serialize the reference with an absolute path, for a process with another working directory."""
         location = str(Path(self.place).resolve()) if self.is_file else self.place
         arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
         size = "x".join(map(str, self.size)) if self.size else ""
-        return f"{location}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
+        return (
+            f"{location}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
+        )
 
 
 def _arguments(text: str, reference: str) -> tuple[tuple[str, Any], ...]:
-    """Arguments as Python writes them: literals, and words for text; never evaluated."""
+    """Parse arguments in Python's syntax: literals, and bare words for strings; never evaluated."""
     try:
         call = ast.parse(f"f({text})", mode="eval").body
     except SyntaxError:
@@ -96,23 +103,25 @@ def _arguments(text: str, reference: str) -> tuple[tuple[str, Any], ...]:
                 (keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value))
             )
         except ValueError:
-            raise ValueError(f"'{keyword.arg}' in '{reference[:120]}' is no plain value, as 8 or gelu.") from None
+            raise ValueError(
+                f"'{keyword.arg}' in '{reference[:120]}' is no plain value, as 8 or gelu."
+            ) from None
     return tuple(arguments)
 
 
 def is_named(text: str) -> bool:
-    """Whether text names a file or a module, rather than a model that is registered."""
+    """Return whether the text refers to a file or a module rather than to a registered model."""
     if data_files.is_data_file(text):
         return True
     location, _, target = text.partition(":")
     return ".py:" in text or (bool(target) and "/" not in location and _NAME.fullmatch(target) is not None)
 
 
-# What was named, and its specs.
+# References and their specs.
 
 
 def named() -> list[Named | NamedData]:
-    """What `CNNVIZ_MODELS` names; raises `ValueError` for what is no name."""
+    """Parse the references in `CNNVIZ_MODELS`; raise `ValueError` for an invalid one."""
     text = os.environ.get(VARIABLE, "")
     return [_read(entry) for entry in _split(text)]
 
@@ -122,7 +131,7 @@ def _read(text: str) -> Named | NamedData:
 
 
 def _split(text: str) -> list[str]:
-    """The names in the variable. Where the separator of paths is the colon, it stands in each name too."""
+    """Split the variable; where the path separator is the colon, it also occurs within each reference."""
     parts = [part for part in text.split(os.pathsep) if part.strip()]
     if os.pathsep != ":":
         return parts
@@ -137,13 +146,14 @@ def _split(text: str) -> list[str]:
 
 
 def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Name a network for this process and those that it starts; the spec that it has from now on.
+    """Register a network for this process and its child processes, and return its spec.
 
     Args:
-        text: As `Named.read` takes it.
-        arguments: Further arguments of its constructor, as `--option` gives them.
+        text: Reference, as `Named.read` parses it.
+        arguments: Further arguments of its constructor, as given by `--option`.
 
-    Raises `ValueError` in one sentence where it cannot be had.
+    Raises:
+        ValueError: Where the network cannot be loaded; one sentence.
     """
     reference = _with_arguments(_read(text), arguments)
     entry = reference.write()
@@ -166,15 +176,19 @@ def _with_arguments(reference: Named | NamedData, arguments: Mapping[str, Any] |
 
 
 def _target_of(entry: str) -> str:
-    """A name without its arguments and size: named again, these take the place of earlier ones."""
+    """Strip arguments and size from a reference: the same target with others replaces it."""
     return re.split(r"[(@]", entry)[0]
 
 
 def _name_of(reference: Named | NamedData, earlier: list[Named | NamedData]) -> str:
-    """`file/Net`, or `file/other.Net` where another file's network is called so already."""
+    """Return the registry name, `file/Net`, or `file/other.Net` where that is in use by another file."""
     names = [known.attribute if isinstance(known, Named) else known.stem for known in earlier]
     if isinstance(reference, NamedData):
-        return f"{PREFIX}{reference.stem}" if reference.stem not in names else f"{PREFIX}{reference.path.suffix[1:]}.{reference.stem}"
+        return (
+            f"{PREFIX}{reference.stem}"
+            if reference.stem not in names
+            else f"{PREFIX}{reference.path.suffix[1:]}.{reference.stem}"
+        )
     if reference.attribute not in names:
         return f"{PREFIX}{reference.attribute}"
     stem = Path(reference.place).stem if reference.is_file else reference.place.rpartition(".")[2]
@@ -182,12 +196,12 @@ def _name_of(reference: Named | NamedData, earlier: list[Named | NamedData]) -> 
 
 
 def specs() -> dict[str, ModelSpec]:
-    """The specs of everything that was named and can be had, by registry name."""
+    """Return the specs of all references that can be loaded, by registry name."""
     return {spec.name: spec for spec in _all() if isinstance(spec, ModelSpec)}
 
 
 def problems() -> list[str]:
-    """A sentence for each name that gives no network."""
+    """Return a sentence for each reference that cannot be loaded."""
     return [sentence for sentence in _all() if isinstance(sentence, str)]
 
 
@@ -208,11 +222,11 @@ def _all() -> list[ModelSpec | str]:
 
 _lock = threading.RLock()
 _live: dict[Named, tuple[Any, Source, Any]] = {}
-"""For each name the stamp of its files, its source, and its spec or what is wrong with it."""
+"""For each reference the stamp of its files, its source, and its spec or error message."""
 
 
 def _spec(reference: Named | NamedData, name: str) -> ModelSpec:
-    """The spec of a name, made anew only where one of its files has changed."""
+    """Return the spec of a reference, created again only where one of its files has changed."""
     if isinstance(reference, NamedData):
         return data_files.spec_of(reference, name)
     with _lock:
@@ -252,12 +266,14 @@ def _source_of(reference: Named) -> Source:
             if path.is_file():
                 return source.from_path(path, reference.attribute)
     if not origins:
-        raise ValueError(f"There is no module '{reference.place}' here, neither installed nor in this folder.")
+        raise ValueError(
+            f"There is no module '{reference.place}' here, neither installed nor in this folder."
+        )
     return Source(Path.cwd(), reference.place, reference.attribute)
 
 
 def source_of(name: str) -> Source | None:
-    """The files behind a registered name; None for a name that nobody gave."""
+    """Return the source files of a registered name, or None where it was not registered here."""
     spec = specs().get(name)
     with _lock:
         return next((files for _, files, _ in _live.values() if spec and files.digest == spec.edition), None)
@@ -277,15 +293,15 @@ def _target(loaded: Imported, reference: Named) -> Constructor:
         )
     if not callable(target) or not (inspect.isclass(target) or inspect.isroutine(target)):
         raise ValueError(
-            f"'{reference.attribute}' in {name} is of type {type(target).__name__}, not a class or a function that "
-            "makes a torch.nn.Module; name one, as "
+            f"'{reference.attribute}' in {name} is of type {type(target).__name__}, not a class or a "
+            "function that makes a torch.nn.Module; name one, as "
             f"'def make_{reference.attribute}(): return {reference.attribute}'."
         )
     return importer.read(reference.attribute, loaded, target, dict(reference.arguments))
 
 
 def _described(constructor: Constructor, reference: Named, loaded: Imported) -> ModelSpec:
-    """The spec of a constructor, with the input, classes and output that a dry run finds."""
+    """Create the spec of a constructor, with the input, classes and output that a dry run finds."""
     from cnnviz.models.builder import on_meta
     from cnnviz.models.user_code.dry_run import inspect_network
 
@@ -293,7 +309,9 @@ def _described(constructor: Constructor, reference: Named, loaded: Imported) -> 
         raise ValueError(constructor.missing_text())
     defaults = constructor.options().model_dump()
     shape = reference.size if reference.size and len(reference.size) == 3 else USUAL_SHAPE
-    module = on_meta(lambda: constructor.build(constructor.default_classes, (shape[0], shape[1], shape[2]), defaults))
+    module = on_meta(
+        lambda: constructor.build(constructor.default_classes, (shape[0], shape[1], shape[2]), defaults)
+    )
     facts = inspect_network(module, constructor.name, reference.size)
     if not constructor.classes_parameter and facts.classes:
         constructor.classes_parameter = importer.maybe_classes(constructor, facts.classes)
@@ -316,20 +334,26 @@ def _described(constructor: Constructor, reference: Named, loaded: Imported) -> 
 
 
 def replace_options(constructor: Constructor, fields: set[str]) -> Constructor:
-    """The constructor with these options alone."""
+    """Restrict the constructor's options to these fields."""
     from pydantic import create_model
 
     from cnnviz.models.spec import NoOptions
 
     known = constructor.options.model_fields
-    selected: dict[str, Any] = {name: (info.annotation, info) for name, info in known.items() if name in fields}
-    constructor.options = create_model(constructor.options.__name__, __base__=Options, **selected) if selected else NoOptions
+    selected: dict[str, Any] = {
+        name: (info.annotation, info) for name, info in known.items() if name in fields
+    }
+    constructor.options = (
+        create_model(constructor.options.__name__, __base__=Options, **selected) if selected else NoOptions
+    )
     return constructor
 
 
 def undescribed(constructor: Constructor, reference: Named) -> ModelSpec:
-    """The spec of a constructor before any pass: its input is whatever an analysis finds."""
-    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT})
+    """Create the spec of a constructor without a forward pass; its input shape is found by an analysis."""
+    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (
+        set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT}
+    )
     location = Path(reference.place).name if reference.is_file else reference.place
     return ModelSpec(
         name=f"{PREFIX}{reference.attribute}",
@@ -347,9 +371,9 @@ def undescribed(constructor: Constructor, reference: Named) -> ModelSpec:
 
 
 def _builder(constructor: Constructor, outputs: int, output: str | int | None) -> Builder:
-    """A function that builds the network for so many classes, its lazy layers shaped, its logits alone.
+    """Return a builder: constructs the network, materializes lazy layers and selects the logits.
 
-    `gives` is how many numbers it gives where that cannot be chosen, and 0 where nobody knows.
+    `outputs` is the number of outputs where that cannot be chosen, and 0 where it is unknown.
     """
 
     def build(classes: int, input_shape: Shape, options: Options) -> nn.Module:
@@ -358,8 +382,8 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
         if not constructor.classes_parameter and classes != (outputs or constructor.default_classes):
             text = f" and gives {outputs:,} numbers" if outputs else ""
             raise ValueError(
-                f"{constructor.name} has no parameter 'num_classes'{text}, so its number of classes cannot be "
-                f"chosen: it cannot be built for {classes:,}."
+                f"{constructor.name} has no parameter 'num_classes'{text}, so its number of classes cannot "
+                f"be chosen: it cannot be built for {classes:,}."
             )
         module = constructor.build(classes, input_shape, options.model_dump())
         try:
@@ -368,7 +392,9 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
             if "meta" in str(error):
                 raise
             sides = "×".join(map(str, input_shape))
-            raise ValueError(f"{constructor.name} cannot take an input of {sides}: {reason(error)}.") from None
+            raise ValueError(
+                f"{constructor.name} cannot take an input of {sides}: {reason(error)}."
+            ) from None
         return with_one_output(module, output)
 
     build.bound = constructor.bound  # type: ignore[attr-defined]
@@ -377,9 +403,10 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
 
 
 def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
-    """The spec of `net.py:Net` for an analysis alone: not registered, its input not looked for.
+    """Create the spec of `net.py:Net` for an analysis only: not registered, its input shape undetermined.
 
-    Raises `ValueError` in one sentence where the file or the name is missing, or the file does not run.
+    Raises:
+        ValueError: Where the file or name is missing, or the file's code fails; one sentence.
     """
     reference = _with_arguments(_read(text), arguments)
     if isinstance(reference, NamedData):
@@ -388,22 +415,22 @@ def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpe
     return undescribed(_target(loaded, reference), reference)
 
 
-# Copies that runs keep.
+# Copies of the code, for runs.
 
 
 def keep_copy(name: str) -> str:
-    """Keep a copy of a registered network's files; their digest, empty for a name that is no user's file."""
+    """Save a copy of a registered network's files and return their digest; empty where it has no files."""
     files = source_of(name)
     return "" if files is None else source.keep(files)
 
 
 def known_digests() -> list[str]:
-    """Digests of users' code that this machine was started with: the copies that its programs have kept."""
+    """Return the digests of all user code saved on this machine."""
     return sorted(path.name for path in source.folder().glob("[0-9a-f]*") if path.is_dir())
 
 
 def arguments_of(name: str) -> dict[str, str | int | float | bool]:
-    """The arguments that a registered network was named with, as a recipe can hold them."""
+    """Return the constructor arguments of a registered network, as values of a recipe."""
     spec = specs().get(name)
     bound = getattr(spec.builder, "bound", {}) if spec else {}
     return {argument: _plain(value) for argument, value in bound.items()}
@@ -424,14 +451,15 @@ def _from_copy(name: str, digest: str, arguments: tuple[tuple[str, Any], ...]) -
 
 
 def from_copy(name: str, digest: str, arguments: Mapping[str, Any]) -> ModelSpec:
-    """The spec of a network as a run began with it: the registered one where its files are the same.
+    """Return the spec of a network as it was when a run began; the registered one if its files are the same.
 
     Args:
-        name: The registry name, `file/Net`.
-        digest: Of the files.
-        arguments: The run's options, which may hold what a page could not have chosen.
+        name: Registry name, `file/Net`.
+        digest: Digest of the files.
+        arguments: Options of the run, which may include values that a page does not offer.
 
-    Raises `ValueError` in one sentence where the copy is not there, or was changed.
+    Raises:
+        ValueError: Where the copy is missing or was modified; one sentence.
     """
     spec = specs().get(name)
     if spec is not None and spec.edition == digest:

@@ -1,7 +1,7 @@
-"""Source of a user's network: its file and the local modules that it imports, hashed, bounded and copied.
+"""Source files of a user's network: its file and the local modules it imports, hashed, bounded and copied.
 
-A run keeps the digest of these files, and a copy of them lies under `CNNVIZ_HOME/code`, so that a resumed run
-runs the code that it began with even after the file was edited. Nothing here runs any of it.
+A run stores the digest of these files, and a copy of them is saved under `CNNVIZ_HOME/code`, so that a
+resumed run executes the code that it began with even after an edit. Nothing in this module executes it.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ MOST_BYTES = 4_000_000
 MANIFEST = "manifest.json"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NOT_LOCAL = frozenset((*sys.stdlib_module_names, "cnnviz", "torch", "torchvision", "numpy"))
-"""Top-level names that are never taken for modules beside the user's file."""
+"""Top-level names that are never resolved to modules beside the user's file."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a network, and what in them makes it."""
+    """Files of a network, and the class or function in them that builds it."""
 
     root: Path
     """Folder that local imports are resolved from."""
     module: str
-    """Dotted name of the module that holds the network."""
+    """Dotted name of the module that defines the network."""
     attribute: str
-    """The class or function in it."""
+    """Class or function in it."""
     files: tuple[tuple[str, bytes], ...] = ()
-    """Path below `root`, and content; none of an installed package, which is imported as it is."""
+    """Path below `root` and content; empty for an installed package, which is imported as it is."""
 
     @property
     def installed(self) -> bool:
-        """Whether it is an installed package's, so that nothing is copied."""
+        """Whether it is an installed package, so that nothing is copied."""
         return not self.files
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the manifest: of which module, which class, and every file's content."""
+        """SHA-256 of the manifest: module, class, and the content of every file."""
         return hashlib.sha256(self.manifest().encode()).hexdigest()
 
     def manifest(self) -> str:
-        """What it consists of, as JSON."""
+        """Module, class and file hashes as JSON."""
         hashes = {path: hashlib.sha256(content).hexdigest() for path, content in self.files}
         named = {"module": self.module, "attribute": self.attribute, "files": dict(sorted(hashes.items()))}
         return json.dumps(named, indent=1)
 
     def with_modules(self, names: Iterable[str]) -> Source:
-        """The source with further local modules, as an import at run time found them."""
+        """Return the source with further local modules that were imported at run time."""
         known = dict(self.files)
         for name in names:
             for path in _module_files(self.root, name):
@@ -68,10 +68,13 @@ class Source:
 
 
 def from_path(path: Path, attribute: str) -> Source:
-    """The source of `path/to/net.py`, whose local imports are found by reading, not by running.
+    """Collect the source of `path/to/net.py`; local imports are found by parsing, not by execution.
 
     A file in a package (with an `__init__.py` beside it, or with relative imports) is a module of that
-    package. Raises `ValueError` in one sentence for a file that is not there, not Python, or too much.
+    package.
+
+    Raises:
+        ValueError: For a file that is missing, invalid or too large; one sentence.
     """
     path = path.resolve()
     if not path.is_file():
@@ -81,13 +84,13 @@ def from_path(path: Path, attribute: str) -> Source:
     while (root / "__init__.py").is_file() or relative:
         root, parts, relative = root.parent, [root.name, *parts], False
     if not all(part.isidentifier() for part in parts):
-        # Such a file cannot be imported by its name; nothing else can import it either.
+        # A file whose name is no identifier cannot be imported by name, nor by any other module.
         return Source(root, path.stem, attribute, _bounded(_local_files(root, path), path.name))
     return Source(root, ".".join(parts), attribute, _bounded(_local_files(root, path), path.name))
 
 
 def stamp(source: Source) -> tuple[tuple[int, int], ...]:
-    """Text that changes when one of the files does; costs a look at each."""
+    """Return a value that changes with any of the files, from their mtime and size."""
     parts = []
     for relative, _ in source.files:
         try:
@@ -99,7 +102,7 @@ def stamp(source: Source) -> tuple[tuple[int, int], ...]:
 
 
 def _local_files(root: Path, first: Path) -> dict[str, bytes]:
-    """The file, and every local module that it or one of these imports, by its path below `root`."""
+    """Read the file and, transitively, every local module that it imports, by path below `root`."""
     queue, files = [first], dict[str, bytes]()
     while queue:
         path = queue.pop()
@@ -120,7 +123,10 @@ def _local_files(root: Path, first: Path) -> dict[str, bytes]:
 
 
 def _imports(path: Path, label: str) -> Iterator[tuple[str, int]]:
-    """Dotted names that a file imports, and how many dots stand before them; of `from a import b` both."""
+    """Yield the dotted names that a file imports, with the level of relative imports.
+
+    For `from a import b` both.
+    """
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError) as error:
@@ -140,7 +146,10 @@ def _imports(path: Path, label: str) -> Iterator[tuple[str, int]]:
 
 
 def _module_files(root: Path, name: str) -> list[Path]:
-    """The files below `root` that importing `name` runs, its packages first; empty where there are none."""
+    """Return the files below `root` that importing `name` executes, packages first.
+
+    Empty where there are none.
+    """
     parts = name.split(".")
     if not name or not all(part.isidentifier() for part in parts):
         return []
@@ -169,16 +178,16 @@ def _bounded(files: dict[str, bytes], label: str) -> tuple[tuple[str, bytes], ..
     return tuple(sorted(files.items()))
 
 
-# Copies, by digest.
+# Saved copies, by digest.
 
 
 def folder() -> Path:
-    """Where copies lie; it need not exist."""
+    """Return the folder of saved copies, which need not exist."""
     return home() / "code"
 
 
 def keep(source: Source) -> str:
-    """Keep a copy of the files, complete or absent, and return their digest."""
+    """Save a copy of the files atomically, and return their digest."""
     digest = source.digest
     target = folder() / digest
     if target.exists():
@@ -201,9 +210,10 @@ def keep(source: Source) -> str:
 
 
 def kept(digest: str, name: str) -> Source:
-    """The copy of that digest, its files compared with their hashes; `name` is what messages call it.
+    """Load the copy of that digest and verify its hashes; `name` is its name in messages.
 
-    Raises `ValueError` where this machine has none, or it was changed.
+    Raises:
+        ValueError: Where this machine has no such copy, or it was modified.
     """
     target = folder() / digest
     if _DIGEST.fullmatch(digest) is None or not (target / MANIFEST).is_file():
