@@ -59,7 +59,7 @@ def _opaque(modules: Mapping[str, nn.Module]) -> tuple[str, ...]:
 
 
 def _several(shape: Shape, more: tuple[Shape, ...]) -> tuple[str, ...]:
-    sides = ", ".join("×".join(map(str, one)) for one in (shape, *more))
+    sides = ", ".join("×".join(map(str, side_lengths)) for side_lengths in (shape, *more))
     return (f"It reads {1 + len(more)} inputs: {sides}; the graph shows them as one.",) if more else ()
 
 
@@ -87,13 +87,13 @@ def _inside(name: str, units: set[str]) -> bool:
     return any(name.startswith(f"{unit}.") for unit in units if unit)
 
 
-_TAKEN = {"__bool__": "a condition on its values held", "__index__": "the value were 1"}
+_ASSUMED = {"__bool__": "a condition on its values held", "__index__": "the value were 1"}
 
 
 def _notes(seen: Trace, table: tuple[Any, ...]) -> tuple[str, ...]:
     notes = [
         f"The forward pass depends on its input's values{f' ({line})' if line else ''}: one path was "
-        f"analysed, as if {_TAKEN.get(name, 'the value were 1')}."
+        f"analysed, as if {_ASSUMED.get(name, 'the value were 1')}."
         for name, line in seen.decided
     ]
     seen.unknown.pop("TorchScript", None)

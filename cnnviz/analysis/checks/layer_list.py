@@ -49,12 +49,12 @@ def check_layers(document: LayerList) -> tuple[Problem, ...]:
     broken = document.problem()
     if not broken or any(problem.check == "class-count" for problem in problems):
         return problems
-    where = tuple(step.name for step in document.steps() if step.problem)
+    layers = tuple(step.name for step in document.steps() if step.problem)
     misfit = Problem(
         "misfit",
         "Layers that do not fit",
         "error",
-        where,
+        layers,
         broken,
         "Change the layer or the one before it.",
         "",
@@ -64,14 +64,14 @@ def check_layers(document: LayerList) -> tuple[Problem, ...]:
 
 def _chain(document: LayerList) -> Analysis:
     steps = [step for step in document.steps() if step.input_shape and step.output_shape]
-    whole = len(steps) == len(document.layers)
+    complete = len(steps) == len(document.layers)
     rows = tuple(_rows(steps))
     last = rows[-1].output_shape if rows else document.input
     nodes = [Node(0, "", "input", "other", "", document.input)]
-    if whole:
+    if complete:
         nodes.append(Node(1, "", "output", "other", "", last))
     nodes += [Node(n, row.name, row.name, row.kind, "", row.output_shape) for n, row in enumerate(rows, 2)]
-    order = [0, *range(2, len(rows) + 2), *([1] if whole else [])]
+    order = [0, *range(2, len(rows) + 2), *([1] if complete else [])]
     edges = tuple(itertools.pairwise(order))
     graph = Graph(tuple(nodes), edges)
     return Analysis(document.name, document.name, document.input, document.classes, {}, rows, graph)
@@ -80,29 +80,29 @@ def _chain(document: LayerList) -> Analysis:
 def _rows(steps: Sequence[Step]) -> Iterator[Row]:
     field = ReceptiveField()
     for step in steps:
-        layer, taken, given = step.layer, step.input_shape or (), step.output_shape or ()
+        layer, input_shape, output_shape = step.layer, step.input_shape or (), step.output_shape or ()
         kind: Kind = "other" if layer.kind in _BLOCKS else kind_of(layer)
-        made = _settings(step)
-        field = _seen(layer, field, made)
+        settings = _settings(step)
+        field = _receptive_field(layer, field, settings)
         yield Row(
-            step.name, _type(step), kind, taken, given, made, step.params,
+            step.name, _type(step), kind, input_shape, output_shape, settings, step.params,
             outputs=1, receptive_field=field, calls=1,
         )  # fmt: skip
 
 
 def _settings(step: Step) -> dict[str, Any]:
-    made = step.layer.model_dump(exclude={"name", "kind", "init"})
+    settings = step.layer.model_dump(exclude={"name", "kind", "init"})
     if isinstance(step.layer, Conv | Linear):
-        made |= {"in": (step.input_shape or (0,))[0], "out": (step.output_shape or (0,))[0]}
+        settings |= {"in": (step.input_shape or (0,))[0], "out": (step.output_shape or (0,))[0]}
     if isinstance(step.layer, Conv | Pool):
-        made["kernel"] = _sides(made["kernel"])
-        made["stride"] = made["stride"] or made["kernel"]
-    return made
+        settings["kernel"] = _sides(settings["kernel"])
+        settings["stride"] = settings["stride"] or settings["kernel"]
+    return settings
 
 
-def _seen(layer: Layer, field: ReceptiveField, made: dict[str, Any]) -> ReceptiveField:
+def _receptive_field(layer: Layer, field: ReceptiveField, settings: dict[str, Any]) -> ReceptiveField:
     if isinstance(layer, Conv | Pool):
-        return slide(field, made["kernel"], made["stride"], made["padding"], made.get("dilation", 1))
+        return slide(field, settings["kernel"], settings["stride"], settings["padding"], settings.get("dilation", 1))
     same = isinstance(layer, Activation | Softmax | BatchNorm | LocalResponseNorm | Dropout)
     return field if same else WHOLE
 

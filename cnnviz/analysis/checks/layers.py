@@ -169,8 +169,8 @@ def _linear_bottleneck(network: Network, node: Node) -> bool:
     row = network.row(node)
     if row is None or node.kind != "conv":
         return False
-    made = row.settings
-    return set(made.get("kernel", [0])) == {1} and made.get("out", 0) <= made.get("in", 0)
+    settings = row.settings
+    return set(settings.get("kernel", [0])) == {1} and settings.get("out", 0) <= settings.get("in", 0)
 
 
 @check("activation-twice", title="Two activations in a row", reference=NEURALINT)
@@ -184,13 +184,13 @@ def activation_twice(network: Network) -> Iterator[Found]:
         if node.kind != "activation" or node.id in ending or len(sources) != 1:
             continue
         if sources[0].kind == "activation" and node.row != sources[0].row:
-            first, second = (activations.name_of(network.function(one)) for one in (sources[0], node))
-            names = tuple(one.row for one in (sources[0], node) if network.is_layer(one))
-            where = f" ({_listed(list(names))})" if names else ""
+            first, second = (activations.name_of(network.function(part)) for part in (sources[0], node))
+            names = tuple(part.row for part in (sources[0], node) if network.is_layer(part))
+            names_text = f" ({_listed(list(names))})" if names else ""
             if first == second == "ReLU":
-                message = f"A ReLU follows a ReLU{where}: it changes nothing."
+                message = f"A ReLU follows a ReLU{names_text}: it changes nothing."
             else:
-                message = f"{second} follows {first} with no layer between them{where}, which narrows values."
+                message = f"{second} follows {first} with no layer between them{names_text}, which narrows values."
             yield Found("warning", names, f"{message[:1].upper()}{message[1:]}", "Remove one of the two.")
 
 
@@ -201,19 +201,19 @@ def activation_twice(network: Network) -> Iterator[Found]:
 )
 def bias_before_norm(network: Network) -> Iterator[Found]:
     """Find biases that batch normalization subtracts at once."""
-    names, spare = [], 0
+    names, redundant = [], 0
     for node in network.layers():
         row, after = network.row(node), network.after(node)
         if row is None or node.kind not in SUMS or not row.settings.get("bias") or len(after) != 1:
             continue
         if network.is_batch_norm(after[0]) and row.name not in names:
             names.append(row.name)
-            spare += row.settings.get("out", 0)
+            redundant += row.settings.get("out", 0)
     if names:
         count = "has a bias" if len(names) == 1 else "have biases"
         message = (
             f"{_listed(names)} {count} that the batch normalization behind subtracts with the mean: "
-            f"{spare:,} parameters do nothing."
+            f"{redundant:,} parameters do nothing."
         )
         yield Found("note", tuple(names), message, "Build these layers with bias=False.")
 
@@ -248,7 +248,7 @@ def dropout_before_norm(network: Network) -> Iterator[Found]:
                     f"Dropout ({source.row or 'in the model'}) changes the variance that '{node.row}' "
                     "measures in training, so its statistics do not fit when nothing is dropped."
                 )
-                names = tuple(one.row for one in (source, node) if one.row)
+                names = tuple(part.row for part in (source, node) if part.row)
                 yield Found("warning", names, message, f"Move the dropout behind '{node.row}'.")
                 break
             if not (source.kind in (*SUMS, "activation") or network.is_linear(source)):

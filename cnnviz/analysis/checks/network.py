@@ -39,10 +39,10 @@ class Network:
         self._rows = {row.name: row for row in analysis.rows}
         self._before: dict[int, list[int]] = {number: [] for number in self.nodes}
         self._after: dict[int, list[int]] = {number: [] for number in self.nodes}
-        for start, end in analysis.graph.edges:
-            if start in self.nodes and end in self.nodes:
-                self._after[start].append(end)
-                self._before[end].append(start)
+        for source, target in analysis.graph.edges:
+            if source in self.nodes and target in self.nodes:
+                self._after[source].append(target)
+                self._before[target].append(source)
 
     def layers(self) -> Iterator[Node]:
         """Iterate over every box but the input and the output, in the order of the pass."""
@@ -101,19 +101,19 @@ class Network:
         They are those through which as many paths lead as there are in all.
         """
         order = [INPUT, *(number for number in self.nodes if number not in (INPUT, OUTPUT)), OUTPUT]
-        ahead, behind = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)
+        paths_to, paths_from = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)
         if OUTPUT not in self.nodes:
             return ()
-        ahead[INPUT] = behind[OUTPUT] = 1
+        paths_to[INPUT] = paths_from[OUTPUT] = 1
         for number in order:
             for following in self._after[number]:
-                ahead[following] += ahead[number]
+                paths_to[following] += paths_to[number]
         for number in reversed(order):
             for source in self._before[number]:
-                behind[source] += behind[number]
-        total = ahead[OUTPUT]
+                paths_from[source] += paths_from[number]
+        total = paths_to[OUTPUT]
         inner = order[1:-1] if total else []
-        return tuple(self.nodes[number] for number in inner if ahead[number] * behind[number] == total)
+        return tuple(self.nodes[number] for number in inner if paths_to[number] * paths_from[number] == total)
 
     def is_weighted(self, node: Node) -> bool:
         """Return whether a box combines its inputs by stored values, as LeNet-5's radial basis units do."""
@@ -145,8 +145,8 @@ class Network:
             OutputActivation(
                 self.function(node),
                 node.row if self.is_layer(node) else "",
-                any(later.kind == "pool" for later in path[place + 1 :]),
+                any(later.kind == "pool" for later in path[index + 1 :]),
             )
-            for place, node in enumerate(path)
+            for index, node in enumerate(path)
             if node.kind == "activation"
         )

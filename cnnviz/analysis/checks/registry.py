@@ -99,15 +99,15 @@ def check_analysis(analysis: Analysis) -> tuple[Problem, ...]:
     network = Network(analysis)
     problems = [
         Problem(
-            one.identifier,
-            one.title,
+            rule.identifier,
+            rule.title,
             finding.severity,
             finding.layers,
             finding.message,
             finding.fix,
-            one.reference,
+            rule.reference,
         )
-        for one in checks().values()
-        for finding in one.run(network)
+        for rule in checks().values()
+        for finding in rule.run(network)
     ]
     return tuple(sorted(problems, key=lambda problem: SEVERITIES.index(problem.severity)))

@@ -92,17 +92,17 @@ def kernel_in_padding(network: Network) -> Iterator[Found]:
 
 def _used(row: Row, axis: int) -> float:
     """The part of a kernel's places along one axis that lie on the map at some position of the window."""
-    made, side, out = row.settings, row.input_shape[axis + 1], row.output_shape[axis + 1]
-    if not isinstance(made.get("padding", 0), int | list | tuple) or "Transpose" in row.type:
+    settings, side, out = row.settings, row.input_shape[axis + 1], row.output_shape[axis + 1]
+    if not isinstance(settings.get("padding", 0), int | list | tuple) or "Transpose" in row.type:
         return 1.0
-    windows = (made.get(name, quiet) for name, quiet in _QUIET)
+    windows = (settings.get(name, default) for name, default in _DEFAULTS)
     kernel, stride, padding, dilation = (pair(window)[axis] for window in windows)
     starts = range(-padding, -padding + out * stride, stride)
-    met = sum(any(0 <= start + j * dilation < side for start in starts) for j in range(kernel))
-    return met / kernel
+    covered = sum(any(0 <= start + j * dilation < side for start in starts) for j in range(kernel))
+    return covered / kernel
 
 
-_QUIET = (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+_DEFAULTS = (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
 
 
 def _span(row: Row) -> tuple[int, int] | None:
@@ -164,15 +164,15 @@ def channels_fall(network: Network) -> Iterator[Found]:
     last = {node.id for node in network.output_path()}
     for node in path[1:]:
         row = network.row(node)
-        made = row.settings if row else {}
-        if row is None or node.id in last or set(made.get("kernel", [1])) == {1}:
+        settings = row.settings if row else {}
+        if row is None or node.id in last or set(settings.get("kernel", [1])) == {1}:
             continue
-        if 2 * made.get("out", 0) < made.get("in", 0):
+        if 2 * settings.get("out", 0) < settings.get("in", 0):
             message = (
-                f"'{row.name}' makes {made['out']:,} maps of {made['in']:,}: later layers usually have as "
+                f"'{row.name}' makes {settings['out']:,} maps of {settings['in']:,}: later layers usually have as "
                 "many or more, as they tell more kinds of things apart."
             )
-            yield Found("note", (row.name,), message, f"Give it {made['in']:,} maps or more.")
+            yield Found("note", (row.name,), message, f"Give it {settings['in']:,} maps or more.")
 
 
 @check("receptive-field", title="Each position sees little", reference=NEURALINT)
