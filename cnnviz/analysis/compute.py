@@ -1,4 +1,4 @@
-"""The analysis itself, of a module that stands on the meta device."""
+"""Analysis of a module on the meta device: traces of the forward pass to a table and a graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnnviz.analysis.types import Analysis, Shape
 from cnnviz.models.user_code.dry_run import choose_output
 
 _TRAINING_BATCH = 2
-"""Batch normalisation cannot train on a single value a channel."""
+"""Batch normalization cannot be trained on a single value per channel."""
 
 
 def compute(
@@ -25,11 +25,10 @@ def compute(
     options: dict[str, Any],
     more: tuple[Shape, ...] = (),
 ) -> Analysis:
-    """Analyse `module`, which is on the meta device and in evaluation mode, for an input of `shape`.
+    """Analyze `module`, which is on the meta device and in evaluation mode, for an input of `shape`.
 
-    `more` are the shapes of further inputs, for a network that reads several.
-
-    Raises whatever the module raises where the input does not fit.
+    `more` are the shapes of further inputs, for a network that has several. Exceptions of the module for an
+    input that does not fit are not caught.
     """
     module = without_scripts(module)
     modules = dict(module.named_modules())
@@ -64,7 +63,7 @@ def _several(shape: Shape, more: tuple[Shape, ...]) -> tuple[str, ...]:
 
 
 def _training_pass(modules: Mapping[str, nn.Module], shape: Shape, seen: Trace) -> Trace | None:
-    """A second pass where some layers take part in training only, as auxiliary classifiers do."""
+    """Trace a pass in training mode where layers are idle in evaluation mode (auxiliary classifiers)."""
     reached = {operation.owner for operation in seen.operations} | {visit.module for visit in seen.visits}
     units = {visit.module for visit in seen.visits if visit.leaf}
     idle = [

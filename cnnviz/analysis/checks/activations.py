@@ -1,7 +1,7 @@
-"""Activations by their range: what a network can still say when its logits pass through one.
+"""Activations and their ranges: the loss and probability that are possible when the logits pass through one.
 
-Cross-entropy applies softmax to what the network puts out. With outputs between `low` and `high` the right
-class leads the others by at most D = high − low, so that its probability is at most e^D/(e^D + C − 1).
+Cross-entropy applies softmax to the network's output. With outputs between `low` and `high` the true class
+leads the others by at most D = high − low, so that its probability is at most e^D/(e^D + C − 1).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FUNCTIONS: dict[str, str] = {
     "Tanhshrink": "tanhshrink",
     "GLU": "glu",
 }
-"""The function that a layer of this type applies, as `torch.nn.functional` calls it."""
+"""Function that a layer of this type applies, by its name in `torch.nn.functional`."""
 
 NAMES: dict[str, str] = {
     "relu": "ReLU",
@@ -59,7 +59,7 @@ NAMES: dict[str, str] = {
     "scaled_tanh": "scaled tanh",
     "hardswish": "hard swish",
 }
-"""How a function is written in a sentence, where that is not its own name."""
+"""Name of a function in a sentence, where it differs from the identifier."""
 
 BOUNDED: dict[str, tuple[float, float]] = {
     "sigmoid": (0.0, 1.0),
@@ -72,25 +72,25 @@ BOUNDED: dict[str, tuple[float, float]] = {
     "scaled_tanh": (-1.7159, 1.7159),
     "relu6": (0.0, 6.0),
 }
-"""Functions whose results lie between two numbers (with PyTorch's defaults), and these."""
+"""Output range of the bounded functions (with PyTorch's defaults)."""
 CUTTING = frozenset({"relu", "threshold", "hardshrink"})
-"""Functions that are not bounded, but flat where a logit is below 0: no gradient corrects it there."""
+"""Unbounded functions that are flat where a logit is below 0, so that it gets no gradient there."""
 HARMLESS = frozenset({"log_softmax"})
-"""Cross-entropy takes the log-softmax; that of a log-softmax is itself."""
+"""Functions without effect: cross-entropy applies log-softmax, which is idempotent."""
 SATURATING = frozenset({"sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"})
 
 
 def name_of(function: str) -> str:
-    """Write a function's name in a sentence."""
+    """Return a function's name as written in a sentence."""
     return NAMES.get(function, function.replace("_", " ")) if function else "an activation"
 
 
 def loss_floor(low: float, high: float, classes: int, smoothing: float = 0.0) -> float:
-    """Compute the least cross-entropy of outputs in [low, high], in nats.
+    """Compute the lowest cross-entropy of outputs in [low, high], in nats.
 
-    With the right class d above all others the loss is ln(e^d + C − 1) − q·d, where q = 1 − ε + ε/C is the
-    right class's part of the label-smoothed truth (1 without smoothing). It falls with d up to ln(q/(ε/C)),
-    its least value of all, if the range lets it come so far.
+    With the true class d above all others the loss is ln(e^d + C − 1) − q·d, where q = 1 − ε + ε/C is the
+    true class's target with label smoothing ε (1 without). It decreases with d up to ln(q/(ε/C)), its global
+    minimum, if the range allows that d.
     """
     lead = high - low
     right = 1 - smoothing + smoothing / classes
@@ -100,5 +100,5 @@ def loss_floor(low: float, high: float, classes: int, smoothing: float = 0.0) ->
 
 
 def largest_probability(low: float, high: float, classes: int) -> float:
-    """Compute the largest probability that softmax can give a class, of outputs in [low, high]."""
+    """Compute the highest softmax probability of a class, for outputs in [low, high]."""
     return 1 / (1 + (classes - 1) * math.exp(low - high))

@@ -1,4 +1,4 @@
-"""The checks of a layer list, without building it: its layers as the rows and the graph of an analysis."""
+"""Static checks of a layer list, without building it: its layers become the rows and graph of an analysis."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TYPE_OF = {function: name for name, function in reversed(FUNCTIONS.items())}
 
 
 def check_layers(document: LayerList) -> tuple[Problem, ...]:
-    """Check a layer list as far as its layers fit; of a block that branches only its outside is seen.
+    """Check a layer list up to its first misfit; the inside of a block is not checked.
 
     A list that cannot be built has that as its first error.
     """
@@ -102,7 +102,9 @@ def _settings(step: Step) -> dict[str, Any]:
 
 def _receptive_field(layer: Layer, field: ReceptiveField, settings: dict[str, Any]) -> ReceptiveField:
     if isinstance(layer, Conv | Pool):
-        return slide(field, settings["kernel"], settings["stride"], settings["padding"], settings.get("dilation", 1))
+        return slide(
+            field, settings["kernel"], settings["stride"], settings["padding"], settings.get("dilation", 1)
+        )
     same = isinstance(layer, Activation | Softmax | BatchNorm | LocalResponseNorm | Dropout)
     return field if same else WHOLE
 

@@ -1,4 +1,4 @@
-"""Checks of what follows what (activations, normalization, dropout, unused layers) and of the output."""
+"""Checks of the order of layers (activations, normalization, dropout, unused layers) and of the output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cnnviz.analysis.checks.registry import Found, check
 from cnnviz.analysis.types import Node
 from cnnviz.sentences import percent
 
-# Checks of what stands at the end: cross-entropy wants one plain number a class.
+# Checks of the output: cross-entropy expects one unbounded number per class.
 
 NEURALINT = (
     "Nikanjam et al., Automatic fault detection for deep learning programs using graph transformations "
@@ -106,13 +106,13 @@ def class_count(network: Network) -> Iterator[Found]:
 
 SUMS = ("conv", "fc")
 HIGHEST_DROPOUT = 0.8
-"""Srivastava et al. (2014) tried keeping from 0.2 of the units on; with fewer, hardly anything is left."""
+"""Srivastava et al. (2014) tested retention of 0.2 of the units and more; with fewer, little is left."""
 SATURATING_LAYERS = 4
-"""Hidden layers with a saturating activation from which on gradients fade: a sigmoid's slope is ≤ 1/4."""
+"""Number of hidden layers with a saturating activation that is too many: a sigmoid's slope is ≤ 1/4."""
 
 
 def _listed(names: list[str]) -> str:
-    """Write names as people do; of many the first three."""
+    """Join names in a sentence; of more than four, the first three."""
     quoted = [f"'{name}'" for name in dict.fromkeys(names)]
     if len(quoted) > 4:
         return f"{', '.join(quoted[:3])} and {len(quoted) - 3:,} others"
@@ -121,10 +121,10 @@ def _listed(names: list[str]) -> str:
 
 @check("missing-activation", title="No activation between two layers", reference=NEURALINT)
 def missing_activation(network: Network) -> Iterator[Found]:
-    """Find convolutions and linear layers that follow one another with nothing non-linear between them.
+    """Find convolutions and linear layers that follow one another without a non-linearity between them.
 
-    Left out is what published networks do on purpose: grouped and depthwise convolutions, whose other half
-    a 1×1 convolution is, 1×1 convolutions that do not widen, the linear bottlenecks of MobileNetV2, and
+    Excluded is what published networks do on purpose: grouped and depthwise convolutions, which a 1×1
+    convolution complements, 1×1 convolutions that do not widen, the linear bottlenecks of MobileNetV2, and
     results that other layers read too.
     """
     pairs = []
@@ -146,7 +146,7 @@ def missing_activation(network: Network) -> Iterator[Found]:
 
 
 def _linear_source(network: Network, node: Node) -> Node | None:
-    """The convolution or linear layer that a box reads from through linear steps alone, if there is one."""
+    """Return the convolution or linear layer that a node reads through linear operations only, or None."""
     while True:
         sources = network.before(node)
         if len(sources) != 1:
@@ -175,7 +175,7 @@ def _linear_bottleneck(network: Network, node: Node) -> bool:
 
 @check("activation-twice", title="Two activations in a row", reference=NEURALINT)
 def activation_twice(network: Network) -> Iterator[Found]:
-    """Find an activation that reads another one's result, the outputs aside."""
+    """Find an activation that directly follows another one, except at the output."""
     ending = {node.id for node in network.output_path()}
     for node in network.layers():
         sources = network.before(node)
@@ -190,7 +190,9 @@ def activation_twice(network: Network) -> Iterator[Found]:
             if first == second == "ReLU":
                 message = f"A ReLU follows a ReLU{names_text}: it changes nothing."
             else:
-                message = f"{second} follows {first} with no layer between them{names_text}, which narrows values."
+                message = (
+                    f"{second} follows {first} with no layer between them{names_text}, which narrows values."
+                )
             yield Found("warning", names, f"{message[:1].upper()}{message[1:]}", "Remove one of the two.")
 
 
@@ -200,7 +202,7 @@ def activation_twice(network: Network) -> Iterator[Found]:
     reference="Ioffe and Szegedy, Batch normalization, 2015, section 3.2",
 )
 def bias_before_norm(network: Network) -> Iterator[Found]:
-    """Find biases that batch normalization subtracts at once."""
+    """Find biases that the following batch normalization subtracts."""
     names, redundant = [], 0
     for node in network.layers():
         row, after = network.row(node), network.after(node)
@@ -220,7 +222,7 @@ def bias_before_norm(network: Network) -> Iterator[Found]:
 
 @check("norm-twice", title="Two batch normalizations in a row", reference=NEURALINT)
 def norm_twice(network: Network) -> Iterator[Found]:
-    """Find batch normalization of what batch normalization gave."""
+    """Find batch normalization that directly follows batch normalization."""
     for node in network.layers():
         sources = network.before(node)
         if network.is_batch_norm(node) and len(sources) == 1 and network.is_batch_norm(sources[0]):
@@ -235,7 +237,7 @@ def norm_twice(network: Network) -> Iterator[Found]:
     reference="Li et al., Understanding the disharmony between dropout and batch normalization, 2019",
 )
 def dropout_before_norm(network: Network) -> Iterator[Found]:
-    """Find dropout whose results reach batch normalization through at most one layer with weights."""
+    """Find dropout that reaches batch normalization through at most one layer with weights."""
     for node in network.layers():
         if not network.is_batch_norm(node):
             continue
@@ -266,7 +268,7 @@ def _rate(network: Network, node: Node) -> float:
     reference="Srivastava et al., Dropout, 2014, section 7.3",
 )
 def dropout_rate(network: Network) -> Iterator[Found]:
-    """Find dropout that leaves less than a fifth of the values."""
+    """Find dropout that retains less than a fifth of the values."""
     for node in network.layers():
         rate = _rate(network, node)
         if network.is_dropout(node) and network.is_layer(node) and rate > HIGHEST_DROPOUT:
@@ -276,7 +278,7 @@ def dropout_rate(network: Network) -> Iterator[Found]:
 
 @check("hidden-softmax", title="Softmax between layers", reference=NEURALINT)
 def hidden_softmax(network: Network) -> Iterator[Found]:
-    """Find softmax whose result a convolution or a linear layer reads."""
+    """Find softmax whose result is the input of a convolution or linear layer."""
     for node in network.layers():
         if network.function(node) == "softmax" and node.kind == "activation":
             readers = [after.row for after in network.after(node) if after.kind in SUMS]
@@ -294,7 +296,7 @@ def hidden_softmax(network: Network) -> Iterator[Found]:
     reference="Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010",
 )
 def saturating_activations(network: Network) -> Iterator[Found]:
-    """Find deep networks of sigmoids or tanh without normalization; gates, which multiply, are left out."""
+    """Find deep networks of sigmoid or tanh without normalization; multiplicative gates are excluded."""
     if any(node.kind == "norm" for node in network.layers()):
         return
     names, functions = [], set()
@@ -317,7 +319,7 @@ def saturating_activations(network: Network) -> Iterator[Found]:
 
 @check("unused-layer", title="Layers that take no part", reference=NEURALINT)
 def unused_layer(network: Network) -> Iterator[Found]:
-    """Find layers with parameters that no pass reaches, in training neither."""
+    """Find layers with parameters that no forward pass uses, not even in training."""
     unused = [
         row
         for row in network.analysis.rows

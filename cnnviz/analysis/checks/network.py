@@ -1,4 +1,4 @@
-"""The module graph as the static checks read it: who comes before whom, and what each box does."""
+"""Module graph for the static checks: predecessors, successors and functions of the nodes."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from cnnviz.analysis.types import Analysis, Kind, Node, Row
 
 INPUT, OUTPUT = 0, 1
 WEIGHTED: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent")
-"""Kinds that sum products of their inputs: without a non-linearity between two of them they are one."""
+"""Kinds that compute weighted sums: two of them without a non-linearity between are equivalent to one."""
 LINEAR_TYPES = frozenset(
     ("AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Unflatten", "Identity", "Upsample", "ZeroPad2d")
 )
 LINEAR_FUNCTIONS = frozenset(("average pooling", "mean", "sum", "resize", "pad", "adaptive pooling"))
-"""What hands on weighted sums of its inputs, with fixed weights."""
+"""Operations that compute fixed weighted sums of their inputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputActivation:
-    """Locate an activation between the last layer with weights and the output."""
+    """Activation between the last layer with weights and the output."""
 
     function: str
-    """As `torch.nn.functional` calls it; empty where the layer's type is not known."""
+    """Name in `torch.nn.functional`; empty where the layer's type is unknown."""
     layer: str
     """Name of its row; empty where the model itself calls the function."""
     pooled: bool
-    """Whether the mean over positions is taken after it, as in SqueezeNet."""
+    """Whether global average pooling follows it, as in SqueezeNet."""
 
 
 class Network:
-    """Walk the graph of a prediction; auxiliary classifiers are left out."""
+    """Graph of the forward pass in evaluation mode, without auxiliary classifiers."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
@@ -45,47 +45,47 @@ class Network:
                 self._before[target].append(source)
 
     def layers(self) -> Iterator[Node]:
-        """Iterate over every box but the input and the output, in the order of the pass."""
+        """Iterate over all nodes but the input and the output, in order of execution."""
         return (node for number, node in self.nodes.items() if number not in (INPUT, OUTPUT))
 
     def row(self, node: Node) -> Row | None:
-        """Return the row that a box belongs to; None for the input and the output."""
+        """Return the row of a node; None for the input and the output."""
         return None if node.id in (INPUT, OUTPUT) else self._rows.get(node.row)
 
     def before(self, node: Node) -> tuple[Node, ...]:
-        """Return the boxes whose results a box reads."""
+        """Return the nodes whose results a node reads."""
         return tuple(self.nodes[number] for number in self._before[node.id])
 
     def after(self, node: Node) -> tuple[Node, ...]:
-        """Return the boxes that read a box's result."""
+        """Return the nodes that read a node's result."""
         return tuple(self.nodes[number] for number in self._after[node.id])
 
     def is_layer(self, node: Node) -> bool:
-        """Return whether a box is a module's call, and not an operation between modules."""
+        """Return whether a node is a module's call rather than an operation between modules."""
         row = self.row(node)
         return row is not None and node.container != node.row
 
     def function(self, node: Node) -> str:
-        """Return the activation that a box applies, as `torch.nn.functional` calls it; empty if unknown."""
+        """Return the activation function of a node, as named in `torch.nn.functional`; empty if unknown."""
         if not self.is_layer(node):
             return node.label.replace(" ", "_")
         row = self.row(node)
         return FUNCTIONS.get(row.type, "") if row is not None else ""
 
     def is_dropout(self, node: Node) -> bool:
-        """Return whether a box is dropout, as a layer or as a function."""
+        """Return whether a node is dropout, as a layer or as a function."""
         row = self.row(node)
         return row is not None and ("Dropout" in row.type if self.is_layer(node) else node.label == "dropout")
 
     def is_batch_norm(self, node: Node) -> bool:
-        """Return whether a box is batch normalization, as a layer or as a function."""
+        """Return whether a node is batch normalization, as a layer or as a function."""
         row = self.row(node)
         if row is None or node.kind != "norm":
             return False
         return "BatchNorm" in row.type if self.is_layer(node) else node.label == "batch norm"
 
     def is_linear(self, node: Node) -> bool:
-        """Return whether a box hands on weighted sums: batch norm, mean pooling, dropout, reshaping."""
+        """Return whether a node is linear: batch normalization, mean pooling, dropout, reshaping."""
         row = self.row(node)
         if row is None or self.is_weighted(node):
             return False
@@ -96,9 +96,9 @@ class Network:
         return node.label in LINEAR_FUNCTIONS
 
     def chain(self) -> tuple[Node, ...]:
-        """Return the boxes that every path from the input to the output passes, in order.
+        """Return the nodes that lie on every path from the input to the output, in order.
 
-        They are those through which as many paths lead as there are in all.
+        They are the nodes whose number of paths from the input, times that to the output, is the total.
         """
         order = [INPUT, *(number for number in self.nodes if number not in (INPUT, OUTPUT)), OUTPUT]
         paths_to, paths_from = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)
@@ -116,15 +116,15 @@ class Network:
         return tuple(self.nodes[number] for number in inner if paths_to[number] * paths_from[number] == total)
 
     def is_weighted(self, node: Node) -> bool:
-        """Return whether a box combines its inputs by stored values, as LeNet-5's radial basis units do."""
+        """Return whether a node uses stored values (weights), as LeNet-5's radial basis units do."""
         row = self.row(node)
         stored = row is not None and row.params + row.buffers > 0 and self.is_layer(node)
         return node.kind in WEIGHTED or (node.kind == "other" and stored)
 
     def output_path(self) -> tuple[Node, ...]:
-        """Return the boxes from the last layer with weights, itself included, to the output.
+        """Return the nodes from the last layer with weights, inclusive, to the output.
 
-        Empty where the output has several sources, or where two paths join before such a layer is met.
+        Empty where the output has several sources, or where two paths join after the last such layer.
         """
         path: list[Node] = []
         node = self.nodes.get(OUTPUT)

@@ -1,4 +1,4 @@
-"""The registry of static checks: functions in `cnnviz.analysis.checks`, each found by its identifier."""
+"""Registry of static checks: functions in `cnnviz.analysis.checks`, by identifier."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from cnnviz.analysis.types import Analysis
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From what keeps a network from learning, over what probably harms it, to what one may want to know."""
+"""In descending order: prevents learning, probably harms it, worth knowing."""
 MODULES = ("layers", "shapes")
-"""The modules of this package that register checks."""
+"""Modules of this package that register checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Report what a check function found, before the registry adds what it knows of the check."""
+    """Result of a check function, without the metadata of its check."""
 
     severity: Severity
     layers: tuple[str, ...]
     """Names of the rows concerned; empty where the model itself calls a function."""
     message: str
-    """One sentence: what is so, and why it matters."""
+    """One sentence: the problem and why it matters."""
     fix: str
     """One sentence: what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Describe one fault of a network's structure."""
+    """Structural problem of a network."""
 
     check: str
-    """The check's identifier."""
+    """Identifier of the check."""
     title: str
     severity: Severity
     layers: tuple[str, ...]
@@ -45,7 +45,7 @@ class Problem:
     reference: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values, as `cnnviz check --json` prints them."""
+        """Return plain values, the output of `cnnviz check --json`."""
         return {
             "check": self.check,
             "title": self.title,
@@ -62,10 +62,10 @@ CheckFunction = Callable[[Network], Iterable[Found]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Hold one structural rule and the function that looks for its violation."""
+    """Structural rule and the function that detects violations."""
 
     identifier: str
-    """Stable; words joined by hyphens."""
+    """Stable identifier: words joined by hyphens."""
     title: str
     reference: str
     run: CheckFunction
@@ -75,7 +75,7 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(identifier: str, *, title: str, reference: str) -> Callable[[CheckFunction], CheckFunction]:
-    """Register a function `(Network) -> Iterable[Found]` as a check."""
+    """Return a decorator that registers a function `(Network) -> Iterable[Found]` as a check."""
 
     def wrap(function: CheckFunction) -> CheckFunction:
         if identifier in _CHECKS:
@@ -88,14 +88,14 @@ def check(identifier: str, *, title: str, reference: str) -> Callable[[CheckFunc
 
 @functools.cache
 def checks() -> dict[str, Check]:
-    """Return every check by its identifier."""
+    """Return all checks by identifier."""
     for name in MODULES:
         importlib.import_module(f"cnnviz.analysis.checks.{name}")
     return dict(_CHECKS)
 
 
 def check_analysis(analysis: Analysis) -> tuple[Problem, ...]:
-    """Run every check on an analysed network; errors come first, then warnings, then notes."""
+    """Run every check on an analyzed network; the order is errors, warnings, notes."""
     network = Network(analysis)
     problems = [
         Problem(

@@ -1,4 +1,4 @@
-"""Checks of sizes: windows and strides, pooling, what is flattened, and bottlenecks."""
+"""Checks of sizes: windows and strides, pooling, flattening, and bottlenecks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from cnnviz.analysis.worked_numbers import pair
 from cnnviz.sentences import percent
 
 NARROW = 3
-"""A layer that all information passes is far narrower than the classes with a third as many values."""
+"""A bottleneck has at most the number of classes divided by this."""
 LARGE_MAP = 10
-"""Side of a map that is still large where it is flattened: AlexNet's have 6, VGG's 7."""
+"""Side from which on a flattened map is large: AlexNet's have 6, VGG's 7."""
 MOST_OF_PARAMS = 0.8
 SMALL_FIELD, SMALL_IMAGE = 0.25, 32
-"""Of the input's side; on smaller images than this many pixels a few textures may be all there is to see."""
+"""A receptive field is small below this fraction of the input's side.
+
+On images with fewer pixels a side a few textures may be all there is.
+"""
 
 
 @check("bottleneck", title="Bottleneck narrower than the classes", reference=NEURALINT)
 def bottleneck(network: Network) -> Iterator[Found]:
-    """Find a layer before the last that every path passes and that gives far fewer values than classes."""
+    """Find a layer before the last, on every path, with far fewer outputs than there are classes."""
     classes = network.analysis.classes
     last = {node.id for node in network.output_path()}
     for node in network.chain():
@@ -38,7 +41,7 @@ def bottleneck(network: Network) -> Iterator[Found]:
 
 @check("flatten-large-map", title="A large map is flattened", reference=NEURALINT)
 def flatten_large_map(network: Network) -> Iterator[Found]:
-    """Find a linear layer on a flattened map of convolutions that is still large, with most parameters."""
+    """Find a linear layer with most of the parameters that reads a large flattened map."""
     for node in network.layers():
         row = network.row(node)
         if node.kind != "fc" or row is None or len(row.input_shape) != 1:
@@ -58,7 +61,7 @@ def flatten_large_map(network: Network) -> Iterator[Found]:
 
 
 def _flattened(network: Network, node: Node) -> tuple[int, ...] | None:
-    """The maps of a convolution that a linear layer reads as one vector."""
+    """Return the shape of the maps that a linear layer reads as one vector, or None."""
     while len(sources := network.before(node)) == 1 and sources[0].id != INPUT:
         node = sources[0]
         if len(node.output_shape) == 3:
@@ -70,7 +73,7 @@ def _flattened(network: Network, node: Node) -> tuple[int, ...] | None:
 
 @check("kernel-in-padding", title="A window that reaches into padding only", reference=NEURALINT)
 def kernel_in_padding(network: Network) -> Iterator[Found]:
-    """Find convolutions some of whose weights never meet a pixel of the map, wherever the window stands."""
+    """Find convolutions with weights that never coincide with a pixel at any position of the window."""
     names, first = [], ""
     for row in network.analysis.predicting:
         if row.kind != "conv" or len(row.input_shape) != 3 or len(row.output_shape) != 3 or not _span(row):
@@ -91,7 +94,7 @@ def kernel_in_padding(network: Network) -> Iterator[Found]:
 
 
 def _used(row: Row, axis: int) -> float:
-    """The part of a kernel's places along one axis that lie on the map at some position of the window."""
+    """Compute the fraction of a kernel's positions along one axis that ever coincide with a pixel."""
     settings, side, out = row.settings, row.input_shape[axis + 1], row.output_shape[axis + 1]
     if not isinstance(settings.get("padding", 0), int | list | tuple) or "Transpose" in row.type:
         return 1.0
@@ -114,7 +117,7 @@ def _span(row: Row) -> tuple[int, int] | None:
 
 @check("stride-skips-pixels", title="A stride that skips pixels", reference=NEURALINT)
 def stride_skips_pixels(network: Network) -> Iterator[Found]:
-    """Find windows that step further than they reach, where no other path reads what they skip."""
+    """Find windows with a stride larger than their span, where no other path reads the skipped pixels."""
     for node in network.chain():
         row = network.row(node)
         if row is None or node.kind not in ("conv", "pool") or not network.is_layer(node):
@@ -135,7 +138,7 @@ def stride_skips_pixels(network: Network) -> Iterator[Found]:
 
 @check("pooling-twice", title="Two poolings in a row", reference=NEURALINT)
 def pooling_twice(network: Network) -> Iterator[Found]:
-    """Find a pooling that shrinks what a pooling has just shrunk; pooling to a given size is left out."""
+    """Find pooling that directly follows pooling, where both downsample; adaptive pooling is excluded."""
     for node in network.layers():
         sources = network.before(node)
         if len(sources) == 1 and _shrinks(network, node) and _shrinks(network, sources[0]):
@@ -157,7 +160,7 @@ def _shrinks(network: Network, node: Node) -> bool:
 
 @check("channels-fall", title="Fewer channels in later layers", reference=NEURALINT)
 def channels_fall(network: Network) -> Iterator[Found]:
-    """Find a convolution wider than 1×1, in a plain chain, that gives less than half of its channels."""
+    """Find a convolution wider than 1×1, in a sequential part, that halves its channels or more."""
     path = [node for node in network.chain() if node.kind == "conv"]
     if len(path) != sum(node.kind == "conv" for node in network.layers()):
         return
@@ -169,18 +172,18 @@ def channels_fall(network: Network) -> Iterator[Found]:
             continue
         if 2 * settings.get("out", 0) < settings.get("in", 0):
             message = (
-                f"'{row.name}' makes {settings['out']:,} maps of {settings['in']:,}: later layers usually have as "
-                "many or more, as they tell more kinds of things apart."
+                f"'{row.name}' makes {settings['out']:,} maps of {settings['in']:,}: later layers usually "
+                "have as many or more, as they tell more kinds of things apart."
             )
             yield Found("note", (row.name,), message, f"Give it {settings['in']:,} maps or more.")
 
 
 @check("receptive-field", title="Each position sees little", reference=NEURALINT)
 def receptive_field(network: Network) -> Iterator[Found]:
-    """Find a network whose convolutions see little of the image before all positions are averaged."""
+    """Find a network with a small receptive field before global pooling."""
     path = list(network.chain())
     pooled = [n for n in path if n.kind == "pool" and math.prod(n.output_shape[1:]) == 1]
-    # A block of a layer list counts as one layer, and what it sees is not known.
+    # A block of a layer list counts as one layer, with an unknown receptive field.
     convs = [n for n in network.layers() if network.is_weighted(n) and n.kind in ("conv", "other")]
     if not pooled or not convs or any(node.kind == "attention" for node in network.layers()):
         return
