@@ -51,19 +51,19 @@ def analyze_foreign(
     )
 
     inputs = needed_inputs(module)
-    more: tuple[Shape, ...] = ()
+    further_shapes: tuple[Shape, ...] = ()
     if is_several(size):
-        given: Any = size
-        size, more = given[0], tuple(given[1:])
-    _check_inputs(inputs, 1 + len(more), title)
+        shapes_given: Any = size
+        size, further_shapes = shapes_given[0], tuple(shapes_given[1:])
+    _check_inputs(inputs, 1 + len(further_shapes), title)
     # A lone Conv3d would take an image for a volume without a batch.
-    if (other := _other_dimensions(module, title)) and "volumes" in other:
-        raise ValueError(other)
+    if (problem := _other_dimensions(module, title)) and "volumes" in problem:
+        raise ValueError(problem)
     first: Exception | None = None
     shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]
     for shape in shapes:
         try:
-            analysis = compute(module, shape, name, title, classes, options or {}, more)
+            analysis = compute(module, shape, name, title, classes, options or {}, further_shapes)
         except OutputError:
             raise
         except MISFITS as error:
@@ -85,12 +85,12 @@ def is_several(size: object) -> bool:
     return isinstance(size, list | tuple) and bool(size) and isinstance(size[0], list | tuple)
 
 
-def _check_inputs(needed: Sequence[str], given: int, title: str) -> None:
-    if len(needed) > given:
-        each = ",".join(["3x32x32"] * len(needed))
+def _check_inputs(inputs: Sequence[str], shape_count: int, title: str) -> None:
+    if len(inputs) > shape_count:
+        example = ",".join(["3x32x32"] * len(inputs))
         raise ValueError(
-            f"{title} reads {len(needed)} inputs ({', '.join(needed)}): give a size for each, as "
-            f"--input-size {each}."
+            f"{title} reads {len(inputs)} inputs ({', '.join(inputs)}): give a size for each, as "
+            f"--input-size {example}."
         )
 
 
@@ -99,11 +99,11 @@ def _other_dimensions(module: nn.Module, title: str) -> str:
     from torch import nn
 
     kinds = {type(part) for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)}
-    what = "sequences" if nn.Conv1d in kinds else "volumes" if nn.Conv3d in kinds else ""
-    if not what or nn.Conv2d in kinds:
+    data_kind = "sequences" if nn.Conv1d in kinds else "volumes" if nn.Conv3d in kinds else ""
+    if not data_kind or nn.Conv2d in kinds:
         return ""
-    layer = "Conv1d" if what == "sequences" else "Conv3d"
-    return f"{title} reads {what} ({layer}), but cnnviz analyses networks that read images."
+    layer = "Conv1d" if data_kind == "sequences" else "Conv3d"
+    return f"{title} reads {data_kind} ({layer}), but cnnviz analyses networks that read images."
 
 
 def _with_assumed_input(analysis: Analysis, shape: Shape) -> Analysis:
@@ -249,11 +249,11 @@ def _of_file(
 
     classes, shape, chosen = models.resolve(spec, num_classes, None, options)
     if not is_several(input_size):
-        given: Any = input_size
-        if isinstance(given, tuple) and len(given) == 3:
-            shape = given
+        size: Any = input_size
+        if isinstance(size, tuple) and len(size) == 3:
+            shape = size
         elif INPUT_FROM_NETWORK not in spec.tags:
-            sides = (given, given) if isinstance(given, int) else given
+            sides = (size, size) if isinstance(size, int) else size
             shape = shape if sides is None else (shape[0], sides[0], sides[1])
             input_size = shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
@@ -351,13 +351,13 @@ def outline(document: LayerList, costed: bool = True) -> tuple[Row, ...]:
     """
     rows = []
     for step in document.steps():
-        taken: Shape = step.input_shape or ()
+        input_shape: Shape = step.input_shape or ()
         fits = costed and step.input_shape is not None and step.output_shape is not None
         settings = step.layer.model_dump(exclude={"name", "kind"})
-        params = step.layer.params(taken, document.classes) if fits else 0
+        params = step.layer.params(input_shape, document.classes) if fits else 0
         title = type(step.layer).title
         rows.append(
-            Row(step.name, title, kind_of(step.layer), taken, step.output_shape or (), settings, params)
+            Row(step.name, title, kind_of(step.layer), input_shape, step.output_shape or (), settings, params)
         )
     return tuple(rows)
 

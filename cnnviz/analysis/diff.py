@@ -29,8 +29,8 @@ Mark = tuple[Hashable, ...]
 def mark(row: Row) -> Mark:
     """What makes two rows the same layer: type, own settings, parameters; not names nor shapes."""
     settings = {key: repr(plain(value)) for key, value in row.settings.items() if key not in CONSEQUENCES}
-    own = [settings.pop(key, "") for key in OWN]
-    return (f"{row.kind} {row.type}", *own, tuple(sorted(settings.items())), row.params)
+    compared = [settings.pop(key, "") for key in OWN]
+    return (f"{row.kind} {row.type}", *compared, tuple(sorted(settings.items())), row.params)
 
 
 def plain(value: Any) -> Any:
@@ -108,22 +108,22 @@ def _best(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
     table = _Table(a, b)
     last = np.full(len(b) + 1, FORBIDDEN, np.int32)
     best = np.zeros(len(b) + 1, np.int32)
-    came = np.zeros((len(a), len(b)), np.uint8)
+    backtrack = np.zeros((len(a), len(b)), np.uint8)
     for i in range(len(a)):
         follows = last[:-1] + TOGETHER >= best[:-1]
         paired = table.row(i) + np.where(follows, last[:-1] + TOGETHER, best[:-1])
         reached = np.maximum.accumulate(np.maximum(paired, best[1:]))
-        came[i] = (paired == reached) + 2 * (best[1:] == reached) + 4 * follows
+        backtrack[i] = (paired == reached) + 2 * (best[1:] == reached) + 4 * follows
         last[1:], best[1:] = np.maximum(paired, FORBIDDEN), reached
-    return _trace(came)
+    return _trace(backtrack)
 
 
-def _trace(came: NDArray[np.uint8]) -> list[tuple[int, int]]:
+def _trace(backtrack: NDArray[np.uint8]) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
-    i, j = came.shape[0] - 1, came.shape[1] - 1
+    i, j = backtrack.shape[0] - 1, backtrack.shape[1] - 1
     follows = False
     while i >= 0 and j >= 0:
-        code = int(came[i, j])
+        code = int(backtrack[i, j])
         if follows or code & 1:
             pairs.append((i, j))
             follows = bool(code & 4)
@@ -177,10 +177,10 @@ class _Table:
 
     def _made(self, i: int) -> tuple[NDArray[np.bool_], Scores]:
         """Which rows equal row `i`, and how alike each is, up to `ALIKE`."""
-        same = self.b == self.a[i]
+        equal = self.b == self.a[i]
         smaller, larger = np.minimum(self.sizes_b, self.sizes_a[i]), np.maximum(self.sizes_b, self.sizes_a[i])
-        alike = same @ self.exact + (smaller / larger) @ self.graded
-        return same.all(axis=1), (alike * ALIKE / sum(IMPORTANCE.values())).astype(np.int32)
+        alike = equal @ self.exact + (smaller / larger) @ self.graded
+        return equal.all(axis=1), (alike * ALIKE / sum(IMPORTANCE.values())).astype(np.int32)
 
 
 def _sizes(row: Row) -> tuple[float, float]:

@@ -137,8 +137,8 @@ def to_html(analysis: Analysis, batch: int = 1) -> str:
     *lines, total = to_table(analysis, batch)
     head = "".join(f'<th style="text-align:{_side(name)}">{escape(name)}</th>' for name in COLUMNS)
     body = "".join(f"<tr>{_cells(line)}</tr>" for line in (*lines[:MOST_ROWS], total))
-    left_out = f"{len(lines) - MOST_ROWS:,} more rows are not shown here." if len(lines) > MOST_ROWS else ""
-    notes = "".join(f"<p>{escape(note)}</p>" for note in (*analysis.notes, left_out) if note)
+    omitted = f"{len(lines) - MOST_ROWS:,} more rows are not shown here." if len(lines) > MOST_ROWS else ""
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (*analysis.notes, omitted) if note)
     counts = f"{analysis.total_params:,} parameters ({analysis.trainable_params:,} trainable)"
     title = f"<b>{escape(analysis.title)}</b> · {by_size(analysis.input_shape)} · {counts}"
     return (

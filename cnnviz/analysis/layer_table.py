@@ -62,12 +62,12 @@ def rows(
     only_training = _only_in(_work(extra, weighted) if extra else {}, work)
     order = _order(modules, work, only_training)
     seen: dict[int, str] = {}
-    built = []
+    table = []
     for name in order:
-        late = name in only_training
-        done = only_training.get(name) or work.get(name)
-        built.append(_row(name, modules[name], done, seen, batch if late else 1, late))
-    return tuple(built)
+        training_only = name in only_training
+        module_work = only_training.get(name) or work.get(name)
+        table.append(_row(name, modules[name], module_work, seen, batch if training_only else 1, training_only))
+    return tuple(table)
 
 
 def _work(trace: Trace, weighted: Collection[str]) -> dict[str, _Work]:
@@ -76,36 +76,36 @@ def _work(trace: Trace, weighted: Collection[str]) -> dict[str, _Work]:
     for visit in trace.visits:
         visits.setdefault(visit.module, []).append(visit)
     for operation in trace.operations:
-        fresh = _Work(operation.clock, visits.get(operation.owner, []), operation.owner in weighted)
-        work.setdefault(operation.owner, fresh).operations.append(operation)
+        new_work = _Work(operation.clock, visits.get(operation.owner, []), operation.owner in weighted)
+        work.setdefault(operation.owner, new_work).operations.append(operation)
     return work
 
 
 def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work]:
-    return {name: done for name, done in extra.items() if name not in work}
+    return {name: module_work for name, module_work in extra.items() if name not in work}
 
 
 def _order(modules: Mapping[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
     """By time; what never ran but holds parameters follows the module defined before it."""
-    place: dict[str, tuple[float, int]] = {}
+    position: dict[str, tuple[float, int]] = {}
     last = -1.0
     for number, (name, module) in enumerate(modules.items()):
-        done = work.get(name) or late.get(name)
-        if done:
-            last = done.clock if name in work else last
-            place[name] = (last, number)
+        module_work = work.get(name) or late.get(name)
+        if module_work:
+            last = module_work.clock if name in work else last
+            position[name] = (last, number)
         elif any(True for _ in own_parameters(module)) and not _inside_unit(name, work):
-            place[name] = (last, number)
-    return sorted(place, key=place.__getitem__)
+            position[name] = (last, number)
+    return sorted(position, key=position.__getitem__)
 
 
 def _inside_unit(name: str, work: dict[str, _Work]) -> bool:
-    around = name.rpartition(".")[0]
-    return bool(around in work and work[around].visits and work[around].visits[0].leaf)
+    parent = name.rpartition(".")[0]
+    return bool(parent in work and work[parent].visits and work[parent].visits[0].leaf)
 
 
 def _row(
-    name: str, module: nn.Module, done: _Work | None, seen: dict[int, str], batch: int, late: bool
+    name: str, module: nn.Module, module_work: _Work | None, seen: dict[int, str], batch: int, training_only: bool
 ) -> Row:
     counts = {True: 0, False: 0}
     shared = ""
@@ -115,24 +115,24 @@ def _row(
             continue
         seen[id(parameter)] = name
         counts[parameter.requires_grad] += parameter.numel()
-    inside, outside = done.shapes if done else ((), ())
-    operations: Iterable[Operation] = done.operations if done else ()
+    input_shape, output_shape = module_work.shapes if module_work else ((), ())
+    operations: Iterable[Operation] = module_work.operations if module_work else ()
     return Row(
         name=name,
         type=type(module).__name__,
-        kind=(done.kind if done else None) or kind_of(module),
-        input_shape=inside,
-        output_shape=outside,
+        kind=(module_work.kind if module_work else None) or kind_of(module),
+        input_shape=input_shape,
+        output_shape=output_shape,
         settings=settings(module),
         trainable=counts[True],
         frozen=counts[False],
         buffers=own_buffers(module),
         macs=sum(operation.effect.macs for operation in operations) // batch,
         elementwise=sum(operation.effect.elementwise for operation in operations) // batch,
-        outputs=done.outputs // batch if done else 0,
-        receptive_field=done.field if done else WHOLE,
-        calls=len(done.visits) if done else 0,
-        training_only=late,
+        outputs=module_work.outputs // batch if module_work else 0,
+        receptive_field=module_work.field if module_work else WHOLE,
+        calls=len(module_work.visits) if module_work else 0,
+        training_only=training_only,
         shared_with=shared,
     )
 
@@ -150,21 +150,21 @@ class _Draft:
         self._rows = {row.name: row for row in rows}
         self._keys: dict[_Key, int] = {}
 
-    def add(self, trace: Trace, late: bool = False) -> dict[int, int]:
+    def add(self, trace: Trace, training_only: bool = False) -> dict[int, int]:
         """Draw a trace; boxes that stand already are met again. Returns node by operation."""
-        place: dict[int, int] = {INPUT: INPUT}
+        node_of: dict[int, int] = {INPUT: INPUT}
         counts: dict[int, int] = {}
         for operation in trace.operations:
             if not operation.inputs:  # Works on constants alone, as on a table of positions.
                 continue
             key = self._key(operation, counts)
-            fresh = key not in self._keys
-            if fresh:
-                self._keys[key] = self._box(operation, late)
-            node = place[operation.id] = self._keys[key]
-            if fresh or not late:
-                self.edges.update({(place[i], node): None for i in operation.inputs if place[i] != node})
-        return place
+            is_new = key not in self._keys
+            if is_new:
+                self._keys[key] = self._box(operation, training_only)
+            node = node_of[operation.id] = self._keys[key]
+            if is_new or not training_only:
+                self.edges.update({(node_of[i], node): None for i in operation.inputs if node_of[i] != node})
+        return node_of
 
     def _key(self, operation: Operation, counts: dict[int, int]) -> _Key:
         visit = operation.visit
@@ -173,15 +173,15 @@ class _Draft:
         counts[id(visit)] = counts.get(id(visit), 0) + 1
         return visit.module, visit.number, counts[id(visit)]
 
-    def _box(self, operation: Operation, late: bool) -> int:
+    def _box(self, operation: Operation, training_only: bool) -> int:
         row, visit = self._rows[operation.owner], operation.visit
         number = len(self.nodes)
-        between = operation.owner == visit.module and not visit.leaf
-        label = operation.effect.label if between else _label(row)
-        kind = operation.effect.kind if between else row.kind
-        container = visit.module if between else row.container
+        is_operation = operation.owner == visit.module and not visit.leaf
+        label = operation.effect.label if is_operation else _label(row)
+        kind = operation.effect.kind if is_operation else row.kind
+        container = visit.module if is_operation else row.container
         shape = visit.output_shape if visit.leaf else operation.output_shape
-        self.nodes.append(Node(number, row.name, label, kind, container, shape, late))
+        self.nodes.append(Node(number, row.name, label, kind, container, shape, training_only))
         return number
 
 
@@ -202,12 +202,12 @@ def graph(
     draft = _Draft(rows)
     for number, label in ((INPUT, "input"), (OUTPUT, "output")):
         draft.nodes.append(Node(number, "", label, "other", "", shapes[number]))
-    place = draft.add(trace)
-    draft.edges.update({(place[i], OUTPUT): None for i in trace.result})
+    node_of = draft.add(trace)
+    draft.edges.update({(node_of[i], OUTPUT): None for i in trace.result})
     if extra is not None:
-        place = draft.add(extra, late=True)
+        node_of = draft.add(extra, late=True)
         late = {node.id for node in draft.nodes if node.training_only}
-        draft.edges.update({(place[i], OUTPUT): None for i in extra.result if place[i] in late})
+        draft.edges.update({(node_of[i], OUTPUT): None for i in extra.result if node_of[i] in late})
     types = {name: type(module).__name__ for name, module in modules.items()}
     return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(types, rows))
 
@@ -228,10 +228,10 @@ def blocks(types: Mapping[str, str], rows: Iterable[Row]) -> tuple[Block, ...]:
     leader: dict[str, str] = {}
     previous: dict[str, str] = {}
     for name in members:
-        around = name.rpartition(".")[0]
-        before = previous.get(around)
-        first = leader[before] if before and signatures[before] == signatures[name] else name
-        leader[name], previous[around] = first, name
+        parent = name.rpartition(".")[0]
+        sibling = previous.get(parent)
+        first = leader[sibling] if sibling and signatures[sibling] == signatures[name] else name
+        leader[name], previous[parent] = first, name
         runs.setdefault(first, []).append(name)
     return tuple(
         Block(
@@ -244,7 +244,7 @@ def blocks(types: Mapping[str, str], rows: Iterable[Row]) -> tuple[Block, ...]:
     )
 
 
-def _signature(container: str, inside: Iterable[Row]) -> tuple[object, ...]:
+def _signature(container: str, rows: Iterable[Row]) -> tuple[object, ...]:
     """What makes two blocks equal: the same layers at the same sizes.
 
     A drop probability may differ, as it grows with depth in networks of stochastic depth.
@@ -258,5 +258,5 @@ def _signature(container: str, inside: Iterable[Row]) -> tuple[object, ...]:
             row.macs,
             repr({key: value for key, value in row.settings.items() if key != "p"}),
         )
-        for row in inside
+        for row in rows
     )

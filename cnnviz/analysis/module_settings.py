@@ -41,7 +41,7 @@ _ATTRIBUTES = {
     "k": "k",
 }
 _ORDER = tuple(dict.fromkeys((*_ATTRIBUTES.values(), "bias", "weights")))
-_QUIET = {
+_DEFAULTS = {
     "dilation": 1,
     "groups": 1,
     "padding": 0,
@@ -62,7 +62,7 @@ def settings(module: nn.Module) -> dict[str, Any]:
         if not isinstance(value, (int, float, str, tuple, list)):
             continue
         value = list(value) if isinstance(value, (tuple, list)) else value
-        if convolves or value not in (_QUIET.get(name, object()), [_QUIET.get(name)] * 2):
+        if convolves or value not in (_DEFAULTS.get(name, object()), [_DEFAULTS.get(name)] * 2):
             result[name] = value
     if isinstance(module, nn.Linear) or convolves:
         result["bias"] = module.bias is not None
