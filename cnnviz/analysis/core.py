@@ -1,4 +1,4 @@
-"""Analyze an architecture without running it: `analyze`, and networks that a user brings."""
+"""Static analysis: `analyze` for registered models, layer lists, user files and modules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT, INPUT_FROM
 if TYPE_CHECKING:
     from torch import nn
 
-# Analyse a network that somebody brings: find what it reads, and say in a sentence what goes wrong.
+# Networks of the user: search for an input shape that fits, one-sentence errors.
 
 
 def analyze_foreign(
@@ -29,17 +29,18 @@ def analyze_foreign(
     classes: int,
     options: dict[str, Any] | None = None,
 ) -> Analysis:
-    """Analyse `module`, which is on the meta device, for the first input that fits.
+    """Analyze `module`, which is on the meta device, for the first input shape that fits.
 
     Args:
-        module: The network; left in evaluation mode.
-        size: A side, `(H, W)` or `(C, H, W)`; a shape for each of several inputs; None to try what is usual.
-        name: What the analysis calls it.
-        title: What people call it.
-        classes: How many there are; 0 for as many as it gives numbers.
-        options: What it was made with.
+        module: Network; it is in evaluation mode afterwards.
+        size: A side, `(H, W)` or `(C, H, W)`; a shape for each of several inputs; None to try the usual ones.
+        name: Name in the analysis.
+        title: Name in messages.
+        classes: Number of classes; 0 for the network's number of outputs.
+        options: Options that it was built with.
 
-    Raises `ValueError` in one sentence, with the user's own file and line where the pass failed there.
+    Raises:
+        ValueError: Where no shape fits or the pass fails; one sentence, with the position in the user's file.
     """
     from cnnviz.analysis.compute import compute
     from cnnviz.models.user_code.dry_run import (
@@ -56,7 +57,7 @@ def analyze_foreign(
         shapes_given: Any = size
         size, further_shapes = shapes_given[0], tuple(shapes_given[1:])
     _check_inputs(inputs, 1 + len(further_shapes), title)
-    # A lone Conv3d would take an image for a volume without a batch.
+    # A Conv3d takes an image without a batch dimension for a volume.
     if (problem := _other_dimensions(module, title)) and "volumes" in problem:
         raise ValueError(problem)
     first: Exception | None = None
@@ -81,7 +82,7 @@ def analyze_foreign(
 
 
 def is_several(size: object) -> bool:
-    """Whether a size is a shape for each of several inputs."""
+    """Return whether a size is a list of shapes, one for each of several inputs."""
     return isinstance(size, list | tuple) and bool(size) and isinstance(size[0], list | tuple)
 
 
@@ -95,7 +96,7 @@ def _check_inputs(inputs: Sequence[str], shape_count: int, title: str) -> None:
 
 
 def _other_dimensions(module: nn.Module, title: str) -> str:
-    """A sentence for a network of sequences or volumes; empty for others."""
+    """Return an error message for a network of sequences or volumes; empty for others."""
     from torch import nn
 
     kinds = {type(part) for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)}
@@ -128,7 +129,7 @@ def _unknowable(title: str, error: BaseException) -> str:
 
 
 def misfit(title: str, shape: Shape, default: Shape | None, error: Exception) -> str:
-    """One sentence for an input that the model cannot take."""
+    """Return an error message for an input that the model does not accept."""
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     line = origin.of_error(error)
     reason += f" ({line})" if line else ""
@@ -147,16 +148,22 @@ def analyze(
     num_classes: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Analysis:
-    """Analyse a model by name, a spec, a layer list, or a module of one's own, on the meta device.
+    """Analyze a model on the meta device: layers, parameters, multiply-adds, receptive fields, graph.
 
-    `input_size` is a side or `(H, W)` in pixels; for a module it may be `(C, H, W)`, or a shape for each of
-    several inputs. Of a module and a user's file (`net.py:Net`) channels and classes are the network's own,
-    and a usual size is found. A class is called without arguments. A
-    registered default comes from the facts that ship with the product, without importing torch. A module
-    handed in is copied without its weights and left as it is.
+    The analysis of a registered model with default options is loaded from a file that ships with the product,
+    without importing torch. A module is copied without its weights and not modified. For a module or a user's
+    file (`net.py:Net`) channels and classes are the network's own, and a usual input size is searched.
 
-    Raises `UnknownModelError` (a `ValueError`) for an unknown name, and `ValueError` for classes, options or
-    an input size with which the model cannot work.
+    Args:
+        model: Name, spec, layer list, module, or module class (which is instantiated without arguments).
+        input_size: A side or `(H, W)` in pixels; for a module also `(C, H, W)`, or a shape for each of
+            several inputs.
+        num_classes: Number of classes; None for the default.
+        options: Options of the model.
+
+    Raises:
+        UnknownModelError: For an unknown name (a `ValueError`).
+        ValueError: For classes, options or an input size that the model does not support.
     """
     if isinstance(model, LayerList):
         model = spec_of(model, model.name)
@@ -181,7 +188,7 @@ def analyze(
 
 
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
-    """Build a spec on the meta device and analyse it; raises `ValueError` where the size does not work."""
+    """Build a spec on the meta device and analyze it; raise `ValueError` for an unsupported size."""
     from cnnviz.analysis.compute import compute
     from cnnviz.models.builder import on_meta
 
@@ -194,7 +201,7 @@ def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.
 
 
 def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int | None) -> Analysis:
-    """The analysis of what is described by data, which has one input and one number of classes."""
+    """Analyze a model described by data, with a fixed input shape and number of classes."""
     from cnnviz.analysis.onnx_graph import analyze_onnx
 
     assert spec.description is not None
@@ -244,7 +251,7 @@ def _of_file(
     num_classes: int | None,
     options: Mapping[str, Any] | models.Options | None,
 ) -> Analysis:
-    """Analyse what a user's file defines: channels, size and classes are the network's own."""
+    """Analyze the network of a user's file; channels, size and classes are its own."""
     from cnnviz.models.builder import on_meta
 
     classes, shape, chosen = models.resolve(spec, num_classes, None, options)
@@ -275,7 +282,7 @@ def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int 
     return size[-2], size[-1]
 
 
-# The analysis of a layer list as far as its shapes fit, for an editor whose list need not be finished.
+# Analysis of an unfinished layer list, up to the first misfit, for an editor.
 
 KINDS_OF_LAYERS: dict[str, Kind] = {
     "conv": "conv",
@@ -290,12 +297,12 @@ KINDS_OF_LAYERS: dict[str, Kind] = {
     "naive_inception": "conv",
     "residual": "conv",
 }
-"""The kind that a layer of a list mostly is; any other is "other"."""
+"""Main kind of each layer of a list; others are "other"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one layer of a list costs, with all that it holds."""
+    """Cost of one layer of a list, including everything inside it."""
 
     params: int = 0
     macs: int = 0
@@ -303,9 +310,9 @@ class Cost:
 
 
 def analyze_fitting(document: LayerList) -> Analysis:
-    """Analyse the layers up to the first that does not fit; the others have no rows.
+    """Analyze the layers up to the first that does not fit; the others have no rows.
 
-    Unlike `analyze` it takes lists that do not end in their classes. Raises nothing for shapes.
+    Unlike `analyze` it accepts lists that do not end in their classes, and raises no error for shapes.
     """
     from torch import nn
 
@@ -328,7 +335,7 @@ def analyze_fitting(document: LayerList) -> Analysis:
 
 
 def costs(document: LayerList, analysis: Analysis) -> dict[str, Cost]:
-    """The cost of each layer of the list by its name, from the rows of its analysis."""
+    """Sum the rows of an analysis by layer of the list."""
     costs = {name: Cost() for name in document.names()}
     for row in analysis.rows:
         name = row.name.split(".")[0]
@@ -339,15 +346,15 @@ def costs(document: LayerList, analysis: Analysis) -> dict[str, Cost]:
 
 
 def kind_of(layer: Layer) -> Kind:
-    """The kind in whose colour a layer of a list is drawn."""
+    """Return the kind of a layer of a list, which selects its color."""
     return KINDS_OF_LAYERS.get(layer.kind, "other")
 
 
 def outline(document: LayerList, costed: bool = True) -> tuple[Row, ...]:
-    """The list as one row a layer, without building it: for a difference of two lists.
+    """Convert the list to one row per layer, without building it, for the diff of two lists.
 
-    Behind the first misfit parameters count as none, and everywhere if not `costed`: then only settings
-    make a difference.
+    Parameters count as 0 after the first misfit, and everywhere without `costed`, so that only settings
+    differ.
     """
     rows = []
     for step in document.steps():

@@ -1,7 +1,7 @@
-"""The difference of two architectures, layer by layer: what is the same, what changed, what came, what went.
+"""Architecture diff: the rows of two analyses, aligned and marked as same, changed, added or removed.
 
-Names alone are no change, nor is what merely follows from an earlier layer: the size of the maps that pass
-through. The width that comes in counts where it changes the layer's own parameters.
+A different name alone is no change, nor is a consequence of an earlier layer: the size of the maps. A
+different number of input channels counts where it changes the layer's own parameters.
 """
 
 from __future__ import annotations
@@ -16,63 +16,66 @@ from numpy.typing import NDArray
 
 from cnnviz.analysis.types import Analysis, Kind, Row
 
-# What makes two rows the same layer; apart from the alignment, whose numpy the first page needs not.
+# Row identity, separate from the alignment, whose numpy the first page does not need.
 
 CONSEQUENCES = frozenset({"in", "features", "weights"})
-"""Settings that an earlier layer decides."""
+"""Settings determined by an earlier layer."""
 OWN = ("kernel", "out", "stride", "padding", "groups")
-"""Settings that are compared one by one; the rest count together."""
+"""Settings that are compared individually; the others count together."""
 
 Mark = tuple[Hashable, ...]
 
 
 def mark(row: Row) -> Mark:
-    """What makes two rows the same layer: type, own settings, parameters; not names nor shapes."""
+    """Compute the identity of a row: type, own settings and parameters, without name and shapes."""
     settings = {key: repr(plain(value)) for key, value in row.settings.items() if key not in CONSEQUENCES}
     compared = [settings.pop(key, "") for key in OWN]
     return (f"{row.kind} {row.type}", *compared, tuple(sorted(settings.items())), row.params)
 
 
 def plain(value: Any) -> Any:
-    """A setting without its spelling: `[3, 3]` is 3."""
+    """Normalize a setting: `[3, 3]` becomes 3."""
     if isinstance(value, list | tuple):
         return value[0] if value and all(side == value[0] for side in value) else tuple(value)
     return value
 
 
-# The alignment under a difference: which row of one architecture stands for which of the other.
+# Alignment of the two row sequences.
 #
-# Of all pairings that keep both orders and pair only rows of one kind, the one with the greatest score is
-# taken: equal rows score most, rows that carry weights more than others, and neighbours that stay
-# neighbours a little extra, so that an activation stays with its convolution; among changed ones, those
-# alike in size and at about the same depth. It is the dynamic programme of Needleman and Wunsch (1970) with
-# free gaps, one numpy row at a time.
+# Among all alignments that preserve both orders and pair only rows of one kind, the one with the highest
+# score is selected: equal rows score most, rows with weights more than others, and pairs that directly follow
+# each other get a small bonus, so that an activation stays with its convolution; among changed rows, those of
+# similar size and depth. The algorithm is the dynamic programming of Needleman and Wunsch (1970) with free
+# gaps, one numpy row at a time.
 
 IMPORTANCE = {
     "type": 3, "kernel": 4, "out": 2, "stride": 2, "padding": 0, "groups": 1, "rest": 1, "params": 1,
 }  # fmt: skip
-"""How much each part of a row weighs in how alike two rows are, in the order of `mark`.
+"""Weight of each part of a row in the similarity of two rows, in the order of `mark`.
 
-Padding says nothing: it mostly follows from the kernel.
+Padding has none: it mostly follows from the kernel.
 """
 GRADED = ("kernel", "out")
-"""Parts that are the more alike the nearer their sizes are; the others are equal or not."""
+"""Parts whose similarity is graded by size; the others are equal or not."""
 WEIGHTS: dict[Kind, int] = {
     "conv": 4, "fc": 4, "attention": 4, "pool": 3, "norm": 2, "activation": 1, "other": 1,
 }  # fmt: skip
 EQUAL, BASE, ALIKE, DEPTH = 100, 20, 45, 20
-"""Score, times the kind's weight, of an equal pair; and of a changed one, `BASE` with parts of the others."""
+"""Scores, multiplied by the kind's weight: of an equal pair.
+
+Of a changed pair, `BASE` plus its similarity.
+"""
 TOGETHER, NAMED = 10, 1
-"""What two pairs in a row add, and two equal names: less than an equal pair has over a changed one."""
+"""Bonus for consecutive pairs and for equal names: less than the gap between equal and changed."""
 FORBIDDEN = -(2**24)
 
 Scores = NDArray[np.int32]
 
 
 def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
-    """Indices of the paired rows, rising on both sides; swapping the sides gives the same pairs, swapped."""
+    """Return the index pairs of the alignment, ascending on both sides; symmetric in its arguments."""
     marks_a, marks_b = [mark(row) for row in a], [mark(row) for row in b]
-    # Where two pairings score the same, which is found depends on the order of the sides: fix it.
+    # Ties depend on the order of the arguments, so it is normalized.
     if (len(marks_a), repr(marks_a)) > (len(marks_b), repr(marks_b)):
         return [(i, j) for j, i in _with_ends(b, a, marks_b, marks_a)]
     return _with_ends(a, b, marks_a, marks_b)
@@ -81,7 +84,7 @@ def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
 def _with_ends(
     a: Sequence[Row], b: Sequence[Row], marks_a: list[Mark], marks_b: list[Mark]
 ) -> list[tuple[int, int]]:
-    """Pair what both begin and end with at once, and the middle by score."""
+    """Pair the common prefix and suffix directly, and the rows between by score."""
     shorter = min(len(a), len(b))
     head = _common(marks_a, marks_b, shorter)
     tail = _common(marks_a[::-1], marks_b[::-1], shorter - head)
@@ -98,10 +101,10 @@ def _common(a: list[Mark], b: list[Mark], limit: int) -> int:
 
 
 def _best(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
-    """The pairs of greatest score.
+    """Return the alignment with the highest score.
 
-    `last` is the best score that ends in a pair at a cell, `best` the best up to it; only where each came
-    from is kept, a byte a cell.
+    `last` is the best score that ends in a pair at a cell, `best` the best up to it. For backtracking only
+    the directions are stored, one byte per cell.
     """
     if not a or not b:
         return []
@@ -136,7 +139,7 @@ def _trace(backtrack: NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 class _Table:
-    """The score of pairing a row of one side with each of the other, made a line at a time."""
+    """Pairing scores of each row of one side with all rows of the other, computed on demand."""
 
     def __init__(self, a: Sequence[Row], b: Sequence[Row]) -> None:
         codes: list[dict[Hashable, int]] = [{} for _ in IMPORTANCE]
@@ -165,7 +168,7 @@ class _Table:
         self.depth_a, self.depth_b = ((np.arange(len(rows)) + 0.5) / len(rows) for rows in (a, b))
 
     def row(self, i: int) -> Scores:
-        """Scores of row `i` with every row of the other side, `FORBIDDEN` where they cannot be a pair."""
+        """Return the scores of row `i` with every row of the other side, `FORBIDDEN` for different kinds."""
         key = self.a[i].tobytes()
         if key not in self.known:
             self.known[key] = self._made(i)
@@ -176,7 +179,7 @@ class _Table:
         return np.where(self.partners_b == self.partners_a[i], scores, FORBIDDEN).astype(np.int32)
 
     def _made(self, i: int) -> tuple[NDArray[np.bool_], Scores]:
-        """Which rows equal row `i`, and how alike each is, up to `ALIKE`."""
+        """Return which rows equal row `i`, and the similarity of each, up to `ALIKE`."""
         equal = self.b == self.a[i]
         smaller, larger = np.minimum(self.sizes_b, self.sizes_a[i]), np.maximum(self.sizes_b, self.sizes_a[i])
         alike = equal @ self.exact + (smaller / larger) @ self.graded
@@ -184,26 +187,26 @@ class _Table:
 
 
 def _sizes(row: Row) -> tuple[float, float]:
-    """The mean side of the kernel and the width, 1 where a row has none."""
+    """Return the mean side of the kernel and the output width, 1 where a row has none."""
     kernel, out = row.settings.get("kernel", 1), row.settings.get("out", 1)
     sides = kernel if isinstance(kernel, list | tuple) else [kernel]
     return float(sum(sides) / max(1, len(sides))) or 1.0, float(out) if isinstance(out, int) else 1.0
 
 
 def _partner(row: Row) -> str:
-    """What rows that may stand for each other share. A dropout is no flatten, though both are "other"."""
+    """Return the key that paired rows share: the kind, or the type where the kind is "other"."""
     return row.type if row.kind == "other" else row.kind
 
 
 Status = Literal["same", "changed", "added", "removed"]
 UNTOLD = {"padding": 0, "stride": 1, "dilation": 1, "groups": 1, "ceil": False}
-"""What a setting is where a row leaves it out."""
+"""Value of a setting that a row does not list."""
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a difference: a row of each side, or of one alone; `details` say what changed."""
+    """One line of a diff: a row of each side, or of one side only; `details` describe the change."""
 
     status: Status
     a: Row | None
@@ -212,7 +215,7 @@ class Change:
 
     @property
     def row(self) -> Row:
-        """The row after the change, or the one that went."""
+        """The row after the change, or the removed one."""
         row = self.b or self.a
         assert row is not None
         return row
@@ -220,29 +223,29 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Every row of both architectures exactly once, each side's in its order."""
+    """Diff of two architectures: every row of both exactly once, each side in its order."""
 
     changes: tuple[Change, ...]
 
     @property
     def counts(self) -> dict[Status, int]:
-        """How many lines there are of each status."""
+        """Number of lines by status."""
         counter = Counter(change.status for change in self.changes)
         return {status: counter[status] for status in STATUSES}
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The lines that are not the same."""
+        """The lines whose status is not `same`."""
         return tuple(change for change in self.changes if change.status != "same")
 
 
 def diff(a: Analysis, b: Analysis) -> Diff:
-    """Align the rows of `a` with those of `b`; swapping the two swaps added and removed and nothing else."""
+    """Compute the diff of two analyses; swapping the arguments only swaps added and removed."""
     return diff_rows(a.rows, b.rows)
 
 
 def diff_rows(a: Sequence[Row], b: Sequence[Row]) -> Diff:
-    """The same for rows alone, as of a part of an architecture."""
+    """Compute the diff of two row sequences, such as parts of an architecture."""
     changes: list[Change] = []
     i = j = 0
     for next_i, next_j in [*align(a, b), (len(a), len(b))]:
@@ -263,7 +266,7 @@ def _compared(a: Row, b: Row) -> Change:
 def _details(a: Row, b: Row) -> Iterator[str]:
     if a.type != b.type:
         yield f"{a.type} → {b.type}"
-    # Two types have settings of their own, which are not each other's.
+    # Rows of different types are compared by their common settings only.
     join = set.union if a.type == b.type else set.intersection
     keys = join(set(a.settings), set(b.settings)) - CONSEQUENCES
     for key in sorted(keys, key=lambda key: (OWN.index(key) if key in OWN else len(OWN), key)):

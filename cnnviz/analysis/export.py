@@ -1,4 +1,4 @@
-"""The layer table as JSON, CSV and Markdown for pages and the command line, and as HTML for notebooks."""
+"""Export of the layer table: JSON, CSV and Markdown, and HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMERIC = frozenset(("parameters", "trainable", "multiply-adds", "element-wise",
 
 
 def to_json(analysis: Analysis, batch: int = 1) -> dict[str, Any]:
-    """The analysis as JSON values; shapes are without the batch, which only scales the memory."""
+    """Convert the analysis to JSON values; shapes are without the batch, which only scales the memory."""
     channels, height, width = analysis.input_shape
     return {
         "model": analysis.model,
@@ -77,12 +77,12 @@ def _field(field: ReceptiveField) -> Any:
 
 
 def by_size(shape: tuple[int, ...]) -> str:
-    """A shape as `96×29×29`."""
+    """Format a shape as `96×29×29`."""
     return "×".join(map(str, shape))
 
 
 def to_table(analysis: Analysis, batch: int = 1) -> list[list[Any]]:
-    """The rows under `COLUMNS`, then a row of totals."""
+    """Return the table's lines below `COLUMNS`, with totals in the last one."""
     lines = [_line(row, batch) for row in analysis.rows]
     memory = round(analysis.forward_bytes(batch) / MIB, 3)
     total = [
@@ -106,17 +106,17 @@ def _line(row: Row, batch: int) -> list[Any]:
 
 
 def to_csv(analysis: Analysis, batch: int = 1) -> str:
-    """The table as CSV, numbers without separators."""
+    """Format the table as CSV, numbers without thousands separators."""
     return csv_text(COLUMNS, to_table(analysis, batch))
 
 
 def to_markdown(analysis: Analysis, batch: int = 1) -> str:
-    """The table as Markdown, numbers with thousands separated."""
+    """Format the table as Markdown, numbers with thousands separators."""
     return markdown_text(COLUMNS, to_table(analysis, batch), NUMERIC)
 
 
 def markdown_text(head: Sequence[str], lines: Iterable[Sequence[Any]], numeric: frozenset[str]) -> str:
-    """Lines under a head as a Markdown table, the `numeric` columns to the right."""
+    """Format lines below a header as a Markdown table, with the `numeric` columns right-aligned."""
     rule = f"| {' | '.join('---:' if name in numeric else '---' for name in head)} |"
     body = [f"| {' | '.join(_cell(value) for value in line)} |" for line in lines]
     return "\n".join([f"| {' | '.join(map(_cell, head))} |", rule, *body]) + "\n"
@@ -126,14 +126,14 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value).replace("|", "\\|")
 
 
-# The layer table as HTML, which a notebook shows for an analysis.
+# HTML table for notebooks.
 
 MOST_ROWS = 200
-"""Rows that a notebook shows; of a larger network the first ones."""
+"""Maximum number of rows in a notebook; of a larger network the first ones are shown."""
 
 
 def to_html(analysis: Analysis, batch: int = 1) -> str:
-    """The table with totals and notes; everything that names bring is escaped."""
+    """Format the table with totals and notes as HTML; all text is escaped."""
     *lines, total = to_table(analysis, batch)
     head = "".join(f'<th style="text-align:{_side(name)}">{escape(name)}</th>' for name in COLUMNS)
     body = "".join(f"<tr>{_cells(line)}</tr>" for line in (*lines[:MOST_ROWS], total))

@@ -1,4 +1,4 @@
-"""From a trace to the table: every module's own work as one row, in the order in which it happens."""
+"""Layer table and module graph of a trace: one row per module, in order of execution."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cnnviz.analysis.trace import Operation, Trace, Visit
 from cnnviz.analysis.types import WHOLE, Block, Graph, Kind, Node, ReceptiveField, Row, Shape
 
 _DECIDES: tuple[Kind, ...] = ("conv", "recurrent", "attention", "fc", "norm", "pool", "activation", "other")
-"""Where a row does several things, the first of these that it does is its kind."""
+"""Priority of kinds: a row with several operations has the first of these."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """What one module did itself."""
+    """Operations and visits of one module itself, without its children."""
 
     clock: float
     visits: list[Visit] = field(default_factory=list)
@@ -38,7 +38,8 @@ class _Work:
     @property
     def field(self) -> ReceptiveField:
         if self.visits and self.visits[0].leaf:
-            # Weights that are used again see further each time; what has none is one layer in several places.
+            # With shared weights the receptive field grows at each call; a module without weights is shown at
+            # its first.
             return self.visits[-1 if self.weighted else 0].field
         return self.operations[-1].effect.field if self.operations else WHOLE
 
@@ -53,9 +54,13 @@ class _Work:
 def rows(
     modules: Mapping[str, nn.Module], trace: Trace, extra: Trace | None = None, batch: int = 1
 ) -> tuple[Row, ...]:
-    """The rows of a model, given as its modules by name.
+    """Build the table of a model.
 
-    `extra` is a pass in training mode over `batch` images: what took part in it alone is training-only.
+    Args:
+        modules: Modules by name.
+        trace: Forward pass in evaluation mode.
+        extra: Forward pass in training mode; modules that occur only here are training-only.
+        batch: Batch size of `extra`.
     """
     weighted = {name for name, module in modules.items() if any(True for _ in own_parameters(module))}
     work = _work(trace, weighted)
@@ -66,7 +71,9 @@ def rows(
     for name in order:
         training_only = name in only_training
         module_work = only_training.get(name) or work.get(name)
-        table.append(_row(name, modules[name], module_work, seen, batch if training_only else 1, training_only))
+        table.append(
+            _row(name, modules[name], module_work, seen, batch if training_only else 1, training_only)
+        )
     return tuple(table)
 
 
@@ -86,7 +93,7 @@ def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work
 
 
 def _order(modules: Mapping[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
-    """By time; what never ran but holds parameters follows the module defined before it."""
+    """Order names by time; a module with parameters that never ran follows the module defined before it."""
     position: dict[str, tuple[float, int]] = {}
     last = -1.0
     for number, (name, module) in enumerate(modules.items()):
@@ -105,7 +112,12 @@ def _inside_unit(name: str, work: dict[str, _Work]) -> bool:
 
 
 def _row(
-    name: str, module: nn.Module, module_work: _Work | None, seen: dict[int, str], batch: int, training_only: bool
+    name: str,
+    module: nn.Module,
+    module_work: _Work | None,
+    seen: dict[int, str],
+    batch: int,
+    training_only: bool,
 ) -> Row:
     counts = {True: 0, False: 0}
     shared = ""
@@ -137,7 +149,7 @@ def _row(
     )
 
 
-# From a trace to the module graph: a box for each call of a layer and each operation between layers.
+# Module graph of a trace: a node for each call of a layer and each operation between layers.
 
 INPUT, OUTPUT = 0, 1
 _Key = tuple[str, int, int]
@@ -151,11 +163,11 @@ class _Draft:
         self._keys: dict[_Key, int] = {}
 
     def add(self, trace: Trace, training_only: bool = False) -> dict[int, int]:
-        """Draw a trace; boxes that stand already are met again. Returns node by operation."""
+        """Add a trace; existing nodes are reused. Return the node of each operation."""
         node_of: dict[int, int] = {INPUT: INPUT}
         counts: dict[int, int] = {}
         for operation in trace.operations:
-            if not operation.inputs:  # Works on constants alone, as on a table of positions.
+            if not operation.inputs:  # Depends on constants only, as on position embeddings.
                 continue
             key = self._key(operation, counts)
             is_new = key not in self._keys
@@ -186,7 +198,7 @@ class _Draft:
 
 
 def _label(row: Row) -> str:
-    """A layer's own name, with its type where the name is only a place in a list."""
+    """Return a layer's own name, with its type where the name is only an index."""
     name = row.name.rpartition(".")[2]
     return f"{name} · {row.type}" if name.isdigit() else name
 
@@ -198,7 +210,10 @@ def graph(
     extra: Trace | None,
     shapes: tuple[Shape, Shape],
 ) -> Graph:
-    """The graph of a pass, with what training adds to it; `shapes`: the input's and the output's."""
+    """Build the graph of a forward pass and of what training adds.
+
+    `shapes` are the input's and the output's.
+    """
     draft = _Draft(rows)
     for number, label in ((INPUT, "input"), (OUTPUT, "output")):
         draft.nodes.append(Node(number, "", label, "other", "", shapes[number]))
@@ -213,9 +228,9 @@ def graph(
 
 
 def blocks(types: Mapping[str, str], rows: Iterable[Row]) -> tuple[Block, ...]:
-    """Every container that holds rows, in order, with equal siblings that stand side by side recognised.
+    """Return every container of rows, in order; consecutive equal siblings refer to the first of them.
 
-    `types` are those of the modules, by name.
+    `types` are the modules' types by name.
     """
     members: dict[str, list[Row]] = {}
     for row in rows:
@@ -245,9 +260,9 @@ def blocks(types: Mapping[str, str], rows: Iterable[Row]) -> tuple[Block, ...]:
 
 
 def _signature(container: str, rows: Iterable[Row]) -> tuple[object, ...]:
-    """What makes two blocks equal: the same layers at the same sizes.
+    """Return the signature of a block: equal blocks have the same layers with the same sizes.
 
-    A drop probability may differ, as it grows with depth in networks of stochastic depth.
+    The drop probability is excluded, since it grows with depth in networks of stochastic depth.
     """
     return tuple(
         (

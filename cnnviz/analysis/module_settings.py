@@ -1,4 +1,4 @@
-"""A module's own facts, read off its attributes: settings, parameters, and a kind where it never ran."""
+"""Properties of a module from its attributes: settings, parameters, and its kind where it never ran."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _DEFAULTS = {
     "layers": 1,
     "both ways": False,
 }
-"""Settings not worth a word at these values, unless the module convolves."""
+"""Default values, which are omitted unless the module is a convolution."""
 
 
 def settings(module: nn.Module) -> dict[str, Any]:
-    """What the module was made with, under the field's names."""
+    """Return the constructor settings of the module, under common names."""
     convolves = isinstance(module, nn.modules.conv._ConvNd)
     result: dict[str, Any] = {}
     for attribute in _ATTRIBUTES.keys() & module.__dict__.keys():
@@ -73,26 +73,26 @@ def settings(module: nn.Module) -> dict[str, Any]:
 
 
 def is_unit(module: nn.Module) -> bool:
-    """Whether the module is one row with all that it holds: it has no children, or calls none of them."""
+    """Return whether the module is one row with its children: it has none, or does not call them."""
     return not module._modules or isinstance(module, nn.MultiheadAttention)
 
 
 def own_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
-    """The parameters that count at this module's row."""
+    """Return the parameters that count in this module's row."""
     if isinstance(module, nn.MultiheadAttention):
         return module.parameters()
     return [parameter for parameter in module._parameters.values() if parameter is not None]
 
 
 def own_buffers(module: nn.Module) -> int:
-    """How many values it stores without training them."""
+    """Count the values of the buffers in this module's row."""
     if isinstance(module, nn.MultiheadAttention):
         return sum(buffer.numel() for buffer in module.buffers())
     return sum(buffer.numel() for buffer in module._buffers.values() if buffer is not None)
 
 
 def kind_of(module: nn.Module) -> Kind:
-    """The kind of a module that took part in no pass, by its type."""
+    """Return the kind of a module by its type, for one that took part in no pass."""
     if isinstance(module, nn.modules.conv._ConvNd):
         return "conv"
     if isinstance(module, nn.Linear | nn.Bilinear):
