@@ -59,7 +59,7 @@ FORMAT = "onnx"
 
 
 @dataclass
-class _Seen:
+class _TensorInfo:
     """What is known of a tensor that depends on the image."""
 
     node: int
@@ -81,99 +81,99 @@ def analyze_onnx(
     from cnnviz.analysis.layer_table import blocks
 
     shape: Shape = tuple(description["input"]["shape"])
-    given = _inner(description["output"]["shape"])
+    output_shape = _inner(description["output"]["shape"])
     draft = _Draft(
-        nodes=[Node(0, "", "input", "other", "", shape), Node(1, "", "output", "other", "", given)]
+        nodes=[Node(0, "", "input", "other", "", shape), Node(1, "", "output", "other", "", output_shape)]
     )
-    seen = {description["input"]["name"]: _Seen(0, ReceptiveField())}
+    tensors = {description["input"]["name"]: _TensorInfo(0, ReceptiveField())}
     counted: dict[str, str] = {}
     uncounted: dict[str, int] = {}
     for node in description["nodes"]:
         if node["name"]:
-            _row(draft, node, seen, counted, uncounted)
+            _row(draft, node, tensors, counted, uncounted)
         else:
-            _pass_on(node, seen)
-    last = seen.get(description["output"]["name"])
-    if last is not None:
-        draft.edges[last.node, 1] = None
-    said = [*notes]
+            _pass_on(node, tensors)
+    logits = tensors.get(description["output"]["name"])
+    if logits is not None:
+        draft.edges[logits.node, 1] = None
+    all_notes = [*notes]
     if uncounted:
         names = ", ".join(f"{op} ({count}×)" for op, count in uncounted.items())
-        said.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")
-    said.append("Which constants are trained an ONNX file does not say: all but running statistics count.")
+        all_notes.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")
+    all_notes.append("Which constants are trained an ONNX file does not say: all but running statistics count.")
     return Analysis(
-        model=name, title=title, input_shape=shape, classes=given[0] if len(given) == 1 else 0, options={},
-        rows=tuple(draft.rows), notes=tuple(said),
+        model=name, title=title, input_shape=shape, classes=output_shape[0] if len(output_shape) == 1 else 0, options={},
+        rows=tuple(draft.rows), notes=tuple(all_notes),
         graph=Graph(tuple(draft.nodes), tuple(draft.edges), blocks(_containers(draft.rows), draft.rows)),
     )  # fmt: skip
 
 
-def _pass_on(node: Mapping[str, Any], seen: dict[str, _Seen]) -> None:
+def _pass_on(node: Mapping[str, Any], tensors: dict[str, _TensorInfo]) -> None:
     """A node without a row hands on what it takes."""
-    before = next((seen[one["tensor"]] for one in node["inputs"] if one["tensor"] in seen), None)
-    if before is not None:
-        for one in node["outputs"]:
-            seen[one["tensor"]] = _Seen(before.node, before.field)
+    source = next((tensors[tensor["tensor"]] for tensor in node["inputs"] if tensor["tensor"] in tensors), None)
+    if source is not None:
+        for tensor in node["outputs"]:
+            tensors[tensor["tensor"]] = _TensorInfo(source.node, source.field)
 
 
 def _row(
-    draft: _Draft, node: Mapping[str, Any], seen: dict[str, _Seen], counted: dict[str, str],
+    draft: _Draft, node: Mapping[str, Any], tensors: dict[str, _TensorInfo], counted: dict[str, str],
     uncounted: dict[str, int],
 ) -> None:  # fmt: skip
     op, name = node["op"], node["name"]
-    before = [seen[one["tensor"]] for one in node["inputs"] if one["tensor"] in seen]
+    sources = [tensors[entry["tensor"]] for entry in node["inputs"] if entry["tensor"] in tensors]
     out = node["outputs"][0]
     kind = _kind(node)
     trainable, buffers, shared = _parameters(node, counted)
     macs, elementwise, known = _work(node)
     if not known:
         uncounted[op] = uncounted.get(op, 0) + 1
-    seen_by = _field(node, [one.field for one in before])
-    inside = next((_inner(one["shape"]) for one in node["inputs"] if one["live"] and one["shape"]), ())
+    field = _field(node, [entry.field for entry in sources])
+    input_shape = next((_inner(entry["shape"]) for entry in node["inputs"] if entry["live"] and entry["shape"]), ())
     number = len(draft.nodes)
     row = Row(
-        name=name, type=_type(node), kind=kind, input_shape=inside,
+        name=name, type=_type(node), kind=kind, input_shape=input_shape,
         output_shape=_inner(out["shape"] or ()), settings=_settings(node), trainable=trainable,
         buffers=buffers, macs=macs, elementwise=elementwise,
-        outputs=sum(_size(one["shape"]) for one in node["outputs"]), receptive_field=seen_by, calls=1,
+        outputs=sum(_size(entry["shape"]) for entry in node["outputs"]), receptive_field=field, calls=1,
         shared_with=shared,
     )  # fmt: skip
     draft.rows.append(row)
     label, container = name.rpartition(".")[2], name.rpartition(".")[0]
     label = f"{label} · {_type(node)}" if label.isdigit() else label
     draft.nodes.append(Node(number, name, label, kind, container, _inner(out["shape"] or ())))
-    for one in before:
-        draft.edges[one.node, number] = None
-    for one in node["outputs"]:
-        seen[one["tensor"]] = _Seen(number, seen_by)
+    for entry in sources:
+        draft.edges[entry.node, number] = None
+    for entry in node["outputs"]:
+        tensors[entry["tensor"]] = _TensorInfo(number, field)
 
 
 def _parameters(node: Mapping[str, Any], counted: dict[str, str]) -> tuple[int, int, str]:
     """Trained values, stored values, and the row that counted them where this one is not the first."""
     trainable = buffers = 0
     shared = ""
-    for place, one in enumerate(node["inputs"]):
-        size = _size(one["shape"], batch=False)
-        if one["live"] or not one["tensor"] or size <= 1 or not _is_weight(node["op"], place):
+    for index, entry in enumerate(node["inputs"]):
+        size = _size(entry["shape"], batch=False)
+        if entry["live"] or not entry["tensor"] or size <= 1 or not _is_weight(node["op"], index):
             continue
-        if one["tensor"] in counted:
-            shared = counted[one["tensor"]]
-        elif node["op"] == "BatchNormalization" and place > 2:
+        if entry["tensor"] in counted:
+            shared = counted[entry["tensor"]]
+        elif node["op"] == "BatchNormalization" and index > 2:
             buffers += size
         else:
             trainable += size
-        counted.setdefault(one["tensor"], node["name"])
+        counted.setdefault(entry["tensor"], node["name"])
     return trainable, buffers, shared
 
 
-def _is_weight(op: str, place: int) -> bool:
+def _is_weight(op: str, index: int) -> bool:
     """Whether an input of an operator can hold weights, and no sizes, pads or scales."""
     if op in CONVOLUTIONS:
-        return place in CONVOLUTIONS[op]
+        return index in CONVOLUTIONS[op]
     if op in PRODUCTS:
-        return place in PRODUCTS[op]
+        return index in PRODUCTS[op]
     if op in GATES:
-        return place in (1, 2, 3, 7)
+        return index in (1, 2, 3, 7)
     return (
         op in KINDS or op in ("Add", "Sub", "Mul", "Div", "Concat", "Einsum", "Sum")
         if op != "Clip"
@@ -183,7 +183,7 @@ def _is_weight(op: str, place: int) -> bool:
 
 def _kind(node: Mapping[str, Any]) -> Kind:
     if node["op"] in (*PRODUCTS, "Einsum"):
-        factors = [one for one in node["inputs"] if one["shape"] and len(one["shape"]) > 1]
+        factors = [entry for entry in node["inputs"] if entry["shape"] and len(entry["shape"]) > 1]
         return "attention" if sum(factor["live"] for factor in factors) > 1 else "fc"
     return KINDS.get(node["op"], "other")
 
@@ -196,41 +196,41 @@ def _type(node: Mapping[str, Any]) -> str:
 
 def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
     attributes, op = node["attributes"], node["op"]
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if op in CONVOLUTIONS or op == "ConvTranspose":
         weight = node["inputs"][CONVOLUTIONS.get(op, (1, 2))[0]]["shape"] or [0, 0]
         groups = attributes.get("group", 1)
-        first, second = weight[0], weight[1] * groups
-        found = {"in": second, "out": first} if op != "ConvTranspose" else {"in": first, "out": second}
+        dim0, dim1 = weight[0], weight[1] * groups
+        settings = {"in": dim1, "out": dim0} if op != "ConvTranspose" else {"in": dim0, "out": dim1}
     elif op == "Gemm" or (op in PRODUCTS and _kind(node) == "fc"):
         weight = _weight(node)
         if len(weight) == 2:
-            turned = op == "Gemm" and attributes.get("transB")
-            found = {"in": weight[1 if turned else 0], "out": weight[0 if turned else 1]}
+            transposed = op == "Gemm" and attributes.get("transB")
+            settings = {"in": weight[1 if transposed else 0], "out": weight[0 if transposed else 1]}
     elif op in ("BatchNormalization", "InstanceNormalization"):
-        found = {"features": _size(node["inputs"][1]["shape"], batch=False)}
+        settings = {"features": _size(node["inputs"][1]["shape"], batch=False)}
     kernel = _kernel(node)
     if kernel:
         low, high = _pads(node)
-        plain = op in CONVOLUTIONS
-        found |= {"kernel": list(kernel), "stride": list(_pair(attributes.get("strides", [1, 1])))}
+        is_convolution = op in CONVOLUTIONS
+        settings |= {"kernel": list(kernel), "stride": list(_pair(attributes.get("strides", [1, 1])))}
         padding = list(low) if low == high else [*low, *high]
         dilation = list(_pair(attributes.get("dilations", [1, 1])))
-        found |= {"padding": padding} if plain or any(padding) else {}
-        found |= {"dilation": dilation, "groups": attributes.get("group", 1)} if plain else {}
-    if op in (*CONVOLUTIONS, "ConvTranspose", "Gemm") or (op in PRODUCTS and found):
-        place = CONVOLUTIONS.get(op, (1, 2))[1]
-        has = len(node["inputs"]) > place and bool(node["inputs"][place]["tensor"])
-        found["bias"] = has and op in ("MatMul", "Gemm", "ConvTranspose", *CONVOLUTIONS)
+        settings |= {"padding": padding} if is_convolution or any(padding) else {}
+        settings |= {"dilation": dilation, "groups": attributes.get("group", 1)} if is_convolution else {}
+    if op in (*CONVOLUTIONS, "ConvTranspose", "Gemm") or (op in PRODUCTS and settings):
+        bias_index = CONVOLUTIONS.get(op, (1, 2))[1]
+        has_bias = len(node["inputs"]) > bias_index and bool(node["inputs"][bias_index]["tensor"])
+        settings["bias"] = has_bias and op in ("MatMul", "Gemm", "ConvTranspose", *CONVOLUTIONS)
     if op == "LRN":
-        found = {"size": attributes.get("size", 0)}
-    return found
+        settings = {"size": attributes.get("size", 0)}
+    return settings
 
 
 def _weight(node: Mapping[str, Any]) -> list[int]:
     """The shape of a product's constant factor."""
     return next(
-        (one["shape"] for one in node["inputs"] if not one["live"] and len(one["shape"] or ()) > 1), []
+        (entry["shape"] for entry in node["inputs"] if not entry["live"] and len(entry["shape"] or ()) > 1), []
     )
 
 
@@ -254,14 +254,14 @@ def _pads(node: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
     attributes, kernel = node["attributes"], _kernel(node)
     auto = attributes.get("auto_pad", "NOTSET")
     if auto.startswith("SAME") and kernel is not None:
-        inside = node["inputs"][0]["shape"] or [1, 1, 1, 1]
-        outside = node["outputs"][0]["shape"] or [1, 1, 1, 1]
-        strides, dilations = (_pair(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
+        input_shape = node["inputs"][0]["shape"] or [1, 1, 1, 1]
+        output_shape = node["outputs"][0]["shape"] or [1, 1, 1, 1]
+        strides, dilations = (_pair(attributes.get(value, [1, 1])) for value in ("strides", "dilations"))
         total = [
             max(0, (o - 1) * s + (k - 1) * d + 1 - i)
-            for i, o, k, s, d in zip(inside[2:], outside[2:], kernel, strides, dilations, strict=True)
+            for i, o, k, s, d in zip(input_shape[2:], output_shape[2:], kernel, strides, dilations, strict=True)
         ]
-        small, large = [one // 2 for one in total], [one - one // 2 for one in total]
+        small, large = [value // 2 for value in total], [value - value // 2 for value in total]
         low, high = (small, large) if auto == "SAME_UPPER" else (large, small)
         return (low[0], low[1]), (high[0], high[1])
     pads = attributes.get("pads") or [0, 0, 0, 0]
@@ -272,14 +272,14 @@ def _work(node: Mapping[str, Any]) -> tuple[int, int, bool]:
     """Multiply-adds, element-wise operations, and whether there is a rule for the operator."""
     op, attributes = node["op"], node["attributes"]
     values = _size(node["outputs"][0]["shape"])
-    shapes = [one["shape"] or [] for one in node["inputs"]]
+    shapes = [entry["shape"] or [] for entry in node["inputs"]]
     if op in CONVOLUTIONS:
         weight, bias = CONVOLUTIONS[op]
-        has = len(node["inputs"]) > bias and bool(node["inputs"][bias]["tensor"])
-        return values * math.prod(shapes[weight][1:]), values * has, True
+        has_bias = len(node["inputs"]) > bias and bool(node["inputs"][bias]["tensor"])
+        return values * math.prod(shapes[weight][1:]), values * has_bias, True
     if op == "ConvTranspose":
-        has = len(shapes) > 2 and bool(node["inputs"][2]["tensor"])
-        return _size(shapes[0]) * math.prod(shapes[1][1:]), values * has, True
+        has_bias = len(shapes) > 2 and bool(node["inputs"][2]["tensor"])
+        return _size(shapes[0]) * math.prod(shapes[1][1:]), values * has_bias, True
     if op == "Gemm":
         inner = shapes[0][0 if attributes.get("transA") else -1] if shapes[0] else 0
         return values * inner, values * (len(shapes) > 2 and bool(node["inputs"][2]["tensor"])), True
@@ -306,30 +306,30 @@ def _work(node: Mapping[str, Any]) -> tuple[int, int, bool]:
     return 0, values * COSTS.get(op, 1), known
 
 
-def _field(node: Mapping[str, Any], before: Sequence[ReceptiveField]) -> ReceptiveField:
+def _field(node: Mapping[str, Any], fields: Sequence[ReceptiveField]) -> ReceptiveField:
     """What a cell of a node's result sees."""
-    if not before:
+    if not fields:
         return WHOLE
     op, attributes = node["op"], node["attributes"]
-    inside, outside = (node[side][0]["shape"] or [] for side in ("inputs", "outputs"))
+    input_shape, output_shape = (node[side][0]["shape"] or [] for side in ("inputs", "outputs"))
     kernel = _kernel(node)
     if kernel is not None and op != "ConvTranspose":
-        strides, dilations = (_pair(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
-        return receptive_field.slide(before[0], kernel, strides, _pads(node)[0], dilations)
-    if len(outside) != 4 or any(one.whole for one in before):
+        strides, dilations = (_pair(attributes.get(value, [1, 1])) for value in ("strides", "dilations"))
+        return receptive_field.slide(fields[0], kernel, strides, _pads(node)[0], dilations)
+    if len(output_shape) != 4 or any(value.whole for value in fields):
         return (
             WHOLE
-            if len(before) == 1 and not before[0].whole and op not in SAME_CELLS
-            else receptive_field.union(before)
+            if len(fields) == 1 and not fields[0].whole and op not in SAME_CELLS
+            else receptive_field.union(fields)
         )
-    if op in ("Resize", "Upsample") and len(inside) == 4:
+    if op in ("Resize", "Upsample") and len(input_shape) == 4:
         taps = {"nearest": 1, "cubic": 4}.get(str(attributes.get("mode", "nearest")), 2)
-        return receptive_field.resample(before[0], _pair(inside[2:]), _pair(outside[2:]), taps)
+        return receptive_field.resample(fields[0], _pair(input_shape[2:]), _pair(output_shape[2:]), taps)
     pads = node["values"].get("1") or attributes.get("pads")
     if op == "Pad" and pads and len(pads) == 8:
-        return receptive_field.shifted(before[0], [int(pads[3]), int(pads[7]), int(pads[2]), int(pads[6])])
-    same = len(inside) == 4 and list(inside[2:]) == list(outside[2:])
-    cells = op in KINDS or op in (
+        return receptive_field.shifted(fields[0], [int(pads[3]), int(pads[7]), int(pads[2]), int(pads[6])])
+    same_size = len(input_shape) == 4 and list(input_shape[2:]) == list(output_shape[2:])
+    is_pointwise = op in KINDS or op in (
         "Add",
         "Sub",
         "Mul",
@@ -344,8 +344,8 @@ def _field(node: Mapping[str, Any], before: Sequence[ReceptiveField]) -> Recepti
     )
     if op in ("GlobalAveragePool", "GlobalMaxPool", "ConvTranspose", "InstanceNormalization", *PRODUCTS):
         return WHOLE
-    if same and (cells or op in ("Slice", "Gather")):
-        return receptive_field.union(before)
+    if same_size and (is_pointwise or op in ("Slice", "Gather")):
+        return receptive_field.union(fields)
     return WHOLE
 
 

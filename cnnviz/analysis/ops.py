@@ -88,11 +88,11 @@ class Call:
 
     def dims(self, index: int, name: str) -> tuple[int, ...]:
         """An argument of axes, as numbers from 0; all axes where it is not given."""
-        given = self.arg(index, name)
+        axes = self.arg(index, name)
         count = self.tracked[0][0].dim() if self.tracked else self.out.dim()
-        if given is None:
+        if axes is None:
             return tuple(range(count))
-        return tuple(d % max(count, 1) for d in ((given,) if isinstance(given, int) else given))
+        return tuple(d % max(count, 1) for d in ((axes,) if isinstance(axes, int) else axes))
 
 
 Rule = Callable[[Call], Effect]
@@ -141,9 +141,9 @@ def linear(call: Call) -> Effect:
     outputs = call.values
     bias = outputs if call.arg(2, "bias") is not None else 0
     axes = call.grid
-    kept = axes is not None and call.out.dim() - 1 not in axes
+    keeps_grid = axes is not None and call.out.dim() - 1 not in axes
     macs = outputs * call.shape(1, "weight")[-1]
-    return Effect("linear", "fc", macs, bias, call.first.field if kept else WHOLE, axes if kept else None)
+    return Effect("linear", "fc", macs, bias, call.first.field if keeps_grid else WHOLE, axes if keeps_grid else None)
 
 
 @rule("matmul", "mm", "bmm", "__matmul__", "__rmatmul__")
@@ -156,14 +156,14 @@ def matrix_product(call: Call) -> Effect:
 def einsum(call: Call) -> Effect:
     """A sum of products over the labels that the result no longer has."""
     equation = call.args[0].replace(" ", "")
-    operands, _, kept = equation.partition("->")
+    operands, _, output_labels = equation.partition("->")
     sizes: dict[str, int] = {}
     tensors = call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:]
     for labels, tensor in zip(operands.split(","), tensors, strict=True):
         left, _, right = labels.partition("...")
         sizes |= dict(zip(left, tensor.shape, strict=False))
         sizes |= dict(zip(reversed(right), reversed(tensor.shape), strict=False))
-    summed = math.prod(size for label, size in sizes.items() if label not in kept)
+    summed = math.prod(size for label, size in sizes.items() if label not in output_labels)
     return Effect("matrix product", "attention", call.values * summed)
 
 
@@ -199,8 +199,8 @@ sum of what comes from the input and from the last state. LSTM: σ, σ, σ, tanh
 def recurrent(call: Call) -> Effect:
     """Every weight matrix of every layer and direction is used once a step and sequence."""
     lists = [arg for arg in call.args if isinstance(arg, list) and arg]
-    weights, given = lists[0], call.args[0]
-    steps = given.numel() // max(given.shape[-1], 1)
+    weights, sequence = lists[0], call.args[0]
+    steps = sequence.numel() // max(sequence.shape[-1], 1)
     matrices = sum(weight.numel() for weight in weights if weight.dim() == 2)
     biases = sum(weight.numel() for weight in weights if weight.dim() == 1)
     state = next(arg for arg in call.args[1:] if isinstance(arg, tuple) or arg.dim() == 3)
@@ -234,9 +234,9 @@ def pooling(call: Call) -> Effect:
 @rule("adaptive_avg_pool2d", "adaptive_max_pool2d")
 def adaptive_pooling(call: Call) -> Effect:
     """Pooling to a given number of cells."""
-    inside = call.shape(0, "input")
-    field = receptive_field.adaptive(call.first.field, _sides(inside), _sides(call.out.shape))
-    return Effect("adaptive pooling", "pool", 0, math.prod(inside), field, call.first.axes)
+    input_shape = call.shape(0, "input")
+    field = receptive_field.adaptive(call.first.field, _sides(input_shape), _sides(call.out.shape))
+    return Effect("adaptive pooling", "pool", 0, math.prod(input_shape), field, call.first.axes)
 
 
 _SECOND = frozenset(("norm", "vector_norm", "linalg_vector_norm", "quantile", "kthvalue"))
@@ -252,10 +252,10 @@ def reduction(call: Call) -> Effect:
         return pointwise(call.name, "other")(call)
     dims = call.dims(2 if call.name in _SECOND else 1, "dim")
     grid = call.first.axes
-    keeps = grid is not None and not set(grid) & set(dims)
-    axes = call.grid if keeps and call.tracked[0][0].dim() == call.out.dim() else None
+    keeps_grid = grid is not None and not set(grid) & set(dims)
+    axes = call.grid if keeps_grid and call.tracked[0][0].dim() == call.out.dim() else None
     inputs = call.tracked[0][0].numel() if call.tracked else 0
-    kind: Kind = "other" if grid is None or keeps else "pool"
+    kind: Kind = "other" if grid is None or keeps_grid else "pool"
     return Effect(call.name, kind, 0, inputs, call.first.field if axes else WHOLE, axes)
 
 
@@ -265,14 +265,14 @@ def row_normalisation(call: Call) -> Effect:
     axes = call.grid
     if call.name in ("layer_norm", "rms_norm"):
         first = call.out.dim() - len(call.arg(1, "normalized_shape"))
-        over = set(range(first, call.out.dim()))
+        axes_reduced = set(range(first, call.out.dim()))
     elif call.name == "normalize":
-        over = {call.arg(2, "dim", 1) % call.out.dim()}
+        axes_reduced = {call.arg(2, "dim", 1) % call.out.dim()}
     else:
-        over = set(axes or ())
-    kept = axes is not None and not over & set(axes)
-    field = call.first.field if kept else WHOLE
-    return Effect("normalisation", "norm", 0, 5 * call.values, field, axes if kept else None)
+        axes_reduced = set(axes or ())
+    keeps_grid = axes is not None and not axes_reduced & set(axes)
+    field = call.first.field if keeps_grid else WHOLE
+    return Effect("normalisation", "norm", 0, 5 * call.values, field, axes if keeps_grid else None)
 
 
 @rule("local_response_norm")
@@ -286,11 +286,11 @@ def local_response_normalisation(call: Call) -> Effect:
 def softmax(call: Call) -> Effect:
     """exp(x)/Σexp(x) along an axis."""
     axes = call.grid
-    kept = axes is not None and call.arg(1, "dim", -1) % call.out.dim() not in axes
+    keeps_grid = axes is not None and call.arg(1, "dim", -1) % call.out.dim() not in axes
     elementwise = 3 * call.values
-    field = call.first.field if kept else WHOLE
+    field = call.first.field if keeps_grid else WHOLE
     label = call.name.replace("_", " ")
-    return Effect(label, "activation", 0, elementwise, field, axes if kept else None)
+    return Effect(label, "activation", 0, elementwise, field, axes if keeps_grid else None)
 
 
 @rule("interpolate", "upsample")
@@ -324,8 +324,8 @@ def pointwise(label: str, kind: Kind, cost: int = 1) -> Rule:
 
     def effect(call: Call) -> Effect:
         axes = call.grid
-        seen = [track.field for _, track in call.tracked]
-        field = receptive_field.union(seen) if axes and seen else WHOLE
+        fields = [track.field for _, track in call.tracked]
+        field = receptive_field.union(fields) if axes and fields else WHOLE
         return Effect(label, kind, 0, cost * call.values, field, None if field.whole else axes)
 
     return effect
@@ -390,9 +390,9 @@ def permute(call: Call) -> Effect:
     """Axes in another order."""
     order = call.args[1] if len(call.args) == 2 else call.kwargs.get("dims", call.args[1:])
     count = call.out.dim()
-    old = call.first.axes
-    places = [d % count for d in ((order,) if isinstance(order, int) else order)]
-    return _view(call, (places.index(old[0]), places.index(old[1])) if old else None)
+    grid = call.first.axes
+    order = [d % count for d in ((order,) if isinstance(order, int) else order)]
+    return _view(call, (order.index(grid[0]), order.index(grid[1])) if grid else None)
 
 
 @rule("transpose", "swapaxes", "swapdims")
@@ -400,8 +400,8 @@ def transpose(call: Call) -> Effect:
     """Two axes exchanged."""
     a, b = (d % call.out.dim() for d in (call.arg(1, "dim0"), call.arg(2, "dim1")))
     swap = {a: b, b: a}
-    old = call.first.axes
-    return _view(call, (swap.get(old[0], old[0]), swap.get(old[1], old[1])) if old else None)
+    grid = call.first.axes
+    return _view(call, (swap.get(grid[0], grid[0]), swap.get(grid[1], grid[1])) if grid else None)
 
 
 @rule("view", "reshape", "unflatten", "chunk", "split", "narrow", "__getitem__", "getitem", "select",
@@ -412,8 +412,8 @@ def regroup(call: Call) -> Effect:
         return _view(call, None)
     tensor, track = call.tracked[0]
     last = (tensor.dim() - 2, tensor.dim() - 1)
-    kept = track.axes == last and tensor.shape[-2:] == call.out.shape[-2:] and call.out.dim() >= 3
-    return _view(call, (call.out.dim() - 2, call.out.dim() - 1) if kept else None)
+    keeps_grid = track.axes == last and tensor.shape[-2:] == call.out.shape[-2:] and call.out.dim() >= 3
+    return _view(call, (call.out.dim() - 2, call.out.dim() - 1) if keeps_grid else None)
 
 
 @rule("contiguous", "clone", "detach", "to", "type_as", "float", "half", "identity", "alias", "as_tensor")

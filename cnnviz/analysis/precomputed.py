@@ -70,9 +70,9 @@ def _row(row: Row) -> list[Any]:
 
 
 def _unrow(values: list[Any]) -> Row:
-    *plain, field, calls, late, shared = values
-    plain[3:5] = map(tuple, plain[3:5])
-    row = (*plain, _unfield(field), calls, bool(late), shared)
+    *leading, field, calls, training_only, shared = values
+    leading[3:5] = map(tuple, leading[3:5])
+    row = (*leading, _unfield(field), calls, bool(training_only), shared)
     return Row(*row)
 
 

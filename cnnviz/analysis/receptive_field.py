@@ -31,23 +31,23 @@ def slide(field: ReceptiveField, kernel: Any, stride: Any, padding: Any, dilatio
     return _from_axes(axes)
 
 
-def adaptive(field: ReceptiveField, inside: Pair, outside: Pair) -> ReceptiveField:
+def adaptive(field: ReceptiveField, input_size: Pair, output_size: Pair) -> ReceptiveField:
     """Behind adaptive pooling from `inside` to `outside` cells.
 
     Windows are ⌈in/out⌉ wide, and one more where they do not line up.
     """
-    if tuple(outside) == (1, 1) and tuple(inside) != (1, 1):
+    if tuple(output_size) == (1, 1) and tuple(input_size) != (1, 1):
         return WHOLE
-    if field.whole or tuple(inside) == tuple(outside):
+    if field.whole or tuple(input_size) == tuple(output_size):
         return field
     axes = []
-    for size, jump, start, n, m in zip(field.size, field.jump, field.start, inside, outside, strict=True):
+    for size, jump, start, n, m in zip(field.size, field.jump, field.start, input_size, output_size, strict=True):
         kernel = math.ceil(n / m) + (1 if n % m else 0)
         axes.append((size + (kernel - 1) * jump, jump * n / m, start))
     return _from_axes(axes)
 
 
-def resample(field: ReceptiveField, inside: Pair, outside: Pair, taps: int) -> ReceptiveField:
+def resample(field: ReceptiveField, input_size: Pair, output_size: Pair, taps: int) -> ReceptiveField:
     """Behind a resize that reads `taps` neighbours (1 nearest, 2 bilinear, 4 bicubic).
 
     The cells that are read do not lie on a regular grid: a result is off by at most one of their jumps.
@@ -55,7 +55,7 @@ def resample(field: ReceptiveField, inside: Pair, outside: Pair, taps: int) -> R
     if field.whole:
         return field
     axes = []
-    for size, jump, start, n, m in zip(field.size, field.jump, field.start, inside, outside, strict=True):
+    for size, jump, start, n, m in zip(field.size, field.jump, field.start, input_size, output_size, strict=True):
         first = (0.5 * n / m - 0.5) - (taps / 2 - 1) if taps > 1 else 0.0
         axes.append((size + (taps - 1) * jump, jump * n / m, start + math.floor(first) * jump))
     return _from_axes(axes)
