@@ -1,8 +1,8 @@
-"""Analysis of an ONNX graph out of its description, which `cnnviz.models.outside.onnx_worker` wrote.
+"""Analysis of an ONNX graph, from its description by `cnnviz.models.outside.onnx_worker`.
 
-Names of layers and settings are those of the torch modules that do the same, so that the two can be compared.
-A file says which constants there are, not which of them are trained: floating-point constants of more than
-one number count as parameters, running statistics of batch normalization as buffers.
+Layer types and settings are named after the equivalent torch modules, so that the two can be compared. A file
+says which values are constants, not which are trained: floating-point constants of more than one value count
+as parameters, running statistics of batch normalization as buffers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ TYPES = {
     "AveragePool": "AvgPool2d", "GlobalAveragePool": "AdaptiveAvgPool2d",
     "GlobalMaxPool": "AdaptiveMaxPool2d",
 }  # fmt: skip
-"""The torch module that an operator is; others keep the operator's name."""
+"""Torch module that is equivalent to an operator; others keep the operator's name."""
 CONVOLUTIONS = {"Conv": (1, 2), "QLinearConv": (3, 8), "ConvInteger": (1, 9)}
-"""Operators that convolve, and which of their inputs are weight and bias."""
+"""Convolution operators, with the indices of their weight and bias inputs."""
 PRODUCTS = {"MatMul": (0, 1, 2), "QLinearMatMul": (0, 3), "MatMulInteger": (0, 1)}
 KINDS: dict[str, Kind] = {
     **dict.fromkeys((*CONVOLUTIONS, "ConvTranspose"), "conv"),
@@ -44,15 +44,15 @@ MOVES = frozenset(("Concat", "Split", "Slice", "Gather", "GatherND", "Expand", "
                    "DepthToSpace", "SpaceToDepth", "Resize", "Upsample", "ScatterND", "ScatterElements",
                    "Where", "ConstantOfShape", "Constant", "Range", "Shape", "Size", "NonZero",
                    "TopK"))  # fmt: skip
-"""Operators that move values and compute none."""
+"""Operators that move values without computing."""
 COSTS = {"BatchNormalization": 2, "InstanceNormalization": 5, "LayerNormalization": 5,
          "GroupNormalization": 5,
          "Softmax": 3, "LogSoftmax": 3, "RMSNormalization": 3}  # fmt: skip
-"""Operations a value; 1 for others (see `cnnviz.analysis.ops`)."""
+"""Element-wise operations per value; 1 for others (see `cnnviz.analysis.ops`)."""
 SIMPLE = frozenset(("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Exp", "Neg", "Sum", "Max", "Min",
                     "Reciprocal", "Abs", "Log", "Equal", "Greater", "Less", "Floor", "Mod", "Mean",
                     "QuantizeLinear", "DequantizeLinear", "Not", "And", "Or", "Erf"))  # fmt: skip
-"""Operators that compute one thing a value."""
+"""Operators with one element-wise operation per value."""
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 SAME_CELLS = ("Concat", "Cast", "Identity", "Dropout", "CastLike", "QuantizeLinear", "DequantizeLinear")
 FORMAT = "onnx"
@@ -60,10 +60,10 @@ FORMAT = "onnx"
 
 @dataclass
 class _TensorInfo:
-    """What is known of a tensor that depends on the image."""
+    """Properties of a tensor that depends on the image."""
 
     node: int
-    """The box that gave it."""
+    """Index of the node that computes it."""
     field: ReceptiveField
 
 
@@ -77,7 +77,7 @@ class _Draft:
 def analyze_onnx(
     description: Mapping[str, Any], name: str, title: str, notes: Sequence[str] = ()
 ) -> Analysis:
-    """The analysis of a description."""
+    """Analyze the network of a description."""
     from cnnviz.analysis.layer_table import blocks
 
     shape: Shape = tuple(description["input"]["shape"])
@@ -100,17 +100,22 @@ def analyze_onnx(
     if uncounted:
         names = ", ".join(f"{op} ({count}×)" for op, count in uncounted.items())
         all_notes.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")
-    all_notes.append("Which constants are trained an ONNX file does not say: all but running statistics count.")
+    all_notes.append(
+        "Which constants are trained an ONNX file does not say: all but running statistics count."
+    )
     return Analysis(
-        model=name, title=title, input_shape=shape, classes=output_shape[0] if len(output_shape) == 1 else 0, options={},
+        model=name, title=title, input_shape=shape,
+        classes=output_shape[0] if len(output_shape) == 1 else 0, options={},
         rows=tuple(draft.rows), notes=tuple(all_notes),
         graph=Graph(tuple(draft.nodes), tuple(draft.edges), blocks(_containers(draft.rows), draft.rows)),
     )  # fmt: skip
 
 
 def _pass_on(node: Mapping[str, Any], tensors: dict[str, _TensorInfo]) -> None:
-    """A node without a row hands on what it takes."""
-    source = next((tensors[tensor["tensor"]] for tensor in node["inputs"] if tensor["tensor"] in tensors), None)
+    """Propagate the tensors through a node that has no row."""
+    source = next(
+        (tensors[tensor["tensor"]] for tensor in node["inputs"] if tensor["tensor"] in tensors), None
+    )
     if source is not None:
         for tensor in node["outputs"]:
             tensors[tensor["tensor"]] = _TensorInfo(source.node, source.field)
@@ -129,7 +134,9 @@ def _row(
     if not known:
         uncounted[op] = uncounted.get(op, 0) + 1
     field = _field(node, [entry.field for entry in sources])
-    input_shape = next((_inner(entry["shape"]) for entry in node["inputs"] if entry["live"] and entry["shape"]), ())
+    input_shape = next(
+        (_inner(entry["shape"]) for entry in node["inputs"] if entry["live"] and entry["shape"]), ()
+    )
     number = len(draft.nodes)
     row = Row(
         name=name, type=_type(node), kind=kind, input_shape=input_shape,
@@ -149,7 +156,7 @@ def _row(
 
 
 def _parameters(node: Mapping[str, Any], counted: dict[str, str]) -> tuple[int, int, str]:
-    """Trained values, stored values, and the row that counted them where this one is not the first."""
+    """Count trained values and stored values; return also the row that already counted shared ones."""
     trainable = buffers = 0
     shared = ""
     for index, entry in enumerate(node["inputs"]):
@@ -167,7 +174,7 @@ def _parameters(node: Mapping[str, Any], counted: dict[str, str]) -> tuple[int, 
 
 
 def _is_weight(op: str, index: int) -> bool:
-    """Whether an input of an operator can hold weights, and no sizes, pads or scales."""
+    """Return whether an input of an operator can be a weight rather than sizes, pads or scales."""
     if op in CONVOLUTIONS:
         return index in CONVOLUTIONS[op]
     if op in PRODUCTS:
@@ -228,14 +235,15 @@ def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weight(node: Mapping[str, Any]) -> list[int]:
-    """The shape of a product's constant factor."""
+    """Return the shape of a product's constant factor."""
     return next(
-        (entry["shape"] for entry in node["inputs"] if not entry["live"] and len(entry["shape"] or ()) > 1), []
+        (entry["shape"] for entry in node["inputs"] if not entry["live"] and len(entry["shape"] or ()) > 1),
+        [],
     )
 
 
 def _kernel(node: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Height and width of a window; None for an operator without one, or with one of other dimensions."""
+    """Return height and width of a window; None for an operator without one, or with other dimensions."""
     if node["op"] in CONVOLUTIONS or node["op"] == "ConvTranspose":
         weight = node["inputs"][CONVOLUTIONS.get(node["op"], (1, 2))[0]]["shape"] or []
         return (weight[2], weight[3]) if len(weight) == 4 else None
@@ -250,7 +258,7 @@ def _pair(values: Sequence[int]) -> tuple[int, int]:
 
 
 def _pads(node: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Padding before and after, down and along; worked out where the file leaves it to the runtime."""
+    """Return the padding before and after, each vertical and horizontal; `auto_pad` is resolved."""
     attributes, kernel = node["attributes"], _kernel(node)
     auto = attributes.get("auto_pad", "NOTSET")
     if auto.startswith("SAME") and kernel is not None:
@@ -259,7 +267,9 @@ def _pads(node: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
         strides, dilations = (_pair(attributes.get(value, [1, 1])) for value in ("strides", "dilations"))
         total = [
             max(0, (o - 1) * s + (k - 1) * d + 1 - i)
-            for i, o, k, s, d in zip(input_shape[2:], output_shape[2:], kernel, strides, dilations, strict=True)
+            for i, o, k, s, d in zip(
+                input_shape[2:], output_shape[2:], kernel, strides, dilations, strict=True
+            )
         ]
         small, large = [value // 2 for value in total], [value - value // 2 for value in total]
         low, high = (small, large) if auto == "SAME_UPPER" else (large, small)
@@ -269,7 +279,7 @@ def _pads(node: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _work(node: Mapping[str, Any]) -> tuple[int, int, bool]:
-    """Multiply-adds, element-wise operations, and whether there is a rule for the operator."""
+    """Count multiply-adds and element-wise operations; return also whether the operator has a rule."""
     op, attributes = node["op"], node["attributes"]
     values = _size(node["outputs"][0]["shape"])
     shapes = [entry["shape"] or [] for entry in node["inputs"]]
@@ -307,7 +317,7 @@ def _work(node: Mapping[str, Any]) -> tuple[int, int, bool]:
 
 
 def _field(node: Mapping[str, Any], fields: Sequence[ReceptiveField]) -> ReceptiveField:
-    """What a cell of a node's result sees."""
+    """Compute the receptive field of a node's output cells."""
     if not fields:
         return WHOLE
     op, attributes = node["op"], node["attributes"]
@@ -350,19 +360,19 @@ def _field(node: Mapping[str, Any], fields: Sequence[ReceptiveField]) -> Recepti
 
 
 def _inner(shape: Sequence[int]) -> Shape:
-    """A shape without its batch."""
+    """Return a shape without its batch dimension."""
     return tuple(shape)[1:]
 
 
 def _size(shape: Sequence[int] | None, batch: bool = True) -> int:
-    """How many values a shape holds; 0 where it is not known."""
+    """Count the values of a shape; 0 where it is unknown."""
     if shape is None:
         return 0
     return math.prod(shape[1:] if batch else shape)
 
 
 def _containers(rows: Sequence[Row]) -> dict[str, str]:
-    """The modules that names tell of, which an ONNX file says no type of."""
+    """Return the containers in the layers' names; an ONNX file does not record their types."""
     names: dict[str, str] = {}
     for row in rows:
         parts = row.name.split(".")[:-1]

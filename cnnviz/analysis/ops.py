@@ -1,10 +1,10 @@
-"""What torch functions cost and what their results see: one rule a function, found by its name.
+"""Cost and receptive field of torch functions: one rule per function, registered by name.
 
-Counting follows DESIGN.md, rule 2. Element-wise operations: one a value for an activation, a sum, a product
-or a bias; two for batch normalisation (gain and shift, folded as at prediction time); five for layer
-normalisation (mean, difference, square, gain, shift); window size for pooling; window + 3 for local
-response normalisation; three for a softmax; in recurrent layers
-one for every activation, product, sum and bias of a unit and step.
+Counting follows DESIGN.md, rule 2. Element-wise operations: one per value for an activation, a sum, a product
+or a bias; two for batch normalization (scale and shift, folded as in evaluation); five for layer
+normalization (mean, difference, square, scale, shift); window size for pooling; window + 3 for local response
+normalization; three for a softmax; in recurrent layers one for every activation, product, sum and bias of a
+unit and step.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ import torch
 from cnnviz.analysis import receptive_field
 from cnnviz.analysis.types import WHOLE, Kind, ReceptiveField
 
-# One call of a torch function, as the rules of `cnnviz.analysis.ops` see it.
+# Records of a call of a torch function, as the rules read it.
 #
-# A thousand of each are made for a large model, and a frozen dataclass takes three times as long to make.
+# They are not frozen: a large model has a thousand of each, and a frozen dataclass takes three times as long
+# to construct.
 
 
 @dataclass(slots=True)
 class Track:
-    """What is known of a tensor that depends on the input: who made it, what its cells see."""
+    """Origin and receptive field of a tensor that depends on the input."""
 
     nodes: tuple[int, ...]
     field: ReceptiveField = WHOLE
     axes: tuple[int, int] | None = None
-    """Where its vertical and horizontal axes stand; None where it has no grid of cells."""
+    """Indices of its vertical and horizontal axes; None where it has no spatial grid."""
 
 
 @dataclass(slots=True)
 class Effect:
-    """What a call does: its arithmetic, and what the cells of its result see."""
+    """Effect of a call: its arithmetic, and the receptive field of its result."""
 
     label: str
     kind: Kind
@@ -45,12 +46,12 @@ class Effect:
     field: ReceptiveField = WHOLE
     axes: tuple[int, int] | None = None
     view: bool = False
-    """Writes nothing: the result is its input, looked at differently."""
+    """Whether it writes nothing: the result is a view of its input."""
 
 
 @dataclass(slots=True)
 class Call:
-    """A function by name, its arguments, its first result, and the tracked tensors among the arguments."""
+    """Call of a function: name, arguments, first result, and the tracked tensors among the arguments."""
 
     name: str
     args: tuple[Any, ...]
@@ -59,35 +60,35 @@ class Call:
     tracked: tuple[tuple[torch.Tensor, Track], ...]
 
     def arg(self, index: int, name: str, default: Any = None) -> Any:
-        """An argument given by position or by name."""
+        """Return an argument given by position or by name."""
         if index < len(self.args):
             return self.args[index]
         return self.kwargs.get(name, default)
 
     def shape(self, index: int, name: str) -> tuple[int, ...]:
-        """Shape of a tensor argument."""
+        """Return the shape of a tensor argument."""
         return tuple(self.arg(index, name).shape)
 
     @property
     def values(self) -> int:
-        """How many values the result holds."""
+        """Number of values of the result."""
         return self.out.numel()
 
     @property
     def first(self) -> Track:
-        """The track of the first tracked argument; a constant's where there is none."""
+        """Track of the first tracked argument; that of a constant where there is none."""
         return self.tracked[0][1] if self.tracked else Track(())
 
     @property
     def grid(self) -> tuple[int, int] | None:
-        """Axes of the first tracked argument where the result has as many axes; else None."""
+        """Spatial axes of the first tracked argument with as many axes as the result; None without one."""
         for tensor, track in self.tracked:
             if track.axes and tensor.dim() == self.out.dim():
                 return track.axes
         return None
 
     def dims(self, index: int, name: str) -> tuple[int, ...]:
-        """An argument of axes, as numbers from 0; all axes where it is not given."""
+        """Return an argument of axes as non-negative indices; all axes where it is not given."""
         axes = self.arg(index, name)
         count = self.tracked[0][0].dim() if self.tracked else self.out.dim()
         if axes is None:
@@ -100,7 +101,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule for the functions called `names`."""
+    """Return a decorator that registers a rule for the functions called `names`."""
 
     def wrap(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(names, function))
@@ -111,7 +112,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 @rule("conv1d", "conv2d", "conv3d")
 def convolution(call: Call) -> Effect:
-    """Every output is a sum over a window of the input maps of its group."""
+    """Count a convolution: every output sums a window of the input maps of its group."""
     weight = call.shape(1, "weight")
     outputs = call.values
     bias = outputs if call.arg(2, "bias") is not None else 0
@@ -129,7 +130,7 @@ def convolution(call: Call) -> Effect:
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def transposed_convolution(call: Call) -> Effect:
-    """Every input is spread over a window of the output maps of its group."""
+    """Count a transposed convolution: every input contributes to a window of the output maps of its group."""
     inputs = math.prod(call.shape(0, "input"))
     bias = call.values if call.arg(2, "bias") is not None else 0
     return Effect("transposed convolution", "conv", inputs * math.prod(call.shape(1, "weight")[1:]), bias)
@@ -137,24 +138,26 @@ def transposed_convolution(call: Call) -> Effect:
 
 @rule("linear")
 def linear(call: Call) -> Effect:
-    """Every output is a sum over the last axis."""
+    """Count a linear layer: every output sums over the last axis."""
     outputs = call.values
     bias = outputs if call.arg(2, "bias") is not None else 0
     axes = call.grid
     keeps_grid = axes is not None and call.out.dim() - 1 not in axes
     macs = outputs * call.shape(1, "weight")[-1]
-    return Effect("linear", "fc", macs, bias, call.first.field if keeps_grid else WHOLE, axes if keeps_grid else None)
+    return Effect(
+        "linear", "fc", macs, bias, call.first.field if keeps_grid else WHOLE, axes if keeps_grid else None
+    )
 
 
 @rule("matmul", "mm", "bmm", "__matmul__", "__rmatmul__")
 def matrix_product(call: Call) -> Effect:
-    """Products of activations: attention scores, weighted sums."""
+    """Count a product of activations: attention scores, weighted sums."""
     return Effect("matrix product", "attention", call.values * call.shape(0, "input")[-1])
 
 
 @rule("einsum")
 def einsum(call: Call) -> Effect:
-    """A sum of products over the labels that the result no longer has."""
+    """Count a sum of products over the labels that are missing in the output."""
     equation = call.args[0].replace(" ", "")
     operands, _, output_labels = equation.partition("->")
     sizes: dict[str, int] = {}
@@ -169,7 +172,7 @@ def einsum(call: Call) -> Effect:
 
 @rule("scaled_dot_product_attention")
 def attention(call: Call) -> Effect:
-    """softmax(QKᵀ/√d)·V (Vaswani et al., 2017): Q is (…, L, E), K is (…, S, E), V is (…, S, D)."""
+    """Count softmax(QKᵀ/√d)·V (Vaswani et al., 2017): Q is (…, L, E), K is (…, S, E), V is (…, S, D)."""
     query, key, value = (call.shape(i, n) for i, n in enumerate(("query", "key", "value")))
     pairs = math.prod(query[:-1]) * key[-2]
     return Effect("attention", "attention", pairs * (query[-1] + value[-1]), 3 * pairs)
@@ -177,7 +180,7 @@ def attention(call: Call) -> Effect:
 
 @rule("multi_head_attention_forward")
 def multi_head_attention(call: Call) -> Effect:
-    """Projections of query, key and value, attention in each head, and the output's projection."""
+    """Count the projections of query, key and value, attention in each head, and the output projection."""
     (length, count, width), sources = call.shape(0, "query"), call.shape(1, "key")[0]
     heads = call.arg(4, "num_heads")
     projections = 2 * length * width * width + 2 * sources * width * width
@@ -189,15 +192,17 @@ def multi_head_attention(call: Call) -> Effect:
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 UNIT = {"lstm": 9 + 4, "gru": 7 + 3, "rnn_tanh": 1 + 1, "rnn_relu": 1 + 1}
-"""Operations of one unit in one step, biases left out: activations, products and sums, and for each gate the
-sum of what comes from the input and from the last state. LSTM: σ, σ, σ, tanh, tanh; three products, one sum
-(Hochreiter and Schmidhuber, 1997; Gers et al., 2000). GRU: σ, σ, tanh; three products, one sum (Cho et al.,
-2014; 1 − z is the second's other half)."""
+"""Operations of one unit in one step, without biases.
+
+Activations, products and sums, and for each gate the sum of the input's and the last state's part. LSTM: σ,
+σ, σ, tanh, tanh; three products, one sum (Hochreiter and Schmidhuber, 1997; Gers et al., 2000). GRU: σ, σ,
+tanh; three products, one sum (Cho et al., 2014; 1 − z is the other half of the second product).
+"""
 
 
 @rule("lstm", "gru", "rnn_tanh", "rnn_relu")
 def recurrent(call: Call) -> Effect:
-    """Every weight matrix of every layer and direction is used once a step and sequence."""
+    """Count a recurrent layer: every weight matrix is used once per step and sequence."""
     lists = [arg for arg in call.args if isinstance(arg, list) and arg]
     weights, sequence = lists[0], call.args[0]
     steps = sequence.numel() // max(sequence.shape[-1], 1)
@@ -211,7 +216,7 @@ def recurrent(call: Call) -> Effect:
 
 @rule("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 def recurrent_cell(call: Call) -> Effect:
-    """One step of one layer."""
+    """Count one step of one recurrent layer."""
     name, (rows, columns) = call.name.removesuffix("_cell"), call.shape(2, "w_ih")
     steps, state = call.shape(0, "input")[0], call.shape(3, "w_hh")[-1]
     biases = sum(arg.numel() for arg in call.args[4:6] if arg is not None)
@@ -221,7 +226,7 @@ def recurrent_cell(call: Call) -> Effect:
 
 @rule("max_pool2d", "avg_pool2d", "max_pool2d_with_indices")
 def pooling(call: Call) -> Effect:
-    """The largest value, or the mean, of each window."""
+    """Count pooling: the maximum or mean of each window."""
     kernel = receptive_field.pair(call.arg(1, "kernel_size"))
     stride = call.arg(2, "stride") or kernel
     field = receptive_field.slide(
@@ -233,7 +238,7 @@ def pooling(call: Call) -> Effect:
 
 @rule("adaptive_avg_pool2d", "adaptive_max_pool2d")
 def adaptive_pooling(call: Call) -> Effect:
-    """Pooling to a given number of cells."""
+    """Count pooling to a given output size."""
     input_shape = call.shape(0, "input")
     field = receptive_field.adaptive(call.first.field, _sides(input_shape), _sides(call.out.shape))
     return Effect("adaptive pooling", "pool", 0, math.prod(input_shape), field, call.first.axes)
@@ -247,8 +252,8 @@ _SECOND = frozenset(("norm", "vector_norm", "linalg_vector_norm", "quantile", "k
       "prod", "median", "logsumexp", "argmax", "argmin", "all", "any", "count_nonzero", "nanmean", "nansum",
       "quantile", "kthvalue")  # fmt: skip
 def reduction(call: Call) -> Effect:
-    """One number for several: over the grid it is global pooling."""
-    if hasattr(call.arg(1, "other"), "numel"):  # The larger, or the smaller, of two tensors.
+    """Count a reduction; over the spatial grid it is global pooling."""
+    if hasattr(call.arg(1, "other"), "numel"):  # torch.max or torch.min of two tensors
         return pointwise(call.name, "other")(call)
     dims = call.dims(2 if call.name in _SECOND else 1, "dim")
     grid = call.first.axes
@@ -261,7 +266,7 @@ def reduction(call: Call) -> Effect:
 
 @rule("layer_norm", "rms_norm", "normalize", "instance_norm", "group_norm")
 def row_normalisation(call: Call) -> Effect:
-    """Normalises over given axes, or over whole maps."""
+    """Count normalization over given axes, or over whole maps."""
     axes = call.grid
     if call.name in ("layer_norm", "rms_norm"):
         first = call.out.dim() - len(call.arg(1, "normalized_shape"))
@@ -277,14 +282,14 @@ def row_normalisation(call: Call) -> Effect:
 
 @rule("local_response_norm")
 def local_response_normalisation(call: Call) -> Effect:
-    """Divides by a sum over neighbouring maps (Krizhevsky et al., 2012, section 3.3)."""
+    """Count division by a sum over neighboring maps (Krizhevsky et al., 2012, section 3.3)."""
     elementwise = (call.arg(1, "size") + 3) * call.values
     return Effect("local response norm", "norm", 0, elementwise, call.first.field, call.first.axes)
 
 
 @rule("softmax", "log_softmax")
 def softmax(call: Call) -> Effect:
-    """exp(x)/Σexp(x) along an axis."""
+    """Count exp(x)/Σexp(x) along an axis."""
     axes = call.grid
     keeps_grid = axes is not None and call.arg(1, "dim", -1) % call.out.dim() not in axes
     elementwise = 3 * call.values
@@ -295,7 +300,7 @@ def softmax(call: Call) -> Effect:
 
 @rule("interpolate", "upsample")
 def resize(call: Call) -> Effect:
-    """Reads the nearest cells for each new one."""
+    """Count interpolation from the nearest cells."""
     taps = {"bilinear": 2, "bicubic": 4}.get(call.arg(3, "mode", "nearest"), 1)
     field = receptive_field.resample(
         call.first.field, _sides(call.shape(0, "input")), _sides(call.out.shape), taps
@@ -306,7 +311,7 @@ def resize(call: Call) -> Effect:
 
 @rule("pad")
 def padding(call: Call) -> Effect:
-    """Adds a margin."""
+    """Track the shift of the receptive field by padding."""
     widths = list(call.arg(1, "pad"))
     trailing = call.first.axes == (call.out.dim() - 2, call.out.dim() - 1)
     field = receptive_field.shifted(call.first.field, widths) if trailing else WHOLE
@@ -315,12 +320,12 @@ def padding(call: Call) -> Effect:
 
 @rule("roll", "flip")
 def rearranged(call: Call) -> Effect:
-    """Cells in other places."""
+    """Track a rearrangement of cells, which have no regular receptive field afterwards."""
     return Effect(call.name, "other")
 
 
 def pointwise(label: str, kind: Kind, cost: int = 1) -> Rule:
-    """A rule for what treats every cell by itself and joins several tensors cell by cell."""
+    """Return a rule for functions that treat every cell separately, or combine tensors cell by cell."""
 
     def effect(call: Call) -> Effect:
         axes = call.grid
@@ -378,7 +383,7 @@ def _pool_dilation(call: Call) -> Any:
     return call.arg(4, "dilation", 1) if "max" in call.name else 1
 
 
-# Rules for functions that only look at a tensor differently: they cost nothing and become no box.
+# Rules for views: they cost nothing and become no node.
 
 
 def _view(call: Call, axes: tuple[int, int] | None) -> Effect:
@@ -387,7 +392,7 @@ def _view(call: Call, axes: tuple[int, int] | None) -> Effect:
 
 @rule("permute")
 def permute(call: Call) -> Effect:
-    """Axes in another order."""
+    """Track a permutation of the axes."""
     order = call.args[1] if len(call.args) == 2 else call.kwargs.get("dims", call.args[1:])
     count = call.out.dim()
     grid = call.first.axes
@@ -397,7 +402,7 @@ def permute(call: Call) -> Effect:
 
 @rule("transpose", "swapaxes", "swapdims")
 def transpose(call: Call) -> Effect:
-    """Two axes exchanged."""
+    """Track an exchange of two axes."""
     a, b = (d % call.out.dim() for d in (call.arg(1, "dim0"), call.arg(2, "dim1")))
     swap = {a: b, b: a}
     grid = call.first.axes
@@ -407,7 +412,7 @@ def transpose(call: Call) -> Effect:
 @rule("view", "reshape", "unflatten", "chunk", "split", "narrow", "__getitem__", "getitem", "select",
       "index_select", "expand", "expand_as", "unsqueeze", "squeeze", "unbind", "tensor_split")  # fmt: skip
 def regroup(call: Call) -> Effect:
-    """Keeps the grid where it stays the last two axes and as large as it was; else cells are mixed."""
+    """Track a reshape: the grid is preserved where it remains the last two axes with the same size."""
     if not call.tracked:
         return _view(call, None)
     tensor, track = call.tracked[0]
@@ -418,11 +423,11 @@ def regroup(call: Call) -> Effect:
 
 @rule("contiguous", "clone", "detach", "to", "type_as", "float", "half", "identity", "alias", "as_tensor")
 def unchanged(call: Call) -> Effect:
-    """The same values."""
+    """Track a function that returns the same values."""
     return _view(call, call.first.axes)
 
 
 @rule("flatten")
 def flatten(call: Call) -> Effect:
-    """Lays cells in a row: what reads the row reads the whole input."""
+    """Track flattening: layers that read the vector see the whole input."""
     return _view(call, None)

@@ -1,4 +1,4 @@
-"""Makes the facts that ship: `python -m cnnviz.analysis.precompute`, or `make facts`."""
+"""Generator of the precomputed analyses: `python -m cnnviz.analysis.precompute`, or `make facts`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnnviz.analysis.types import Analysis, depth
 
 
 def write_all() -> None:
-    """Analyse every registered default and write the files."""
+    """Analyze every registered model with default options and write the files."""
     lines = []
     for spec in models.specs().values():
         if spec.source not in SOURCES:
@@ -28,7 +28,7 @@ def write_all() -> None:
 
 
 def summarise(analysis: Analysis, spec: models.ModelSpec) -> Overview:
-    """The line of one model."""
+    """Return the overview of one model."""
     accuracy = next((p for p in spec.published if p.what == "accuracy"), None)
     return Overview(
         name=spec.name,

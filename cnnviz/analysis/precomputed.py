@@ -1,6 +1,6 @@
-"""The analysis of every registered default, made once and shipped, so that the first page needs no torch.
+"""Precomputed analyses of the registered models, shipped so that the first page does not import torch.
 
-`python -m cnnviz.analysis.precompute` writes the files; a test recomputes each and compares.
+`python -m cnnviz.analysis.precompute` writes the files; a test recomputes and compares each.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import orjson
 
 from cnnviz.analysis.types import WHOLE, Analysis, Block, Graph, Node, ReceptiveField, Row
 
-# An analysis as compact JSON and back: rows and nodes as lists, in the order of their fields.
+# Compact JSON: rows and nodes are lists, in the order of their fields.
 
 FORMAT = 1
 
 
 def encode(analysis: Analysis) -> dict[str, Any]:
-    """The analysis as plain JSON values."""
+    """Convert an analysis to plain JSON values."""
     graph = analysis.graph
     return {
         "format": FORMAT,
@@ -42,7 +42,7 @@ def encode(analysis: Analysis) -> dict[str, Any]:
 
 
 def decode(data: dict[str, Any]) -> Analysis:
-    """The inverse of `encode`; raises `ValueError` for another format."""
+    """Convert the result of `encode` back; raise `ValueError` for another format."""
     if data["format"] != FORMAT:
         raise ValueError(f"These facts have format {data['format']}; this version reads format {FORMAT}.")
     return Analysis(
@@ -88,14 +88,14 @@ def _unfield(value: Any) -> ReceptiveField:
 
 
 SOURCES = frozenset(("cnnviz", "torchvision"))
-"""Whose defaults ship."""
+"""Sources of models whose analyses are shipped."""
 FOLDER = Path(__file__).parent / "shipped"
 OVERVIEW = FOLDER / "overview.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One model in a line, for lists and the Start page. Accuracies are fractions in [0, 1]."""
+    """Summary of one model, for lists and the start page. Accuracies are fractions in [0, 1]."""
 
     name: str
     title: str
@@ -118,13 +118,13 @@ class Overview:
 
 
 def path_of(name: str) -> Path:
-    """Where the facts of model `name` stand."""
+    """Return the path of a model's precomputed analysis."""
     return FOLDER / f"{name}.json.gz"
 
 
 @functools.lru_cache(maxsize=32)
 def load(name: str) -> Analysis | None:
-    """The shipped analysis of a registered default, or None where there is none."""
+    """Load the precomputed analysis of a registered model, or None where there is none."""
     path = path_of(name)
     if not path.is_relative_to(FOLDER) or not path.is_file():
         return None
@@ -133,7 +133,7 @@ def load(name: str) -> Analysis | None:
 
 @functools.cache
 def overview() -> tuple[Overview, ...]:
-    """Every shipped model in a line, without importing torch."""
+    """Return the summaries of all shipped models, without importing torch."""
     if not OVERVIEW.is_file():
         return ()
     entries = orjson.loads(OVERVIEW.read_bytes())

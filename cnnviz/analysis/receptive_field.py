@@ -1,4 +1,4 @@
-"""How a receptive field grows through a network: one function an operation that moves or mixes pixels."""
+"""Receptive-field arithmetic: one function per operation that moves or combines pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Pair = tuple[float, float]
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """A number or a (vertical, horizontal) sequence as a pair."""
+    """Convert a number or a (vertical, horizontal) sequence to a pair."""
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def slide(field: ReceptiveField, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> ReceptiveField:
-    """Behind a window: size + d(k − 1)·jump, jump·s, start − p·jump."""
+    """Return the field after a sliding window: size + d(k − 1)·jump, jump·s, start − p·jump."""
     if field.whole:
         return field
     kernel, stride, padding, dilation = map(pair, (kernel, stride, padding, dilation))
@@ -32,37 +32,41 @@ def slide(field: ReceptiveField, kernel: Any, stride: Any, padding: Any, dilatio
 
 
 def adaptive(field: ReceptiveField, input_size: Pair, output_size: Pair) -> ReceptiveField:
-    """Behind adaptive pooling from `inside` to `outside` cells.
+    """Return the field after adaptive pooling from `input_size` to `output_size` cells.
 
-    Windows are ⌈in/out⌉ wide, and one more where they do not line up.
+    Windows span ⌈in/out⌉ cells, and one more where they are not aligned.
     """
     if tuple(output_size) == (1, 1) and tuple(input_size) != (1, 1):
         return WHOLE
     if field.whole or tuple(input_size) == tuple(output_size):
         return field
     axes = []
-    for size, jump, start, n, m in zip(field.size, field.jump, field.start, input_size, output_size, strict=True):
+    for size, jump, start, n, m in zip(
+        field.size, field.jump, field.start, input_size, output_size, strict=True
+    ):
         kernel = math.ceil(n / m) + (1 if n % m else 0)
         axes.append((size + (kernel - 1) * jump, jump * n / m, start))
     return _from_axes(axes)
 
 
 def resample(field: ReceptiveField, input_size: Pair, output_size: Pair, taps: int) -> ReceptiveField:
-    """Behind a resize that reads `taps` neighbours (1 nearest, 2 bilinear, 4 bicubic).
+    """Return the field after interpolation from `taps` neighbors (1 nearest, 2 bilinear, 4 bicubic).
 
-    The cells that are read do not lie on a regular grid: a result is off by at most one of their jumps.
+    The cells that are read form no regular grid: the result is off by at most one of their jumps.
     """
     if field.whole:
         return field
     axes = []
-    for size, jump, start, n, m in zip(field.size, field.jump, field.start, input_size, output_size, strict=True):
+    for size, jump, start, n, m in zip(
+        field.size, field.jump, field.start, input_size, output_size, strict=True
+    ):
         first = (0.5 * n / m - 0.5) - (taps / 2 - 1) if taps > 1 else 0.0
         axes.append((size + (taps - 1) * jump, jump * n / m, start + math.floor(first) * jump))
     return _from_axes(axes)
 
 
 def shifted(field: ReceptiveField, padding: Sequence[int]) -> ReceptiveField:
-    """Behind zero padding `(left, right, top, bottom)`."""
+    """Return the field after zero padding `(left, right, top, bottom)`."""
     if field.whole:
         return field
     left, top = padding[0], (padding[2] if len(padding) > 2 else 0)
@@ -71,7 +75,7 @@ def shifted(field: ReceptiveField, padding: Sequence[int]) -> ReceptiveField:
 
 
 def union(fields: Iterable[ReceptiveField]) -> ReceptiveField:
-    """Behind a join: from the first start to the last end; unequal jumps leave no regular grid."""
+    """Return the union of fields, from the first start to the last end; the whole input for unequal jumps."""
     fields = list(fields)
     first = fields[0]
     if len(fields) == 1:

@@ -1,4 +1,7 @@
-"""Print an architecture with torchinfo, and say where its figures differ from ours. Imports no torch yet."""
+"""Torchinfo summary of an architecture, and explanations of its differences from our table.
+
+Torch is imported only when a table is computed.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ from cnnviz.models.library import spec_of
 from cnnviz.sentences import full_stop, percent
 
 COLUMNS, COLUMN_WIDTH = ("output_size", "num_params", "mult_adds"), 18
-"""As wide as a page's column beside the inspector."""
+"""Fits a page's column beside the inspector."""
 DEPTH = 20
-"""Modules within modules that get a line; torchinfo's own 3 would fold every network of blocks."""
+"""Maximum module depth with a line; torchinfo's default of 3 would hide the layers of blocks."""
 
 
 @dataclass(frozen=True)
 class TorchinfoTable:
-    """What torchinfo prints, and sentences on where it differs from our table."""
+    """Output of torchinfo, and sentences that explain its differences from our table."""
 
     text: str
     params: int
     macs: int
-    """Its total for one image."""
+    """Total for one image."""
     differences: tuple[str, ...]
 
 
@@ -38,16 +41,16 @@ def torchinfo_table(
     """Summarize the analyzed architecture with torchinfo, on the meta device.
 
     Args:
-        model: What was analyzed: a name, a spec, or a layer list.
-        analysis: Its analysis, whose input shape and classes are taken.
-        options: The model's options, as `analyze` takes them.
-        batch: Images at once: they count in torchinfo's output sizes and memory.
+        model: Analyzed model: a name, a spec, or a layer list.
+        analysis: Its analysis, which determines input shape and classes.
+        options: Options of the model, as for `analyze`.
+        batch: Batch size, which scales torchinfo's output sizes and memory.
 
     Returns:
         The table and the differences.
 
     Raises:
-        ValueError: torchinfo cannot follow the network; in one sentence.
+        ValueError: Where torchinfo does not support the network; one sentence.
     """
     import torchinfo
 
@@ -77,7 +80,7 @@ def torchinfo_table(
 
 
 def _differences(analysis: Analysis, statistics: Any, macs: int) -> tuple[str, ...]:
-    """Why its figures are not ours, with this network's numbers; only what does differ."""
+    """Explain the differences between the figures, with this network's numbers."""
     sentences = []
     more = macs - analysis.macs
     part = percent(abs(more) / max(analysis.macs, 1), 1)
