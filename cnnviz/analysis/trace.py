@@ -66,10 +66,10 @@ def _empty(shape: Any, like: torch.Tensor) -> torch.Tensor:
 
 
 def _joined(name: str, first: torch.Tensor, args: Any) -> torch.Tensor | None:
-    other = args[1] if len(args) == 2 else None
-    if not isinstance(other, torch.Tensor) or not other.is_meta or other.dtype != first.dtype:
+    second = args[1] if len(args) == 2 else None
+    if not isinstance(second, torch.Tensor) or not second.is_meta or second.dtype != first.dtype:
         return None
-    left, right = first.shape, other.shape
+    left, right = first.shape, second.shape
     if left == right:
         return first if name in _IN_PLACE else _empty(left, first)
     if name in _IN_PLACE or len(left) != len(right):
@@ -96,8 +96,8 @@ def _convolved(first: torch.Tensor, args: Any) -> torch.Tensor | None:
     count, channels, *sides = first.shape
     out, inputs, *kernel = args[1].shape
     cells = [_cells(n, k, *window) for n, k, *window in zip(sides, kernel, *args[3:6], strict=True)]
-    fits = inputs * args[6] == channels and first.dtype == args[1].dtype and min(cells) > 0
-    return _empty((count, out, *cells), first) if fits else None
+    is_supported = inputs * args[6] == channels and first.dtype == args[1].dtype and min(cells) > 0
+    return _empty((count, out, *cells), first) if is_supported else None
 
 
 def _recurrent(name: str, first: torch.Tensor, args: Any) -> tuple[torch.Tensor, ...] | None:
@@ -112,11 +112,11 @@ def _recurrent(name: str, first: torch.Tensor, args: Any) -> tuple[torch.Tensor,
     states = args[1] if name == "lstm" else (args[1],)
     sequences = first.shape[0 if args[8] else 1]
     directions = 2 if args[7] else 1
-    fits = args[2][0].shape[-1] == first.shape[-1] and all(
+    is_supported = args[2][0].shape[-1] == first.shape[-1] and all(
         state.is_meta and state.dim() == 3 and state.shape[:2] == (directions * args[4], sequences)
         for state in states
     )
-    if not fits:
+    if not is_supported:
         return None
     output = _empty((*first.shape[:2], directions * states[0].shape[-1]), first)
     return output, *(_empty(state.shape, state) for state in states)
@@ -219,7 +219,7 @@ class Trace:
 
 
 def trace(
-    modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1, more: tuple[Shape, ...] = ()
+    modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1, further_shapes: tuple[Shape, ...] = ()
 ) -> Trace:
     """Follow a model, given as its modules by name, over an input of `(batch, *input_shape)` without values.
 
@@ -228,18 +228,18 @@ def trace(
     Raises whatever the model raises where the input does not fit it.
     """
     model = modules[""]
-    with _Follower(modules) as follower, torch.no_grad():
+    with _Tracer(modules) as tracer, torch.no_grad():
         precisions = (p.dtype for p in model.parameters() if p.is_floating_point())
-        kind = next(precisions, torch.float32)
-        images = [torch.empty((batch, *shape), device="meta", dtype=kind) for shape in (input_shape, *more)]
+        dtype = next(precisions, torch.float32)
+        images = [torch.empty((batch, *shape), device="meta", dtype=dtype) for shape in (input_shape, *further_shapes)]
         for image in images:
             grid = (2, 3) if image.dim() == 4 else None
-            follower.follow(image, Track((0,), ReceptiveField() if grid else WHOLE, grid))
-        with follower.watching():
+            tracer.follow(image, Track((0,), ReceptiveField() if grid else WHOLE, grid))
+        with tracer.watching():
             out = model(*images)
-        follower.trace.output = out
-        follower.trace.result = tuple(n for t in tensors(out) for n in follower.nodes_of(t))
-        return follower.trace
+        tracer.trace.output = out
+        tracer.trace.result = tuple(n for t in tensors(out) for n in tracer.nodes_of(t))
+        return tracer.trace
 
 
 class Opaque(nn.Module):
@@ -249,8 +249,8 @@ class Opaque(nn.Module):
         super().__init__()
         self.hidden = [script]
         for name, parameter in script.named_parameters():
-            kind = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-            self.register_parameter(name.replace(".", "_"), kind)
+            meta_parameter = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+            self.register_parameter(name.replace(".", "_"), meta_parameter)
 
     def forward(self, *args: Any) -> Any:
         """What it gives for zeros of the same shapes, without values."""
@@ -271,7 +271,7 @@ def without_scripts(module: nn.Module, stand_in: Callable[[nn.Module], nn.Module
     return module
 
 
-class _Follower(TorchFunctionMode):
+class _Tracer(TorchFunctionMode):
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.trace = Trace()
@@ -283,7 +283,7 @@ class _Follower(TorchFunctionMode):
         self._calls: Counter[str] = Counter()
         self._clock = itertools.count()
 
-    def __enter__(self) -> _Follower:
+    def __enter__(self) -> _Tracer:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -316,8 +316,8 @@ class _Follower(TorchFunctionMode):
         def enter(module: nn.Module, args: Any) -> None:
             visit = Visit(next(self._clock), name, self._calls[name], leaf)
             self._calls[name] += 1
-            given = tensors(args)
-            visit.input_shape = tuple(given[0].shape)[1:] if given else ()
+            inputs = tensors(args)
+            visit.input_shape = tuple(inputs[0].shape)[1:] if inputs else ()
             self.trace.visits.append(visit)
             self._stack.append(visit)
 
@@ -354,37 +354,37 @@ class _Follower(TorchFunctionMode):
 
     def _decide(self, name: str, tensor: torch.Tensor) -> Any:
         """Answer for a value that is not there: 1, and that conditions hold; at most so often at one line."""
-        decision_key = (name, origin.of_frame(sys._getframe(2)))
-        self.trace.decided[decision_key] += 1
+        key = (name, origin.of_frame(sys._getframe(2)))
+        self.trace.decided[key] += 1
         if name == "__bool__":
-            return self.trace.decided[decision_key] <= MOST_TIMES
+            return self.trace.decided[key] <= MOST_TIMES
         return 1.0 if name == "__float__" or (name == "item" and tensor.is_floating_point()) else 1
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
         results = tensors(out)
         if not results:
             return
-        given = tensors(args) + tensors(kwargs)
-        tracked = tuple((t, self._tracks[id(t)]) for t in given if id(t) in self._tracks)
+        input_tensors = tensors(args) + tensors(kwargs)
+        tracked = tuple((t, self._tracks[id(t)]) for t in input_tensors if id(t) in self._tracks)
         call = Call(name, args, kwargs, results[0], tracked)
-        known = RULES.get(name) or RULES.get(name.rstrip("_"))
-        if not tracked and (known is None or known(call).macs == 0) and not counted:
+        rule = RULES.get(name) or RULES.get(name.rstrip("_"))
+        if not tracked and (rule is None or rule(call).macs == 0) and not counted:
             return
-        effect = known(call) if known else self._guess(call, counted)
+        effect = rule(call) if rule else self._guess(call, counted)
         nodes = tuple(dict.fromkeys(n for _, track in tracked for n in track.nodes))
         if not effect.view or self._stack[-1].leaf:
-            nodes = (self._operation(effect, given, nodes, results[0]),)
+            nodes = (self._operation(effect, input_tensors, nodes, results[0]),)
         if tracked:
             for tensor in results:
                 self.follow(tensor, Track(nodes, effect.field, effect.axes))
 
-    def _operation(self, effect: Effect, given: list[Any], inputs: tuple[int, ...], out: torch.Tensor) -> int:
+    def _operation(self, effect: Effect, input_tensors: list[Any], inputs: tuple[int, ...], out: torch.Tensor) -> int:
         visit = self._stack[-1]
-        owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), visit.module)
+        owner = next((self._owners[id(t)] for t in input_tensors if id(t) in self._owners), visit.module)
         if visit.leaf or not owner.startswith(visit.module):
             owner = visit.module
         number = len(self.trace.operations) + 1
-        shapes = tuple(given[0].shape)[1:] if given else (), tuple(out.shape)[1:]
+        shapes = tuple(input_tensors[0].shape)[1:] if input_tensors else (), tuple(out.shape)[1:]
         clock = next(self._clock)
         operation = Operation(number, clock, visit, owner, effect, inputs, *shapes, out.numel())
         self.trace.operations.append(operation)

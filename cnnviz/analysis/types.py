@@ -332,20 +332,20 @@ def depth(analysis: Analysis) -> int:
     network.
     """
     weighted = {row.name for row in analysis.rows if row.params}
-    late = {node.id for node in analysis.graph.nodes if node.training_only}
-    following: dict[int, list[int]] = {}
-    for start, end in analysis.graph.edges:
-        if end not in late:
-            following.setdefault(start, []).append(end)
+    training_only = {node.id for node in analysis.graph.nodes if node.training_only}
+    successors: dict[int, list[int]] = {}
+    for source, target in analysis.graph.edges:
+        if target not in training_only:
+            successors.setdefault(source, []).append(target)
     longest: dict[int, int] = {}
     # Boxes are numbered in the order of their making, so an edge leads on, or to the output (1).
     for node in sorted(analysis.graph.nodes, key=lambda node: (node.id != 1, -node.id)):
-        beyond = max((longest[n] for n in following.get(node.id, ())), default=0)
-        longest[node.id] = beyond + (node.row in weighted and _weighs(node))
+        remaining_depth = max((longest[n] for n in successors.get(node.id, ())), default=0)
+        longest[node.id] = remaining_depth + (node.row in weighted and _weighs(node))
     return longest.get(0, 0)
 
 
 def _weighs(node: Node) -> bool:
     """Between layers only products with weights count: a container may hold others, as of positions."""
-    between = node.container == node.row
-    return node.kind in ("conv", "fc") or (node.kind == "attention" and not between)
+    is_operation = node.container == node.row
+    return node.kind in ("conv", "fc") or (node.kind == "attention" and not is_operation)

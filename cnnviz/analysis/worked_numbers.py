@@ -42,15 +42,15 @@ def parameters(row: Counted) -> str:
 
 
 def _parameter_terms(row: Counted) -> str:
-    made = row.settings
-    one = " + 1" if made.get("bias") else ""
-    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= made.keys():
-        inputs = _group_inputs(made)
-        window = "·".join(str(side) for side in made["kernel"])
-        return f"{made['out']:,}·({inputs}·{window}{one})" if one else f"{made['out']:,}·{inputs}·{window}"
-    if row.kind == "fc" and {"in", "out"} <= made.keys():
-        return f"{made['out']:,}·({made['in']:,}{one})" if one else f"{made['out']:,}·{made['in']:,}"
-    shapes = [shape for shape in made.get("weights", []) if shape]
+    settings = row.settings
+    bias_term = " + 1" if settings.get("bias") else ""
+    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= settings.keys():
+        inputs = _group_inputs(settings)
+        window = "·".join(str(side) for side in settings["kernel"])
+        return f"{settings['out']:,}·({inputs}·{window}{bias_term})" if bias_term else f"{settings['out']:,}·{inputs}·{window}"
+    if row.kind == "fc" and {"in", "out"} <= settings.keys():
+        return f"{settings['out']:,}·({settings['in']:,}{bias_term})" if bias_term else f"{settings['out']:,}·{settings['in']:,}"
+    shapes = [shape for shape in settings.get("weights", []) if shape]
     if row.kind == "norm" and len(shapes) == 2 and shapes[0] == shapes[1]:
         return f"2·{math.prod(shapes[0]):,}"
     return " + ".join("·".join(f"{side:,}" for side in shape) for shape in shapes) or f"{row.params:,}"
@@ -58,17 +58,17 @@ def _parameter_terms(row: Counted) -> str:
 
 def multiply_adds(row: Counted) -> str:
     """The multiply-adds, as `96·29·29·(3·4·4) = 3,875,328`; empty where there are none."""
-    made = row.settings
+    settings = row.settings
     if not row.macs:
         return ""
     terms, count = "", 0
-    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= made.keys() and len(row.output_shape) == 3:
+    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= settings.keys() and len(row.output_shape) == 3:
         cells = "·".join(f"{side:,}" for side in row.output_shape)
-        terms = f"{cells}·({_group_inputs(made)}·{'·'.join(str(side) for side in made['kernel'])})"
-        count = math.prod(row.output_shape) * made["in"] // made["groups"] * math.prod(made["kernel"])
-    elif row.kind == "fc" and {"in", "out"} <= made.keys():
-        terms = "·".join(f"{side:,}" for side in (*row.output_shape, made["in"]))
-        count = math.prod(row.output_shape) * made["in"]
+        terms = f"{cells}·({_group_inputs(settings)}·{'·'.join(str(side) for side in settings['kernel'])})"
+        count = math.prod(row.output_shape) * settings["in"] // settings["groups"] * math.prod(settings["kernel"])
+    elif row.kind == "fc" and {"in", "out"} <= settings.keys():
+        terms = "·".join(f"{side:,}" for side in (*row.output_shape, settings["in"]))
+        count = math.prod(row.output_shape) * settings["in"]
     if not terms:
         return f"{row.macs:,}"
     if row.calls > 1 and count * row.calls == row.macs:
@@ -81,18 +81,18 @@ def output_size(row: Counted) -> str:
 
     ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1, as in Dumoulin and Visin, "A guide to convolution arithmetic", 2016.
     """
-    made = row.settings
-    maps = len(row.input_shape) == 3 and len(row.output_shape) == 3
-    if not maps or "kernel" not in made or row.kind not in ("conv", "pool"):
+    settings = row.settings
+    has_maps = len(row.input_shape) == 3 and len(row.output_shape) == 3
+    if not has_maps or "kernel" not in settings or row.kind not in ("conv", "pool"):
         return ""
-    if isinstance(made.get("padding"), str):
+    if isinstance(settings.get("padding"), str):
         return ""
     axes = []
     for axis in (0, 1):
-        kernel, stride, padding, dilation = (pair(made.get(k, quiet))[axis] for k, quiet in _WINDOW.items())
+        kernel, stride, padding, dilation = (pair(settings.get(k, default))[axis] for k, default in _WINDOW.items())
         sides = row.input_shape[axis + 1], row.output_shape[axis + 1]
         span = dilation * (kernel - 1) + 1
-        axes.append(_side(*sides, span, stride, padding, bool(made.get("ceil"))))
+        axes.append(_side(*sides, span, stride, padding, bool(settings.get("ceil"))))
     return axes[0] if axes[0] == axes[1] else f"height {axes[0]}; width {axes[1]}"
 
 
@@ -117,25 +117,25 @@ def in_words(row: Counted) -> str:
         height, width = pair(made["kernel"])
         stride = pair(made.get("stride", 1))
         overlap = ", so windows overlap" if stride[0] < height else ""
-        what = "largest value" if "Max" in row.type else "mean"
+        operation = "largest value" if "Max" in row.type else "mean"
         move = f"moving by {stride[0]}{overlap}"
-        return f"Keeps the {what} of each {height}×{width} window, {move}. It has no weights."
+        return f"Keeps the {operation} of each {height}×{width} window, {move}. It has no weights."
     return _by_kind(row)
 
 
 def _convolution_in_words(row: Counted) -> str:
-    made = row.settings
-    height, width = pair(made["kernel"])
-    groups = made.get("groups", 1)
-    seen = f"all {made['in']:,} input maps" if made["in"] > 1 else "the one input map"
-    if groups == made["in"] and groups > 1:
-        seen = "one input map each (a depthwise convolution)"
+    settings = row.settings
+    height, width = pair(settings["kernel"])
+    groups = settings.get("groups", 1)
+    inputs_text = f"all {settings['in']:,} input maps" if settings["in"] > 1 else "the one input map"
+    if groups == settings["in"] and groups > 1:
+        inputs_text = "one input map each (a depthwise convolution)"
     elif groups > 1:
-        seen = f"{made['in'] // groups:,} of {made['in']:,} input maps, in {groups} groups"
-    step = pair(made.get("stride", 1))[0]
-    edge = _edge_in_words(made.get("padding", 0))
+        inputs_text = f"{settings['in'] // groups:,} of {settings['in']:,} input maps, in {groups} groups"
+    step = pair(settings.get("stride", 1))[0]
+    edge = _edge_in_words(settings.get("padding", 0))
     move = f"moving by {_pixels(step)}"
-    return f"Each of {made['out']:,} maps looks through a {height}×{width} window at {seen}, {move}, {edge}."
+    return f"Each of {settings['out']:,} maps looks through a {height}×{width} window at {inputs_text}, {move}, {edge}."
 
 
 def _edge_in_words(padding: Any) -> str:
@@ -172,5 +172,5 @@ def _by_kind(row: Counted) -> str:
     return "Joins or rearranges what its parts have made."
 
 
-def _group_inputs(made: dict[str, Any]) -> str:
-    return f"{made['in'] // made['groups']:,}"
+def _group_inputs(settings: dict[str, Any]) -> str:
+    return f"{settings['in'] // settings['groups']:,}"

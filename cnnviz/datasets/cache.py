@@ -95,19 +95,19 @@ def _rows_path(entry: Path, part: str) -> Path:
     return entry / f"{part}-rows.npy"
 
 
-def opened(wanted: Wanted) -> Dataset | None:
+def opened(request: Wanted) -> Dataset | None:
     """The entry, memory-mapped, or None where there is none that serves."""
-    entry = folder() / wanted.key
+    entry = folder() / request.key
     try:
         about = orjson.loads((entry / ABOUT).read_bytes())
-        if about["state"] != wanted.state:
+        if about["state"] != request.state:
             return None
         train, test = (_part(entry, part, tuple(about["shape"])) for part in PARTS)
     except (OSError, ValueError, KeyError, EOFError):
         # Absent, or damaged by what is not ours: it is made again.
         return None
     return Dataset(
-        name=wanted.name,
+        name=request.name,
         title=about["title"],
         classes=tuple(about["classes"]),
         train=train,
@@ -127,42 +127,42 @@ def _part(entry: Path, part: str, shape: Shape) -> Part:
     return Part(stream, labels)
 
 
-def made(wanted: Wanted, make: Maker, progress: Progress) -> Dataset:
+def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
     """The entry; `make(folder, progress)` fills it where it is absent or for another state of the source.
 
     Raises `DataError` where the disk is full, and whatever `make` raises; neither leaves anything behind.
     """
-    with disk_errors(), _locked(wanted, progress):
-        ready = opened(wanted)
-        if ready is not None:
-            return ready
-        fresh = folder() / f"{wanted.key}.tmp"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
+    with disk_errors(), _locked(request, progress):
+        dataset = opened(request)
+        if dataset is not None:
+            return dataset
+        temporary = folder() / f"{request.key}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
         try:
-            about = make(fresh, progress)
-            _describe(fresh, wanted, about)
-            _put(fresh, folder() / wanted.key)
+            about = make(temporary, progress)
+            _describe(temporary, request, about)
+            _put(temporary, folder() / request.key)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    ready = opened(wanted)
-    if ready is None:
-        raise DataError(f"What was just written to '{folder() / wanted.key}' cannot be read; check the disk.")
-    return ready
+            shutil.rmtree(temporary, ignore_errors=True)
+    dataset = opened(request)
+    if dataset is None:
+        raise DataError(f"What was just written to '{folder() / request.key}' cannot be read; check the disk.")
+    return dataset
 
 
 @contextmanager
-def _locked(wanted: Wanted, progress: Progress) -> Iterator[None]:
+def _locked(request: Wanted, progress: Progress) -> Iterator[None]:
     folder().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder() / f"{wanted.key}.lock")
-    patience = 0.0
+    lock = FileLock(folder() / f"{request.key}.lock")
+    timeout = 0.0
     while not lock.is_locked:
         try:
-            lock.acquire(timeout=patience)
+            lock.acquire(timeout=timeout)
         except Timeout:
             # Called again and again, so that whoever waits can give up in it.
             progress(Step("waiting for another process that prepares the same data", 0, None))
-            patience = PATIENCE
+            timeout = PATIENCE
     try:
         yield
     finally:
@@ -183,19 +183,19 @@ def write_stream(entry: Path, packed: Packed, parts: Mapping[str, Labels]) -> No
         file.writelines(" ".join(name.split()) + "\n" for name in packed.names)
 
 
-def _describe(fresh: Path, wanted: Wanted, about: About) -> None:
-    document: dict[str, Any] = {**asdict(about), "name": wanted.name, "state": wanted.state}
-    (fresh / ABOUT).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+def _describe(temporary: Path, request: Wanted, about: About) -> None:
+    document: dict[str, Any] = {**asdict(about), "name": request.name, "state": request.state}
+    (temporary / ABOUT).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def _put(fresh: Path, entry: Path) -> None:
+def _put(temporary: Path, entry: Path) -> None:
     """Flush, then swap names; a process that has the old entry mapped keeps what it has."""
-    for path in fresh.iterdir():
+    for path in temporary.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
     old = entry.with_name(f"{entry.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if entry.exists():
         entry.rename(old)
-    fresh.rename(entry)
+    temporary.rename(entry)
     shutil.rmtree(old, ignore_errors=True)

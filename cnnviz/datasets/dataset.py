@@ -40,11 +40,11 @@ def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
     classes, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)
     random = np.random.default_rng(seed)
-    chosen = np.zeros(len(labels), dtype=bool)
+    selected = np.zeros(len(labels), dtype=bool)
     for position in range(len(classes)):
         rows = np.flatnonzero(inverse == position)
-        chosen[random.permutation(rows)[: quotas[position]]] = True
-    return Indices(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+        selected[random.permutation(rows)[: quotas[position]]] = True
+    return Indices(np.flatnonzero(~selected), np.flatnonzero(selected))
 
 
 def _quotas(sizes: Labels, count: int) -> Labels:
@@ -199,25 +199,25 @@ class Part:
 
     def take(self, rows: Labels) -> Part:
         """A part of the images of `rows`, in that order; streaming if this one does."""
-        chosen = self.source.take(rows) if isinstance(self.source, Stream) else self.source[rows]
-        return Part(chosen, self.labels[rows])
+        source = self.source.take(rows) if isinstance(self.source, Stream) else self.source[rows]
+        return Part(source, self.labels[rows])
 
     def iter_batches(self, size: int, rows: Labels | None = None) -> Iterator[tuple[Pixels, Labels]]:
         """Yield `(B, C, H, W)` and `(B,)` with B ≤ `size`, in the order of `rows` (all, where None).
 
         Images that stream are decoded a few batches ahead, by threads; memory stays bounded.
         """
-        chosen = np.arange(len(self)) if rows is None else rows
-        starts = range(0, len(chosen), size)
+        order = np.arange(len(self)) if rows is None else rows
+        starts = range(0, len(order), size)
         if isinstance(self.source, Stream):
-            with closing(self.source.batches(size, chosen)) as batches:
+            with closing(self.source.batches(size, order)) as batches:
                 for start, images in zip(starts, batches, strict=True):
-                    yield images, self.labels[chosen[start : start + size]]
+                    yield images, self.labels[order[start : start + size]]
             return
         for start in starts:
             # A slice of the map copies nothing.
-            here = slice(start, start + size) if rows is None else rows[start : start + size]
-            yield self.source[here], self.labels[here]
+            selection = slice(start, start + size) if rows is None else rows[start : start + size]
+            yield self.source[selection], self.labels[selection]
 
 
 class Split(NamedTuple):
@@ -272,23 +272,23 @@ AT_ONCE = 1 << 24
 """Pixel values handled at once: floats of a whole data set would need gigabytes."""
 
 
-def how(have: Shape, want: Shape) -> str:
+def how(source: Shape, target: Shape) -> str:
     """What `adapt` does to an image `have` for a model that takes `want`, in a sentence; empty for nothing.
 
     Raises `DataError` for numbers of channels other than 1 and 3, unless they are the same.
     """
     steps = []
-    if have[0] != want[0]:
-        if {have[0], want[0]} != {1, 3}:
+    if source[0] != target[0]:
+        if {source[0], target[0]} != {1, 3}:
             raise DataError(
-                f"Images of {have[0]} channels cannot be made into {want[0]}: only grey and colour can."
+                f"Images of {source[0]} channels cannot be made into {target[0]}: only grey and colour can."
             )
-        steps.append("grey copied into three channels" if want[0] == 3 else "colour turned to grey (BT.601)")
-    if have[1:] != want[1:]:
-        verb = "enlarged" if want[1] * want[2] > have[1] * have[2] else "reduced"
-        cut = _crop(have, want) != have[1:]
+        steps.append("grey copied into three channels" if target[0] == 3 else "colour turned to grey (BT.601)")
+    if source[1:] != target[1:]:
+        verb = "enlarged" if target[1] * target[2] > source[1] * source[2] else "reduced"
+        is_cropped = _crop(source, target) != source[1:]
         steps.append(
-            f"{'the middle ' if cut else ''}{verb} from {have[1]}×{have[2]} to {want[1]}×{want[2]} pixels "
+            f"{'the middle ' if is_cropped else ''}{verb} from {source[1]}×{source[2]} to {target[1]}×{target[2]} pixels "
             "(bilinear)"
         )
     text = ", ".join(steps)
@@ -304,32 +304,32 @@ def adapt(images: torch.Tensor, shape: Shape) -> torch.Tensor:
     import torch
 
     channels, height, width = images.shape[1:]
-    have = (channels, height, width)
-    if not how(have, shape):
+    source = (channels, height, width)
+    if not how(source, shape):
         return images
     adapted = torch.empty((len(images), *shape), dtype=torch.uint8, device=images.device)
     step = max(1, AT_ONCE // max(channels * height * width, shape[0] * shape[1] * shape[2]))
     for start in range(0, len(images), step):
-        adapted[start : start + step] = _adapted(images[start : start + step], have, shape)
+        adapted[start : start + step] = _adapted(images[start : start + step], source, shape)
     return adapted
 
 
-def _adapted(images: torch.Tensor, have: Shape, want: Shape) -> torch.Tensor:
+def _adapted(images: torch.Tensor, source: Shape, target: Shape) -> torch.Tensor:
     import torch
     from torch.nn.functional import interpolate
 
-    height, width = _crop(have, want)
-    top, left = (have[1] - height) // 2, (have[2] - width) // 2
+    height, width = _crop(source, target)
+    top, left = (source[1] - height) // 2, (source[2] - width) // 2
     values = images[:, :, top : top + height, left : left + width].float()
-    if have[0] == 3 and want[0] == 1:
+    if source[0] == 3 and target[0] == 1:
         values = (values * torch.tensor(LUMA, device=values.device)[:, None, None]).sum(1, keepdim=True)
-    if (height, width) != want[1:]:
-        values = interpolate(values, want[1:], mode="bilinear", antialias=True, align_corners=False)
-    return values.round().clamp(0, 255).to(torch.uint8).expand(-1, want[0], -1, -1)
+    if (height, width) != target[1:]:
+        values = interpolate(values, target[1:], mode="bilinear", antialias=True, align_corners=False)
+    return values.round().clamp(0, 255).to(torch.uint8).expand(-1, target[0], -1, -1)
 
 
-def _crop(have: Shape, want: Shape) -> tuple[int, int]:
+def _crop(source: Shape, target: Shape) -> tuple[int, int]:
     """The largest part `(H, W)` of the image with the proportions that are wanted, to the pixel."""
-    _, height, width = have
-    scale = min(height / want[1], width / want[2])
-    return min(height, max(1, round(want[1] * scale))), min(width, max(1, round(want[2] * scale)))
+    _, height, width = source
+    scale = min(height / target[1], width / target[2])
+    return min(height, max(1, round(target[1] * scale))), min(width, max(1, round(target[2] * scale)))
