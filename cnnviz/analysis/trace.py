@@ -1,4 +1,4 @@
-"""One pass of a model over a meta tensor: which module called what, on what, and what came of it."""
+"""Tracer of one forward pass on the meta device: module calls, function calls, and their results."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cnnviz.analysis.ops import RULES, Call, Effect, Track
 from cnnviz.analysis.types import WHOLE, ReceptiveField, Shape
 from cnnviz.models.user_code import origin
 
-# Results that need no computing.
+# Shape inference of common functions without calling them.
 #
-# On the meta device only their shape matters, and torch takes 50–500 µs to find what is known. Whatever could
+# On the meta device only the shape matters, and torch takes 50–500 µs to infer a known one. Whatever could
 # fail is left to torch, so that a misfit is still reported.
 
 _SAME_SHAPE = frozenset(
@@ -37,7 +37,7 @@ RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 
 
 def shortcut(name: str, args: Any, kwargs: Any) -> Any:
-    """The result of calling function `name`, or None where torch must be asked."""
+    """Return the result of the function `name`, or None where torch has to be called."""
     first = args[0] if args else None
     if name == "cat" and isinstance(first, (list, tuple)) and first and first[0].is_meta:
         return _concatenated(args, kwargs)
@@ -80,7 +80,7 @@ def _joined(name: str, first: torch.Tensor, args: Any) -> torch.Tensor | None:
 
 
 def _concatenated(args: Any, kwargs: Any) -> torch.Tensor | None:
-    """The result of `cat(tensors, 1)` of maps of one size."""
+    """Infer the result of `cat(tensors, 1)` for maps of one size."""
     tensors = args[0]
     axis = args[1] if len(args) > 1 else kwargs.get("dim", 0)
     if axis != 1 or len({(t.dim(), t.shape[0], *t.shape[2:], t.dtype, t.is_meta) for t in tensors}) > 1:
@@ -90,7 +90,7 @@ def _concatenated(args: Any, kwargs: Any) -> torch.Tensor | None:
 
 
 def _convolved(first: torch.Tensor, args: Any) -> torch.Tensor | None:
-    """The result of `conv2d(input, weight, bias, stride, padding, dilation, groups)` where it is plain."""
+    """Infer the result of `conv2d(input, weight, bias, stride, padding, dilation, groups)`, if usual."""
     if len(args) < 7 or first.dim() != 4 or any(isinstance(value, int | str) for value in args[3:6]):
         return None
     count, channels, *sides = first.shape
@@ -101,11 +101,11 @@ def _convolved(first: torch.Tensor, args: Any) -> torch.Tensor | None:
 
 
 def _recurrent(name: str, first: torch.Tensor, args: Any) -> tuple[torch.Tensor, ...] | None:
-    """The output and the last states of a recurrent layer over `(N, L, F)` or `(L, N, F)`.
+    """Infer the output and the last states of a recurrent layer over `(N, L, F)` or `(L, N, F)`.
 
-    On the meta device torch writes every time step out in Python: a minute for a network of many steps.
-    `args` are `(input, states, weights, bias, num_layers, dropout, train, bidirectional, batch_first)`; an
-    LSTM's states are two, of which the first is as wide as its output (`proj_size`).
+    On the meta device torch unrolls every time step in Python: a minute for a network of many steps. `args`
+    are `(input, states, weights, bias, num_layers, dropout, train, bidirectional, batch_first)`; an LSTM has
+    two states, of which the first is as wide as its output (`proj_size`).
     """
     if len(args) != 9 or first.dim() != 3:
         return None
@@ -161,15 +161,15 @@ ASKS = frozenset(
         *("empty_like", "full_like", "empty", "zeros", "ones", "arange", "tensor"),
     )
 )
-"""Functions that ask about a tensor, or make one that holds nothing of it."""
+"""Functions that query a tensor, or create one that does not depend on its values."""
 DECIDES = frozenset(("__bool__", "item", "__float__", "__int__", "__index__"))
-"""Functions that ask for a value, by which a forward pass may decide where to go."""
+"""Functions that read a value, on which a forward pass may branch."""
 MOST_TIMES = 16
-"""How often a condition holds at one line: a loop that waits for its input's values must end."""
+"""How often a condition is true at one line: a loop that depends on its input's values must end."""
 
 
 def name_of(function: Any) -> str:
-    """The name by which `cnnviz.analysis.ops` knows a function."""
+    """Return the name of a function in the rules of `cnnviz.analysis.ops`."""
     return _NAMES.get(function) or str(getattr(function, "__name__", ""))
 
 
@@ -178,10 +178,10 @@ class Visit:
     """One call of a module."""
 
     clock: int
-    """Place in the order of all visits and operations."""
+    """Position in the order of all visits and operations."""
     module: str
     number: int
-    """How often this module had been called before."""
+    """Number of earlier calls of this module."""
     leaf: bool
     input_shape: Shape = ()
     output_shape: Shape = ()
@@ -191,7 +191,7 @@ class Visit:
 
 @dataclass(slots=True)
 class Operation:
-    """One call of a function, in the visit that made it. `owner` holds its weights, or made the call."""
+    """One call of a function within a visit. `owner` is the module of its weights, or else of the call."""
 
     id: int
     clock: int
@@ -206,32 +206,42 @@ class Operation:
 
 @dataclass(slots=True)
 class Trace:
-    """A whole pass, in order."""
+    """Trace of a forward pass, in order."""
 
     visits: list[Visit] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     result: tuple[int, ...] = ()
     output: Any = None
-    """What the model gave, as it gave it."""
+    """Unmodified output of the model."""
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """What was asked of values that are not there: the function, and the line that asked."""
+    """Reads of values that do not exist: the function, and the source line."""
     unknown: Counter[str] = field(default_factory=Counter)
 
 
 def trace(
-    modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1, further_shapes: tuple[Shape, ...] = ()
+    modules: Mapping[str, nn.Module],
+    input_shape: Shape,
+    batch: int = 1,
+    further_shapes: tuple[Shape, ...] = (),
 ) -> Trace:
-    """Follow a model, given as its modules by name, over an input of `(batch, *input_shape)` without values.
+    """Trace a model over an input of shape `(batch, *input_shape)` without values.
 
-    Further inputs have the shapes `more`.
+    Exceptions of the model for an input that does not fit are not caught.
 
-    Raises whatever the model raises where the input does not fit it.
+    Args:
+        modules: Modules of the model by name.
+        input_shape: Shape of the input without the batch dimension.
+        batch: Batch size.
+        further_shapes: Shapes of further inputs.
     """
     model = modules[""]
     with _Tracer(modules) as tracer, torch.no_grad():
         precisions = (p.dtype for p in model.parameters() if p.is_floating_point())
         dtype = next(precisions, torch.float32)
-        images = [torch.empty((batch, *shape), device="meta", dtype=dtype) for shape in (input_shape, *further_shapes)]
+        images = [
+            torch.empty((batch, *shape), device="meta", dtype=dtype)
+            for shape in (input_shape, *further_shapes)
+        ]
         for image in images:
             grid = (2, 3) if image.dim() == 4 else None
             tracer.follow(image, Track((0,), ReceptiveField() if grid else WHOLE, grid))
@@ -243,17 +253,19 @@ def trace(
 
 
 class Opaque(nn.Module):
-    """Stands for a TorchScript module, into which no hook reaches: one row, run on zeros for its shapes."""
+    """Placeholder of a TorchScript module, which hooks do not reach: one row, run on zeros for its shapes."""
 
     def __init__(self, script: nn.Module) -> None:
         super().__init__()
         self.hidden = [script]
         for name, parameter in script.named_parameters():
-            meta_parameter = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+            meta_parameter = nn.Parameter(
+                parameter.detach().to("meta"), requires_grad=parameter.requires_grad
+            )
             self.register_parameter(name.replace(".", "_"), meta_parameter)
 
     def forward(self, *args: Any) -> Any:
-        """What it gives for zeros of the same shapes, without values."""
+        """Run the script on zeros of the same shapes and return its output on the meta device."""
         script = self.hidden[0]
         device = next((p.device for p in (*script.parameters(), *script.buffers())), torch.device("cpu"))
         with torch._C.DisableTorchFunction():
@@ -262,7 +274,7 @@ class Opaque(nn.Module):
 
 
 def without_scripts(module: nn.Module, stand_in: Callable[[nn.Module], nn.Module] = Opaque) -> nn.Module:
-    """The module with a `stand_in` in place of TorchScript ones, which are changed no further."""
+    """Replace the TorchScript modules by `stand_in`; they are not modified otherwise."""
     if isinstance(module, torch.jit.ScriptModule):
         return stand_in(module)
     for name, child in module._modules.items():
@@ -353,7 +365,7 @@ class _Tracer(TorchFunctionMode):
         return out
 
     def _decide(self, name: str, tensor: torch.Tensor) -> Any:
-        """Answer for a value that is not there: 1, and that conditions hold; at most so often at one line."""
+        """Return a substitute for a missing value: 1, or True for at most `MOST_TIMES` at one line."""
         key = (name, origin.of_frame(sys._getframe(2)))
         self.trace.decided[key] += 1
         if name == "__bool__":
@@ -378,7 +390,9 @@ class _Tracer(TorchFunctionMode):
             for tensor in results:
                 self.follow(tensor, Track(nodes, effect.field, effect.axes))
 
-    def _operation(self, effect: Effect, input_tensors: list[Any], inputs: tuple[int, ...], out: torch.Tensor) -> int:
+    def _operation(
+        self, effect: Effect, input_tensors: list[Any], inputs: tuple[int, ...], out: torch.Tensor
+    ) -> int:
         visit = self._stack[-1]
         owner = next((self._owners[id(t)] for t in input_tensors if id(t) in self._owners), visit.module)
         if visit.leaf or not owner.startswith(visit.module):
@@ -398,7 +412,7 @@ class _Tracer(TorchFunctionMode):
 
 
 def tensors(value: Any) -> list[torch.Tensor]:
-    """The tensors in an argument or a result, however deep in lists, tuples and dictionaries."""
+    """Collect the tensors of an argument or result, nested in lists, tuples and dictionaries."""
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Types of the static analysis as plain data: no torch, no drawing."""
+"""Data types of the static analysis: no torch, no drawing."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ KIND_TITLES: dict[Kind, str] = {
     "other": "join or other",
 }
 BYTES = 4
-"""Bytes of one value; figures are for 32-bit floats."""
+"""Bytes per value; figures are for 32-bit floats."""
 MIB = 2**20
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """Which input pixels one output cell sees: (vertical, horizontal), in input pixels.
+    """Receptive field of a layer's output cells: (vertical, horizontal), in input pixels.
 
-    Cell i sees `start + i·jump … start + i·jump + size − 1`; a negative start lies in the padding. The
-    recurrences are those of Araujo, Norris and Sim, "Computing receptive fields of convolutional neural
-    networks", Distill, 2019. `whole` means that a cell sees all of the input, behind attention, global
-    pooling or a flatten; size, jump and start then tell nothing.
+    Cell i sees the pixels `start + i·jump … start + i·jump + size − 1`; a negative start lies in the padding.
+    The recurrences are those of Araujo, Norris and Sim, "Computing receptive fields of convolutional neural
+    networks", Distill, 2019. `whole` means that a cell sees the whole input, after attention, global pooling
+    or a flatten; size, jump and start are then meaningless.
     """
 
     size: tuple[float, float] = (1, 1)
@@ -45,7 +45,7 @@ class ReceptiveField:
     whole: bool = False
 
     def box(self, cell: tuple[int, int], input_size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """The pixels `(top, left, bottom, right)`, ends excluded, that `cell` sees of an input of (H, W)."""
+        """Return the pixels `(top, left, bottom, right)`, ends excluded, that `cell` sees of (H, W)."""
         if self.whole:
             return (0, 0, *input_size)
         low = [s + i * j for s, i, j in zip(self.start, cell, self.jump, strict=True)]
@@ -65,10 +65,10 @@ WHOLE = ReceptiveField(whole=True)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A module's own work: a layer's, or what a container computes between its children.
+    """Own work of a module: of a layer, or of a container between its children.
 
-    Shapes are without the batch; counts are for one image. Parameters count at the first row that holds
-    them; `shared_with` names that row at the others.
+    Shapes are without the batch; counts are for one image. Shared parameters count at their first row;
+    `shared_with` names that row at the others.
     """
 
     name: str
@@ -78,54 +78,60 @@ class Row:
     input_shape: Shape
     output_shape: Shape
     settings: dict[str, Any] = field(default_factory=dict)
-    """`in`, `out`, `kernel`, `stride`, `padding`, `dilation`, `groups`, `bias`, … as far as they apply."""
+    """`in`, `out`, `kernel`, `stride`, `padding`, `dilation`, `groups`, `bias`, … where they apply."""
     trainable: int = 0
     frozen: int = 0
     buffers: int = 0
-    """Values that are stored but not trained, as running statistics."""
+    """Values that are stored but not trained, such as running statistics."""
     macs: int = 0
-    """Products of a convolution, a linear layer or a matrix product, without bias."""
+    """Multiply-adds: products of a convolution, linear layer or matrix product, without bias."""
     elementwise: int = 0
-    """Other arithmetic: one operation a value an activation, a sum or a bias takes."""
+    """Other arithmetic: one operation per value of an activation, a sum or a bias."""
     outputs: int = 0
-    """Values written, views not counted."""
+    """Values written, without views."""
     receptive_field: ReceptiveField = WHOLE
     calls: int = 1
     training_only: bool = False
-    """Takes no part in a prediction: an auxiliary classifier. Its arithmetic stands outside the totals."""
+    """Whether it is used in training only, as an auxiliary classifier.
+
+    Excluded from the totals of arithmetic.
+    """
     shared_with: str = ""
 
     @property
     def params(self) -> int:
-        """Trainable and frozen parameters."""
+        """Number of parameters, trainable and frozen."""
         return self.trainable + self.frozen
 
     @property
     def container(self) -> str:
-        """Qualified name of the module around this one."""
+        """Qualified name of the parent module."""
         return self.name.rpartition(".")[0]
 
     def activation_bytes(self, batch: int = 1) -> int:
-        """Memory of the values that this row writes forward."""
+        """Bytes of the values that this row writes in the forward pass."""
         return self.outputs * BYTES * batch
 
     def backward_bytes(self, batch: int = 1) -> int:
-        """Memory of their gradients while training: one for each value."""
+        """Bytes of their gradients in training: one per value."""
         return self.activation_bytes(batch)
 
     @property
     def formula(self) -> str:
-        """The parameter count worked out, as `96·(3·4·4 + 1) = 4,704`; empty where there are none."""
+        """Calculation of the parameter count, such as `96·(3·4·4 + 1) = 4,704`.
+
+        Empty for rows without any.
+        """
         return worked_numbers.parameters(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the module graph: one call of a layer, or one operation between layers."""
+    """Node of the module graph: one call of a layer, or one operation between layers."""
 
     id: int
     row: str
-    """Name of the row that it belongs to."""
+    """Name of its row."""
     label: str
     kind: Kind
     container: str
@@ -136,18 +142,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A container, and how it repeats: `repeats` equal siblings stand in a row, this one the first."""
+    """Container, and its repetition: the first of `repeats` consecutive equal siblings."""
 
     name: str
     type: str
     repeats: int = 1
     repeat_of: str = ""
-    """The first of the row, for the others."""
+    """Name of the first sibling, for the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The flow of data between layers. Node 0 is the input, node 1 the output."""
+    """Data flow between layers. Node 0 is the input, node 1 the output."""
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[int, int], ...]
@@ -156,7 +162,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Analysis:
-    """All that is known of an architecture without running it; a notebook shows it as a table."""
+    """Static analysis of an architecture; a notebook shows it as a table."""
 
     model: str
     title: str
@@ -166,7 +172,7 @@ class Analysis:
     rows: tuple[Row, ...]
     graph: Graph
     notes: tuple[str, ...] = ()
-    """What could not be counted exactly, in sentences."""
+    """Sentences on what could not be counted exactly."""
 
     def __repr__(self) -> str:
         sides = "×".join(map(str, self.input_shape))
@@ -175,36 +181,37 @@ class Analysis:
 
     @property
     def total_params(self) -> int:
-        """All parameters, shared ones once."""
+        """Number of parameters; shared ones count once."""
         return sum(row.params for row in self.rows)
 
     @property
     def trainable_params(self) -> int:
-        """Parameters that training changes."""
+        """Number of trainable parameters."""
         return sum(row.trainable for row in self.rows)
 
     @property
     def conv_params(self) -> int:
-        """Parameters in convolutions."""
+        """Number of parameters in convolutions."""
         return self.params_of("conv")
 
     @property
     def fc_params(self) -> int:
-        """Parameters in fully connected layers, the projections of attention among them.
+        """Number of parameters in fully connected layers, including the projections of attention.
 
-        What else attention holds, as a table of positions, is none: only `nn.MultiheadAttention` counts.
+        Other parameters of attention, such as position tables, are excluded: only `nn.MultiheadAttention`
+        counts.
         """
         projections = (row for row in self.rows if row.kind == "attention" and _projects(row))
         return self.params_of("fc") + sum(row.params for row in projections)
 
     @property
     def norm_params(self) -> int:
-        """Parameters in normalisation layers."""
+        """Number of parameters in normalization layers."""
         return self.params_of("norm")
 
     @property
     def other_params(self) -> int:
-        """Parameters in none of these: position embeddings, class tokens, gains."""
+        """Number of other parameters: position embeddings, class tokens, gains."""
         return self.total_params - self.conv_params - self.fc_params - self.norm_params
 
     @property
@@ -219,40 +226,40 @@ class Analysis:
 
     @property
     def predicting(self) -> tuple[Row, ...]:
-        """The rows that take part in a prediction."""
+        """Rows that are used in prediction."""
         return tuple(row for row in self.rows if not row.training_only)
 
     def params_of(self, *kinds: Kind) -> int:
-        """Parameters in rows of these kinds."""
+        """Return the number of parameters in rows of these kinds."""
         return sum(row.params for row in self.rows if row.kind in kinds)
 
     def macs_of(self, *kinds: Kind) -> int:
-        """Multiply-adds of a prediction in rows of these kinds."""
+        """Return the multiply-adds of a prediction in rows of these kinds."""
         return sum(row.macs for row in self.predicting if row.kind in kinds)
 
     def forward_bytes(self, batch: int = 1) -> int:
-        """Memory of every value written forward."""
+        """Return the bytes of all values written in the forward pass."""
         return sum(row.activation_bytes(batch) for row in self.predicting)
 
     def training_bytes(self, batch: int = 1) -> int:
-        """The same with a gradient for each value: the "forward/backward" of the articles' summaries."""
+        """Return these with a gradient per value: the "forward/backward" size of the articles' summaries."""
         return 2 * self.forward_bytes(batch)
 
     @property
     def parameter_bytes(self) -> int:
-        """Memory of the parameters."""
+        """Bytes of the parameters."""
         return self.total_params * BYTES
 
     def share_of_params(self, row: Row) -> float:
-        """A row's part of all parameters, from 0 to 1."""
+        """Return a row's fraction of all parameters, from 0 to 1."""
         return row.params / max(self.total_params, 1)
 
     def share_of_macs(self, row: Row) -> float:
-        """A row's multiply-adds against those of one prediction; 0 for a row that takes no part in it."""
+        """Return a row's fraction of a prediction's multiply-adds, from 0 to 1; 0 for a training-only row."""
         return 0.0 if row.training_only else row.macs / max(self.macs, 1)
 
     def row(self, name: str) -> Row:
-        """The row called `name`; raises `KeyError`."""
+        """Return the row called `name`; raise `KeyError` where there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -260,35 +267,35 @@ class Analysis:
 
 
 def _projects(row: Row) -> bool:
-    """Whether an attention row's parameters are its projections, as of `nn.MultiheadAttention`."""
+    """Return whether an attention row's parameters are its projections, as in `nn.MultiheadAttention`."""
     return row.type.endswith("MultiheadAttention")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Neighbouring rows drawn as one column, named by the container that holds them."""
+    """Consecutive rows drawn as one column, named after their container."""
 
     name: str
     rows: tuple[Row, ...]
 
     @property
     def params(self) -> int:
-        """Parameters of all its rows."""
+        """Number of parameters of all its rows."""
         return sum(row.params for row in self.rows)
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of all its rows, training-only ones included."""
+        """Multiply-adds of all its rows, including training-only ones."""
         return sum(row.macs for row in self.rows)
 
     @property
     def outputs(self) -> int:
-        """Values written by all its rows."""
+        """Number of values written by all its rows."""
         return sum(row.outputs for row in self.rows)
 
     @property
     def kind(self) -> Kind:
-        """The kind that holds most parameters, or does most arithmetic where none holds any."""
+        """Kind with the most parameters, or with the most arithmetic where none has parameters."""
         weight = dict.fromkeys(KINDS, (0, 0, 0))
         for row in self.rows:
             p, m, n = weight[row.kind]
@@ -297,10 +304,10 @@ class Group:
 
 
 def grouped(rows: Iterable[Row], limit: int) -> tuple[Group, ...]:
-    """Rows as at most about `limit` columns: each its own where they fit, otherwise by container.
+    """Group rows into about `limit` columns at most: one per row if that fits, otherwise per container.
 
-    The greatest depth of names that fits is taken. The order is kept; a container met again starts a new
-    group.
+    The greatest depth of names that fits is used. The order is preserved; a container that recurs starts a
+    new group.
     """
     rows = tuple(rows)
     deepest = max((row.name.count(".") + 1 for row in rows), default=1)
@@ -322,14 +329,14 @@ def _runs(rows: tuple[Row, ...], depth: int) -> tuple[Group, ...]:
     return tuple(Group(name, tuple(members)) for name, members in runs)
 
 
-# How deep a network is.
+# Depth of a network.
 
 
 def depth(analysis: Analysis) -> int:
-    """Weight layers on the longest path from input to output, those of training alone left out.
+    """Count the weight layers on the longest path from input to output, without training-only nodes.
 
-    They are convolutions, fully connected layers and attention with projections of its own; 0 for an empty
-    network.
+    Weight layers are convolutions, fully connected layers and attention with its own projections; 0 for an
+    empty network.
     """
     weighted = {row.name for row in analysis.rows if row.params}
     training_only = {node.id for node in analysis.graph.nodes if node.training_only}
@@ -338,7 +345,7 @@ def depth(analysis: Analysis) -> int:
         if target not in training_only:
             successors.setdefault(source, []).append(target)
     longest: dict[int, int] = {}
-    # Boxes are numbered in the order of their making, so an edge leads on, or to the output (1).
+    # Nodes are numbered in order of creation, so an edge leads to a higher number, or to the output (1).
     for node in sorted(analysis.graph.nodes, key=lambda node: (node.id != 1, -node.id)):
         remaining_depth = max((longest[n] for n in successors.get(node.id, ())), default=0)
         longest[node.id] = remaining_depth + (node.row in weighted and _weighs(node))
@@ -346,6 +353,6 @@ def depth(analysis: Analysis) -> int:
 
 
 def _weighs(node: Node) -> bool:
-    """Between layers only products with weights count: a container may hold others, as of positions."""
+    """Return whether a node counts: between layers convolutions and linear products, not attention."""
     is_operation = node.container == node.row
     return node.kind in ("conv", "fc") or (node.kind == "attention" and not is_operation)

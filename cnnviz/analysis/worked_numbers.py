@@ -1,4 +1,4 @@
-"""A row's figures worked out as a student would on paper."""
+"""Worked calculations of a row's figures, as a student would write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cnnviz.sentences import percent
 
 
 class Counted(Protocol):
-    """What of a `types.Row` is worked out here; a row itself works its formulas out with this module."""
+    """Fields of a `types.Row` that the calculations use; `Row` itself imports this module."""
 
     @property
     def type(self) -> str: ...  # noqa: D102
@@ -30,12 +30,12 @@ class Counted(Protocol):
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """A setting given as one number or as two, as (vertical, horizontal)."""
+    """Convert a setting given as a number or a sequence to a pair (vertical, horizontal)."""
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def parameters(row: Counted) -> str:
-    """The parameter count, as `96·(3·4·4 + 1) = 4,704`; empty where the row holds none."""
+    """Write out the parameter count, as `96·(3·4·4 + 1) = 4,704`; empty where the row has none."""
     if not row.params:
         return ""
     return f"{_parameter_terms(row)} = {row.params:,}"
@@ -47,9 +47,17 @@ def _parameter_terms(row: Counted) -> str:
     if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= settings.keys():
         inputs = _group_inputs(settings)
         window = "·".join(str(side) for side in settings["kernel"])
-        return f"{settings['out']:,}·({inputs}·{window}{bias_term})" if bias_term else f"{settings['out']:,}·{inputs}·{window}"
+        return (
+            f"{settings['out']:,}·({inputs}·{window}{bias_term})"
+            if bias_term
+            else f"{settings['out']:,}·{inputs}·{window}"
+        )
     if row.kind == "fc" and {"in", "out"} <= settings.keys():
-        return f"{settings['out']:,}·({settings['in']:,}{bias_term})" if bias_term else f"{settings['out']:,}·{settings['in']:,}"
+        return (
+            f"{settings['out']:,}·({settings['in']:,}{bias_term})"
+            if bias_term
+            else f"{settings['out']:,}·{settings['in']:,}"
+        )
     shapes = [shape for shape in settings.get("weights", []) if shape]
     if row.kind == "norm" and len(shapes) == 2 and shapes[0] == shapes[1]:
         return f"2·{math.prod(shapes[0]):,}"
@@ -57,15 +65,21 @@ def _parameter_terms(row: Counted) -> str:
 
 
 def multiply_adds(row: Counted) -> str:
-    """The multiply-adds, as `96·29·29·(3·4·4) = 3,875,328`; empty where there are none."""
+    """Write out the multiply-adds, as `96·29·29·(3·4·4) = 3,875,328`; empty where there are none."""
     settings = row.settings
     if not row.macs:
         return ""
     terms, count = "", 0
-    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= settings.keys() and len(row.output_shape) == 3:
+    if (
+        row.kind == "conv"
+        and {"in", "out", "kernel", "groups"} <= settings.keys()
+        and len(row.output_shape) == 3
+    ):
         cells = "·".join(f"{side:,}" for side in row.output_shape)
         terms = f"{cells}·({_group_inputs(settings)}·{'·'.join(str(side) for side in settings['kernel'])})"
-        count = math.prod(row.output_shape) * settings["in"] // settings["groups"] * math.prod(settings["kernel"])
+        count = (
+            math.prod(row.output_shape) * settings["in"] // settings["groups"] * math.prod(settings["kernel"])
+        )
     elif row.kind == "fc" and {"in", "out"} <= settings.keys():
         terms = "·".join(f"{side:,}" for side in (*row.output_shape, settings["in"]))
         count = math.prod(row.output_shape) * settings["in"]
@@ -77,7 +91,7 @@ def multiply_adds(row: Counted) -> str:
 
 
 def output_size(row: Counted) -> str:
-    """The output's height and width, as `(32 + 2·0 − 4)/1 + 1 = 29`; empty where no window slides.
+    """Write out the output's height and width, as `(32 + 2·0 − 4)/1 + 1 = 29`; empty without a window.
 
     ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1, as in Dumoulin and Visin, "A guide to convolution arithmetic", 2016.
     """
@@ -89,7 +103,9 @@ def output_size(row: Counted) -> str:
         return ""
     axes = []
     for axis in (0, 1):
-        kernel, stride, padding, dilation = (pair(settings.get(k, default))[axis] for k, default in _WINDOW.items())
+        kernel, stride, padding, dilation = (
+            pair(settings.get(k, default))[axis] for k, default in _WINDOW.items()
+        )
         sides = row.input_shape[axis + 1], row.output_shape[axis + 1]
         span = dilation * (kernel - 1) + 1
         axes.append(_side(*sides, span, stride, padding, bool(settings.get("ceil"))))
@@ -107,7 +123,7 @@ def _side(n: int, out: int, span: int, stride: int, padding: int, ceil: bool) ->
 
 
 def in_words(row: Counted) -> str:
-    """The row's settings as a sentence a student understands."""
+    """Describe the row's settings in a sentence for students."""
     made = row.settings
     if row.kind == "conv" and {"in", "out", "kernel"} <= made.keys():
         return _convolution_in_words(row)
@@ -135,7 +151,10 @@ def _convolution_in_words(row: Counted) -> str:
     step = pair(settings.get("stride", 1))[0]
     edge = _edge_in_words(settings.get("padding", 0))
     move = f"moving by {_pixels(step)}"
-    return f"Each of {settings['out']:,} maps looks through a {height}×{width} window at {inputs_text}, {move}, {edge}."
+    return (
+        f"Each of {settings['out']:,} maps looks through a {height}×{width} window at {inputs_text}, "
+        f"{move}, {edge}."
+    )
 
 
 def _edge_in_words(padding: Any) -> str:

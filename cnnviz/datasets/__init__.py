@@ -1,4 +1,4 @@
-"""Images to learn from: a registry of specs, and one door, `load`. Importing this imports no torch."""
+"""Data sets: a registry of specs, and `load`. Importing this package does not import torch."""
 
 from cnnviz.datasets.dataset import Dataset, Part, Split, adapt, how
 from cnnviz.datasets.library import forget, save_user_dataset

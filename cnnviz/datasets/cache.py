@@ -1,7 +1,7 @@
-"""Decoded data sets on disk, under `CNNVIZ_HOME/cache/datasets`: made once, then mapped in milliseconds.
+"""Cache of prepared data sets under `CNNVIZ_HOME/cache/datasets`: created once, then memory-mapped.
 
-An entry is a folder of `.npy` files and a description. It is written under another name, flushed and renamed,
-so that it is whole or absent; a lock beside it keeps two processes from making the same one twice.
+An entry is a folder of `.npy` files and a description. It is written under a temporary name, flushed and
+renamed, so that it is complete or absent; a lock file keeps two processes from creating the same entry twice.
 """
 
 from __future__ import annotations
@@ -27,62 +27,62 @@ from cnnviz.models import Shape
 from cnnviz.models.library import home
 
 VERSION = 1
-"""Of the layout below; entries of another version are not looked at."""
+"""Version of the layout below; entries of another version are ignored."""
 ABOUT = "about.json"
 PARTS = ("train", "test")
 PATIENCE = 0.5
-"""Seconds between two reports of waiting for another process."""
+"""Seconds between two progress reports while waiting for another process."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an entry is for. `key` names it; it serves as long as `state` is the same."""
+    """Request for a cache entry: `key` names it; it is valid as long as `state` is the same."""
 
     key: str
     name: str
     state: str
-    """Changes with the source and with every choice that decides the result."""
+    """Hash of the source and of all options that affect the result."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What an entry says of itself besides its arrays."""
+    """Metadata of an entry, besides its arrays."""
 
     title: str
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...]
     shape: Shape
-    """Of one image, `(C, H, W)`."""
+    """Shape of one image, `(C, H, W)`."""
 
 
 Maker = Callable[[Path, Progress], About]
-"""Fills a folder with the labels of each part, and with its images or, for both, a stream."""
+"""Function that fills a folder with the labels of each part, and with its images or a common stream."""
 
 
 def folder() -> Path:
-    """Where the entries are; it need not exist."""
+    """Return the folder of the entries, which need not exist."""
     return home() / "cache" / "datasets" / f"v{VERSION}"
 
 
 def key_of(name: str, *identity: object) -> str:
-    """A folder's name: readable at the front, unique at the end."""
+    """Return a folder name: a readable prefix and a unique suffix."""
     readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
     return f"{readable}-{state_of(name, *identity)[:12]}"
 
 
 def state_of(*values: object) -> str:
-    """A hash of values that JSON can hold."""
+    """Hash values that are JSON-serializable."""
     return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def images_path(entry: Path, part: str) -> Path:
-    """The images of a part, uint8 `(N, C, H, W)`."""
+    """Return the path of a part's images, uint8 `(N, C, H, W)`."""
     return entry / f"{part}-images.npy"
 
 
 def pack_path(entry: Path) -> Path:
-    """Encoded pictures, one after another, of a set that streams."""
+    """Return the path of a streaming data set's encoded images, which are concatenated."""
     return entry / "pictures.bin"
 
 
@@ -91,12 +91,12 @@ def _names_path(entry: Path) -> Path:
 
 
 def _rows_path(entry: Path, part: str) -> Path:
-    """Of a part that streams: number, begin and end of each picture, int64 `(N, 3)`."""
+    """Return the path of a streaming part's index: number, begin and end of each image, int64 `(N, 3)`."""
     return entry / f"{part}-rows.npy"
 
 
 def opened(request: Wanted) -> Dataset | None:
-    """The entry, memory-mapped, or None where there is none that serves."""
+    """Open the entry memory-mapped; return None where there is no valid one."""
     entry = folder() / request.key
     try:
         about = orjson.loads((entry / ABOUT).read_bytes())
@@ -104,7 +104,7 @@ def opened(request: Wanted) -> Dataset | None:
             return None
         train, test = (_part(entry, part, tuple(about["shape"])) for part in PARTS)
     except (OSError, ValueError, KeyError, EOFError):
-        # Absent, or damaged by what is not ours: it is made again.
+        # Absent, or damaged from outside: it is created again.
         return None
     return Dataset(
         name=request.name,
@@ -128,9 +128,12 @@ def _part(entry: Path, part: str, shape: Shape) -> Part:
 
 
 def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
-    """The entry; `make(folder, progress)` fills it where it is absent or for another state of the source.
+    """Open the entry; `make(folder, progress)` creates it where it is absent or outdated.
 
-    Raises `DataError` where the disk is full, and whatever `make` raises; neither leaves anything behind.
+    Exceptions of `make` are passed on; nothing is left behind then.
+
+    Raises:
+        DataError: Where the disk is full.
     """
     with disk_errors(), _locked(request, progress):
         dataset = opened(request)
@@ -147,7 +150,9 @@ def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
             shutil.rmtree(temporary, ignore_errors=True)
     dataset = opened(request)
     if dataset is None:
-        raise DataError(f"What was just written to '{folder() / request.key}' cannot be read; check the disk.")
+        raise DataError(
+            f"What was just written to '{folder() / request.key}' cannot be read; check the disk."
+        )
     return dataset
 
 
@@ -160,7 +165,7 @@ def _locked(request: Wanted, progress: Progress) -> Iterator[None]:
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            # Called again and again, so that whoever waits can give up in it.
+            # Reported repeatedly, so that the callback can abort the wait.
             progress(Step("waiting for another process that prepares the same data", 0, None))
             timeout = PATIENCE
     try:
@@ -175,7 +180,7 @@ def write_labels(entry: Path, part: str, labels: Labels) -> None:
 
 
 def write_stream(entry: Path, packed: Packed, parts: Mapping[str, Labels]) -> None:
-    """Write where each picture of each part lies in the pack, and what it is called."""
+    """Write the position of each part's images in the pack, and their names."""
     for part, rows in parts.items():
         table = np.concatenate([rows[:, None], packed.spans[rows]], axis=1)
         np.save(_rows_path(entry, part), table, allow_pickle=False)
@@ -189,7 +194,7 @@ def _describe(temporary: Path, request: Wanted, about: About) -> None:
 
 
 def _put(temporary: Path, entry: Path) -> None:
-    """Flush, then swap names; a process that has the old entry mapped keeps what it has."""
+    """Flush the files and rename the folder; a process that has the old entry mapped is not affected."""
     for path in temporary.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""A prepared data set: NumPy over memory maps until torch is asked for; splits and image conversion."""
+"""Prepared data set: NumPy arrays over memory maps, stratified splits, and image conversion."""
 
 from __future__ import annotations
 
@@ -19,21 +19,27 @@ from cnnviz.models import Shape
 if TYPE_CHECKING:
     import torch
 
-# Stratified, seeded choices: each class gives its share, and the same seed gives the same images.
+# Stratified, seeded sampling: proportional by class, reproducible by seed.
 
 
 class Indices(NamedTuple):
-    """Two disjoint, ascending choices of rows, int64."""
+    """Two disjoint, ascending selections of rows, int64."""
 
     kept: Labels
     taken: Labels
 
 
 def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
-    """Take `count` rows of `labels` `(N,)`, from every class in proportion, and keep the others.
+    """Select `count` rows of `labels` `(N,)`, proportionally from every class.
 
-    Each class gives its share to within one image (largest remainders). As long as there is another way, no
-    class gives all it has. Raises `DataError` unless 0 <= count <= N.
+    Each class contributes its share to within one image (largest remainders). Where possible, every class
+    retains at least one image.
+
+    Returns:
+        The rows that were not selected, and those that were.
+
+    Raises:
+        DataError: Unless 0 <= count <= N.
     """
     if not 0 <= count <= len(labels):
         raise DataError(f"{count:,} of {len(labels):,} images cannot be taken.")
@@ -48,19 +54,20 @@ def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
 
 
 def _quotas(sizes: Labels, count: int) -> Labels:
-    """Largest remainders; of equal remainders, the earlier class's."""
+    """Compute the quotas by largest remainders; ties go to the earlier class."""
     exact = sizes * (count / max(sizes.sum(), 1))
     quotas = np.floor(exact + 1e-9).astype(np.int64)
-    # The last image of a class is given only when nothing else is left to give.
+    # The last image of a class is selected only where there is no alternative.
     order = np.lexsort((quotas - exact, quotas + 1 >= sizes))
     quotas[order[quotas[order] < sizes[order]][: count - quotas.sum()]] += 1
     return np.asarray(quotas)
 
 
 def hold_out(labels: Labels, fraction: float, seed: int) -> Indices:
-    """Keep most of `labels` `(N,)` for training and take a stratified `fraction` out; 0 takes nothing.
+    """Split `labels` `(N,)` into training rows and a stratified `fraction` held out; 0 holds out nothing.
 
-    Raises `DataError` for a fraction outside [0, 1), or one that would leave nothing on either side.
+    Raises:
+        DataError: For a fraction outside [0, 1), or one that leaves nothing on either side.
     """
     if not 0 <= fraction < 1:
         raise DataError(f"A part to hold out is from 0 to under 1, not {fraction:g}.")
@@ -76,9 +83,10 @@ def hold_out(labels: Labels, fraction: float, seed: int) -> Indices:
 
 
 def stratified_subset(labels: Labels, count: int | None, seed: int) -> Labels:
-    """At most `count` rows of `labels` `(N,)`, stratified, ascending; None leaves all of them.
+    """Select at most `count` rows of `labels` `(N,)`, stratified and ascending; None selects all.
 
-    Raises `DataError` for a limit below one.
+    Raises:
+        DataError: For a limit below one.
     """
     if count is not None and count < 1:
         raise DataError(f"A limit of training images is at least 1, not {count:,}.")
@@ -87,25 +95,25 @@ def stratified_subset(labels: Labels, count: int | None, seed: int) -> Labels:
     return stratified_split(labels, count, seed).taken
 
 
-# Images too many to keep decoded: encoded in one file, decoded by threads as they are asked for.
+# Large data sets: encoded in one file, decoded on demand by threads.
 
 NAMES_ENCODING = "utf-8"
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Encoded images of one part, in its order; what is decoded is bounded by the batches under way."""
+    """Encoded images of one part, in order; decoded images are limited to the batches in progress."""
 
     path: Path
-    """All pictures, one after another."""
+    """File of all encoded images, concatenated."""
     names: Path
-    """What each picture of the file is called, a line each, in the order of `numbers`."""
+    """File of the images' names, one per line, in the order of `numbers`."""
     numbers: Labels
-    """Which line of `names` belongs to each image, int64 `(N,)`."""
+    """Line of `names` that belongs to each image, int64 `(N,)`."""
     spans: Labels
     """Begin and end of each image in the file, int64 `(N, 2)`."""
     shape: Shape
-    """Of one image, `(C, H, W)`."""
+    """Shape of one image, `(C, H, W)`."""
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -115,11 +123,14 @@ class Stream:
         return Blob(self.path)
 
     def take(self, rows: Labels) -> Stream:
-        """The images of `rows`, in that order."""
+        """Return the images of `rows`, in that order."""
         return replace(self, numbers=self.numbers[rows], spans=self.spans[rows])
 
     def read(self, rows: Labels) -> Pixels:
-        """Decode the images of `rows` here and now, uint8 `(B, C, H, W)`; raises `DataError` for damage."""
+        """Decode the images of `rows` in this thread, uint8 `(B, C, H, W)`.
+
+        Raise `DataError` for damaged ones.
+        """
         images = np.empty((len(rows), *self.shape), dtype=np.uint8)
         for target, row in zip(images, rows, strict=True):
             begin, end = self.spans[row]
@@ -135,7 +146,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Name:
-    """A picture's name, looked up only for a message."""
+    """Name of an image, looked up lazily for a message."""
 
     stream: Stream
     row: int
@@ -148,10 +159,10 @@ class _Name:
 
 @dataclass(frozen=True)
 class Part:
-    """Training or test images, uint8 `(N, C, H, W)`, and their int64 labels `(N,)`.
+    """Training or test part: images uint8 `(N, C, H, W)` and labels int64 `(N,)`.
 
-    They lie decoded in a memory map, or are decoded as they stream where they are too many. The map is
-    private to the process: whoever writes to it changes nothing on disk.
+    The images are decoded in a memory map, or, where they are too many, decoded as they stream. The map is
+    private to the process: writing to it does not change the file.
     """
 
     source: Pixels | Stream
@@ -162,7 +173,10 @@ class Part:
 
     @property
     def streams(self) -> bool:
-        """Whether there are too many images to have decoded; `iter_batches` and `pixels` serve then."""
+        """Whether there are too many images to decode all.
+
+        `iter_batches` and `pixels` work in either case.
+        """
         return isinstance(self.source, Stream)
 
     @property
@@ -176,21 +190,22 @@ class Part:
 
     @property
     def shape(self) -> Shape:
-        """Of one image, `(C, H, W)`."""
+        """Shape of one image, `(C, H, W)`."""
         channels, height, width = self.source.shape[-3:]
         return channels, height, width
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images uint8 `(N, C, H, W)` and labels int64 `(N,)` as tensors that share this memory.
+        """Return images uint8 `(N, C, H, W)` and labels int64 `(N,)` as tensors that share this memory.
 
-        Raises `DataError` where the images stream.
+        Raises:
+            DataError: Where the images stream.
         """
         import torch
 
         return torch.from_numpy(self.images), torch.from_numpy(self.labels)
 
     def pixels(self, rows: Labels) -> Pixels:
-        """The images of `rows`, in that order, copied or decoded into memory: uint8 `(B, C, H, W)`."""
+        """Return the images of `rows`, in that order, copied or decoded into memory: uint8 `(B, C, H, W)`."""
         if isinstance(self.source, Stream):
             return np.concatenate(
                 [*self.source.batches(64, rows), np.empty((0, *self.shape), dtype=np.uint8)]
@@ -198,14 +213,14 @@ class Part:
         return self.source[rows]
 
     def take(self, rows: Labels) -> Part:
-        """A part of the images of `rows`, in that order; streaming if this one does."""
+        """Return a part with the images of `rows`, in that order; it streams if this one does."""
         source = self.source.take(rows) if isinstance(self.source, Stream) else self.source[rows]
         return Part(source, self.labels[rows])
 
     def iter_batches(self, size: int, rows: Labels | None = None) -> Iterator[tuple[Pixels, Labels]]:
-        """Yield `(B, C, H, W)` and `(B,)` with B ≤ `size`, in the order of `rows` (all, where None).
+        """Yield `(B, C, H, W)` and `(B,)` with B ≤ `size`, in the order of `rows` (all where None).
 
-        Images that stream are decoded a few batches ahead, by threads; memory stays bounded.
+        Streaming images are decoded a few batches ahead, by threads, with bounded memory.
         """
         order = np.arange(len(self)) if rows is None else rows
         starts = range(0, len(order), size)
@@ -215,13 +230,13 @@ class Part:
                     yield images, self.labels[order[start : start + size]]
             return
         for start in starts:
-            # A slice of the map copies nothing.
+            # Slicing the map copies nothing.
             selection = slice(start, start + size) if rows is None else rows[start : start + size]
             yield self.source[selection], self.labels[selection]
 
 
 class Split(NamedTuple):
-    """Rows of the training part, int64, ascending and disjoint."""
+    """Training and validation rows of the training part, int64, ascending and disjoint."""
 
     train: Labels
     validation: Labels
@@ -229,53 +244,59 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that is ready: decoded, cached, opened."""
+    """Prepared data set: decoded, cached and opened."""
 
     name: str
-    """What it is asked for by: a registered name, a path, a name at Hugging Face."""
+    """Requested name: a registered name, a path, or a Hugging Face repository."""
     title: str
     classes: tuple[str, ...]
     train: Part
     test: Part
     fingerprint: str
-    """SHA-256 of the ordered source bytes and labels, hexadecimal."""
+    """SHA-256 of the source bytes and labels in order, hexadecimal."""
     notes: tuple[str, ...]
-    """Sentences on what was done to it: how it was split, cropped, converted."""
+    """Sentences on its preparation: how it was split, cropped, converted."""
     folder: Path
-    """Where it is cached."""
+    """Cache folder."""
 
     @property
     def shape(self) -> Shape:
-        """Of one image, `(C, H, W)`."""
+        """Shape of one image, `(C, H, W)`."""
         return self.train.shape
 
     @property
     def streams(self) -> bool:
-        """Whether there are too many images to have them decoded."""
+        """Whether there are too many images to decode all."""
         return self.train.streams
 
     def split(self, validation: float = 0.1, seed: int = 0, limit: int | None = None) -> Split:
-        """Choose a stratified `validation` fraction of the training part, and at most `limit` of the others.
+        """Select a stratified `validation` fraction of the training part, and up to `limit` other rows.
 
-        The same arguments give the same rows. Raises `DataError` for a fraction outside [0, 1) or one that
-        leaves nothing on one side, and for a limit below one.
+        The same arguments select the same rows.
+
+        Raises:
+            DataError: For a fraction outside [0, 1) or one that leaves nothing on either side, and for a
+                limit below one.
         """
         train, held_out = hold_out(self.train.labels, validation, seed)
         return Split(train[stratified_subset(self.train.labels[train], limit, seed)], held_out)
 
 
-# Images for a model that expects another size, or colour for grey; and a sentence that says how.
+# Conversion of images to the size and channels that a model expects, and its description.
 
 LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601, what Pillow and most programs take for grey."""
+"""Weights of R, G and B in ITU-R BT.601 luma, which Pillow and most programs use for grayscale."""
 AT_ONCE = 1 << 24
-"""Pixel values handled at once: floats of a whole data set would need gigabytes."""
+"""Pixel values converted at once: floats of a whole data set would need gigabytes."""
 
 
 def how(source: Shape, target: Shape) -> str:
-    """What `adapt` does to an image `have` for a model that takes `want`, in a sentence; empty for nothing.
+    """Describe in a sentence how `adapt` converts an image of shape `source` to `target`.
 
-    Raises `DataError` for numbers of channels other than 1 and 3, unless they are the same.
+    Empty where nothing has to be done.
+
+    Raises:
+        DataError: For numbers of channels other than 1 and 3, unless they are the same.
     """
     steps = []
     if source[0] != target[0]:
@@ -283,23 +304,28 @@ def how(source: Shape, target: Shape) -> str:
             raise DataError(
                 f"Images of {source[0]} channels cannot be made into {target[0]}: only grey and colour can."
             )
-        steps.append("grey copied into three channels" if target[0] == 3 else "colour turned to grey (BT.601)")
+        steps.append(
+            "grey copied into three channels" if target[0] == 3 else "colour turned to grey (BT.601)"
+        )
     if source[1:] != target[1:]:
         verb = "enlarged" if target[1] * target[2] > source[1] * source[2] else "reduced"
         is_cropped = _crop(source, target) != source[1:]
         steps.append(
-            f"{'the middle ' if is_cropped else ''}{verb} from {source[1]}×{source[2]} to {target[1]}×{target[2]} pixels "
-            "(bilinear)"
+            f"{'the middle ' if is_cropped else ''}{verb} from {source[1]}×{source[2]} to "
+            f"{target[1]}×{target[2]} pixels (bilinear)"
         )
     text = ", ".join(steps)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def adapt(images: torch.Tensor, shape: Shape) -> torch.Tensor:
-    """Images uint8 `(N, C, H, W)` as uint8 `(N, *shape)` on the same device; the same if nothing is to do.
+    """Convert images uint8 `(N, C, H, W)` to uint8 `(N, *shape)` on the same device.
 
-    The middle is cut to the wanted proportions, then resized, bilinear with antialiasing. Raises `DataError`
-    as `how` does.
+    The center is cropped to the target's aspect ratio, then resized bilinearly with antialiasing; the tensor
+    itself is returned where nothing has to be done.
+
+    Raises:
+        DataError: For channels that cannot be converted, as in `how`.
     """
     import torch
 
@@ -329,7 +355,7 @@ def _adapted(images: torch.Tensor, source: Shape, target: Shape) -> torch.Tensor
 
 
 def _crop(source: Shape, target: Shape) -> tuple[int, int]:
-    """The largest part `(H, W)` of the image with the proportions that are wanted, to the pixel."""
+    """Return the largest crop `(H, W)` with the target's aspect ratio, to the pixel."""
     _, height, width = source
     scale = min(height / target[1], width / target[2])
     return min(height, max(1, round(target[1] * scale))), min(width, max(1, round(target[2] * scale)))
