@@ -32,7 +32,7 @@ def compute(
     """
     module = without_scripts(module)
     modules = dict(module.named_modules())
-    seen = trace(modules, shape, more=more)
+    seen = trace(modules, shape, further_shapes=more)
     extra = None if more else _training_pass(modules, shape, seen)
     table = rows(modules, seen, extra, _TRAINING_BATCH)
     _, logits, chosen = choose_output(seen.output, title)

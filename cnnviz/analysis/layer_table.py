@@ -220,7 +220,7 @@ def graph(
     node_of = draft.add(trace)
     draft.edges.update({(node_of[i], OUTPUT): None for i in trace.result})
     if extra is not None:
-        node_of = draft.add(extra, late=True)
+        node_of = draft.add(extra, training_only=True)
         late = {node.id for node in draft.nodes if node.training_only}
         draft.edges.update({(node_of[i], OUTPUT): None for i in extra.result if node_of[i] in late})
     types = {name: type(module).__name__ for name, module in modules.items()}

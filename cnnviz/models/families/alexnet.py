@@ -204,7 +204,7 @@ def lay_out(
             Conv(name=f"conv{number}", out=out, kernel=kernel, stride=stride, padding=padding,
                  groups=towers if split else 1, init=initial(options.init, bias=float(split)))
         )  # fmt: skip
-        layers += normalised(options.normalisation, number, options.activation, local=number <= 2)
+        layers += normalised(options.normalisation, number, options.activation, local_response=number <= 2)
         if number in plan.pooled:
             layers.append(pooling(options.pooling, plan.pooled.index(number) + 1))
     layers += _head(plan, options)

@@ -60,7 +60,7 @@ def vgg16_bn_32(classes: int, input_shape: Shape, options: VggOptions) -> LayerL
             layers.append(
                 Conv(name=f"conv{number}", out=width, kernel=3, padding=1, init=initial(options.init))
             )
-            layers += normalised(options.normalisation, number, options.activation, local=False)
+            layers += normalised(options.normalisation, number, options.activation, local_response=False)
         layers.append(Pool(name=f"pool{stage}", kernel=2))
     layers += [GlobalPool(name="global_pool"), Flatten(name="flatten")]
     if options.dropout:
