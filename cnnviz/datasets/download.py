@@ -77,17 +77,17 @@ def fetch(remote: Remote, folder: Path, progress: Progress) -> Path:
 
 def _get(url: str, part: Path, progress: Progress) -> None:
     """Append to `part` what is missing of it; start again where the server knows nothing of parts."""
-    have = part.stat().st_size if part.exists() else 0
+    downloaded = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "cnnviz", "Accept-Encoding": "identity"} | (
-        {"Range": f"bytes={have}-"} if have else {}
+        {"Range": f"bytes={downloaded}-"} if downloaded else {}
     )
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as answer:
-            begin, total = _extent(answer, have)
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as response:
+            begin, total = _extent(response, downloaded)
             if (total or 0) > MOST_BYTES:
                 raise _AddressError(f"offers {total:,} bytes, far too many")
             require_space(part.parent, (total or begin) - begin)
-            _copy(answer, part, begin, total, progress)
+            _copy(response, part, begin, total, progress)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             # All of it is here, or more than there is: the checksum tells which.
@@ -102,31 +102,31 @@ def _get(url: str, part: Path, progress: Progress) -> None:
         ) from error
 
 
-def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+def _extent(response: http.client.HTTPResponse, downloaded: int) -> tuple[int, int | None]:
     """At which byte the answer begins, and how long the whole file is where the server says so."""
-    if answer.status == http.HTTPStatus.PARTIAL_CONTENT:
-        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        if match is None or int(match.group(1)) != have:
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+        match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if match is None or int(match.group(1)) != downloaded:
             raise _AddressError("answers with another part than the one asked for")
-        return have, None if match.group(2) == "*" else int(match.group(2))
-    length = answer.headers.get("Content-Length", "")
+        return downloaded, None if match.group(2) == "*" else int(match.group(2))
+    length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
 
 def _copy(
-    answer: http.client.HTTPResponse, part: Path, begin: int, total: int | None, progress: Progress
+    response: http.client.HTTPResponse, part: Path, begin: int, total: int | None, progress: Progress
 ) -> None:
     stage = f"downloading {part.stem}"
-    done = begin
+    received = begin
     with part.open("ab" if begin else "wb") as file:
-        while block := answer.read(CHUNK):
+        while block := response.read(CHUNK):
             file.write(block)
-            done += len(block)
-            progress(Step(stage, done, total, "bytes"))
-            if done > MOST_BYTES:
+            received += len(block)
+            progress(Step(stage, received, total, "bytes"))
+            if received > MOST_BYTES:
                 raise _AddressError("sends without end")
-    if total is not None and done < total:
-        raise _AddressError(f"stopped after {done:,} of {total:,} bytes")
+    if total is not None and received < total:
+        raise _AddressError(f"stopped after {received:,} of {total:,} bytes")
 
 
 def _check(part: Path, md5: str) -> None:

@@ -76,12 +76,12 @@ def disk_errors() -> Iterator[None]:
         raise
 
 
-def require_space(place: Path, needed: int) -> None:
+def require_space(path: Path, needed: int) -> None:
     """Raise `DataError` unless the disk of `place` has `needed` bytes free beside `RESERVE_BYTES`."""
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(path).free
     if free < needed + RESERVE_BYTES:
         raise DataError(
-            f"{megabytes(needed)} are needed in '{place.parent}' beside {megabytes(RESERVE_BYTES)} that stay "
+            f"{megabytes(needed)} are needed in '{path.parent}' beside {megabytes(RESERVE_BYTES)} that stay "
             f"free for the rest of the system, and {megabytes(free)} are free; make room, or set CNNVIZ_HOME "
             "to a folder on another disk."
         )
@@ -173,35 +173,35 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
     names, digests, pixels = list[str](), list[bytes](), list[int]()
     kinds: dict[Header, int] = {}
     parts: dict[str, slice] = {}
-    checked, read, reported = 0, 0, (-REPORT_PICTURES, 0)
-    passed = list[str]()
+    space_checked, bytes_read, reported = 0, 0, (-REPORT_PICTURES, 0)
+    skipped = list[str]()
     with path.open("wb") as file:
         for part, pictures in source.parts.items():
             first = len(labels)
             for name, data, label in pictures:
-                count = len(labels) + len(passed)
-                if count - reported[0] >= REPORT_PICTURES or read - reported[1] >= REPORT_BYTES:
+                count = len(labels) + len(skipped)
+                if count - reported[0] >= REPORT_PICTURES or bytes_read - reported[1] >= REPORT_BYTES:
                     progress(Step("reading", count, source.count))
-                    reported = count, read
-                read += len(data)
+                    reported = count, bytes_read
+                bytes_read += len(data)
                 _check_label(name, label, source.classes)
                 try:
-                    kind = header(data, name)
+                    image_header = header(data, name)
                 except NotAPictureError:
                     if not source.mixed or named_as_picture(name):
                         raise
-                    passed.append(name)
+                    skipped.append(name)
                     continue
-                kinds[kind] = kinds.get(kind, 0) + 1
-                if ends[-1] + len(data) > checked:
+                kinds[image_header] = kinds.get(image_header, 0) + 1
+                if ends[-1] + len(data) > space_checked:
                     require_space(path, CHECK_EVERY)
-                    checked += CHECK_EVERY
+                    space_checked += CHECK_EVERY
                 file.write(data)
                 ends.append(ends[-1] + len(data))
                 labels.append(label)
                 names.append(name)
                 digests.append(digest(data))
-                pixels.append(kind.height * kind.width)
+                pixels.append(image_header.height * image_header.width)
                 if len(labels) > MAX_PICTURES:
                     raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
             parts[part] = slice(first, len(labels))
@@ -209,7 +209,7 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
                 raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")
     progress(Step("reading", len(labels), len(labels)))
     bounds = np.array(ends, dtype=np.int64)
-    numbers, classes = _without_empty(source, np.array(labels, dtype=np.int64), bool(passed))
+    numbers, classes = _without_empty(source, np.array(labels, dtype=np.int64), bool(skipped))
     return Packed(
         path=path,
         spans=np.stack([bounds[:-1], bounds[1:]], axis=1),
@@ -217,16 +217,16 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
         names=names,
         digests=digests,
         pixels=np.array(pixels, dtype=np.int64),
-        headers=np.array([(*kind, count) for kind, count in kinds.items()], dtype=np.int64),
+        headers=np.array([(*image_header, count) for image_header, count in kinds.items()], dtype=np.int64),
         parts=parts,
         classes=classes,
-        notes=(_passed_over(passed),) if passed else (),
+        notes=(_skipped_note(skipped),) if skipped else (),
     )
 
 
-def _without_empty(source: Source, labels: Labels, passed: bool) -> tuple[Labels, tuple[str, ...]]:
+def _without_empty(source: Source, labels: Labels, any_skipped: bool) -> tuple[Labels, tuple[str, ...]]:
     """Labels and class names without the folders in which there were other files only."""
-    if not passed:
+    if not any_skipped:
         return labels, source.classes
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
@@ -234,7 +234,7 @@ def _without_empty(source: Source, labels: Labels, passed: bool) -> tuple[Labels
     return numbers.astype(np.int64), tuple(source.classes[number] for number in classes)
 
 
-def _passed_over(names: list[str]) -> str:
+def _skipped_note(names: list[str]) -> str:
     count = len(names)
     files = "1 file that is no picture was" if count == 1 else f"{count:,} files that are no pictures were"
     return f"{files} passed over ({'' if count == 1 else 'the first: '}'{names[0][-80:]}')."

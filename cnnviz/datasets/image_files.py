@@ -67,11 +67,11 @@ def scaled(picture: Image.Image) -> Image.Image:
     """
     if picture.mode == "F":
         high = _highest(picture)
-        top = next((top for top in (1.0, 255.0, 65_535.0) if high <= top), high)
-        return picture.point(lambda value: value * (255 / top)).convert("L")
+        range_max = next((range_max for range_max in (1.0, 255.0, 65_535.0) if high <= range_max), high)
+        return picture.point(lambda value: value * (255 / range_max)).convert("L")
     whole = picture.convert("I")
-    wide = picture.mode == "I" and _highest(whole) > 65_535
-    step = 1 / (1 << 23) if wide else 1 / 256
+    is_wide = picture.mode == "I" and _highest(whole) > 65_535
+    step = 1 / (1 << 23) if is_wide else 1 / 256
     return whole.point(lambda value: value * step).convert("L")
 
 

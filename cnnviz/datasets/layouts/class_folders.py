@@ -42,12 +42,12 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
     """
     names = [name for name in sorted(files) if not LITTER & set(name.lower().split("/"))]
     tops = {name.split("/")[0].lower() for name in names if "/" in name}
-    below: dict[str, list[str]] = {}
+    by_part: dict[str, list[str]] = {}
     if tops & TRAIN:
-        notes = _parts(names, tops, below)
+        notes = _parts(names, tops, by_part)
     else:
-        below["train"], notes = [name for name in names if "/" in name], ()
-    labelled = {part: _labelled(files, depth=1 if tops & TRAIN else 0) for part, files in below.items()}
+        by_part["train"], notes = [name for name in names if "/" in name], ()
+    labelled = {part: _labelled(files, depth=1 if tops & TRAIN else 0) for part, files in by_part.items()}
     classes = tuple(sorted({label for files in labelled.values() for _, label in files}))
     if not classes:
         raise DataError(f"'{where}' holds no class folders with pictures; what is expected is {EXPECTED}.")
@@ -56,9 +56,9 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
             f"'{where}' has {len(classes):,} class folders, and at most {MOST_FOLDERS:,} are read; is each "
             "picture in a folder of its own? Put all pictures of a class into one."
         )
-    number = {label: index for index, label in enumerate(classes)}
+    index_of = {label: index for index, label in enumerate(classes)}
     parts = {
-        part: sorted(((name, number[label]) for name, label in files), key=lambda file: (file[1], file[0]))
+        part: sorted(((name, index_of[label]) for name, label in files), key=lambda file: (file[1], file[0]))
         for part, files in labelled.items()
     }
     return Layout(
@@ -68,13 +68,13 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
     )
 
 
-def same_name(one: str, other: str) -> bool:
+def same_name(first: str, second: str) -> bool:
     """Whether two class names differ in case, in what is no letter or digit, or in a plural's s only."""
-    plain = (
+    normalized = (
         "".join(letter for letter in name.casefold() if letter.isalnum()).removesuffix("s")
-        for name in (one, other)
+        for name in (first, second)
     )
-    return one != other and len(set(plain)) == 1
+    return first != second and len(set(normalized)) == 1
 
 
 def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
@@ -85,31 +85,31 @@ def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     if not {"train", "test"} <= set(labels):
         return ()
     train, test = set(labels["train"]), set(labels["test"])
-    only = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
-    if not any(only.values()):
+    exclusive = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
+    if not any(exclusive.values()):
         return ()
-    text = " and ".join(f"only {part} images of {quoted(names)}" for part, names in only.items() if names)
-    alike = [f"'{a}' and '{b}'" for a in only["training"] for b in only["test"] if same_name(a, b)][:5]
-    hint = f" Perhaps {', '.join(alike)} are one class, written differently." if alike else ""
+    text = " and ".join(f"only {part} images of {quoted(names)}" for part, names in exclusive.items() if names)
+    similar = [f"'{a}' and '{b}'" for a in exclusive["training"] for b in exclusive["test"] if same_name(a, b)][:5]
+    hint = f" Perhaps {', '.join(similar)} are one class, written differently." if similar else ""
     return (f"The parts are not of the same classes: there are {text}.{hint}",)
 
 
 def quoted(names: list[str]) -> str:
     """Up to five names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(f"'{name}'" for name in names[:5]) + more
+    remainder = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(f"'{name}'" for name in names[:5]) + remainder
 
 
 def _labelled(files: list[str], depth: int) -> list[tuple[str, str]]:
     return [(name, name.split("/")[depth]) for name in files if name.count("/") > depth]
 
 
-def _parts(names: list[str], tops: set[str], below: dict[str, list[str]]) -> tuple[str, ...]:
+def _parts(names: list[str], tops: set[str], by_part: dict[str, list[str]]) -> tuple[str, ...]:
     """Fill `below` by the uppermost folder; what lies beside train/ and test/ is told of."""
     test = TEST if tops & TEST else VALIDATION
-    below["train"] = [name for name in names if name.lower().split("/")[0] in TRAIN]
+    by_part["train"] = [name for name in names if name.lower().split("/")[0] in TRAIN]
     if tops & test:
-        below["test"] = [name for name in names if name.lower().split("/")[0] in test]
+        by_part["test"] = [name for name in names if name.lower().split("/")[0] in test]
     notes = []
     if tops & VALIDATION and not tops & TEST:
         notes.append("There is no test/: the validation folder serves as the test part.")
@@ -129,9 +129,9 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
     Raises `DataError` for a symbolic link, a folder too deep, and too many files.
     """
     entries: list[tuple[str, int, int]] = []
-    waiting = [("", root)]
-    while waiting:
-        prefix, folder = waiting.pop()
+    stack = [("", root)]
+    while stack:
+        prefix, folder = stack.pop()
         for entry in _scan(folder):
             if entry.name.startswith("."):
                 continue
@@ -141,7 +141,7 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
             if entry.is_dir():
                 if name.count("/") >= DEEPEST:
                     raise DataError(f"'{root / name}' lies more than {DEEPEST} folders deep; move it up.")
-                waiting.append((f"{name}/", folder / entry.name))
+                stack.append((f"{name}/", folder / entry.name))
             elif entry.is_file():
                 state = entry.stat()
                 entries.append((name, state.st_size, state.st_mtime_ns))

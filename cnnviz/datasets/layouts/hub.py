@@ -35,24 +35,24 @@ def named(name: str) -> bool:
 def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
     """What to look for in the cache for the data set `name`, and how to fetch it."""
     chosen = OwnOptions.model_validate(OwnOptions.parse(options))
-    plain = name.removeprefix("hf:")
+    repository = name.removeprefix("hf:")
     entry = Wanted(
-        key=cache.key_of(plain.split("/")[-1], "hf", plain, chosen.changed()),
+        key=cache.key_of(repository.split("/")[-1], "hf", repository, chosen.changed()),
         name=name,
-        state=cache.state_of(plain, chosen.model_dump(), READING),
+        state=cache.state_of(repository, chosen.model_dump(), READING),
     )
     return entry, functools.partial(_make, name, chosen)
 
 
 def _make(name: str, options: OwnOptions, folder: Path, progress: Progress) -> About:
-    place = folder / "fetched"
+    folder_fetched = folder / "fetched"
     try:
-        return user_data.make(source(name, place, progress), options, folder, progress)
+        return user_data.make(source(name, folder_fetched, progress), options, folder, progress)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder_fetched, ignore_errors=True)
 
 
-def source(name: str, place: Path, progress: Progress) -> Source:
+def source(name: str, folder: Path, progress: Progress) -> Source:
     """Fetch `name` into the folder `place` and return its pictures.
 
     Raises `DataError` where it cannot be reached, is of a format that is not taken, or holds no pictures.
@@ -61,18 +61,18 @@ def source(name: str, place: Path, progress: Progress) -> Source:
     assert match is not None
     progress(Step(f"asking Hugging Face for {name}", 0, None))
     _require_network(name)
-    builder = _prepared(name, match["repository"], match["configuration"], place, progress)
+    builder = _prepared(name, match["repository"], match["configuration"], folder, progress)
     parts, notes = parquet.own_parts(name, {str(part): part for part in builder.info.splits})
     fetched = {part: builder.as_dataset(split=split) for part, split in parts.items()}
-    chosen = parquet.columns(fetched["train"].features.arrow_schema, name)
+    columns = parquet.columns(fetched["train"].features.arrow_schema, name)
     # Pictures that are files of their own lie where the library put them; a table's paths are not followed.
-    files = _library_folders(place) if builder.name == "imagefolder" else ()
-    classes = chosen.classes or _numbered(fetched, chosen)
+    image_folders = _library_folders(folder) if builder.name == "imagefolder" else ()
+    classes = columns.classes or _numbered(fetched, columns)
     return Source(
         title=name.removeprefix("hf:").split("/")[-1],
         classes=classes,
         parts={
-            part: parquet.rows(_batches(stream), chosen, f"{part} of {name}", files)
+            part: parquet.rows(_batches(stream), columns, f"{part} of {name}", image_folders)
             for part, stream in fetched.items()
         },
         count=sum(len(stream) for stream in fetched.values()),
@@ -80,18 +80,18 @@ def source(name: str, place: Path, progress: Progress) -> Source:
     )
 
 
-def _prepared(name: str, repository: str, configuration: str | None, place: Path, progress: Progress) -> Any:
+def _prepared(name: str, repository: str, configuration: str | None, folder: Path, progress: Progress) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
     try:
-        builder = datasets.load_dataset_builder(repository, configuration, cache_dir=str(place))
+        builder = datasets.load_dataset_builder(repository, configuration, cache_dir=str(folder))
         if builder.name not in BUILDERS:
             raise DataError(
                 f"'{name}' is stored as {builder.name}; what is taken is {', '.join(sorted(BUILDERS))}."
             )
-        place.mkdir(parents=True, exist_ok=True)
-        require_space(place, 2 * (builder.info.download_size or 0))
+        folder.mkdir(parents=True, exist_ok=True)
+        require_space(folder, 2 * (builder.info.download_size or 0))
         progress(Step(f"downloading {name}", 0, None))
         builder.download_and_prepare()
     except DataError:
@@ -122,19 +122,19 @@ def _require_network(name: str) -> None:
         ) from error
 
 
-def _library_folders(place: Path) -> tuple[Path, ...]:
+def _library_folders(folder: Path) -> tuple[Path, ...]:
     from huggingface_hub import constants
 
-    return place, Path(constants.HF_HUB_CACHE)
+    return folder, Path(constants.HF_HUB_CACHE)
 
 
 def _batches(stream: Any) -> Iterator[Any]:
     yield from stream.with_format("arrow").iter(batch_size=parquet.AT_ONCE)
 
 
-def _numbered(fetched: Mapping[str, Any], chosen: Columns) -> tuple[str, ...]:
+def _numbered(fetched: Mapping[str, Any], columns: Columns) -> tuple[str, ...]:
     def labels() -> Iterator[Any]:
-        for found in fetched.values():
-            yield from found.select_columns(chosen.label).with_format("arrow").iter(batch_size=10_000)
+        for split in fetched.values():
+            yield from split.select_columns(columns.label).with_format("arrow").iter(batch_size=10_000)
 
-    return tuple(str(number) for number in range(parquet.counted(labels, chosen.label)))
+    return tuple(str(number) for number in range(parquet.counted(labels, columns.label)))

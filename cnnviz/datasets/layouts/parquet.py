@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A column of pictures (`bytes` and `path`, or bytes alone) and a column of whole-number labels; which they
 # are, and the names of the classes, is said by the features in the schema's metadata.
 
-Kept = TypeVar("Kept")
+Value = TypeVar("Kept")
 AT_ONCE = 256
 """Rows in memory at a time."""
 USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
@@ -37,13 +37,13 @@ class Columns(NamedTuple):
     classes: tuple[str, ...]
 
 
-def own_parts(where: str, parts: Mapping[str, Kept]) -> tuple[dict[str, Kept], tuple[str, ...]]:
+def own_parts(name: str, parts: Mapping[str, Value]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Of parts by name, `train` and what is tested on, if anything is; and sentences on the others.
 
     Raises `DataError` where nothing is called train.
     """
     if "train" not in parts:
-        raise DataError(f"'{where}' has no part called train (only {', '.join(parts)}); name one so.")
+        raise DataError(f"'{name}' has no part called train (only {', '.join(parts)}); name one so.")
     test = "test" if "test" in parts else "validation"
     notes = []
     if test == "validation" and test in parts:
@@ -110,13 +110,13 @@ def _only(where: str, what: str, names: list[str], usual: tuple[str, ...]) -> st
     chosen = [name for name in usual if name in names] or names
     if len(chosen) == 1 or (chosen and chosen[0] in usual):
         return chosen[0]
-    seen = f"these could be: {', '.join(names)}" if names else "none is one"
+    explanation = f"these could be: {', '.join(names)}" if names else "none is one"
     kind = "a column of pictures (bytes)" if what == "picture" else "a column of whole-number labels"
-    raise DataError(f"'{where}' should have {kind}, and {seen}; keep one, or name it '{what}'.")
+    raise DataError(f"'{where}' should have {kind}, and {explanation}; keep one, or name it '{what}'.")
 
 
 def rows(
-    batches: Iterable[pa.RecordBatch], chosen: Columns, where: str, files: Sequence[Path] = ()
+    batches: Iterable[pa.RecordBatch], columns: Columns, where: str, files: Sequence[Path] = ()
 ) -> Iterator[Encoded]:
     """Each row as an encoded picture, in order, batch by batch.
 
@@ -124,8 +124,8 @@ def rows(
     """
     number = 0
     for batch in batches:
-        pictures = batch.column(batch.schema.get_field_index(chosen.picture)).to_pylist()
-        labels = batch.column(batch.schema.get_field_index(chosen.label)).to_pylist()
+        pictures = batch.column(batch.schema.get_field_index(columns.picture)).to_pylist()
+        labels = batch.column(batch.schema.get_field_index(columns.label)).to_pylist()
         for picture, label in zip(pictures, labels, strict=True):
             name = f"row {number:,} of '{where}'"
             yield Encoded(name, _bytes(picture, name, files), -1 if label is None else label)
@@ -175,20 +175,20 @@ def files(root: Path) -> dict[str, list[Path]]:
 def source(root: Path) -> Source:
     """The pictures of a Parquet file, or of a folder of them; raises `DataError` for what cannot be used."""
     parts, notes = own_parts(str(root), files(root))
-    opened = {part: [_open(path) for path in paths] for part, paths in parts.items()}
+    readers = {part: [_open(path) for path in paths] for part, paths in parts.items()}
     schemas = [
-        (file.schema_arrow, path) for p in parts for file, path in zip(opened[p], parts[p], strict=True)
+        (file.schema_arrow, path) for p in parts for file, path in zip(readers[p], parts[p], strict=True)
     ]
-    chosen = columns(*_named(schemas[0]))
+    selected = columns(*_named(schemas[0]))
     for schema, path in map(_named, schemas[1:]):
-        if columns(schema, path) != chosen:
+        if columns(schema, path) != selected:
             raise DataError(f"'{path}' has other columns or classes than '{schemas[0][1]}'; make them alike.")
-    classes = chosen.classes or _numbered(opened, chosen)
+    classes = selected.classes or _numbered(readers, selected)
     return Source(
         title=root.resolve().stem,
         classes=classes,
-        parts={part: _rows(parts[part], opened[part], chosen) for part in parts},
-        count=sum(file.metadata.num_rows for part_files in opened.values() for file in part_files),
+        parts={part: _rows(parts[part], readers[part], selected) for part in parts},
+        count=sum(file.metadata.num_rows for part_files in readers.values() for file in part_files),
         notes=notes,
     )
 
@@ -220,16 +220,16 @@ def _batches(path: Path, file: ParquetFile, chosen: list[str]) -> Iterator[pa.Re
         raise DataError(f"'{path}' is damaged ({reason}); write it again.") from error
 
 
-def _rows(paths: list[Path], opened: list[ParquetFile], chosen: Columns) -> Iterator[Encoded]:
-    wanted = [chosen.picture, chosen.label]
-    for path, file in zip(paths, opened, strict=True):
-        yield from rows(_batches(path, file, wanted), chosen, str(path))
+def _rows(paths: list[Path], readers: list[ParquetFile], columns: Columns) -> Iterator[Encoded]:
+    column_names = [columns.picture, columns.label]
+    for path, file in zip(paths, readers, strict=True):
+        yield from rows(_batches(path, file, column_names), columns, str(path))
 
 
-def _numbered(opened: dict[str, list[ParquetFile]], chosen: Columns) -> tuple[str, ...]:
+def _numbered(readers: dict[str, list[ParquetFile]], columns: Columns) -> tuple[str, ...]:
     def batches() -> Iterator[pa.RecordBatch]:
-        for part_files in opened.values():
+        for part_files in readers.values():
             for file in part_files:
-                yield from file.iter_batches(columns=[chosen.label])
+                yield from file.iter_batches(columns=[columns.label])
 
-    return tuple(str(number) for number in range(counted(batches, chosen.label)))
+    return tuple(str(number) for number in range(counted(batches, columns.label)))

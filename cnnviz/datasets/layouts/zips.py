@@ -50,10 +50,10 @@ class Archive:
             raise DataError(f"'{where}' is not a zip that can be read ({error}); pack it again.") from error
         members = {self._name(info): info for info in self._archive.infolist() if not info.is_dir()}
         self._check_size(_size(file))
-        shown = [name for name in members if not _hidden(name)]
-        cut = _wrapper(shown)
-        self.prefix = next((name[:cut] for name in shown if "/" in name), "")
-        self._members = {name[cut:]: members[name] for name in shown if name.startswith(self.prefix)}
+        visible = [name for name in members if not _hidden(name)]
+        prefix_length = _wrapper(visible)
+        self.prefix = next((name[:prefix_length] for name in visible if "/" in name), "")
+        self._members = {name[prefix_length:]: members[name] for name in visible if name.startswith(self.prefix)}
 
     @property
     def names(self) -> list[str]:
@@ -66,16 +66,16 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """The bytes of a member; raises `DataError` for damage and for more than a picture may have."""
-        info, shown = self._members[name], f"{self.where}/{self._members[name].filename}"
+        info, label = self._members[name], f"{self.where}/{self._members[name].filename}"
         if info.file_size > MAX_BYTES:
             raise DataError(
-                f"'{shown}' has {info.file_size / 1e6:,.0f} MB; a picture has at most {MAX_BYTES >> 20} MiB."
+                f"'{label}' has {info.file_size / 1e6:,.0f} MB; a picture has at most {MAX_BYTES >> 20} MiB."
             )
         try:
             with self._archive.open(info) as member:
                 return member.read(MAX_BYTES + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            raise DataError(f"'{shown}' is damaged ({error}); pack it again.") from error
+            raise DataError(f"'{label}' is damaged ({error}); pack it again.") from error
 
     def _name(self, info: zipfile.ZipInfo) -> str:
         """The member's name, if it is one that a zip of pictures has."""
@@ -116,14 +116,14 @@ class Archive:
                 f"{MAX_MEMBERS:,}; unpack it and give the folder, or use Parquet."
             )
 
-    def _check_size(self, packed: int) -> None:
+    def _check_size(self, packed_size: int) -> None:
         entries = self._archive.infolist()
         self._check_count(len(entries))
-        unpacked = sum(info.file_size for info in entries)
-        if unpacked > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed)):
-            size = f"{unpacked / 1e6:,.0f} MB in {len(entries):,} files"
+        unpacked_size = sum(info.file_size for info in entries)
+        if unpacked_size > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed_size)):
+            size = f"{unpacked_size / 1e6:,.0f} MB in {len(entries):,} files"
             raise DataError(
-                f"'{self.where}' would unpack to {size}, too much for a zip of {packed / 1e6:,.1f} MB; "
+                f"'{self.where}' would unpack to {size}, too much for a zip of {packed_size / 1e6:,.1f} MB; "
                 "give the folder instead."
             )
 
