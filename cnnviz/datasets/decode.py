@@ -1,4 +1,4 @@
-"""Decode images of a data set by their content, many at once in threads."""
+"""Decoding of a data set's images by their content, in parallel threads."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cnnviz.datasets.spec import DataError, Pixels
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-# One picture of a data set: what it is by its content, and its pixels, read as `image_files` reads any.
+# Header and pixels of one image, decoded by the rules of `image_files`.
 
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 50_000_000
 
 
 class NotAPictureError(DataError):
-    """What was taken for a picture is none that is read."""
+    """Error for a file that should be an image and cannot be read as one."""
 
 
 class Header(NamedTuple):
-    """What is known without decoding."""
+    """Properties known without decoding."""
 
     height: int
     width: int
@@ -36,9 +36,10 @@ class Header(NamedTuple):
 
 
 def header(data: bytes, name: str) -> Header:
-    """Look at the beginning of an encoded picture called `name`.
+    """Read the header of an encoded image called `name`.
 
-    Raises `DataError` for what is no picture, of a format that is not read, or too large.
+    Raises:
+        DataError: For a file that is no image, of an unsupported format, or too large.
     """
     with _opened(data, name) as picture:
         width, height = picture.size
@@ -49,11 +50,13 @@ def header(data: bytes, name: str) -> Header:
 
 
 def decode(data: bytes, name: object, size: tuple[int, int], colour: bool) -> Pixels:
-    """An encoded picture as uint8 `(C, H, W)` of `size` (H, W); C is 3 for `colour` and else 1.
+    """Decode an image as uint8 `(C, H, W)` of `size` (H, W); C is 3 with `colour`, otherwise 1.
 
-    It stands upright as Exif says; what is transparent is white; of several frames, the first. Of another
-    size, the middle with the wanted proportions is resized, bilinear with antialiasing. Raises
-    `DataError` for damage; `name` is turned into text only then.
+    Exif orientation is applied, transparency becomes white, and of several frames the first is used. For
+    another size, the center is cropped to the aspect ratio and resized bilinearly with antialiasing.
+
+    Raises:
+        DataError: For a damaged image; `name` is converted to text only then.
     """
     from PIL import Image, ImageOps
 
@@ -61,14 +64,14 @@ def decode(data: bytes, name: object, size: tuple[int, int], colour: bool) -> Pi
     with _opened(data, name) as picture:
         try:
             if min(picture.size) > 2 * max(size):
-                # A JPEG decoder can skip what would be thrown away; twice the size is enough to resize from.
+                # A JPEG decoder can decode at a reduced scale; twice the target size suffices for resizing.
                 picture.draft(None, (2 * max(size), 2 * max(size)))
             upright = picture if orientation(picture, data) == 1 else ImageOps.exif_transpose(picture)
             image = _on_white(plain(upright)).convert("RGB" if colour else "L")
             if image.size != (width, height):
                 image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         except Exception as error:
-            # A decoder may raise anything over hostile or damaged bytes.
+            # A decoder may raise anything for hostile or damaged bytes.
             raise DataError(
                 f"'{name}' is damaged ({_reason(error)}); replace it or take it out of the data."
             ) from error
@@ -106,7 +109,7 @@ def _grey_palette(picture: Pillow.Image) -> bool:
 
 
 def _on_white(picture: Pillow.Image) -> Pillow.Image:
-    """Without transparency."""
+    """Composite the image on white."""
     from PIL import Image
 
     if picture.mode != "RGBA":
@@ -118,7 +121,7 @@ def _reason(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-# Many pictures at once: threads, since Pillow's decoders let go of the interpreter while they work.
+# Parallel decoding in threads: Pillow's decoders release the GIL.
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -126,17 +129,17 @@ MOST_WORKERS = 16
 
 
 def workers() -> int:
-    """Threads worth having here."""
+    """Return the number of threads to use."""
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def in_order(
     work: Callable[[Job], Result], jobs: Iterable[Job], threads: int | None = None
 ) -> Generator[Result, None, None]:
-    """Yield `work(job)` for each job, in order, with at most two jobs a thread finished or under way ahead.
+    """Yield `work(job)` for each job, in order, with at most two jobs per thread finished or in progress.
 
-    What is not asked for is not begun: memory stays bounded however slow the reader is. An error of `work` is
-    raised at its turn. Closing the iterator drops what is waiting.
+    Jobs start on demand, so memory stays bounded with a slow consumer. An exception of `work` is raised in
+    its turn. Closing the iterator cancels the pending jobs.
     """
     count = threads or workers()
     ahead: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""Files from the network: resumed where possible, checked, under their own name only when whole."""
+"""Downloads: resumable, verified by checksum, and renamed only when complete; torchvision's data sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cnnviz.models.library import home
 
 CHUNK = 1 << 18
 PATIENCE = 30
-"""Seconds that a silent server is waited for."""
+"""Seconds until a silent server times out."""
 MOST_BYTES = 8 << 30
 OTHERWISE = "'digits' and 'shapes' need no network"
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -36,23 +36,25 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 @dataclass(frozen=True)
 class Remote:
-    """A file that somebody publishes, with its checksum."""
+    """Published file with its checksum."""
 
     urls: Sequence[str]
-    """Tried one after another."""
+    """Alternative URLs, tried in order."""
     name: str
     md5: str
 
 
 class _AddressError(Exception):
-    """One address did not work; another may."""
+    """Error of one URL; the next one is tried."""
 
 
 def fetch(remote: Remote, folder: Path, progress: Progress) -> Path:
-    """Return the file below `folder`, downloading what of it is missing.
+    """Return the file below `folder`, downloading what is missing.
 
-    What arrives lies beside it as NAME.part, and stays for the next try when the connection breaks. Raises
-    `DataError` where no address works, the checksum is another, or there is not enough space.
+    Received data is in NAME.part beside it, and stays for the next attempt when the connection breaks.
+
+    Raises:
+        DataError: Where no URL works, the checksum differs, or there is not enough space.
     """
     target = folder / remote.name
     if target.exists():
@@ -76,13 +78,15 @@ def fetch(remote: Remote, folder: Path, progress: Progress) -> Path:
 
 
 def _get(url: str, part: Path, progress: Progress) -> None:
-    """Append to `part` what is missing of it; start again where the server knows nothing of parts."""
+    """Append the missing bytes to `part`; restart where the server does not support ranges."""
     downloaded = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "cnnviz", "Accept-Encoding": "identity"} | (
         {"Range": f"bytes={downloaded}-"} if downloaded else {}
     )
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=PATIENCE
+        ) as response:
             begin, total = _extent(response, downloaded)
             if (total or 0) > MOST_BYTES:
                 raise _AddressError(f"offers {total:,} bytes, far too many")
@@ -90,7 +94,7 @@ def _get(url: str, part: Path, progress: Progress) -> None:
             _copy(response, part, begin, total, progress)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            # All of it is here, or more than there is: the checksum tells which.
+            # The file is complete, or longer than it should be: the checksum decides.
             return
         raise _AddressError(f"answers {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
@@ -103,7 +107,7 @@ def _get(url: str, part: Path, progress: Progress) -> None:
 
 
 def _extent(response: http.client.HTTPResponse, downloaded: int) -> tuple[int, int | None]:
-    """At which byte the answer begins, and how long the whole file is where the server says so."""
+    """Return the offset at which the response begins, and the file's length where the server states it."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if match is None or int(match.group(1)) != downloaded:
@@ -130,7 +134,7 @@ def _copy(
 
 
 def _check(part: Path, md5: str) -> None:
-    """MD5 is what the makers publish; it guards against damage, which is all it can."""
+    """Verify the MD5 that the publisher states; it protects against damage only."""
     digest = hashlib.md5(usedforsecurity=False)
     with part.open("rb") as file:
         while block := file.read(1 << 20):
@@ -140,20 +144,21 @@ def _check(part: Path, md5: str) -> None:
         raise _AddressError("sent something else than was published (the checksum differs)")
 
 
-# Reading through torchvision: it knows addresses, checksums and formats; we fetch, unpack and clean up.
+# Data sets of torchvision: it provides URLs, checksums and formats; this module fetches, unpacks and cleans
+# up.
 #
-# CIFAR's archives are pickles. torchvision compares the checksum of every file in them before it reads any,
-# so nothing is unpickled but what the data set's makers published.
+# CIFAR's archives are pickles. torchvision verifies the checksum of every file in them before it reads any,
+# so only pickles of the data set's publisher are loaded.
 
 
 class Kind(NamedTuple):
-    """How one of torchvision's classes is fed and read."""
+    """Adapter of one of torchvision's data-set classes."""
 
     files: Callable[[Any], list[Remote]]
     place: Callable[[Any, Path, Path], None]
-    """Put a downloaded file where the class looks for it below a folder."""
+    """Put a downloaded file where the class expects it below a folder."""
     choose: Callable[[str], dict[str, Any]]
-    """The arguments of the class for `train` and `test`."""
+    """Return the arguments of the class for `train` and `test`."""
 
 
 def _mnist_files(dataset: Any) -> list[Remote]:
@@ -194,9 +199,9 @@ SVHN = Kind(_svhn_files, _svhn_place, lambda part: {"split": part})
 
 
 def loader(name: str, class_name: str, kind: Kind) -> Loader:
-    """A loader for torchvision's class; downloads are kept in `CNNVIZ_HOME/downloads/NAME`.
+    """Return a loader for torchvision's class; downloads are stored in `CNNVIZ_HOME/downloads/NAME`.
 
-    It raises `DataError` where they cannot be fetched, or are damaged.
+    The loader raises `DataError` where the files cannot be fetched or are damaged.
     """
 
     def load(options: NoOptions, progress: Progress) -> Arrays:
@@ -215,7 +220,10 @@ def loader(name: str, class_name: str, kind: Kind) -> Loader:
 
 @contextmanager
 def _unpacked(kind: Kind, dataset: Any, paths: list[Path], root: Path) -> Iterator[Path]:
-    """Files unpacked for as long as they are read; what is damaged goes, so that a next try fetches it."""
+    """Unpack the files while they are read.
+
+    Damaged ones are deleted, so that the next attempt fetches them.
+    """
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     try:
@@ -234,14 +242,14 @@ def _unpacked(kind: Kind, dataset: Any, paths: list[Path], root: Path) -> Iterat
 
 
 def _read(dataset: Any, root: Path, chosen: dict[str, Any]) -> tuple[Pixels, Labels]:
-    """One part; torchvision raises `RuntimeError` where a checksum differs."""
+    """Read one part; torchvision raises `RuntimeError` where a checksum differs."""
     data = dataset(root, download=False, **chosen)
     labels = data.targets if hasattr(data, "targets") else data.labels
     return _planes(np.asarray(data.data)), np.asarray(labels, dtype=np.int64)
 
 
 def _planes(data: NDArray[np.uint8]) -> Pixels:
-    """Whatever the class holds, `(N, H, W)`, `(N, H, W, 3)` or `(N, 3, H, W)`, as `(N, C, H, W)`."""
+    """Convert the class's array, `(N, H, W)`, `(N, H, W, 3)` or `(N, 3, H, W)`, to `(N, C, H, W)`."""
     if data.ndim == 3:
         return data[:, None]
     return np.ascontiguousarray(data if data.shape[1] == 3 else data.transpose(0, 3, 1, 2))

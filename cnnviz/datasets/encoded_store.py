@@ -1,6 +1,6 @@
-"""Encoded store: a source's encoded images in one file, read once, checked and hashed.
+"""Encoded store: a source's encoded images in one file, read once, validated and hashed.
 
-Folders, zips and tables differ only up to here.
+Folders, zips and tables differ only before this step.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from cnnviz.datasets.spec import DataError, Labels, Pixels, Progress, Step
 from cnnviz.models.library import home
 from cnnviz.models.limits import MAX_CLASSES
 
-# What a data set is, in 64 digits: a hash of its ordered source bytes and labels.
+# Fingerprint of a data set: a hash of its source bytes and labels, in order.
 
 
 def digest(data: bytes) -> bytes:
-    """The SHA-256 of one picture as its source holds it."""
+    """Compute the SHA-256 of one encoded image."""
     return hashlib.sha256(data).digest()
 
 
 def digests(images: Pixels) -> list[bytes]:
-    """The SHA-256 of each image `(N, C, H, W)`, for sources that hold pixels and no files."""
+    """Compute the SHA-256 of each image `(N, C, H, W)`, for sources that contain pixels instead of files."""
     return [digest(np.ascontiguousarray(image).tobytes()) for image in images]
 
 
 def fingerprint(parts: Sequence[tuple[str, Sequence[bytes], Labels]]) -> str:
-    """Hash parts, each a name, its pictures' digests and its labels, all in order.
+    """Hash the parts of a data set: name, image digests and labels, in order.
 
-    Each picture is hashed by itself first, so that a split in another order costs no second reading. Where
-    the pictures lay (folder, zip, Parquet) and what the classes are called does not enter.
+    Each image is hashed separately, so that a split in another order needs no second reading. Neither the
+    storage (folder, zip, Parquet) nor the class names are included.
     """
     whole = hashlib.sha256()
     for name, pictures, labels in parts:
@@ -50,17 +50,17 @@ def fingerprint(parts: Sequence[tuple[str, Sequence[bytes], Labels]]) -> str:
     return whole.hexdigest()
 
 
-# Disks that are full or forbid writing, in words.
+# Errors of a disk that is full or not writable.
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 RESERVE_BYTES = 32 << 20
-"""Of a disk, which data leave free for whatever else writes to it, the run database first."""
+"""Free space that data sets leave on a disk for other writers, above all the run database."""
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turn a full disk, or a home that forbids writing, into a `DataError` that says what to do."""
+    """Convert errors of a full or unwritable disk to `DataError`, with a hint."""
     try:
         yield
     except OSError as error:
@@ -77,7 +77,7 @@ def disk_errors() -> Iterator[None]:
 
 
 def require_space(path: Path, needed: int) -> None:
-    """Raise `DataError` unless the disk of `place` has `needed` bytes free beside `RESERVE_BYTES`."""
+    """Raise `DataError` unless the disk has `needed` bytes free besides `RESERVE_BYTES`."""
     free = shutil.disk_usage(path).free
     if free < needed + RESERVE_BYTES:
         raise DataError(
@@ -88,84 +88,86 @@ def require_space(path: Path, needed: int) -> None:
 
 
 def megabytes(count: int) -> str:
-    """Bytes in a sentence: `34 MB`, and `0.3 MB` where whole ones would say nothing."""
+    """Format bytes for a sentence: `34 MB`, and `0.3 MB` below 10 MB."""
     value = count / 1e6
     return f"{value:,.0f} MB" if value >= 10 or value == 0 else f"{value:.1g} MB"
 
 
-# Encoded pictures of a source, one after another in a file: read once, checked, hashed, ready for any order.
-#
-# Folders, zips and tables differ only up to here.
+# Encoded images of a source, concatenated in one file, for random access.
 
 MAX_PICTURES = 5_000_000
 CHECK_EVERY = 64 << 20
-"""Bytes between two looks at the free space."""
+"""Bytes between two checks of the free space."""
 REPORT_PICTURES, REPORT_BYTES = 256, 4 << 20
-"""Between two reports of progress: what is read, unpacked and hashed in some hundredths of a second."""
+"""Images or bytes between two progress reports: some hundredths of a second of work."""
 
 
 class Encoded(NamedTuple):
-    """One picture as the source holds it."""
+    """Encoded image of a source."""
 
     name: str
-    """For messages: a path, or a table's row."""
+    """Name for messages: a path, or a table's row."""
     data: bytes
     label: int
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder, a zip or a table comes to: class names, and for each part its pictures in order."""
+    """Class names and images of a folder, a zip or a table, by part and in order."""
 
     title: str
     classes: tuple[str, ...]
     parts: Mapping[str, Iterable[Encoded]]
-    """`train` and perhaps `test`."""
+    """Images of `train` and optionally `test`."""
     count: int | None
-    """Pictures in all, for the progress; None where that is not known before."""
+    """Total number of images, for progress; None where it is not known in advance."""
     notes: tuple[str, ...] = ()
     mixed: bool = False
-    """Whether files that are no pictures, and are not called so, may lie among them: they are passed over."""
+    """Whether other files may be among the images.
+
+    They are skipped, unless their names are those of images.
+    """
 
 
 @dataclass(frozen=True)
 class Packed:
-    """All pictures of a source, in its order."""
+    """All images of a source, in order."""
 
     path: Path
     spans: Labels
-    """Where each picture begins and ends, in bytes, int64 `(N, 2)`."""
+    """Begin and end of each image, in bytes, int64 `(N, 2)`."""
     labels: Labels
     names: list[str]
     digests: list[bytes]
     pixels: Labels
-    """Of each picture height times width, int64 `(N,)`: what decoding it costs."""
+    """Height times width of each image, int64 `(N,)`: the cost of decoding it."""
     headers: Labels
-    """Distinct `(height, width, colour)` with their counts, int64 `(kinds, 4)`."""
+    """Distinct `(height, width, color)` with their counts, int64 `(kinds, 4)`."""
     parts: dict[str, slice]
     classes: tuple[str, ...] = ()
-    """Those of the source that have pictures."""
+    """Classes of the source that have images."""
     notes: tuple[str, ...] = ()
-    """Sentences on what was passed over."""
+    """Sentences on skipped files."""
 
 
 class Blob:
-    """Random access to the file of packed pictures, from any thread."""
+    """Thread-safe random access to the file of encoded images."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def read(self, begin: int, end: int) -> bytes:
-        """The bytes of one picture."""
+        """Return the bytes of one image."""
         return self._map[begin:end]
 
 
 def pack(source: Source, path: Path, progress: Progress) -> Packed:
-    """Write every picture of `source` to `path`, one after another.
+    """Write all images of `source` to `path`, concatenated.
 
-    Raises `DataError`, naming the picture, for one that cannot be read or whose label is no class, for parts
-    without pictures, for fewer than two classes, and where space runs out.
+    Raises:
+        DataError: For an image that cannot be read or whose label is no class (named in the message), a part
+            without images, fewer than two classes, or lack of space.
     """
     if not 2 <= len(source.classes) <= MAX_CLASSES:
         raise DataError(_too_few(source.title, len(source.classes)))
@@ -225,7 +227,7 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
 
 
 def _without_empty(source: Source, labels: Labels, any_skipped: bool) -> tuple[Labels, tuple[str, ...]]:
-    """Labels and class names without the folders in which there were other files only."""
+    """Remove the classes of folders that contained only other files."""
     if not any_skipped:
         return labels, source.classes
     classes, numbers = np.unique(labels, return_inverse=True)

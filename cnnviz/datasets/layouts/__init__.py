@@ -1,1 +1,1 @@
-"""How the user's own data can lie: one file a layout, each giving a `Source`."""
+"""Layouts of the user's own data, one module per layout; each yields a `Source`."""

@@ -1,4 +1,4 @@
-"""A folder of class folders, with `train/` and `test/` above them or without."""
+"""Class-folder layout: one folder per class, optionally below `train/` and `test/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cnnviz.datasets.decode import MAX_BYTES
 from cnnviz.datasets.encoded_store import MAX_PICTURES, Encoded, Source
 from cnnviz.datasets.spec import DataError
 
-# From a list of files to classes and parts: the rules that folders and zips share.
+# Rules shared by folders and zips: from a list of files to classes and parts.
 
 TRAIN = frozenset(("train", "training"))
 TEST = frozenset(("test", "testing"))
@@ -23,11 +23,11 @@ EXPECTED = (
 
 
 MOST_FOLDERS = 10_000
-"""Class folders that are read: with more, pages would be busy for long with names alone."""
+"""Maximum number of class folders: with more, pages would be slow with the names alone."""
 
 
 class Layout(NamedTuple):
-    """Classes by name, and for each part its files with their labels, in order."""
+    """Class names, and the files of each part with their labels, in order."""
 
     classes: tuple[str, ...]
     parts: dict[str, list[tuple[str, int]]]
@@ -35,10 +35,12 @@ class Layout(NamedTuple):
 
 
 def arranged(where: str, files: Iterable[str]) -> Layout:
-    """Sort `files` (paths with slashes, relative) into parts and classes; both in the order of their names.
+    """Arrange `files` (relative paths with slashes) by part and class, both ordered by name.
 
-    Files above the class folders (a README) are no pictures and are left out. `where` is for messages. Raises
-    `DataError` where there are no class folders.
+    Files above the class folders (a README) are ignored. `where` is the name of the data in messages.
+
+    Raises:
+        DataError: Where there are no class folders.
     """
     names = [name for name in sorted(files) if not LITTER & set(name.lower().split("/"))]
     tops = {name.split("/")[0].lower() for name in names if "/" in name}
@@ -69,7 +71,7 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
 
 
 def same_name(first: str, second: str) -> bool:
-    """Whether two class names differ in case, in what is no letter or digit, or in a plural's s only."""
+    """Return whether two class names differ only in case, punctuation or a plural's s."""
     normalized = (
         "".join(letter for letter in name.casefold() if letter.isalnum()).removesuffix("s")
         for name in (first, second)
@@ -78,9 +80,9 @@ def same_name(first: str, second: str) -> bool:
 
 
 def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """A sentence on the classes that only one of train and test has; none where both have the same.
+    """Describe the classes that only one of train and test has, in a sentence; empty where both are equal.
 
-    `labels` are those of each part's images, as names.
+    `labels` are the class names of each part's images.
     """
     if not {"train", "test"} <= set(labels):
         return ()
@@ -88,14 +90,18 @@ def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     exclusive = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
     if not any(exclusive.values()):
         return ()
-    text = " and ".join(f"only {part} images of {quoted(names)}" for part, names in exclusive.items() if names)
-    similar = [f"'{a}' and '{b}'" for a in exclusive["training"] for b in exclusive["test"] if same_name(a, b)][:5]
+    text = " and ".join(
+        f"only {part} images of {quoted(names)}" for part, names in exclusive.items() if names
+    )
+    similar = [
+        f"'{a}' and '{b}'" for a in exclusive["training"] for b in exclusive["test"] if same_name(a, b)
+    ][:5]
     hint = f" Perhaps {', '.join(similar)} are one class, written differently." if similar else ""
     return (f"The parts are not of the same classes: there are {text}.{hint}",)
 
 
 def quoted(names: list[str]) -> str:
-    """Up to five names, and how many more there are."""
+    """Join up to five names in quotes, with the number of further ones."""
     remainder = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(f"'{name}'" for name in names[:5]) + remainder
 
@@ -105,7 +111,7 @@ def _labelled(files: list[str], depth: int) -> list[tuple[str, str]]:
 
 
 def _parts(names: list[str], tops: set[str], by_part: dict[str, list[str]]) -> tuple[str, ...]:
-    """Fill `below` by the uppermost folder; what lies beside train/ and test/ is told of."""
+    """Fill `by_part` by top-level folder; return notes on folders that are not used."""
     test = TEST if tops & TEST else VALIDATION
     by_part["train"] = [name for name in names if name.lower().split("/")[0] in TRAIN]
     if tops & test:
@@ -120,13 +126,14 @@ def _parts(names: list[str], tops: set[str], by_part: dict[str, list[str]]) -> t
 
 
 DEEPEST = 8
-"""Folders below the one that was given."""
+"""Maximum depth of folders below the given one."""
 
 
 def listing(root: Path) -> list[tuple[str, int, int]]:
-    """Every file below `root`: path with slashes, bytes, time of change; sorted, hidden ones left out.
+    """List all files below `root` as (path with slashes, bytes, mtime in ns), sorted, without hidden ones.
 
-    Raises `DataError` for a symbolic link, a folder too deep, and too many files.
+    Raises:
+        DataError: For a symbolic link, too deep a folder, or too many files.
     """
     entries: list[tuple[str, int, int]] = []
     stack = [("", root)]
@@ -159,7 +166,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def source(root: Path) -> Source:
-    """The pictures below `root`, class by class; raises `DataError` where there are no class folders."""
+    """Return the images below `root` by class; raise `DataError` where there are no class folders."""
     layout = arranged(str(root), [name for name, _, _ in listing(root)])
 
     def pictures(part: str) -> Iterator[Encoded]:

@@ -1,4 +1,4 @@
-"""Data sets at Hugging Face, by name, through the `datasets` library."""
+"""Hugging Face layout: data sets by repository name, through the `datasets` library."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from cnnviz.datasets.spec import DataError, Progress, Step
 from cnnviz.datasets.user_data import OwnOptions
 
 BUILDERS = frozenset(("parquet", "arrow", "imagefolder"))
-"""Formats that are taken. The library reads others too, pickled tables among them."""
+"""Allowed formats. The library supports others too, among them pickled tables."""
 _WORD = r"[\w.-]+"
 NAME = re.compile(rf"(?:hf:)?(?P<repository>{_WORD}/{_WORD}|(?<=hf:){_WORD})(?::(?P<configuration>{_WORD}))?")
 
 
 def named(name: str) -> bool:
-    """Whether `name` could be one of theirs: `owner/name`, `owner/name:configuration`, `hf:name`."""
+    """Return whether `name` could be a repository: `owner/name`, `owner/name:configuration`, `hf:name`."""
     return NAME.fullmatch(name) is not None and ".." not in name
 
 
 def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
-    """What to look for in the cache for the data set `name`, and how to fetch it."""
+    """Return the cache request of the data set `name`, and the function that fetches it."""
     chosen = OwnOptions.model_validate(OwnOptions.parse(options))
     repository = name.removeprefix("hf:")
     entry = Wanted(
@@ -53,9 +53,10 @@ def _make(name: str, options: OwnOptions, folder: Path, progress: Progress) -> A
 
 
 def source(name: str, folder: Path, progress: Progress) -> Source:
-    """Fetch `name` into the folder `place` and return its pictures.
+    """Fetch `name` into a folder and return its images.
 
-    Raises `DataError` where it cannot be reached, is of a format that is not taken, or holds no pictures.
+    Raises:
+        DataError: Where it cannot be reached, has an unsupported format, or contains no images.
     """
     match = NAME.fullmatch(name)
     assert match is not None
@@ -65,7 +66,7 @@ def source(name: str, folder: Path, progress: Progress) -> Source:
     parts, notes = parquet.own_parts(name, {str(part): part for part in builder.info.splits})
     fetched = {part: builder.as_dataset(split=split) for part, split in parts.items()}
     columns = parquet.columns(fetched["train"].features.arrow_schema, name)
-    # Pictures that are files of their own lie where the library put them; a table's paths are not followed.
+    # Images stored as files are in the library's folders; paths in a table are not followed.
     image_folders = _library_folders(folder) if builder.name == "imagefolder" else ()
     classes = columns.classes or _numbered(fetched, columns)
     return Source(
@@ -97,7 +98,7 @@ def _prepared(name: str, repository: str, configuration: str | None, folder: Pat
     except DataError:
         raise
     except Exception as error:
-        # The library passes on whatever its own libraries raise.
+        # The library passes on exceptions of its dependencies.
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
         raise DataError(
             f"There is no file or folder '{name}', and Hugging Face's data set of that name cannot be used: "
@@ -107,7 +108,7 @@ def _prepared(name: str, repository: str, configuration: str | None, folder: Pat
 
 
 def _require_network(name: str) -> None:
-    """Fail at once where nothing can be reached: the library would try for half a minute."""
+    """Fail early without a network: the library would retry for half a minute."""
     from huggingface_hub import constants
 
     host = urllib.parse.urlsplit(constants.ENDPOINT).hostname

@@ -1,4 +1,4 @@
-"""Parquet files in the Hugging Face layout: `train.parquet` and `test.parquet`, shards, or one file."""
+"""Parquet layout of Hugging Face: `train.parquet` and `test.parquet`, shards, or a single file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-# Tables of pictures in the Hugging Face layout: Parquet files, or what the `datasets` library has fetched.
+# Tables of images: Parquet files, or data fetched by the `datasets` library.
 #
-# A column of pictures (`bytes` and `path`, or bytes alone) and a column of whole-number labels; which they
-# are, and the names of the classes, is said by the features in the schema's metadata.
+# A table has a column of images (`bytes` and `path`, or bytes only) and a column of integer labels; the
+# features in the schema's metadata name the columns and classes.
 
 Value = TypeVar("Kept")
 AT_ONCE = 256
@@ -30,7 +30,7 @@ USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
 
 class Columns(NamedTuple):
-    """Which columns are used, and what the labels are called (empty where nobody says)."""
+    """Columns of images and labels, and the class names (empty where unspecified)."""
 
     picture: str
     label: str
@@ -38,9 +38,10 @@ class Columns(NamedTuple):
 
 
 def own_parts(name: str, parts: Mapping[str, Value]) -> tuple[dict[str, Value], tuple[str, ...]]:
-    """Of parts by name, `train` and what is tested on, if anything is; and sentences on the others.
+    """Select `train` and the test part, if any, and describe the others.
 
-    Raises `DataError` where nothing is called train.
+    Raises:
+        DataError: Where no part is called train.
     """
     if "train" not in parts:
         raise DataError(f"'{name}' has no part called train (only {', '.join(parts)}); name one so.")
@@ -55,7 +56,7 @@ def own_parts(name: str, parts: Mapping[str, Value]) -> tuple[dict[str, Value], 
 
 
 def columns(schema: pa.Schema, where: str) -> Columns:
-    """Find the columns of pictures and labels; raises `DataError` where none or several could be."""
+    """Find the columns of images and labels; raise `DataError` where there are none or several candidates."""
     features = _features(schema)
     picture = _only(
         where,
@@ -87,7 +88,7 @@ def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
     names = feature.get("names")
     if isinstance(names, list):
         return tuple(str(name) for name in names)
-    # An older way of writing the same: {"names": {"0": "cat", "1": "dog"}}.
+    # Older notation of the same: {"names": {"0": "cat", "1": "dog"}}.
     return tuple(str(names[key]) for key in sorted(names, key=int)) if isinstance(names, dict) else ()
 
 
@@ -118,9 +119,9 @@ def _only(where: str, what: str, names: list[str], usual: tuple[str, ...]) -> st
 def rows(
     batches: Iterable[pa.RecordBatch], columns: Columns, where: str, files: Sequence[Path] = ()
 ) -> Iterator[Encoded]:
-    """Each row as an encoded picture, in order, batch by batch.
+    """Yield each row as an encoded image, in order, batch by batch.
 
-    `files` are the folders from which a picture that is given by path alone may be read.
+    `files` are the folders from which an image given only by its path may be read.
     """
     number = 0
     for batch in batches:
@@ -146,7 +147,7 @@ def _bytes(picture: Any, name: str, files: Sequence[Path]) -> bytes:
 
 
 def counted(batches: Callable[[], Iterable[pa.RecordBatch]], label: str) -> int:
-    """How many classes there must be for labels without names: the highest label and one."""
+    """Return the number of classes for labels without names: the highest label plus one."""
     import pyarrow.compute as pc
 
     highest = 0
@@ -161,7 +162,7 @@ _PART = re.compile(r"(train|test|validation|valid|val)(?![a-z])")
 
 
 def files(root: Path) -> dict[str, list[Path]]:
-    """The files of each part: by their names in a folder, or the one file that was given as `train`."""
+    """Return the files of each part, by their names in a folder; a single file is `train`."""
     if root.is_file():
         return {"train": [root]}
     by_part: dict[str, list[Path]] = {}
@@ -173,7 +174,7 @@ def files(root: Path) -> dict[str, list[Path]]:
 
 
 def source(root: Path) -> Source:
-    """The pictures of a Parquet file, or of a folder of them; raises `DataError` for what cannot be used."""
+    """Return the images of a Parquet file or a folder of them; raise `DataError` for unusable ones."""
     parts, notes = own_parts(str(root), files(root))
     readers = {part: [_open(path) for path in paths] for part, paths in parts.items()}
     schemas = [

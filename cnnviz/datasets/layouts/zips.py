@@ -1,4 +1,4 @@
-"""A zip of class folders, read where it lies: nothing is unpacked, so no name in it leads elsewhere."""
+"""Zip layout: a zip of class folders, read without extraction, so that no member's path is ever written."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from cnnviz.formats.zip_directory import directory_bytes
 
 MAX_UNPACKED = 64 << 30
 MAX_RATIO = 200
-"""Of all that is in it to the file; pictures are compressed already."""
+"""Maximum ratio of unpacked to packed size; images are already compressed."""
 MAX_MEMBERS = 250_000
-"""Of a zip: its list is parsed whole before anything in it can be looked at."""
+"""Maximum number of members: the central directory is parsed as a whole before anything else."""
 MAX_DIRECTORY = 48 << 20
-"""Bytes of that list: 200 for each of `MAX_MEMBERS`, where a path with its dates takes some 130."""
+"""Maximum bytes of the central directory: 200 per member, where a path with its dates needs about 130."""
 MEMBER = b"PK\x01\x02"
-"""How every member's entry in that list begins."""
+"""Signature of a member's entry in the central directory."""
 END_BYTES = 66_000
-"""After the list: a comment has at most 65,535, and the records of where the list lies 98."""
+"""Bytes after the central directory: a comment has at most 65,535, the end records 98."""
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 
 
 class Archive:
-    """A zip's members by name, the folder around everything left out; read one by one.
+    """Zip archive whose members are read by name, without the folder that contains everything.
 
     Args:
-        where: What the zip is called in messages.
+        where: Name of the zip in messages.
         file: Its path, or the file itself, opened in binary mode.
 
-    Raises `DataError` for what is no zip, or encrypted, or holds links, names that lead out of it, or far
-    more than such a file can honestly hold.
+    Raises:
+        DataError: For a file that is no zip or is encrypted, for links, for paths that lead outside, or for
+            implausible sizes.
     """
 
     def __init__(self, where: str, file: Path | IO[bytes]) -> None:
@@ -53,19 +54,21 @@ class Archive:
         visible = [name for name in members if not _hidden(name)]
         prefix_length = _wrapper(visible)
         self.prefix = next((name[:prefix_length] for name in visible if "/" in name), "")
-        self._members = {name[prefix_length:]: members[name] for name in visible if name.startswith(self.prefix)}
+        self._members = {
+            name[prefix_length:]: members[name] for name in visible if name.startswith(self.prefix)
+        }
 
     @property
     def names(self) -> list[str]:
-        """Every file that is not hidden, as it is packed."""
+        """Names of the files that are not hidden, in the archive's order."""
         return list(self._members)
 
     def size(self, name: str) -> int:
-        """Bytes of a member, as the zip states them."""
+        """Return the size of a member in bytes, as stated in the zip."""
         return self._members[name].file_size
 
     def read(self, name: str) -> bytes:
-        """The bytes of a member; raises `DataError` for damage and for more than a picture may have."""
+        """Read a member; raise `DataError` for a damaged one and for more bytes than an image may have."""
         info, label = self._members[name], f"{self.where}/{self._members[name].filename}"
         if info.file_size > MAX_BYTES:
             raise DataError(
@@ -78,7 +81,7 @@ class Archive:
             raise DataError(f"'{label}' is damaged ({error}); pack it again.") from error
 
     def _name(self, info: zipfile.ZipInfo) -> str:
-        """The member's name, if it is one that a zip of pictures has."""
+        """Return the member's name; raise `DataError` for one that a zip of images should not have."""
         name = info.filename
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]:
             raise DataError(
@@ -95,12 +98,12 @@ class Archive:
         return name
 
     def _check_directory(self, file: Path | IO[bytes]) -> None:
-        """Bound the list of members before it is parsed: `zipfile` makes an object of each."""
+        """Limit the central directory before `zipfile` parses it into one object per member."""
         try:
             length = directory_bytes(file)
             members = _listed_members(file, length) if length <= MAX_DIRECTORY else 0
         except OSError:
-            return  # `zipfile` says what is wrong.
+            return  # `zipfile` reports the error.
         if length > MAX_DIRECTORY:
             raise DataError(
                 f"'{self.where}' has a list of its files of {length / 1e6:,.0f} MB, and that of a zip of "
@@ -129,9 +132,10 @@ class Archive:
 
 
 def source(path: Path) -> Source:
-    """The pictures in the zip, class by class.
+    """Return the images of the zip by class.
 
-    Raises `DataError` as `Archive` does, and where the pictures do not lie in class folders.
+    Raises:
+        DataError: As `Archive`, and where the images are not in class folders.
     """
     archive = Archive(str(path), path)
     layout = arranged(str(path), archive.names)
@@ -157,9 +161,9 @@ def _size(file: Path | IO[bytes]) -> int:
 
 
 def _listed_members(file: Path | IO[bytes], length: int) -> int:
-    """Count the entries in a zip's list of `length` bytes, which is at its end, without parsing them.
+    """Count the entries in a central directory of `length` bytes, at the end of the file, without parsing.
 
-    How many there are stands there too, but `zipfile` parses what it finds, not what is stated.
+    The zip also states their number, but `zipfile` parses what is there rather than what is stated.
     """
     if isinstance(file, Path):
         with file.open("rb") as opened:
@@ -177,7 +181,7 @@ def _hidden(name: str) -> bool:
 
 
 def _wrapper(names: list[str]) -> int:
-    """Length of the one folder around everything, which most programs add when they pack."""
+    """Return the length of the common top-level folder, which most programs add when they create a zip."""
     tops = {name.split("/")[0] for name in names if "/" in name}
     inside = {name.split("/")[1].lower() for name in names if name.count("/") >= 2}
     return len(next(iter(tops))) + 1 if len(tops) == 1 and (len(inside) > 1 or inside & TRAIN) else 0
