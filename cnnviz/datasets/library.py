@@ -40,7 +40,7 @@ _RESERVING = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Kept:
+class UserDataset:
     """One of the user's own data sets."""
 
     name: str
@@ -71,12 +71,12 @@ def uploads() -> Path:
     return folder() / "uploads"
 
 
-def free_name(wished: str) -> str:
+def free_name(requested: str) -> str:
     """`mine/NAME` for a wished name, with a number behind it where that is taken."""
-    stem = slug(wished)[:LONGEST_NAME].strip("-")
-    taken = {name.removeprefix(PREFIX) for name in (*user_datasets(), *_RESERVED)}
-    numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
-    return PREFIX + next(name for name in numbered if name not in taken)
+    stem = slug(requested)[:LONGEST_NAME].strip("-")
+    used = {name.removeprefix(PREFIX) for name in (*user_datasets(), *_RESERVED)}
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(used) + 2))
+    return PREFIX + next(name for name in numbered if name not in used)
 
 
 def save_user_dataset(
@@ -87,17 +87,17 @@ def save_user_dataset(
     Without a name it is the one that the path already has, else one made from the path's last part. Raises
     `DataError` for what cannot be used, and for a name that belongs to another path.
     """
-    place = Path(os.path.abspath(path))
-    if not place.exists():
+    source_path = Path(os.path.abspath(path))
+    if not source_path.exists():
         raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
-    wished = _name_for(place, name)
-    if wished not in user_datasets():  # what is there may be read anew for anybody, from the same path
-        require_file(_file(wished), f"The data set '{wished}'")
-    chosen = _changed(options or {})
-    wanted, make = user_data.wanted(wished, place, chosen)
-    ready = cache.opened(wanted) or cache.made(wanted, make, progress)
-    _write(wished, place, chosen, wanted, ready)
-    return ready
+    registry_name = _name_for(source_path, name)
+    if registry_name not in user_datasets():  # what is there may be read anew for anybody, from the same path
+        require_file(_file(registry_name), f"The data set '{registry_name}'")
+    options_changed = _changed(options or {})
+    request, make = user_data.wanted(registry_name, source_path, options_changed)
+    dataset = cache.opened(request) or cache.made(request, make, progress)
+    _write(registry_name, source_path, options_changed, request, dataset)
+    return dataset
 
 
 def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> Dataset:
@@ -110,26 +110,26 @@ def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> D
         raise DataError(f"'{filename}' is neither a zip nor a Parquet file; hand in one of these.")
     with _reserved(Path(filename).stem) as name:
         require_file(_file(name), f"The data set '{name}'")
-        place = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
+        target = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
         try:
             with disk_errors():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                require_space(place.parent, len(content))
-                place.write_bytes(content)
-            return save_user_dataset(place, name, progress=progress)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                require_space(target.parent, len(content))
+                target.write_bytes(content)
+            return save_user_dataset(target, name, progress=progress)
         except DataError as error:
-            place.unlink(missing_ok=True)
-            raise DataError(str(error).replace(str(place), filename)) from error
+            target.unlink(missing_ok=True)
+            raise DataError(str(error).replace(str(target), filename)) from error
         except BaseException:
-            place.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
             raise
 
 
 @contextmanager
-def _reserved(wished: str) -> Iterator[str]:
+def _reserved(requested: str) -> Iterator[str]:
     """A free name that nobody else in this process is given until the end."""
     with _RESERVING:
-        name = free_name(wished)
+        name = free_name(requested)
         _RESERVED.add(name)
     try:
         yield name
@@ -137,31 +137,31 @@ def _reserved(wished: str) -> Iterator[str]:
         _RESERVED.discard(name)
 
 
-def _name_for(place: Path, name: str | None) -> str:
+def _name_for(path: Path, name: str | None) -> str:
     known = user_datasets()
     if name is None:
-        same = (own.name for own in known.values() if own.path == str(place))
-        return next(same, None) or free_name(place.stem)
-    wished = PREFIX + slug(name.removeprefix(PREFIX))[:LONGEST_NAME].strip("-")
-    if wished in known and known[wished].path != str(place):
-        raise DataError(f"'{wished}' is the name of '{known[wished].path}' already; choose another name.")
-    return wished
+        existing = (own.name for own in known.values() if own.path == str(path))
+        return next(existing, None) or free_name(path.stem)
+    registry_name = PREFIX + slug(name.removeprefix(PREFIX))[:LONGEST_NAME].strip("-")
+    if registry_name in known and known[registry_name].path != str(path):
+        raise DataError(f"'{registry_name}' is the name of '{known[registry_name].path}' already; choose another name.")
+    return registry_name
 
 
-def _write(name: str, place: Path, options: dict[str, Any], wanted: Wanted, ready: Dataset) -> None:
+def _write(name: str, source_path: Path, options: dict[str, Any], request: Wanted, dataset: Dataset) -> None:
     document = {
         "version": VERSION,
-        "path": str(place),
+        "path": str(source_path),
         "options": options,
-        "key": wanted.key,
+        "key": request.key,
         "reading": READING,
-        "state": wanted.state,
-        "title": ready.title,
-        "shape": list(ready.shape),
-        "classes": list(ready.classes),
-        "train": len(ready.train),
-        "test": len(ready.test),
-        "split": ready.notes[0],
+        "state": request.state,
+        "title": dataset.title,
+        "shape": list(dataset.shape),
+        "classes": list(dataset.classes),
+        "train": len(dataset.train),
+        "test": len(dataset.test),
+        "split": dataset.notes[0],
     }
     path = _file(name)
     with disk_errors():
@@ -206,7 +206,7 @@ def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
     return cache.opened(source(own, options)[0]) if Path(own.path).exists() else None
 
 
-def source(own: Kept, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def source(own: UserDataset, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
     """What to look for in the cache for its path as it is now, and how to make it.
 
     Raises `DataError` where the path is gone.
@@ -223,9 +223,9 @@ def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
     return OwnOptions.parse(options).changed()
 
 
-def user_datasets() -> dict[str, Kept]:
+def user_datasets() -> dict[str, UserDataset]:
     """Every data set of the user's own by name; `problems` tells of files that cannot be read."""
-    return {entry.name: entry for entry in _read_all() if isinstance(entry, Kept)}
+    return {entry.name: entry for entry in _read_all() if isinstance(entry, UserDataset)}
 
 
 def problems() -> list[str]:
@@ -237,8 +237,8 @@ def _file(name: str) -> Path:
     return folder() / f"{name.removeprefix(PREFIX)}.json"
 
 
-def _read_all() -> list[Kept | str]:
-    entries: list[Kept | str] = []
+def _read_all() -> list[UserDataset | str]:
+    entries: list[UserDataset | str] = []
     for path in sorted(folder().glob("*.json")):
         try:
             state = path.stat()
@@ -249,13 +249,13 @@ def _read_all() -> list[Kept | str]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _read(path: Path, *version: int) -> Kept:
+def _read(path: Path, *version: int) -> UserDataset:
     """Asked for at every turn of a page; a file is read again only when it has changed."""
     document = orjson.loads(path.read_bytes())
     if slug(path.stem) != path.stem or document["version"] != VERSION:
         raise ValueError("it is of another version")
     name = PREFIX + path.stem
-    return Kept(
+    return UserDataset(
         name=name,
         path=document["path"],
         options=document["options"],
@@ -268,16 +268,16 @@ def _read(path: Path, *version: int) -> Kept:
 
 def _spec(name: str, document: Mapping[str, Any]) -> DatasetSpec:
     channels, height, width = document["shape"]
-    place = Path(document["path"])
+    source_path = Path(document["path"])
 
     def loader(options: Any, progress: Progress) -> Arrays:
-        ready = save_user_dataset(place, name, document["options"], progress)
-        return Arrays(ready.train.images, ready.train.labels, ready.test.images, ready.test.labels)
+        dataset = save_user_dataset(source_path, name, document["options"], progress)
+        return Arrays(dataset.train.images, dataset.train.labels, dataset.test.images, dataset.test.labels)
 
     return DatasetSpec(
         name=name,
         title=document["title"],
-        summary=f"Your own, from “{place.name}”.",
+        summary=f"Your own, from “{source_path.name}”.",
         shape=(channels, height, width),
         classes=tuple(document["classes"]),
         train=document["train"],

@@ -182,9 +182,9 @@ def load(
         ValueError: for options that there are not.
     """
     requested, chosen = os.fspath(name), options or {}
-    ready = library.opened(requested, chosen)
-    if ready is not None:
-        return ready
+    dataset = library.opened(requested, chosen)
+    if dataset is not None:
+        return dataset
     entry, make = _wanted(requested, chosen)
     return cache.opened(entry) or cache.made(entry, make, progress)
 

@@ -112,8 +112,8 @@ class _Sums:
         self.seen = 0
         self.total = np.zeros(shape, dtype=np.int64)
         self.histogram = np.zeros((shape[0], 256), dtype=np.int64)
-        few = classes * int(np.prod(shape)) <= MOST_VALUES
-        self._by_class = np.zeros((classes if few else 0, *shape), dtype=np.int64)
+        is_small = classes * int(np.prod(shape)) <= MOST_VALUES
+        self._by_class = np.zeros((classes if is_small else 0, *shape), dtype=np.int64)
         self._of_class = np.zeros(classes, dtype=np.int64)
         # Whole numbers below 2**53 are exact in float64, in which a product of matrices is quick.
         self._products = np.zeros((shape[0], shape[0]))

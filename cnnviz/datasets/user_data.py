@@ -81,20 +81,20 @@ def choose_form(headers: Labels, side: int) -> Form:
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_SIDE and not side:
         return Form(next(iter(sizes)), 1 in colours, tuple(notes))
     shorter = np.repeat(headers[:, :2].min(axis=1), headers[:, 3])
-    chosen = side or min(USUAL_SIDE, int(np.median(shorter)))
-    if sizes != {(chosen, chosen)}:
+    target_side = side or min(USUAL_SIDE, int(np.median(shorter)))
+    if sizes != {(target_side, target_side)}:
         notes.append(
             f"Pictures of {len(sizes):,} size{'' if len(sizes) == 1 else 's'}: the middle of each was "
-            f"resized to {chosen}×{chosen} pixels (bilinear)."
+            f"resized to {target_side}×{target_side} pixels (bilinear)."
         )
-    return Form((chosen, chosen), 1 in colours, tuple(notes))
+    return Form((target_side, target_side), 1 in colours, tuple(notes))
 
 
 def divide(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]:
     """Rows of each part, and the sentence that says how: the source's own split, or a seeded one."""
-    every = np.arange(len(packed.labels))
+    all_rows = np.arange(len(packed.labels))
     if "test" in packed.parts:
-        parts = {part: every[packed.parts[part]] for part in cache.PARTS}
+        parts = {part: all_rows[packed.parts[part]] for part in cache.PARTS}
         _check(packed.labels[parts["train"]], packed.labels[parts["test"]], packed.classes)
         return parts, "The source's own split."
     train, test = dataset.hold_out(packed.labels, options.test, options.seed)
@@ -114,8 +114,8 @@ def _check(train: Labels, test: Labels, classes: tuple[str, ...]) -> None:
     unseen = np.setdiff1d(test, train)
     if len(unseen):
         names = quoted([classes[number] for number in unseen])
-        alike = [a for a in classes if any(same_name(a, classes[number]) for number in unseen)]
-        hint = f" (training has {quoted(alike)}: is it the same?)" if alike else ""
+        similar = [a for a in classes if any(same_name(a, classes[number]) for number in unseen)]
+        hint = f" (training has {quoted(similar)}: is it the same?)" if similar else ""
         raise DataError(
             f"The test part has pictures of {names}, of which there is no training picture{hint}; add some, "
             "name the folders alike, or take these classes out of the test part."
@@ -125,12 +125,12 @@ def _check(train: Labels, test: Labels, classes: tuple[str, ...]) -> None:
 def _decode_all(
     packed: Packed, parts: Mapping[str, Labels], form: Form, folder: Path, progress: Progress
 ) -> None:
-    done = 0
-    progress(Step("decoding", done, len(packed.labels)))
+    decoded = 0
+    progress(Step("decoding", decoded, len(packed.labels)))
     for part, rows in parts.items():
         for count in _decode(packed, rows, form, cache.images_path(folder, part)):
-            done += count
-            progress(Step("decoding", done, len(packed.labels)))
+            decoded += count
+            progress(Step("decoding", decoded, len(packed.labels)))
 
 
 def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[int]:
@@ -140,10 +140,10 @@ def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[in
     blob = Blob(packed.path)
 
     def fill(batch: range) -> int:
-        for place in batch:
-            row = rows[place]
+        for position in batch:
+            row = rows[position]
             data = blob.read(*packed.spans[row])
-            images[place] = decode(data, packed.names[row], form.size, form.colour)
+            images[position] = decode(data, packed.names[row], form.size, form.colour)
         return len(batch)
 
     yield from in_order(fill, batches(packed.pixels[rows]))
@@ -153,10 +153,10 @@ def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[in
 def batches(pixels: Labels) -> Iterator[range]:
     """Cut pictures of so many `pixels`, `(N,)`, into batches that each cost about as much to decode."""
     start, total = 0, 0
-    for place, count in enumerate(pixels.tolist()):
-        if place > start and (total + count > PIXELS_AT_ONCE or place - start >= MOST_AT_ONCE):
-            yield range(start, place)
-            start, total = place, 0
+    for index, count in enumerate(pixels.tolist()):
+        if index > start and (total + count > PIXELS_AT_ONCE or index - start >= MOST_AT_ONCE):
+            yield range(start, index)
+            start, total = index, 0
         total += count
     if start < len(pixels):
         yield range(start, len(pixels))
@@ -206,6 +206,6 @@ def _state(path: Path, layout: str) -> list[tuple[str, int, int]]:
     if layout == _FOLDER:
         return class_folders.listing(path)
     paths = (
-        sorted(p for found in parquet.files(path).values() for p in found) if layout == _PARQUET else [path]
+        sorted(p for files in parquet.files(path).values() for p in files) if layout == _PARQUET else [path]
     )
     return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]

@@ -134,12 +134,12 @@ def _coverage(random: np.random.Generator, labels: Labels, x: Coordinates, y: Co
     """How much of each pixel the shape covers, `(N, H, W)` in [0, 1]."""
     count = (len(labels), 1, 1)
     radius = random.uniform(0.38, 0.72, count)
-    room = np.clip(0.92 - radius, 0, None)
-    turn = random.uniform(0, 2 * np.pi, count)
+    margin = np.clip(0.92 - radius, 0, None)
+    rotation = random.uniform(0, 2 * np.pi, count)
     stretch = random.uniform(0.85, 1.18, count)
-    dx, dy = x - random.uniform(-1, 1, count) * room, y - random.uniform(-1, 1, count) * room
-    u = (dx * np.cos(turn) + dy * np.sin(turn)) / radius * stretch
-    v = (dy * np.cos(turn) - dx * np.sin(turn)) / radius / stretch
+    dx, dy = x - random.uniform(-1, 1, count) * margin, y - random.uniform(-1, 1, count) * margin
+    u = (dx * np.cos(rotation) + dy * np.sin(rotation)) / radius * stretch
+    v = (dy * np.cos(rotation) - dx * np.sin(rotation)) / radius / stretch
     distance = np.empty_like(u)
     for label, shape in enumerate(SHAPES.values()):
         rows = labels == label
@@ -151,13 +151,13 @@ def _coverage(random: np.random.Generator, labels: Labels, x: Coordinates, y: Co
 def _ground(random: np.random.Generator, count: int, x: Coordinates, y: Coordinates) -> Coordinates:
     """A slope between two related colours with soft waves over it, `(N, 3, H, W)`."""
     base = random.uniform(0.1, 0.9, (count, 3, 1, 1))
-    other = np.clip(base + random.uniform(-0.25, 0.25, base.shape), 0, 1)
+    second = np.clip(base + random.uniform(-0.25, 0.25, base.shape), 0, 1)
     angle = random.uniform(0, 2 * np.pi, (count, 1, 1, 1))
     slope = (x * np.cos(angle) + y * np.sin(angle)) / (2 * np.sqrt(2)) + 0.5
-    pace = random.uniform(-12, 12, (2, count, 1, 1, 1))
+    frequency = random.uniform(-12, 12, (2, count, 1, 1, 1))
     phase = random.uniform(0, 2 * np.pi, (count, 1, 1, 1))
-    waves = np.sin(pace[0] * x + pace[1] * y + phase) * random.uniform(0, 0.12, (count, 1, 1, 1))
-    return np.asarray(base + (other - base) * slope + waves)
+    waves = np.sin(frequency[0] * x + frequency[1] * y + phase) * random.uniform(0, 0.12, (count, 1, 1, 1))
+    return np.asarray(base + (second - base) * slope + waves)
 
 
 def _paint(random: np.random.Generator, ground: Coordinates) -> Coordinates:
@@ -166,8 +166,8 @@ def _paint(random: np.random.Generator, ground: Coordinates) -> Coordinates:
     rows = np.arange(len(paint))
     channel = random.integers(0, 3, len(paint))
     step = random.uniform(0.35, 0.5, len(paint))
-    there = ground[rows, channel]
-    paint[rows, channel] = np.where(there < 0.5, there + step, there - step)
+    background = ground[rows, channel]
+    paint[rows, channel] = np.where(background < 0.5, background + step, background - step)
     return np.asarray(paint)
 
 
