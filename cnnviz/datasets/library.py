@@ -1,7 +1,7 @@
-"""The user's own data by name: a path that was prepared once stands as `mine/NAME` wherever data is chosen.
+"""Library of user data sets: a path that was prepared once is available as `mine/NAME`.
 
-Each has a small JSON file under `CNNVIZ_HOME/datasets`; what a page was handed lies beside it. A name means
-what was there when it was prepared: the path is not looked at again as long as the cached copy serves.
+Each has a small JSON file under `CNNVIZ_HOME/datasets`; uploads are stored beside it. A name means the data
+as prepared: the path is not read again as long as the cached copy is valid.
 """
 
 from __future__ import annotations
@@ -30,49 +30,49 @@ from cnnviz.models.library import home, slug
 
 PREFIX = "mine/"
 VERSION = 1
-"""Of the JSON files; those of another version are left out."""
+"""Version of the JSON files; those of another version are skipped."""
 LONGEST_NAME = 60
 _UPLOADS = {b"PK\x03\x04": ".zip", b"PK\x05\x06": ".zip", b"PAR1": ".parquet"}
-"""How what a page is handed may begin, and what it is then."""
+"""Magic bytes of accepted uploads, and their suffixes."""
 _RESERVED: set[str] = set()
-"""Names of what is being prepared: two visitors' files of one name must not become one data set."""
+"""Names being prepared: two visitors' uploads of one name must not become one data set."""
 _RESERVING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class UserDataset:
-    """One of the user's own data sets."""
+    """Data set of the user."""
 
     name: str
     """`mine/NAME`."""
     path: str
-    """Where it comes from: a folder, a zip, Parquet; absolute."""
+    """Absolute path of its source: a folder, a zip, or Parquet."""
     options: Mapping[str, Any]
     key: str
     state: str
-    """Key and state of the entry in the cache."""
+    """Key and state of its cache entry."""
     reading: int
-    """Which reading of image files it was prepared with."""
+    """Version of the image decoding that it was prepared with."""
     spec: DatasetSpec
 
     @property
     def uploaded(self) -> bool:
-        """Whether the source lies in the user's home, since a page was handed it."""
+        """Whether the source is an upload, stored in the user's home."""
         return Path(self.path).is_relative_to(uploads())
 
 
 def folder() -> Path:
-    """Where the JSON files are; it need not exist."""
+    """Return the folder of the JSON files, which need not exist."""
     return home() / "datasets"
 
 
 def uploads() -> Path:
-    """Where what pages are handed is kept; it need not exist."""
+    """Return the folder of uploads, which need not exist."""
     return folder() / "uploads"
 
 
 def free_name(requested: str) -> str:
-    """`mine/NAME` for a wished name, with a number behind it where that is taken."""
+    """Return `mine/NAME` for a requested name, with a number appended where it is in use."""
     stem = slug(requested)[:LONGEST_NAME].strip("-")
     used = {name.removeprefix(PREFIX) for name in (*user_datasets(), *_RESERVED)}
     numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(used) + 2))
@@ -82,16 +82,18 @@ def free_name(requested: str) -> str:
 def save_user_dataset(
     path: Path, name: str | None = None, options: Mapping[str, Any] | None = None, progress: Progress = silent
 ) -> Dataset:
-    """Prepare the data at `path` and keep it as `mine/NAME`; a name of before is the same again, or renewed.
+    """Prepare the data at `path` and save it as `mine/NAME`; an existing name is opened, or renewed.
 
-    Without a name it is the one that the path already has, else one made from the path's last part. Raises
-    `DataError` for what cannot be used, and for a name that belongs to another path.
+    Without a name it is the one that the path already has, else one derived from the path's last component.
+
+    Raises:
+        DataError: For data that cannot be used, and for a name that belongs to another path.
     """
     source_path = Path(os.path.abspath(path))
     if not source_path.exists():
         raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
     registry_name = _name_for(source_path, name)
-    if registry_name not in user_datasets():  # what is there may be read anew for anybody, from the same path
+    if registry_name not in user_datasets():  # an existing one may be renewed by anyone, from the same path
         require_file(_file(registry_name), f"The data set '{registry_name}'")
     options_changed = _changed(options or {})
     request, make = user_data.wanted(registry_name, source_path, options_changed)
@@ -101,9 +103,12 @@ def save_user_dataset(
 
 
 def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> Dataset:
-    """Keep what a page was handed, a zip or Parquet by its content, and prepare it under a name of its own.
+    """Store an upload, a zip or Parquet by its content, and prepare it under a new name.
 
-    Raises `DataError` for anything else, and as `keep` does; nothing is left of what cannot be used.
+    Nothing remains of data that cannot be used.
+
+    Raises:
+        DataError: For any other file, and as `save_user_dataset`.
     """
     suffix = next((suffix for start, suffix in _UPLOADS.items() if content.startswith(start)), None)
     if suffix is None:
@@ -127,7 +132,7 @@ def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> D
 
 @contextmanager
 def _reserved(requested: str) -> Iterator[str]:
-    """A free name that nobody else in this process is given until the end."""
+    """Context in which a free name is reserved for the caller, within this process."""
     with _RESERVING:
         name = free_name(requested)
         _RESERVED.add(name)
@@ -144,7 +149,9 @@ def _name_for(path: Path, name: str | None) -> str:
         return next(existing, None) or free_name(path.stem)
     registry_name = PREFIX + slug(name.removeprefix(PREFIX))[:LONGEST_NAME].strip("-")
     if registry_name in known and known[registry_name].path != str(path):
-        raise DataError(f"'{registry_name}' is the name of '{known[registry_name].path}' already; choose another name.")
+        raise DataError(
+            f"'{registry_name}' is the name of '{known[registry_name].path}' already; choose another name."
+        )
     return registry_name
 
 
@@ -174,9 +181,10 @@ def _write(name: str, source_path: Path, options: dict[str, Any], request: Wante
 
 
 def forget(name: str) -> None:
-    """Take a name out, with its cached copy and with what a page was handed; the user's own files stay.
+    """Remove a data set with its cached copy and its upload; the user's own files are not touched.
 
-    Raises `DataError` where there is no such name.
+    Raises:
+        DataError: Where there is no such name.
     """
     own = user_datasets().get(name)
     if own is None:
@@ -191,10 +199,10 @@ def forget(name: str) -> None:
 
 
 def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
-    """The data set `mine/NAME` if its copy is there to be opened; None where there is no such name or copy.
+    """Open the data set `mine/NAME` if its cached copy is available; None where it is not.
 
-    Its source is not looked at, unless other options are asked for than it was kept with, or an earlier
-    version read image files otherwise: then it is made again, as long as its source is there.
+    Its source is read only for other options than it was saved with, or after a change of the image decoding:
+    then it is prepared again, as long as the source exists.
     """
     own = user_datasets().get(name)
     if own is None:
@@ -207,9 +215,10 @@ def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
 
 
 def source(own: UserDataset, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
-    """What to look for in the cache for its path as it is now, and how to make it.
+    """Return the cache request for the path as it is now, and the function that prepares it.
 
-    Raises `DataError` where the path is gone.
+    Raises:
+        DataError: Where the path no longer exists.
     """
     if not Path(own.path).exists():
         raise DataError(
@@ -224,12 +233,12 @@ def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def user_datasets() -> dict[str, UserDataset]:
-    """Every data set of the user's own by name; `problems` tells of files that cannot be read."""
+    """Return all data sets of the user by name; `problems` describes files that cannot be read."""
     return {entry.name: entry for entry in _read_all() if isinstance(entry, UserDataset)}
 
 
 def problems() -> list[str]:
-    """A sentence for every file in the folder that says nothing of a data set."""
+    """Describe every JSON file in the folder that is invalid, one sentence each."""
     return [entry for entry in _read_all() if isinstance(entry, str)]
 
 
@@ -250,7 +259,7 @@ def _read_all() -> list[UserDataset | str]:
 
 @functools.lru_cache(maxsize=1000)
 def _read(path: Path, *version: int) -> UserDataset:
-    """Asked for at every turn of a page; a file is read again only when it has changed."""
+    """Read a JSON file (cached by file version: requested on every rerun of a page)."""
     document = orjson.loads(path.read_bytes())
     if slug(path.stem) != path.stem or document["version"] != VERSION:
         raise ValueError("it is of another version")

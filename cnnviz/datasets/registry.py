@@ -1,7 +1,7 @@
-"""The registry of data sets, and `load`: a registered name or a path to a prepared data set.
+"""Data-set registry, and `load`: a registered name or a path to a prepared data set.
 
-A file in `sources/` registers its data sets with `@register(…)` when it is imported; which files there are is
-found by looking, so that adding a data set is one function in one file.
+A module in `sources/` registers its data sets with `@register(…)` when it is imported; the modules are
+discovered, so that adding a data set is one function in one file.
 """
 
 from __future__ import annotations
@@ -33,11 +33,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._\-]{0,79}")
 
 
 class UnknownDatasetError(DataError):
-    """No data set has this name; the message suggests the nearest."""
+    """Error for an unknown data-set name; the message suggests the most similar names."""
 
 
 def register(name: str, **facts: Any) -> Callable[[Loader], Loader]:
-    """Register a function `(options, progress) -> Arrays`; `facts` are `DatasetSpec` fields."""
+    """Return a decorator that registers a loader `(options, progress) -> Arrays`.
+
+    Args:
+        name: Name in the registry.
+        **facts: Fields of `DatasetSpec`.
+    """
 
     def wrap(loader: Loader) -> Loader:
         ours = loader.__module__.startswith(f"{sources.__name__}.")
@@ -50,7 +55,8 @@ def register(name: str, **facts: Any) -> Callable[[Loader], Loader]:
 def add(spec: DatasetSpec) -> None:
     """Add a spec; one of the user's own replaces an earlier one of the same name.
 
-    Raises `ValueError` where the name is taken by one that is not the user's, or cannot be a name.
+    Raises:
+        ValueError: Where the name belongs to a data set that is not the user's, or is invalid.
     """
     if not _NAME.fullmatch(spec.name):
         raise ValueError(
@@ -66,7 +72,7 @@ def add(spec: DatasetSpec) -> None:
 
 
 def remove(name: str) -> None:
-    """Forget a registered data set; unknown names are ignored."""
+    """Remove a registered data set; unknown names are ignored."""
     _SPECS.pop(name, None)
 
 
@@ -78,7 +84,7 @@ def _load_sources() -> None:
 
 @functools.cache
 def _load_entry_points() -> tuple[str, ...]:
-    """Import what other packages offer, and return what went wrong: their fault must not stop the app."""
+    """Import other packages' data sets and return error messages: their failure must not stop the app."""
     result = []
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
@@ -92,14 +98,14 @@ def _load_entry_points() -> tuple[str, ...]:
 
 
 def problems() -> list[str]:
-    """Sentences on data sets that are missing: entry points that failed, files of the user's own."""
+    """Describe the data sets that could not be loaded: entry points and the user's own files."""
     from cnnviz.datasets import library
 
     return [*_load_entry_points(), *library.problems()]
 
 
 def specs() -> dict[str, DatasetSpec]:
-    """Every known spec by name: what needs no network first, then downloads, then the user's own."""
+    """Return all specs by name: offline ones first, then downloads, then the user's own."""
     from cnnviz.datasets import library
 
     _load_sources()
@@ -109,12 +115,12 @@ def specs() -> dict[str, DatasetSpec]:
 
 
 def names() -> list[str]:
-    """The names of every known data set."""
+    """Return the names of all data sets."""
     return list(specs())
 
 
 def get(name: str) -> DatasetSpec:
-    """The spec called `name`; raises `UnknownDatasetError` that suggests the nearest names."""
+    """Return the spec called `name`; raise `UnknownDatasetError`, which suggests the most similar names."""
     known = specs()
     if name in known:
         return known[name]
@@ -123,13 +129,14 @@ def get(name: str) -> DatasetSpec:
     raise UnknownDatasetError(f"There is no data set and no folder or file '{name}'; {hint}")
 
 
-# One door for every data set: `load("mnist")`, `load("path/to/folder")`.
-
-# From a registered spec to an entry of the cache.
+# Loading by name or path, `load("mnist")` or `load("path/to/folder")`, through the cache.
 
 
 def wanted(spec: DatasetSpec, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
-    """What to look for in the cache, and how to make it; raises `ValueError` for wrong options."""
+    """Return the cache request of a spec, and the function that prepares it.
+
+    Raise `ValueError` for options.
+    """
     chosen = spec.options.parse(options)
     changed = chosen.changed()
     state = cache.state_of(chosen.model_dump(), spec.revision)
@@ -170,16 +177,19 @@ def _check(name: str, part: str, images: Pixels, labels: Labels, classes: int) -
 def load(
     name: str | os.PathLike[str], options: Mapping[str, Any] | None = None, progress: Progress = silent
 ) -> Dataset:
-    """Open a data set, preparing it (download, decode, cache) where that has not been done.
+    """Open a data set; prepare it first (download, decode, cache) where necessary.
 
     Args:
-        name: A registered name, `mine/NAME`, a path, or a name at Hugging Face (`owner/name`).
-        options: What the source lets one choose, as `{"size": 64}`; text is read as the option declares.
-        progress: Called with a `Step` now and then, from this thread.
+        name: A registered name, `mine/NAME`, a path, or a Hugging Face repository (`owner/name`).
+        options: Options of the source, such as `{"size": 64}`; text is converted to the option's type.
+        progress: Called with a `Step` from time to time, in this thread.
+
+    Returns:
+        The prepared data set.
 
     Raises:
-        DataError: in one sentence, for what cannot be read, found, fetched or written.
-        ValueError: for options that there are not.
+        DataError: Where it cannot be found, fetched, read or written; one sentence.
+        ValueError: For unknown options.
     """
     requested, chosen = os.fspath(name), options or {}
     dataset = library.opened(requested, chosen)
@@ -190,7 +200,7 @@ def load(
 
 
 def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Dataset | None:
-    """The data set if it is ready to be opened, else None; nothing is downloaded or decoded."""
+    """Return the data set if it is prepared, else None; nothing is downloaded or decoded."""
     requested, chosen = os.fspath(name), options or {}
     if requested in library.user_datasets():
         return library.opened(requested, chosen)
@@ -198,9 +208,12 @@ def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = N
 
 
 def check(name: str) -> str:
-    """The name as any process here can load it: a path made absolute, other names as they are.
+    """Return the name as any local process can load it: a path is made absolute, other names are unchanged.
 
-    Nothing is read, downloaded or decoded. Raises `UnknownDatasetError` for what is neither name nor path.
+    Nothing is read, downloaded or decoded.
+
+    Raises:
+        UnknownDatasetError: Where it is neither a name nor a path.
     """
     if name in specs():
         return name
@@ -210,7 +223,7 @@ def check(name: str) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether `name` means a folder or a file that there is; a registered name comes first."""
+    """Return whether `name` is an existing folder or file; registered names take precedence."""
     return name not in specs() and os.path.exists(name)
 
 

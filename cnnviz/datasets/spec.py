@@ -1,6 +1,6 @@
-"""What is known of a data set before any of it is read: `DatasetSpec`; and the words that all sources share.
+"""Data-set specifications: metadata of a data set without reading it, and types shared by all sources.
 
-Nothing here imports torch: listing every data set must cost milliseconds.
+Nothing here imports torch: listing all data sets must take milliseconds.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Labels = NDArray[np.int64]
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence that names what is wrong and what to do."""
+    """Error for data that cannot be used; the message is one sentence on the problem and its solution."""
 
 
 class Step(NamedTuple):
-    """How far a piece of long work has come."""
+    """Progress of a long operation."""
 
     stage: str
-    """What is being done, as `decoding`."""
+    """Current stage, such as `decoding`."""
     done: int
     total: int | None
-    """None where nobody can know."""
+    """None where it is unknown."""
     unit: str = "images"
     """`images` or `bytes`."""
 
@@ -38,14 +38,14 @@ Progress = Callable[[Step], None]
 
 
 def silent(step: Step) -> None:
-    """A progress callback for who does not want to know."""
+    """Ignore progress (the default callback)."""
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a registered loader returns: both parts, decoded.
+    """Result of a registered loader: both parts, decoded.
 
-    Images are uint8 `(N, C, H, W)`, labels int64 `(N,)` from 0 on.
+    Images are uint8 `(N, C, H, W)`, labels int64 `(N,)` from 0.
     """
 
     train_images: Pixels
@@ -53,7 +53,7 @@ class Arrays:
     test_images: Pixels
     test_labels: Labels
     classes: tuple[str, ...] = ()
-    """Only where the source itself names them otherwise than the spec does."""
+    """Class names of the source, where they differ from the spec's."""
     notes: tuple[str, ...] = ()
 
 
@@ -62,35 +62,35 @@ Loader = Callable[[Any, Progress], Arrays]
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """The facts of one data set, beside the code that loads it.
+    """Specification of one data set, defined beside the code that loads it.
 
-    `loader(options, progress)` returns `Arrays`, and raises `DataError` where it cannot.
+    `loader(options, progress)` returns `Arrays`, or raises `DataError`.
     """
 
     name: str
     title: str
     summary: str
-    """One sentence: what is in it."""
+    """One sentence on its content."""
     shape: Shape
-    """Of one image, `(C, H, W)`."""
+    """Shape of one image, `(C, H, W)`."""
     classes: tuple[str, ...]
     train: int
-    """Images of the training part."""
+    """Number of training images."""
     test: int
     loader: Loader
     origin: str
-    """Who made it and how it comes here."""
+    """Authors, and how it is obtained."""
     licence: str
     citation: str = ""
     offline: bool = False
-    """True where nothing is downloaded."""
+    """Whether nothing is downloaded."""
     download_bytes: int = 0
-    """About how much is downloaded; 0 for what is offline."""
+    """Approximate download size; 0 for offline sources."""
     options: type[Options] = NoOptions
     revision: int = 1
-    """Raised when the loader comes to return something else, so that what is cached is made again."""
+    """Version of the loader's result, raised to invalidate cached data."""
     split: str = "The source's own split."
     source: str = "cnnviz"
-    """Who provides it: `cnnviz`, `torchvision`, `yours`."""
+    """Provider: `cnnviz`, `torchvision` or `yours`."""
     centered: bool = False
-    """True where what is light fills a box of 20 in 28 pixels, its center of mass in the middle (MNIST)."""
+    """Whether the content fills a box of 20 in 28 pixels, its center of mass in the middle (as in MNIST)."""

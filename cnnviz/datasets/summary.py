@@ -1,6 +1,6 @@
-"""What one looks at before training, computed once and kept beside the cached images: `summary(dataset)`.
+"""Data-set statistics, computed once and stored beside the cached images: `summary(dataset)`.
 
-All statistics are of the training part, whatever is held out of it later, and exact: sums of whole numbers.
+All statistics are those of the training part, including images held out later, and exact: integer sums.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cnnviz.datasets.dataset import Dataset, stratified_subset
 from cnnviz.datasets.spec import Labels, Pixels, Progress, Step, silent
 
 SAMPLE = 5_000
-"""Images, stratified, that stand for all where these are too many to have decoded."""
+"""Size of the stratified sample that is used where the images are too many to decode all."""
 MOST_VALUES = 1 << 23
-"""Of the class means together: 64 MiB of sums, as much again as they are divided. Beyond, there are none."""
+"""Maximum values of all class means together: 64 MiB of sums, and as much for the division."""
 AT_ONCE = 1 << 21
-"""Pixel values handled at once: 16 MiB in double precision, and as much again while they are turned."""
+"""Pixel values per batch: 16 MiB in double precision, and as much for the transposed copy."""
 FILE = "summary-1.npz"
-"""The number is that of the layout below."""
+"""The number is the version of the layout below."""
 
 
 class Channels(NamedTuple):
@@ -36,20 +36,20 @@ class Channels(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """Statistics of a training part, of which `seen` images were looked at."""
+    """Statistics of a training part, computed from `seen` images."""
 
     seen: int
     train_counts: Labels
-    """Images of each class, int64 `(K,)`."""
+    """Images per class, int64 `(K,)`."""
     test_counts: Labels
     mean_image: NDArray[np.float64]
-    """In [0, 1], `(C, H, W)`."""
+    """Mean image in [0, 1], `(C, H, W)`."""
     class_means: NDArray[np.float32]
-    """In [0, 1], `(K, C, H, W)`; `(0, C, H, W)` where that would be too large."""
+    """Mean image of each class in [0, 1], `(K, C, H, W)`; `(0, C, H, W)` where that would be too large."""
     histogram: Labels
-    """How often each of the 256 values is taken, a row a channel, int64 `(C, 256)`."""
+    """Frequency of each of the 256 values per channel, int64 `(C, 256)`."""
     covariance: NDArray[np.float64]
-    """Of the channels over all pixels, values in [0, 1], population's, `(C, C)`."""
+    """Population covariance of the channels over all pixels, values in [0, 1], `(C, C)`."""
 
     @property
     def sampled(self) -> bool:
@@ -58,7 +58,7 @@ class Summary:
 
     @property
     def channels(self) -> Channels:
-        """Mean and standard deviation of each channel; the spread is the population's."""
+        """Mean and population standard deviation of each channel."""
         values = np.arange(256) / 255
         weights = self.histogram / self.histogram.sum(axis=1, keepdims=True)
         mean = weights @ values
@@ -66,10 +66,12 @@ class Summary:
 
 
 def summary(dataset: Dataset, progress: Progress = silent) -> Summary:
-    """The summary of `dataset`, read where it was computed before, else computed and kept.
+    """Return the statistics of `dataset`, from the cache or computed and stored.
 
-    Where images are too many to have decoded it is that of a stratified sample of `SAMPLE`. Raises
-    `DataError` for pictures that turn out to be damaged.
+    Where the images are too many to decode all, they are those of a stratified sample of `SAMPLE`.
+
+    Raises:
+        DataError: For damaged images.
     """
     path = dataset.folder / FILE
     stored = _read(path)
@@ -80,7 +82,7 @@ def summary(dataset: Dataset, progress: Progress = silent) -> Summary:
 
 
 def computed(dataset: Dataset, progress: Progress = silent) -> Summary:
-    """The summary, computed."""
+    """Compute the statistics."""
     part, classes = dataset.train, len(dataset.classes)
     rows = stratified_subset(part.labels, SAMPLE, seed=0) if part.streams else None
     sums = _Sums(dataset.shape, classes)
@@ -101,12 +103,12 @@ def computed(dataset: Dataset, progress: Progress = silent) -> Summary:
 
 
 def class_counts(labels: Labels, classes: int) -> Labels:
-    """Images of each class, int64 `(classes,)`."""
+    """Count the images of each class, int64 `(classes,)`."""
     return np.bincount(labels, minlength=classes).astype(np.int64)
 
 
 class _Sums:
-    """Sums over images as they come."""
+    """Running sums over batches of images."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         self.seen = 0
@@ -115,11 +117,11 @@ class _Sums:
         is_small = classes * int(np.prod(shape)) <= MOST_VALUES
         self._by_class = np.zeros((classes if is_small else 0, *shape), dtype=np.int64)
         self._of_class = np.zeros(classes, dtype=np.int64)
-        # Whole numbers below 2**53 are exact in float64, in which a product of matrices is quick.
+        # Integers below 2**53 are exact in float64, for which matrix products are fast.
         self._products = np.zeros((shape[0], shape[0]))
 
     def add(self, images: Pixels, labels: Labels) -> None:
-        """Take images uint8 `(B, C, H, W)` in."""
+        """Add images uint8 `(B, C, H, W)`."""
         self.seen += len(images)
         self._of_class += class_counts(labels, len(self._of_class))
         self.total += images.sum(axis=0, dtype=np.int64)
@@ -142,17 +144,17 @@ class _Sums:
 
 def _read(path: Path) -> Summary | None:
     try:
-        # NumPy leaves a file open that it finds to be damaged.
+        # `np.load` does not close a file that it finds to be damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             values = {field.name: stored[field.name] for field in fields(Summary)}
         return Summary(**values | {"seen": int(values["seen"])})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # Absent, or damaged by what is not ours: it is computed again.
+        # Absent, or damaged from outside: it is computed again.
         return None
 
 
 def _write(path: Path, summary: Summary) -> None:
-    """Under another name first; a disk that is full or forbids writing only means computing it again."""
+    """Write atomically; errors of a full or unwritable disk are ignored, since it can be computed again."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -1,4 +1,4 @@
-"""User data: detect the layout of a path, and prepare its images as an entry of the cache."""
+"""User data: detects the layout of a path, and prepares its images as a cache entry."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from cnnviz.models.limits import MAX_SIDE
 
 USUAL_SIDE = 224
 MOST_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000
-"""Pictures that are decoded between two reports of progress, and their pixels where it is not a single one:
-some tenths of a second of a core."""
+"""Maximum images, and pixels of several images, per batch between two progress reports.
+
+That is some tenths of a second on one core.
+"""
 MAX_DECODED = 4 << 30
-"""Bytes; what would take more when decoded is decoded as it streams."""
+"""Maximum decoded bytes; larger data sets are decoded as they stream."""
 
 
 class OwnOptions(Options):
-    """What is chosen for data that does not say it itself."""
+    """Options for properties that the data does not specify."""
 
     size: int = Field(0, ge=0, le=MAX_SIDE, description="Side in pixels; 0 keeps it where all are alike.")
     test: float = Field(
@@ -42,7 +44,7 @@ class OwnOptions(Options):
 
 
 class Form(NamedTuple):
-    """What all images are made into."""
+    """Common size and channels of all images."""
 
     size: tuple[int, int]
     """(H, W)."""
@@ -51,7 +53,7 @@ class Form(NamedTuple):
 
 
 def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) -> About:
-    """Fill a cache folder from `source`; raises `DataError` for what cannot be used."""
+    """Fill a cache folder from `source`; raise `DataError` for data that cannot be used."""
     packed = pack(source, cache.pack_path(folder), progress)
     form = choose_form(packed.headers, options.size)
     parts, split_note = divide(packed, options)
@@ -74,7 +76,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
 
 
 def choose_form(headers: Labels, side: int) -> Form:
-    """One size and one number of channels for `headers` `(kinds, 4)`: height, width, colour, count."""
+    """Select a common size and number of channels for `headers` `(kinds, 4)`: height, width, color, count."""
     colours = set(headers[:, 2].tolist())
     notes = ["Grey pictures among coloured ones became coloured."] if colours == {0, 1} else []
     sizes = {(int(height), int(width)) for height, width, *_ in headers}
@@ -91,7 +93,7 @@ def choose_form(headers: Labels, side: int) -> Form:
 
 
 def divide(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]:
-    """Rows of each part, and the sentence that says how: the source's own split, or a seeded one."""
+    """Split the rows into parts, by the source's own split or a seeded one, and describe the split."""
     all_rows = np.arange(len(packed.labels))
     if "test" in packed.parts:
         parts = {part: all_rows[packed.parts[part]] for part in cache.PARTS}
@@ -134,7 +136,7 @@ def _decode_all(
 
 
 def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[int]:
-    """Write the pictures of `rows` as an array; threads fill its pages, and how many are done is yielded."""
+    """Decode the images of `rows` into an array file by threads; yield the number of images of each batch."""
     shape = (len(rows), 3 if form.colour else 1, *form.size)
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     blob = Blob(packed.path)
@@ -151,7 +153,7 @@ def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[in
 
 
 def batches(pixels: Labels) -> Iterator[range]:
-    """Cut pictures of so many `pixels`, `(N,)`, into batches that each cost about as much to decode."""
+    """Divide images of `pixels` pixels each, `(N,)`, into batches of similar decoding cost."""
     start, total = 0, 0
     for index, count in enumerate(pixels.tolist()):
         if index > start and (total + count > PIXELS_AT_ONCE or index - start >= MOST_AT_ONCE):
@@ -162,16 +164,18 @@ def batches(pixels: Labels) -> Iterator[range]:
         yield range(start, len(pixels))
 
 
-# Which layout a path has; and what of it decides whether a cached copy still serves.
+# Layout of a path, and the file state that a cached copy depends on.
 
 _FOLDER, _PARQUET, _ZIP = "folder", "parquet", "zip"
 _SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: zips.source}
 
 
 def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
-    """What to look for in the cache for the data at `path`, and how to make it.
+    """Return the cache request for the data at `path`, and the function that prepares it.
 
-    Raises `DataError` where it is neither a folder, a zip nor Parquet, and `ValueError` for wrong options.
+    Raises:
+        DataError: Where it is neither a folder, a zip nor Parquet.
+        ValueError: For invalid options.
     """
     parsed = OwnOptions.model_validate(OwnOptions.parse(options))
     layout = _layout(path)
@@ -202,7 +206,7 @@ def _layout(path: Path) -> str:
 
 
 def _state(path: Path, layout: str) -> list[tuple[str, int, int]]:
-    """Name, bytes and time of change of every file that counts."""
+    """Return name, size and mtime of every relevant file."""
     if layout == _FOLDER:
         return class_folders.listing(path)
     paths = (

@@ -1,4 +1,4 @@
-"""From files to answers: pictures and weights in, probabilities out. Importing this imports no torch."""
+"""Inference: from images and weights to class probabilities. Importing this package does not import torch."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,14 @@ __all__ = ["ClassProbability", "InferenceError"]
 
 
 class ClassProbability(NamedTuple):
-    """A class and its probability in [0, 1]."""
+    """Class and its probability in [0, 1]."""
 
     name: str
     probability: float
 
 
-# What is wrong with what was handed in.
-
-
 class InferenceError(ValueError):
-    """A picture, a weights file or a choice that cannot be used.
+    """Error for an image, a weights file or an option that cannot be used.
 
-    The message is one sentence that says what is wrong and what would be accepted.
+    The message is one sentence on the problem and on what would be accepted.
     """

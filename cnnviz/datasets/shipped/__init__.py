@@ -1,7 +1,7 @@
-"""Some test images that ship with cnnviz, so that views of test images show something without a network.
+"""Shipped test images, so that views of test images work without a network.
 
-`NAME.png` holds them side by side, `NAME.json` their labels, source and licence; README.md states both for
-people. scikit-learn, which cnnviz needs anyway, brings the images of `digits` itself.
+`NAME.png` contains them side by side, `NAME.json` their labels, source and licence, which README.md also
+states. The images of `digits` come with scikit-learn, a dependency of cnnviz.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 
 @cache
 def test_images(name: str) -> Dataset | None:
-    """Return the shipped test images of data set `name`, None where none ship; the training part is empty."""
+    """Return the shipped test images of data set `name`, or None; the training part is empty."""
     if name not in names():
         return None
     from PIL import Image
@@ -48,10 +48,10 @@ def test_images(name: str) -> Dataset | None:
 
 @cache
 def names() -> tuple[str, ...]:
-    """Data sets of which test images ship."""
+    """Return the data sets with shipped test images."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 
 
 def is_shipped(data: Dataset) -> bool:
-    """Whether these are the images that ship, and not the whole data set."""
+    """Return whether these are the shipped images rather than the whole data set."""
     return data.folder == FOLDER

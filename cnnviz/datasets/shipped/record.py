@@ -1,6 +1,6 @@
-"""Writes the shipped test images of MNIST: `python -m cnnviz.datasets.shipped.record FOLDER`.
+"""Generator of the shipped MNIST test images: `python -m cnnviz.datasets.shipped.record FOLDER`.
 
-FOLDER holds MNIST in any layout that `datasets.load` reads.
+FOLDER contains MNIST in any layout that `datasets.load` supports.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from cnnviz import datasets
 from cnnviz.datasets.shipped import FOLDER
 
 EACH, COLUMNS = 50, 25
-"""Images of each class, and how many stand in a row of the sheet."""
+"""Images per class, and per row of the sheet."""
 
 
 def record(folder: str) -> None:
-    """Take the first images of each class in the test part, in their order."""
+    """Write the first images of each class of the test part, in their order."""
     test = datasets.load(folder).test
     rows = np.sort(np.concatenate([np.flatnonzero(test.labels == label)[:EACH] for label in range(10)]))
     images, labels = np.array(test.pixels(rows)), test.labels[rows]

@@ -1,1 +1,1 @@
-"""One file a family of data sets; each registers its specs when imported, and is found by itself."""
+"""Data-set sources, one module per family; each registers its specs when imported, and is discovered."""

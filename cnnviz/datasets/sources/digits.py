@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn: real data without a network."""
+"""Handwritten digits of scikit-learn: real data without a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cnnviz.datasets.spec import Arrays, Pixels, Progress, Step
 from cnnviz.models import NoOptions
 
 SIDE = 24
-"""Three pixels for one; the border makes it 28, MNIST's."""
+"""Each pixel is scaled by three; with the border this gives 28, the size of MNIST."""
 BORDER = 2
 
 
@@ -29,7 +29,7 @@ BORDER = 2
     split="A fixed stratified split (seed 0): 1,438 to train, 359 to test.",
 )
 def digits(options: NoOptions, progress: Progress) -> Arrays:
-    """Read, enlarge and split them."""
+    """Load, enlarge and split the digits."""
     from sklearn.datasets import load_digits
 
     progress(Step("enlarging", 0, None))
@@ -41,7 +41,10 @@ def digits(options: NoOptions, progress: Progress) -> Arrays:
 
 
 def _enlarged(small: Pixels) -> Pixels:
-    """8×8 with values 0–16 as uint8 `(N, 1, 28, 28)`, bicubic, with a black border as MNIST's."""
+    """Resize 8×8 images with values 0–16 to uint8 `(N, 1, 28, 28)`, bicubic.
+
+    With a black border like MNIST's.
+    """
     from PIL import Image
 
     whole = np.zeros((len(small), 1, SIDE + 2 * BORDER, SIDE + 2 * BORDER), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Coloured shapes from our own generator: any size, any number, no network."""
+"""Generator of colored shapes: any size, any number, no network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cnnviz.datasets.registry import register
 from cnnviz.datasets.spec import Arrays, Labels, Pixels, Progress, Step
 from cnnviz.models import Options
 
-# Ten shapes, drawn by arithmetic: `draw` is deterministic, vectorised, and knows no file.
+# Ten shapes as signed distance functions; `draw` is deterministic and vectorized.
 #
-# A shape is a distance: negative inside, positive outside, in units of the shape's radius. Whatever is near
-# zero becomes an edge of one pixel's softness. All is float64, so that no processor rounds to other bytes.
+# Distances are negative inside and positive outside, in units of the shape's radius; values near zero become
+# an antialiased edge of one pixel. Everything is float64, so that the bytes do not depend on the processor.
 
 Coordinates = NDArray[np.float64]
 CHUNK = 250
-"""Images drawn at once; each has a random stream of its own, so that a larger set begins like a smaller."""
+"""Images per chunk; each chunk has its own random stream, so that a larger set begins with a smaller one."""
 
 
 def _disc(u: Coordinates, v: Coordinates) -> Coordinates:
@@ -39,7 +39,7 @@ def _crescent(u: Coordinates, v: Coordinates) -> Coordinates:
 
 
 def _polygon(sides: int, radius: float) -> Callable[[Coordinates, Coordinates], Coordinates]:
-    """A regular polygon: fold the plane into one sector, then it is a half-plane."""
+    """Return the distance of a regular polygon: a half-plane, after folding the plane into one sector."""
     apothem = radius * np.cos(np.pi / sides)
 
     def distance(u: Coordinates, v: Coordinates) -> Coordinates:
@@ -51,7 +51,7 @@ def _polygon(sides: int, radius: float) -> Callable[[Coordinates, Coordinates], 
 
 
 def _star(u: Coordinates, v: Coordinates) -> Coordinates:
-    """Five points: folded into half a sector, one straight edge from a tip to an inner corner."""
+    """Return the distance of a five-pointed star, folded into half a sector with one straight edge."""
     sector = 2 * np.pi / 5
     angle = np.abs(np.mod(np.arctan2(v, u) + sector / 2, sector) - sector / 2)
     radius = np.hypot(u, v)
@@ -68,7 +68,7 @@ def _cross(u: Coordinates, v: Coordinates) -> Coordinates:
 
 
 def _heart(u: Coordinates, v: Coordinates) -> Coordinates:
-    """A square on its corner and a disc on each of its upper sides."""
+    """Return the distance of a heart: a square on its corner, with a disc on each of its upper sides."""
     side = 0.6
     a, b = (u + v - 0.2) / np.sqrt(2), (v - u - 0.2) / np.sqrt(2)
     square = np.maximum(np.abs(a), np.abs(b)) - side
@@ -92,16 +92,16 @@ NAMES = tuple(SHAPES)
 
 
 def draw(count: int, size: int, seed: int, stream: int = 0) -> tuple[Pixels, Labels]:
-    """Draw `count` coloured shapes on `size`×`size` pixels.
+    """Draw `count` colored shapes on `size`×`size` pixels.
 
     Args:
-        count: How many images; the first of them do not depend on it.
+        count: Number of images; the first ones do not depend on it.
         size: Side in pixels.
-        seed: The same seed gives the same bytes.
-        stream: Another stream (0 for training, 1 for test) of the same seed shares no image with it.
+        seed: Random seed; it determines every byte.
+        stream: Random stream (0 for training, 1 for test); different streams share no image.
 
     Returns:
-        Images uint8 `(count, 3, size, size)` and labels int64 `(count,)`, which index `NAMES`, balanced in
+        Images uint8 `(count, 3, size, size)` and labels int64 `(count,)`, indices into `NAMES`, balanced in
         every full chunk.
     """
     images = np.empty((count, 3, size, size), dtype=np.uint8)
@@ -125,13 +125,13 @@ def _chunk(random: np.random.Generator, labels: Labels, size: int) -> Pixels:
     shade = 1 + random.uniform(-0.25, 0.25, (count, 1, 1)) * x
     picture = ground + inside[:, None] * (paint[:, :, None, None] * shade[:, None] - ground)
     grain = random.uniform(0.0, 0.12, (count, 1, 1, 1))
-    # The sum of two uniforms: triangular noise, cheaper than a normal one and without its tails.
+    # Triangular noise (the sum of two uniforms): cheaper than a normal distribution, and bounded.
     noise = random.random(picture.shape) + random.random(picture.shape) - 1
     return np.asarray(np.clip((picture + grain * noise) * 255, 0, 255).round().astype(np.uint8))
 
 
 def _coverage(random: np.random.Generator, labels: Labels, x: Coordinates, y: Coordinates) -> Coordinates:
-    """How much of each pixel the shape covers, `(N, H, W)` in [0, 1]."""
+    """Compute the fraction of each pixel that the shape covers, `(N, H, W)` in [0, 1]."""
     count = (len(labels), 1, 1)
     radius = random.uniform(0.38, 0.72, count)
     margin = np.clip(0.92 - radius, 0, None)
@@ -149,7 +149,7 @@ def _coverage(random: np.random.Generator, labels: Labels, x: Coordinates, y: Co
 
 
 def _ground(random: np.random.Generator, count: int, x: Coordinates, y: Coordinates) -> Coordinates:
-    """A slope between two related colours with soft waves over it, `(N, 3, H, W)`."""
+    """Draw a gradient between two similar colors, with soft waves, `(N, 3, H, W)`."""
     base = random.uniform(0.1, 0.9, (count, 3, 1, 1))
     second = np.clip(base + random.uniform(-0.25, 0.25, base.shape), 0, 1)
     angle = random.uniform(0, 2 * np.pi, (count, 1, 1, 1))
@@ -161,7 +161,7 @@ def _ground(random: np.random.Generator, count: int, x: Coordinates, y: Coordina
 
 
 def _paint(random: np.random.Generator, ground: Coordinates) -> Coordinates:
-    """A colour `(N, 3)` that stands off the ground's mean in at least one channel."""
+    """Draw a color `(N, 3)` that contrasts with the background's mean in at least one channel."""
     paint = random.uniform(0, 1, ground.shape)
     rows = np.arange(len(paint))
     channel = random.integers(0, 3, len(paint))
@@ -172,7 +172,7 @@ def _paint(random: np.random.Generator, ground: Coordinates) -> Coordinates:
 
 
 class ShapesOptions(Options):
-    """How many, how large, and which."""
+    """Options of the generator: number of images, size and seed."""
 
     size: int = Field(32, ge=8, le=256, description="Side of an image in pixels.")
     train: int = Field(10_000, ge=10, le=100_000, description="Training images.")

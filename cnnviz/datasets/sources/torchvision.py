@@ -1,4 +1,4 @@
-"""The usual benchmarks, fetched and read by way of torchvision."""
+"""Benchmark data sets, downloaded and read through torchvision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnviz.datasets import download
 from cnnviz.datasets.download import Kind
 from cnnviz.datasets.registry import register
 
-# Class names of the usual benchmarks, in the order of their labels: listing them must read no file.
+# Class names in the order of the labels, so that listing them reads no file.
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
