@@ -48,21 +48,21 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
 
     A true class is found by its name, capitals and `_`, `-` and spaces aside, or else by its number.
     """
-    number = _numbers(classes)
+    index_of = _numbers(classes)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     mistakes: list[Prediction] = []
     unknown: set[str] = set()
     for result in results:
         if not isinstance(result, Prediction) or result.truth is None:
             continue
-        truth, predicted = number.get(plain(result.truth)), int(result.probabilities.argmax())
+        truth, predicted = index_of.get(plain(result.truth)), int(result.probabilities.argmax())
         if truth is None:
             unknown.add(result.truth)
             continue
         confusion[truth, predicted] += 1
         if predicted != truth:
             mistakes.append(result)
-    mistakes.sort(key=lambda wrong: -float(wrong.probabilities.max()))
+    mistakes.sort(key=lambda mistake: -float(mistake.probabilities.max()))
     return Evaluation(
         classes, confusion, int(confusion.trace()), int(confusion.sum()), tuple(mistakes),
         tuple(sorted(unknown)),
@@ -71,13 +71,13 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
 
 def marks(results: Iterable[Result], classes: tuple[str, ...]) -> list[bool | None]:
     """Whether each answer is right; None where nobody knows, as `evaluate` counts."""
-    number = _numbers(classes)
-    found: list[bool | None] = []
+    index_of = _numbers(classes)
+    correct: list[bool | None] = []
     for result in results:
-        truth = number.get(plain(result.truth)) if result.truth is not None else None
+        truth = index_of.get(plain(result.truth)) if result.truth is not None else None
         known = truth is not None and isinstance(result, Prediction)
-        found.append(int(result.probabilities.argmax()) == truth if known else None)  # type: ignore[union-attr]
-    return found
+        correct.append(int(result.probabilities.argmax()) == truth if known else None)  # type: ignore[union-attr]
+    return correct
 
 
 def _numbers(classes: tuple[str, ...]) -> dict[str, int]:
@@ -101,9 +101,9 @@ def entry(result: Result) -> dict[str, Any]:
     """
     if isinstance(result, Refusal):
         return {"file": result.name, "error": result.reason}
-    answers = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
+    predictions = [{"class": prediction.name, "probability": prediction.probability} for prediction in result.top]
     hints = {"hints": [hint._asdict() for hint in result.hints]} if result.hints else {}
-    return {"file": result.name, "predictions": answers, **hints}
+    return {"file": result.name, "predictions": predictions, **hints}
 
 
 def as_json(results: Sequence[Result]) -> bytes:
@@ -113,7 +113,7 @@ def as_json(results: Sequence[Result]) -> bytes:
 
 def many_as_json(results: Mapping[str, Sequence[Result]]) -> bytes:
     """Answers of several models by name: `{name: [entry, …]}`."""
-    named = {name: [entry(result) for result in answers] for name, answers in results.items()}
+    named = {name: [entry(result) for result in predictions] for name, predictions in results.items()}
     return orjson.dumps(named, option=orjson.OPT_INDENT_2)
 
 
@@ -123,7 +123,7 @@ def as_csv(results: Mapping[str, Sequence[Result]]) -> str:
     What could not be read has one line a model, with the reason.
     """
     head = ("file", "true class", "model", "rank", "class", "probability", "error")
-    return csv_text(head, (row for name, answers in results.items() for row in _rows(name, answers)))
+    return csv_text(head, (row for name, predictions in results.items() for row in _rows(name, predictions)))
 
 
 def _rows(model: str, results: Sequence[Result]) -> Iterator[tuple[object, ...]]:
@@ -132,5 +132,5 @@ def _rows(model: str, results: Sequence[Result]) -> Iterator[tuple[object, ...]]
         if isinstance(result, Refusal):
             yield (*facts, "", "", "", result.reason)
             continue
-        for rank, answer in enumerate(result.top, start=1):
-            yield (*facts, rank, answer.name, repr(answer.probability), "")
+        for rank, prediction in enumerate(result.top, start=1):
+            yield (*facts, rank, prediction.name, repr(prediction.probability), "")

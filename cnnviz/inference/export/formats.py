@@ -66,12 +66,12 @@ def _program(loaded: Loaded, _: str) -> Exported:
     return Exported({".pt2": file.getvalue()})
 
 
-def _exported(loaded: Loaded, what: str) -> Any:
+def _exported(loaded: Loaded, format_name: str) -> Any:
     batch = torch.export.Dim("batch", min=1, max=65_536)
     try:
         return torch.export.export(loaded.model, (_example(loaded),), dynamic_shapes=({0: batch},))
     except Exception as error:
-        raise InferenceError(f"{loaded.name} cannot be written as {what}: {_reason(error)}") from None
+        raise InferenceError(f"{loaded.name} cannot be written as {format_name}: {_reason(error)}") from None
 
 
 def _onnx(loaded: Loaded, _: str) -> Exported:
@@ -123,9 +123,9 @@ def _strip(part: Any) -> None:
     props = getattr(part, "metadata_props", None)
     if props is None:
         return
-    kept = [(prop.key, prop.value) for prop in props if prop.key != STACK_TRACE]
+    remaining = [(prop.key, prop.value) for prop in props if prop.key != STACK_TRACE]
     del props[:]
-    for key, value in kept:
+    for key, value in remaining:
         entry = props.add()
         entry.key, entry.value = key, value
 

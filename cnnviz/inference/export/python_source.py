@@ -30,13 +30,13 @@ def source_of(loaded: Loaded, weights: str) -> tuple[str, tuple[str, ...]]:
 
     Raises `InferenceError` for a network that cannot be written so.
     """
-    ways: tuple[tuple[Callable[[Loaded], str], str], ...] = (
+    writers: tuple[tuple[Callable[[Loaded], str], str], ...] = (
         (_traced, ""),
         (_lowered, "Its forward cannot be followed layer by layer: it is written as torch's own operations."),
         (_own_source, "Its forward depends on its input, so the file holds its own source."),
     )
     reason = ""
-    for write, note in ways:
+    for write, note in writers:
         try:
             body = write(loaded)
         except Exception as error:  # Whatever a tracer raises in somebody's forward.
@@ -129,7 +129,7 @@ def _written(model: nn.Module, graph: fx.Graph) -> str:
             )
     code = graph.python_code("self")
     lines = ["class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
-    lines += [f"        {line}" for line in _made(model, used)]
+    lines += [f"        {line}" for line in _layer_lines(model, used)]
     forward = code.src.strip().splitlines()
     lines += [
         "",
@@ -170,53 +170,53 @@ def _imports(names: dict[str, Any]) -> Iterator[str]:
     yield from ("", "")
 
 
-def _made(model: nn.Module, used: set[str]) -> Iterator[str]:
+def _layer_lines(model: nn.Module, used: set[str]) -> Iterator[str]:
     """A line for every layer, parameter and buffer that the state dict or the forward needs."""
-    made = set[str]()
+    built = set[str]()
     state = model.state_dict()
     for name, module in model.named_modules():
-        if any(name == one or name.startswith(f"{one}.") for one in made):
+        if any(name == built_name or name.startswith(f"{built_name}.") for built_name in built):
             continue
-        plain = type(module) is not nn.Module and type(module).__module__.startswith("torch.nn")
-        leaf = plain and (not module._modules or name in used)
-        if leaf and name and (name in used or any(key.startswith(f"{name}.") for key in state)):
+        is_torch_layer = type(module) is not nn.Module and type(module).__module__.startswith("torch.nn")
+        is_leaf = is_torch_layer and (not module._modules or name in used)
+        if is_leaf and name and (name in used or any(key.startswith(f"{name}.") for key in state)):
             yield (
-                f"{_place(name)} = {_constructor(module, name)}"
+                f"{_attribute_of_self(name)} = {_constructor(module, name)}"
                 if name.isidentifier()
                 else _added(name, _constructor(module, name))
             )
-            made.add(name)
+            built.add(name)
             continue
         if name and (module._modules or module._parameters or module._buffers):
             yield _added(name, "nn.Module()")
         for kind, store in (("Parameter", module._parameters), ("buffer", module._buffers)):
-            for own, value in store.items():
+            for attribute, value in store.items():
                 if value is not None:
-                    yield _tensor(name, own, kind, value, f"{name}.{own}".lstrip(".") in state)
+                    yield _tensor(name, attribute, kind, value, f"{name}.{attribute}".lstrip(".") in state)
 
 
-def _place(name: str) -> str:
+def _attribute_of_self(name: str) -> str:
     return f"self.{name}" if not keyword.iskeyword(name) else f"setattr(self, {name!r})"
 
 
-def _added(name: str, made: str) -> str:
-    around, _, own = name.rpartition(".")
-    return f"{_around(around)}.add_module({own!r}, {made})"
+def _added(name: str, expression: str) -> str:
+    parent, _, attribute = name.rpartition(".")
+    return f"{_submodule(parent)}.add_module({attribute!r}, {expression})"
 
 
-def _around(name: str) -> str:
+def _submodule(name: str) -> str:
     return f"self.get_submodule({name!r})" if name else "self"
 
 
-def _tensor(around: str, own: str, kind: str, value: torch.Tensor, stored: bool) -> str:
+def _tensor(parent: str, attribute: str, kind: str, value: torch.Tensor, stored: bool) -> str:
     shape, dtype = tuple(value.shape), str(value.dtype)
     if not stored:  # A constant, which the weights do not bring.
-        made = f"torch.tensor({value.tolist()!r}, dtype={dtype})"
-        return f"{_around(around)}.register_buffer({own!r}, {made}, persistent=False)"
+        expression = f"torch.tensor({value.tolist()!r}, dtype={dtype})"
+        return f"{_submodule(parent)}.register_buffer({attribute!r}, {expression}, persistent=False)"
     if kind == "Parameter":
-        made = f"nn.Parameter(torch.zeros({shape!r}, dtype={dtype}), requires_grad={value.requires_grad})"
-        return f"{_around(around)}.register_parameter({own!r}, {made})"
-    return f"{_around(around)}.register_buffer({own!r}, torch.zeros({shape!r}, dtype={dtype}))"
+        expression = f"nn.Parameter(torch.zeros({shape!r}, dtype={dtype}), requires_grad={value.requires_grad})"
+        return f"{_submodule(parent)}.register_parameter({attribute!r}, {expression})"
+    return f"{_submodule(parent)}.register_buffer({attribute!r}, torch.zeros({shape!r}, dtype={dtype}))"
 
 
 def _constructor(module: nn.Module, name: str) -> str:
@@ -227,12 +227,12 @@ def _constructor(module: nn.Module, name: str) -> str:
     if base is None:
         raise InferenceError(f"'{name}' is a {kind.__name__}, which torch.nn does not offer")
     names = _RECURRENT if isinstance(module, nn.RNNBase) else tuple(inspect.signature(base).parameters)
-    given = []
+    arguments = []
     for argument in names:
         value = _argument(module, argument)
         if value is not inspect.Parameter.empty:
-            given.append(f"{argument}={_literal(value, name)}")
-    return f"nn.{base.__name__}({', '.join(given)})"
+            arguments.append(f"{argument}={_literal(value, name)}")
+    return f"nn.{base.__name__}({', '.join(arguments)})"
 
 
 _RECURRENT = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
@@ -252,7 +252,7 @@ def _argument(module: nn.Module, argument: str) -> Any:
 
 def _literal(value: Any, name: str) -> str:
     """A setting as Python writes it."""
-    if isinstance(value, tuple | list) and all(isinstance(one, _PLAIN) for one in value):
+    if isinstance(value, tuple | list) and all(isinstance(item, _PLAIN) for item in value):
         return repr(type(value)(value) if type(value) in (tuple, list) else tuple(value))
     if isinstance(value, float) and value != value:
         return "float('nan')"
@@ -276,8 +276,8 @@ def _own_source(loaded: Loaded) -> str:
         raise InferenceError("its source is more than one file")
     arguments = ", ".join(f"{name}={value!r}" for name, value in recipe.options.items())
     spec = registration.from_copy(recipe.model, recipe.code, recipe.options)
-    counted = getattr(spec.builder, "classes_parameter", "")
-    classes = f"{counted}={len(loaded.classes)}" if counted else ""
+    classes_parameter = getattr(spec.builder, "classes_parameter", "")
+    classes = f"{classes_parameter}={len(loaded.classes)}" if classes_parameter else ""
     call = ", ".join(filter(None, (arguments, classes)))
     text = files.files[0][1].decode("utf-8", "replace")
     # What a file says of the future has to come first in it, and torch needs none of it.

@@ -33,36 +33,36 @@ class Hint(NamedTuple):
     """The field of `Preprocessing` to change; empty where none helps."""
 
 
-def hints(picture: Picture, how: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
+def hints(picture: Picture, preprocessing: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
     """Compare a picture with what the model has seen; mostly there is nothing to say.
 
     Light and dark can be told only where `how` knows the training images' mean. `centered` says that they
     were centered as MNIST's digits (`DatasetSpec.centered`), so that size and position can be judged too.
     """
-    return hints_of(stored(picture, how), picture.size, how, centered)
+    return hints_of(stored(picture, preprocessing), picture.size, preprocessing, centered)
 
 
-def hints_of(image: Pixels, size: Size, how: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
+def hints_of(image: Pixels, size: Size, preprocessing: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
     """As `hints`, of a picture of `size` that was made `image`, uint8 `(C, H, W)`, as `steps.stored` does."""
     mean, hints = float(image.mean()), []
-    if how.mean and how.scale != "unit-standardised":
-        usual = sum(how.mean) / len(how.mean)
+    if preprocessing.mean and preprocessing.scale != "unit-standardised":
+        usual = sum(preprocessing.mean) / len(preprocessing.mean)
         if (usual < DARK and mean > LIGHT) or (usual > LIGHT and mean < DARK):
-            here, there = ("light", "dark") if mean > LIGHT else ("dark", "light")
-            change = "leave 'invert' off" if how.invert else "try 'invert'"
+            tone, typical = ("light", "dark") if mean > LIGHT else ("dark", "light")
+            change = "leave 'invert' off" if preprocessing.invert else "try 'invert'"
             text = (
-                f"This picture is mostly {here} (mean {mean:.0f}), and training images are mostly {there} "
+                f"This picture is mostly {tone} (mean {mean:.0f}), and training images are mostly {typical} "
                 f"(mean {usual:.0f}): {change}."
             )
-            hints.append(Hint("brightness", text, "" if how.invert else "invert"))
+            hints.append(Hint("brightness", text, "" if preprocessing.invert else "invert"))
     blank = bool(image.std() < FLAT)
     if blank:
         hints.append(Hint("blank", "There is next to nothing in what the model is shown of this picture."))
     height, width = size
-    if min(height, width) < TINY * min(how.stored):
+    if min(height, width) < TINY * min(preprocessing.stored):
         text = f"This picture has {width}×{height} pixels and is enlarged: what comes in is a blur."
         hints.append(Hint("resolution", text))
-    if centered and not hints and not how.centre:
+    if centered and not hints and not preprocessing.centre:
         hints += _placed(image)
     return tuple(hints)
 
@@ -73,10 +73,10 @@ def grouped(hints: Iterable[tuple[str, tuple[Hint, ...]]]) -> list[tuple[Hint, i
     `found` has the name of each picture and its hints.
     """
     kinds: dict[str, tuple[Hint, int, str]] = {}
-    for name, several in hints:
-        for hint in several:
-            first, count, where = kinds.get(hint.kind, (hint, 0, name))
-            kinds[hint.kind] = (first, count + 1, where)
+    for name, image_hints in hints:
+        for hint in image_hints:
+            first, count, image_name = kinds.get(hint.kind, (hint, 0, name))
+            kinds[hint.kind] = (first, count + 1, image_name)
     return sorted(kinds.values(), key=lambda group: -group[1])
 
 
@@ -96,10 +96,10 @@ def _placed(image: Pixels) -> list[Hint]:
             "try 'centre', which cuts it out and brings it to that size."
         )
         return [Hint("size", text, "centre")]
-    off = np.array(box.middle) - [(height - 1) / 2, (width - 1) / 2]
-    if np.abs(off).max() > OFF_CENTER * side:
+    offset = np.array(box.middle) - [(height - 1) / 2, (width - 1) / 2]
+    if np.abs(offset).max() > OFF_CENTER * side:
         text = (
-            f"What is drawn lies {np.abs(off).max():.0f} of {side} pixels off the middle, where the training "
+            f"What is drawn lies {np.abs(offset).max():.0f} of {side} pixels off the middle, where the training "
             "images have it: try 'centre'."
         )
         return [Hint("position", text, "centre")]

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 
-def loaded(path: str) -> Any:
+def load_module(path: str) -> Any:
     """The module in the file `path`, which is in no package here."""
     spec = importlib.util.spec_from_file_location("image_files", path)
     assert spec is not None
@@ -36,8 +36,8 @@ def decode(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], b
     facts: dict[str, Any] = {"format": picture.format, "mode": picture.mode, "moving": moving(picture)}
     picture.load()
     facts["orientation"] = files.orientation(picture, data)
-    plain = files.plain(picture)
-    return facts | {"size": plain.size, "channels": len(plain.getbands())}, plain.tobytes()
+    converted = files.plain(picture)
+    return facts | {"size": converted.size, "channels": len(converted.getbands())}, converted.tobytes()
 
 
 def moving(picture: Image.Image) -> bool:
@@ -47,12 +47,12 @@ def moving(picture: Image.Image) -> bool:
     return False
 
 
-def limit_memory(most: int) -> None:
+def limit_memory(max_bytes: int) -> None:
     """Let this process have at most so many bytes, where the system can be told."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
 
 def decode_or_error(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], bytes]:
@@ -78,7 +78,7 @@ def serve(files: Any, requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    reading = loaded(sys.argv[1])
+    reading = load_module(sys.argv[1])
     limit_memory(int(sys.argv[2]))
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # Ours is stricter and asked before anything is decoded.

@@ -21,7 +21,7 @@ def handed_in(name: str, data: bytes) -> list[Found]:
     """One upload of a page: a picture, or a zip of pictures or of class folders."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [Upload(name, data)]
-    return _or_refused(name, functools.partial(from_zip, name, io.BytesIO(data)))
+    return _or_refusal(name, functools.partial(from_zip, name, io.BytesIO(data)))
 
 
 def from_named(files: Mapping[str, bytes]) -> list[Found]:
@@ -37,7 +37,7 @@ def from_named(files: Mapping[str, bytes]) -> list[Found]:
 def from_paths(paths: Iterable[Path]) -> Iterator[Found]:
     """Files, folders and zips, one after another; what is not there is refused."""
     for path in paths:
-        yield from _or_refused(str(path), functools.partial(_from_path, path))
+        yield from _or_refusal(str(path), functools.partial(_from_path, path))
 
 
 def from_folder(root: Path) -> list[Upload]:
@@ -88,7 +88,7 @@ def _read(path: Path) -> bytes:
         return file.read(MOST_BYTES + 1)
 
 
-def _or_refused(name: str, find: Callable[[], list[Upload]]) -> list[Found]:
+def _or_refusal(name: str, find: Callable[[], list[Upload]]) -> list[Found]:
     try:
         return [*find()] or [Refusal(name, f"'{name}' holds no files.")]
     except DataError as error:

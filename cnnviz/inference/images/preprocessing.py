@@ -84,7 +84,7 @@ class Preprocessing(BaseModel):
         """What the evaluation of a run with this recipe does to an image of its data, bit for bit."""
         statistics = interface.statistics
         channels, height, width = statistics.mean_image.shape
-        whole = recipe.scale == "raw-minus-mean" and interface.side == (height, width)
+        uses_mean_image = recipe.scale == "raw-minus-mean" and interface.side == (height, width)
         return cls.made(
             channels=channels,
             stored=(height, width),
@@ -94,7 +94,7 @@ class Preprocessing(BaseModel):
             scale=recipe.scale,
             mean=tuple(statistics.mean.tolist()),
             spread=tuple(statistics.spread.tolist()),
-            mean_image=_encoded(statistics.mean_image) if whole else None,
+            mean_image=_encoded(statistics.mean_image) if uses_mean_image else None,
         )
 
     @classmethod
@@ -153,14 +153,14 @@ class Preprocessing(BaseModel):
 
         from cnnviz.training.data.transforms import Statistics, Transform
 
-        known = Statistics(
+        statistics = Statistics(
             torch.tensor(self.mean),
             torch.tensor(self.spread),
             _decoded(self.mean_image, (self.channels, *self.side)),
             torch.empty(0),
         )
         recipe = Recipe(scale=scale, crop_from=self.crop_from, ten_crop=self.ten_crop)
-        return Transform(recipe, known, self.side)
+        return Transform(recipe, statistics, self.side)
 
 
 def _encoded(values: Tensor) -> str:
@@ -182,10 +182,10 @@ def _decoded(text: str | None, shape: tuple[int, int, int]) -> Tensor:
 def _message(error: ValidationError) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0]) if first["loc"] else ""
-    known = Preprocessing.model_fields.get(field)
+    field_info = Preprocessing.model_fields.get(field)
     accepted = (
-        " or ".join(map(str, get_args(known.annotation)))
-        if first["type"] == "literal_error" and known
+        " or ".join(map(str, get_args(field_info.annotation)))
+        if first["type"] == "literal_error" and field_info
         else ""
     )
     detail = first["msg"].removeprefix("Value error, ")

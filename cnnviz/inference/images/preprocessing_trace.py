@@ -86,11 +86,11 @@ def ink_box(pixels: Pixels) -> InkBox | None:
         return None
     (top, left), (bottom, right) = drawn.min(0), drawn.max(0) + 1
     weights = values[top:bottom, left:right].astype(np.float64)
-    down, along = (
+    y, x = (
         float((weights.sum(1 - axis) * np.arange(weights.shape[axis])).sum() / weights.sum())
         for axis in (0, 1)
     )
-    return InkBox(int(top), int(left), int(bottom), int(right), (top + down, left + along))
+    return InkBox(int(top), int(left), int(bottom), int(right), (top + y, left + x))
 
 
 def centred(pixels: Pixels) -> Pixels:
@@ -107,30 +107,30 @@ def centred(pixels: Pixels) -> Pixels:
     return square
 
 
-def resize(pixels: Pixels, how: Preprocessing) -> Pixels:
+def resize(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     """Resized as `how` says; untouched where the size is right already."""
-    if pixels.shape[:2] == target(how) and how.fit != "shorter":
+    if pixels.shape[:2] == target(preprocessing) and preprocessing.fit != "shorter":
         return pixels
     from PIL import Image, ImageOps
 
-    resample = Image.Resampling[how.resample.upper()]
-    height, width = how.stored
+    resample = Image.Resampling[preprocessing.resample.upper()]
+    height, width = preprocessing.stored
     picture = _pillow(pixels)
-    if how.fit == "shorter":
-        fitting = _middle(_shorter(picture, height, resample), how.side)
-    elif how.fit == "crop":
+    if preprocessing.fit == "shorter":
+        fitting = _middle(_shorter(picture, height, resample), preprocessing.side)
+    elif preprocessing.fit == "crop":
         fitting = ImageOps.fit(picture, (width, height), resample)
-    elif how.fit == "pad":
-        fitting = ImageOps.pad(picture, (width, height), resample, color=_padding(how))
+    elif preprocessing.fit == "pad":
+        fitting = ImageOps.pad(picture, (width, height), resample, color=_padding(preprocessing))
     else:
         fitting = picture.resize((width, height), resample)
     image = np.asarray(fitting)
     return image if image.ndim == 3 else image[..., None]
 
 
-def target(how: Preprocessing) -> Size:
+def target(preprocessing: Preprocessing) -> Size:
     """Height and width that `fitted` gives."""
-    return how.side if how.fit == "shorter" else how.stored
+    return preprocessing.side if preprocessing.fit == "shorter" else preprocessing.stored
 
 
 def _pillow(pixels: Pixels) -> Pillow.Image:
@@ -139,9 +139,9 @@ def _pillow(pixels: Pixels) -> Pillow.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _padding(how: Preprocessing) -> int | tuple[int, int, int]:
-    value = GREYS[how.background]
-    return value if how.channels == 1 else (value,) * 3
+def _padding(preprocessing: Preprocessing) -> int | tuple[int, int, int]:
+    value = GREYS[preprocessing.background]
+    return value if preprocessing.channels == 1 else (value,) * 3
 
 
 def _shorter(picture: Pillow.Image, side: int, resample: Pillow.Resampling) -> Pillow.Image:
@@ -193,46 +193,46 @@ class _Stage(NamedTuple):
     pixels: Pixels
 
 
-def steps(picture: Picture, how: Preprocessing) -> tuple[Step, ...]:
+def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
     """Every step that `how` takes with `picture`, the file first, the model's input last."""
-    result = [_shown(stage) for stage in _stages(picture, how)]
-    pixels = _batch(stored(picture, how))
-    cut = how.centred(pixels)
-    if cut.shape[-2:] != pixels.shape[-2:] or how.crop_from is not None:
-        result.append(_shown(_Stage("cropped", _cropped_text(pixels, how), _rounded(cut))))
-    tensor = how.normalised(cut)
+    result = [_shown(stage) for stage in _stages(picture, preprocessing)]
+    pixels = _batch(stored(picture, preprocessing))
+    cropped = preprocessing.centred(pixels)
+    if cropped.shape[-2:] != pixels.shape[-2:] or preprocessing.crop_from is not None:
+        result.append(_shown(_Stage("cropped", _cropped_text(pixels, preprocessing), _rounded(cropped))))
+    tensor = preprocessing.normalised(cropped)
     text = (
-        f"Pixels {SCALES[how.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, shown stretched."
+        f"Pixels {SCALES[preprocessing.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, shown stretched."
     )
     shown = _shown(_Stage("normalised", text, _stretched(tensor)))
     return (*result, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
 
 
-def stored(picture: Picture, how: Preprocessing) -> Pixels:
+def stored(picture: Picture, preprocessing: Preprocessing) -> Pixels:
     """The picture as an image of the training data is stored, uint8 `(C, H, W)`: for `how.inputs`."""
-    *_, last = _stages(picture, how)
+    *_, last = _stages(picture, preprocessing)
     return np.array(last.pixels.transpose(2, 0, 1), order="C")
 
 
-def _stages(picture: Picture, how: Preprocessing) -> Iterator[_Stage]:
+def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
     yield _Stage("original", _original_text(picture), picture.pixels)
-    pixels = flattened(picture, how.background)
+    pixels = flattened(picture, preprocessing.background)
     if picture.pixels.shape[2] == 4:
-        yield _Stage("flattened", f"What is transparent shows {how.background} from behind.", pixels)
-    turned = upright(pixels, picture.orientation) if how.oriented else pixels
-    yield _Stage("oriented", _oriented_text(picture.orientation, how.oriented), turned)
-    pixels = in_channels(turned, how.channels)
+        yield _Stage("flattened", f"What is transparent shows {preprocessing.background} from behind.", pixels)
+    turned = upright(pixels, picture.orientation) if preprocessing.oriented else pixels
+    yield _Stage("oriented", _oriented_text(picture.orientation, preprocessing.oriented), turned)
+    pixels = in_channels(turned, preprocessing.channels)
     yield _Stage(
-        "grey" if how.channels == 1 else "colour", _channels_text(picture.mode, how.channels), pixels
+        "grey" if preprocessing.channels == 1 else "colour", _channels_text(picture.mode, preprocessing.channels), pixels
     )
-    if how.invert:
+    if preprocessing.invert:
         pixels = 255 - pixels
         yield _Stage("inverted", "Light and dark exchanged: every value is 255 less what it was.", pixels)
-    if how.centre:
+    if preprocessing.centre:
         pixels = centred(pixels)
         yield _Stage("centred", "Cut to what is light, its centre of mass in the middle of a frame.", pixels)
-    resized = resize(pixels, how)
-    yield _Stage("resized", _resized_text(pixels, resized, how), resized)
+    resized = resize(pixels, preprocessing)
+    yield _Stage("resized", _resized_text(pixels, resized, preprocessing), resized)
 
 
 def _original_text(picture: Picture) -> str:
@@ -260,26 +260,26 @@ def _channels_text(mode: str, channels: int) -> str:
     return "One channel: 0.299 red, 0.587 green, 0.114 blue (BT.601)."
 
 
-def _resized_text(before: Pixels, after: Pixels, how: Preprocessing) -> str:
+def _resized_text(before: Pixels, after: Pixels, preprocessing: Preprocessing) -> str:
     (height, width), (rows, columns) = before.shape[:2], after.shape[:2]
     if (height, width) == (rows, columns):
         return f"Unchanged: {width}×{height} already."
-    ways = {
+    descriptions = {
         "crop": f"The middle with the proportions of {columns}×{rows} resized to that",
         "pad": f"Resized and padded to {columns}×{rows}",
         "stretch": f"Stretched to {columns}×{rows}",
-        "shorter": f"The shorter side resized to {how.stored[0]}, then the middle {columns}×{rows} cut out",
+        "shorter": f"The shorter side resized to {preprocessing.stored[0]}, then the middle {columns}×{rows} cut out",
     }
-    return f"{ways[how.fit]} ({how.resample}), from {width}×{height}."
+    return f"{descriptions[preprocessing.fit]} ({preprocessing.resample}), from {width}×{height}."
 
 
-def _cropped_text(pixels: Tensor, how: Preprocessing) -> str:
-    height, width = how.side
-    enlarged = how.crop_from or height
+def _cropped_text(pixels: Tensor, preprocessing: Preprocessing) -> str:
+    height, width = preprocessing.side
+    enlarged = preprocessing.crop_from or height
     text = f"Resized from {pixels.shape[3]}×{pixels.shape[2]} (bilinear), as in training"
     return (
         f"{text}, to {enlarged}×{enlarged}, the middle {width}×{height} cut out."
-        if how.crop_from
+        if preprocessing.crop_from
         else f"{text}, to {width}×{height}."
     )
 
