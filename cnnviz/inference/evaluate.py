@@ -1,4 +1,4 @@
-"""Answers held against the true classes that came with the files."""
+"""Evaluation: predictions compared with the true classes that came with the files; JSON and CSV."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from cnnviz.inference.predict import Prediction, Result
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good a model was on pictures whose classes are known."""
+    """Accuracy and confusion matrix of a model on images with known classes."""
 
     classes: tuple[str, ...]
     confusion: NDArray[np.int64]
-    """`(classes, classes)`: row the truth, column the answer."""
+    """Confusion matrix `(classes, classes)`: rows are true classes, columns predicted ones."""
     right: int
     counted: int
-    """Pictures with a true class that the model has."""
+    """Number of images whose true class the model has."""
     mistakes: tuple[Prediction, ...]
-    """Wrong answers, the surest of them first."""
+    """Wrong predictions, most confident first."""
     unknown: tuple[str, ...]
-    """True classes that the model does not have; their pictures are not counted."""
+    """True classes that the model does not have; their images are not counted."""
 
     @property
     def accuracy(self) -> float | None:
-        """The part that was right, in [0, 1]; None where nothing was counted."""
+        """Fraction of correct predictions, in [0, 1]; None where nothing was counted."""
         return self.right / self.counted if self.counted else None
 
     @property
     def by_class(self) -> NDArray[np.float64]:
-        """Accuracy of each class, `(classes,)`; NaN for a class without pictures."""
+        """Accuracy of each class, `(classes,)`; NaN for a class without images."""
         counts = self.confusion.sum(1)
         with np.errstate(invalid="ignore"):
             return np.where(counts > 0, self.confusion.diagonal() / np.maximum(counts, 1), np.nan)
 
 
 def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
-    """Judge the answers of one model with these classes; refusals and files without a class are left out.
+    """Evaluate a model's predictions; refusals and files without a class are skipped.
 
-    A true class is found by its name, capitals and `_`, `-` and spaces aside, or else by its number.
+    A true class is matched by its name, ignoring case, `_`, `-` and spaces, or else by its index.
     """
     index_of = _numbers(classes)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
@@ -70,7 +70,7 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
 
 
 def marks(results: Iterable[Result], classes: tuple[str, ...]) -> list[bool | None]:
-    """Whether each answer is right; None where nobody knows, as `evaluate` counts."""
+    """Return whether each prediction is correct; None where it is not counted by `evaluate`."""
     index_of = _numbers(classes)
     correct: list[bool | None] = []
     for result in results:
@@ -86,41 +86,43 @@ def _numbers(classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def plain(name: str) -> str:
-    """A class's name for comparing: capitals and `_`, `-` and spaces aside."""
+    """Normalize a class name for comparison: case, `_`, `-` and spaces are ignored."""
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
 
 
-# Answers as files: the JSON that `cnnviz predict --json` writes, and a table as CSV. Imports no torch.
+# Export of predictions: the JSON of `cnnviz predict --json`, and CSV. No torch import.
 
 
 def entry(result: Result) -> dict[str, Any]:
-    """One picture: `{file, predictions: [{class, probability}]}`, or `{file, error}`.
+    """Convert a result to `{file, predictions: [{class, probability}]}`, or to `{file, error}`.
 
-    Where it is unlike the training images, `hints: [{kind, text, change}]` say how; `change` is a field of
-    the preprocessing, or empty.
+    Where the image is unlike the training images, `hints: [{kind, text, change}]` is added; `change` is a
+    field of the preprocessing, or empty.
     """
     if isinstance(result, Refusal):
         return {"file": result.name, "error": result.reason}
-    predictions = [{"class": prediction.name, "probability": prediction.probability} for prediction in result.top]
+    predictions = [
+        {"class": prediction.name, "probability": prediction.probability} for prediction in result.top
+    ]
     hints = {"hints": [hint._asdict() for hint in result.hints]} if result.hints else {}
     return {"file": result.name, "predictions": predictions, **hints}
 
 
 def as_json(results: Sequence[Result]) -> bytes:
-    """One model's answers, a list of what `entry` gives."""
+    """Serialize the results of one model as JSON, a list of what `entry` returns."""
     return orjson.dumps([entry(result) for result in results], option=orjson.OPT_INDENT_2)
 
 
 def many_as_json(results: Mapping[str, Sequence[Result]]) -> bytes:
-    """Answers of several models by name: `{name: [entry, …]}`."""
+    """Serialize the results of several models as JSON, by name: `{name: [entry, …]}`."""
     named = {name: [entry(result) for result in predictions] for name, predictions in results.items()}
     return orjson.dumps(named, option=orjson.OPT_INDENT_2)
 
 
 def as_csv(results: Mapping[str, Sequence[Result]]) -> str:
-    """A line for each picture, model and answer: file, true class, model, rank, class, probability, error.
+    """Format one line per image, model and class: file, true class, model, rank, class, probability, error.
 
-    What could not be read has one line a model, with the reason.
+    An image that could not be read has one line per model, with the reason.
     """
     head = ("file", "true class", "model", "rank", "class", "probability", "error")
     return csv_text(head, (row for name, predictions in results.items() for row in _rows(name, predictions)))

@@ -1,4 +1,4 @@
-"""Export of a trained network for use without cnnviz: state dict, exported program, ONNX, plain PyTorch."""
+"""Export of a trained network for use without cnnviz: state dict, exported program, ONNX, PyTorch source."""
 
 from cnnviz.inference.export.formats import FORMATS, Exported, export
 

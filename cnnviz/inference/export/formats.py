@@ -1,4 +1,4 @@
-"""Export a loaded network: `.pth`, `.pt2`, `.onnx`, `model.py` with weights, or weights with a card."""
+"""Export formats of a network: `.pth`, `.pt2`, `.onnx`, `model.py` with weights, weights with a card."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
 
 STACK_TRACE = "pkg.torch.onnx.stack_trace"
-"""What torch writes into an ONNX file's nodes: lines of code that made them, which may be somebody's own."""
+"""Metadata key under which torch stores source lines in an ONNX file's nodes; they may be private."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of an export, by the ending that each gets."""
+    """Files of an export by extension."""
 
     files: dict[str, bytes]
-    """`{".py": …, ".pth": …}`; the first is the one that was asked for."""
+    """`{".py": …, ".pth": …}`; the first is the requested one."""
     notes: tuple[str, ...] = ()
 
 
 def export(loaded: Loaded, kind: str, stem: str = "model") -> Exported:
-    """Write a network in one of `FORMATS`.
+    """Export a network in one of `FORMATS`.
 
     Args:
-        loaded: The network; left as it is.
-        kind: The format.
-        stem: The files' name without its ending, by which one names another.
+        loaded: Network, which is not modified.
+        kind: Format.
+        stem: Name of the files without extension, by which one refers to the other.
 
-    Raises `InferenceError` where the format is none, the network cannot be written in it, or a package for it
-    is not installed.
+    Raises:
+        InferenceError: For an unknown format, a network that it cannot represent, or a missing package.
     """
     if kind not in FORMATS:
         raise InferenceError(f"A format is {', '.join(FORMATS)}, not '{kind[:40]}'.")
@@ -53,7 +53,7 @@ def _state_dict(loaded: Loaded, _: str) -> Exported:
 
 
 def _saved(model: nn.Module) -> bytes:
-    """A plain state dict, which `torch.load(…, weights_only=True)` reads."""
+    """Serialize the state dict, for `torch.load(…, weights_only=True)`."""
     file = io.BytesIO()
     torch.save({name: value.contiguous().clone() for name, value in model.state_dict().items()}, file)
     return file.getvalue()
@@ -102,7 +102,7 @@ def _onnx(loaded: Loaded, _: str) -> Exported:
 
 
 def without_code(proto: Any) -> None:
-    """Take the lines of code out of an ONNX model, which torch leaves in every node."""
+    """Remove the source lines from an ONNX model, which torch stores in every node."""
     for graph in (proto.graph, *proto.functions):
         for part in (
             graph,
@@ -131,7 +131,7 @@ def _strip(part: Any) -> None:
 
 
 def _described(loaded: Loaded) -> dict[str, str]:
-    """What a file says of itself: classes, and how images go in."""
+    """Return the metadata of a file: class names and preprocessing."""
     import json
 
     return {
@@ -146,7 +146,7 @@ def _python(loaded: Loaded, stem: str) -> Exported:
 
 
 def _example(loaded: Loaded) -> torch.Tensor:
-    # Of two images: an exported program takes a size of 1 for one that never changes.
+    # Two images, since an exported program treats a size of 1 as constant.
     return torch.zeros(2, *loaded.input_shape)
 
 
@@ -168,21 +168,23 @@ _WRITERS: dict[str, Callable[[Loaded, str], Exported]] = {
 FORMATS = tuple(_WRITERS)
 
 
-# The weights alone, out of a run's checkpoint, with a card that says how to use them.
+# Weights of a run's checkpoint, with a model card.
 
 
 def weights_name(run: Run, kind: str) -> str:
-    """What the file is called: `run-7-lenet5.safetensors`."""
+    """Return the file name of a run's weights, such as `run-7-lenet5.safetensors`."""
     return f"run-{run.id}-{run.model.replace('/', '-')}{'' if kind == 'last' else f'-{kind}'}.safetensors"
 
 
 def take_weights(database: Database, run_id: int, kind: str = "last") -> bytes:
-    """A safetensors file of the model's weights, without the optimiser's state; its metadata hold a `Card`.
+    """Export a run's weights as safetensors, without optimizer state, with a `Card` in the metadata.
 
-    The accuracy on the card is the last one measured up to the checkpoint, with these weights where the
-    checkpoint is an epoch's end. Data from a path are called by the path's last part.
+    The card's accuracy is the last one measured up to the checkpoint: with exactly these weights where the
+    checkpoint is an epoch's end. Data from a path are called by the path's last component.
 
-    Raises `NoSuchRunError`, and `InferenceError` where there is no checkpoint here or nothing was measured.
+    Raises:
+        NoSuchRunError: For an unknown run.
+        InferenceError: Where there is no checkpoint on this machine, or no measured accuracy.
     """
     from safetensors.torch import save
 

@@ -1,8 +1,8 @@
-"""Plain PyTorch source of a network: its layers made anew, its forward as `torch.fx` follows it.
+"""PyTorch source of a network: constructors of its layers, and the forward pass traced by `torch.fx`.
 
-Layers of `torch.nn` stay what they are; what others compute is written out. The names of all weights stay, so
-that the state dict fits. A network that cannot be followed is written as the operations that `torch.export`
-finds, and one whose way depends on its input with its own source, where that is one file of the user's.
+Layers of `torch.nn` are preserved; what other modules compute is written out. All weight names are preserved,
+so that the state dict fits. A network that cannot be traced is written as the operations of `torch.export`,
+and one with data-dependent control flow with its own source, where that is a single file of the user's.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def source_of(loaded: Loaded, weights: str) -> tuple[str, tuple[str, ...]]:
-    """A Python file that makes the network and loads its weights from `weights` beside it; and notes.
+    """Return a Python file that builds the network and loads its weights from the file `weights`, and notes.
 
-    Raises `InferenceError` for a network that cannot be written so.
+    Raises:
+        InferenceError: For a network that cannot be written in this form.
     """
     writers: tuple[tuple[Callable[[Loaded], str], str], ...] = (
         (_traced, ""),
@@ -39,7 +40,7 @@ def source_of(loaded: Loaded, weights: str) -> tuple[str, tuple[str, ...]]:
     for write, note in writers:
         try:
             body = write(loaded)
-        except Exception as error:  # Whatever a tracer raises in somebody's forward.
+        except Exception as error:  # The network's forward may raise anything while it is traced.
             reason = reason or next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
             continue
         return _header(loaded) + body + _footer(weights), (note,) if note else ()
@@ -72,7 +73,7 @@ CLASSES = {loaded.classes!r}
 
 
 def _text(name: str) -> str:
-    """A name inside a docstring."""
+    """Return a name that is safe inside a docstring."""
     return "".join(c if c.isprintable() and c not in '"\\' else " " for c in name)
 
 
@@ -92,7 +93,7 @@ if __name__ == "__main__":
 '''
 
 
-# By following the network.
+# Source by tracing.
 
 
 def _traced(loaded: Loaded) -> str:
@@ -103,7 +104,7 @@ def _traced(loaded: Loaded) -> str:
 
 
 def _lowered(loaded: Loaded) -> str:
-    """The network as `torch.export` sees it: operations on weights, without layers between them."""
+    """Trace the network with `torch.export`: operations on weights, without layers."""
     model = copy.deepcopy(loaded.model).eval()
     batch = torch.export.Dim("batch", min=1, max=65_536)
     example = torch.zeros(2, *loaded.input_shape)
@@ -119,7 +120,7 @@ def _lowered(loaded: Loaded) -> str:
 
 
 def _written(model: nn.Module, graph: fx.Graph) -> str:
-    """The class, from the modules that a graph uses and its code."""
+    """Generate the class from the modules and the code of a graph."""
     graph.eliminate_dead_code()
     used = {str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")}
     for node in graph.nodes:
@@ -148,7 +149,7 @@ def _from_torch(function: Any) -> bool:
 
 
 def _imports(names: dict[str, Any]) -> Iterator[str]:
-    """What the forward names beyond torch itself."""
+    """Yield the imports and constants of the forward pass besides torch itself."""
     for name, value in sorted(names.items()):
         if name in ("torch", "nn") or value is None:
             continue
@@ -171,7 +172,7 @@ def _imports(names: dict[str, Any]) -> Iterator[str]:
 
 
 def _layer_lines(model: nn.Module, used: set[str]) -> Iterator[str]:
-    """A line for every layer, parameter and buffer that the state dict or the forward needs."""
+    """Yield a line for every layer, parameter and buffer of the state dict or the forward pass."""
     built = set[str]()
     state = model.state_dict()
     for name, module in model.named_modules():
@@ -210,19 +211,21 @@ def _submodule(name: str) -> str:
 
 def _tensor(parent: str, attribute: str, kind: str, value: torch.Tensor, stored: bool) -> str:
     shape, dtype = tuple(value.shape), str(value.dtype)
-    if not stored:  # A constant, which the weights do not bring.
+    if not stored:  # A constant, which is not in the state dict.
         expression = f"torch.tensor({value.tolist()!r}, dtype={dtype})"
         return f"{_submodule(parent)}.register_buffer({attribute!r}, {expression}, persistent=False)"
     if kind == "Parameter":
-        expression = f"nn.Parameter(torch.zeros({shape!r}, dtype={dtype}), requires_grad={value.requires_grad})"
+        expression = (
+            f"nn.Parameter(torch.zeros({shape!r}, dtype={dtype}), requires_grad={value.requires_grad})"
+        )
         return f"{_submodule(parent)}.register_parameter({attribute!r}, {expression})"
     return f"{_submodule(parent)}.register_buffer({attribute!r}, torch.zeros({shape!r}, dtype={dtype}))"
 
 
 def _constructor(module: nn.Module, name: str) -> str:
-    """The call that makes a layer of `torch.nn` anew, read off its attributes."""
+    """Generate the constructor call of a `torch.nn` layer from its attributes."""
     kind = type(module)
-    # A subclass that only adds a way to start, or a name, is made as the layer of torch that it is.
+    # A subclass that only changes the initialization or the name is written as its torch base class.
     base: Any = next((b for b in kind.__mro__ if getattr(nn, b.__name__, None) is b), None)
     if base is None:
         raise InferenceError(f"'{name}' is a {kind.__name__}, which torch.nn does not offer")
@@ -251,7 +254,7 @@ def _argument(module: nn.Module, argument: str) -> Any:
 
 
 def _literal(value: Any, name: str) -> str:
-    """A setting as Python writes it."""
+    """Format a setting as a Python literal."""
     if isinstance(value, tuple | list) and all(isinstance(item, _PLAIN) for item in value):
         return repr(type(value)(value) if type(value) in (tuple, list) else tuple(value))
     if isinstance(value, float) and value != value:
@@ -263,11 +266,11 @@ def _literal(value: Any, name: str) -> str:
     raise InferenceError(f"'{name}' has a setting that is a {type(value).__name__}")
 
 
-# By its own source.
+# The user's own source.
 
 
 def _own_source(loaded: Loaded) -> str:
-    """The user's own file with a call of its class; raises `InferenceError` where it is not one file."""
+    """Return the user's own file with a call of its class; raise `InferenceError` for more than one file."""
     recipe = loaded.recipe
     if recipe is None or not recipe.code:
         raise InferenceError("its source is no file of yours")
@@ -280,6 +283,6 @@ def _own_source(loaded: Loaded) -> str:
     classes = f"{classes_parameter}={len(loaded.classes)}" if classes_parameter else ""
     call = ", ".join(filter(None, (arguments, classes)))
     text = files.files[0][1].decode("utf-8", "replace")
-    # What a file says of the future has to come first in it, and torch needs none of it.
+    # `from __future__` imports would have to come first, and torch needs none of them.
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("from __future__"))
     return f"{text}\n\ndef make():\n    return {files.attribute}({call})\n"

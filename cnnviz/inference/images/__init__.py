@@ -1,1 +1,1 @@
-"""Images in: read, decoded in a bounded process, and preprocessed for a model."""
+"""Image input: reading, decoding in a bounded process, and preprocessing."""

@@ -1,4 +1,4 @@
-"""What looks wrong about a picture for this model, before it is asked: the same in pages, CLI and JSON."""
+"""Input checks: differences between an image and the training images, for pages, CLI and JSON alike."""
 
 from __future__ import annotations
 
@@ -12,38 +12,42 @@ from cnnviz.inference.images.preprocessing_trace import DIGIT_SHARE, ink_box, st
 from cnnviz.inference.images.read_image import Picture, Pixels
 
 DARK, LIGHT = 80, 140
-"""Means of pixels, from 0 to 255, below and above which pictures are called so."""
+"""Mean pixel values, from 0 to 255, below and above which images are called dark and light."""
 TINY = 0.25
 FLAT = 8.0
-"""Standard deviation of pixels below which there is next to nothing in a picture."""
+"""Standard deviation of pixels below which an image is called blank."""
 OFF_CENTER, SMALL, LARGE = 2.5 / 28, 15 / 28, 23 / 28
-"""Parts of a side: how far off the middle a digit's center of mass may lie, and its least and most length.
+"""Limits as fractions of a side: a digit's offset from the center, its minimum and maximum length.
 
-Of MNIST's 10,000 test images none lies more than 1.08 pixels off, and all are 17 to 20 long."""
+Of MNIST's 10,000 test images none is more than 1.08 pixels off, and all are 17 to 20 long.
+"""
 
 
 class Hint(NamedTuple):
-    """What is unlike the training images, and the preprocessing that would change it."""
+    """Difference from the training images, and the preprocessing that would correct it."""
 
     kind: str
     """`brightness`, `blank`, `resolution`, `size` or `position`."""
     text: str
-    """A sentence or two."""
+    """One or two sentences."""
     change: str = ""
-    """The field of `Preprocessing` to change; empty where none helps."""
+    """Field of `Preprocessing` to change; empty where none helps."""
 
 
 def hints(picture: Picture, preprocessing: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
-    """Compare a picture with what the model has seen; mostly there is nothing to say.
+    """Compare an image with the training images; mostly there are no hints.
 
-    Light and dark can be told only where `how` knows the training images' mean. `centered` says that they
-    were centered as MNIST's digits (`DatasetSpec.centered`), so that size and position can be judged too.
+    Brightness is compared only where `preprocessing` has the training images' mean. `centered` says that
+    these were centered like MNIST's digits (`DatasetSpec.centered`), so that size and position are checked
+    too.
     """
     return hints_of(stored(picture, preprocessing), picture.size, preprocessing, centered)
 
 
-def hints_of(image: Pixels, size: Size, preprocessing: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
-    """As `hints`, of a picture of `size` that was made `image`, uint8 `(C, H, W)`, as `steps.stored` does."""
+def hints_of(
+    image: Pixels, size: Size, preprocessing: Preprocessing, centered: bool = False
+) -> tuple[Hint, ...]:
+    """Return the hints of an image of `size` that was stored as `image`, uint8 `(C, H, W)`."""
     mean, hints = float(image.mean()), []
     if preprocessing.mean and preprocessing.scale != "unit-standardised":
         usual = sum(preprocessing.mean) / len(preprocessing.mean)
@@ -68,9 +72,9 @@ def hints_of(image: Pixels, size: Size, preprocessing: Preprocessing, centered: 
 
 
 def grouped(hints: Iterable[tuple[str, tuple[Hint, ...]]]) -> list[tuple[Hint, int, str]]:
-    """Count hints by kind, the commonest first: the first of each kind, how many, and the first one's name.
+    """Count hints by kind, most frequent first: the first hint of a kind, the count, the first image's name.
 
-    `found` has the name of each picture and its hints.
+    `hints` contains the name of each image and its hints.
     """
     kinds: dict[str, tuple[Hint, int, str]] = {}
     for name, image_hints in hints:
@@ -81,7 +85,7 @@ def grouped(hints: Iterable[tuple[str, tuple[Hint, ...]]]) -> list[tuple[Hint, i
 
 
 def _placed(image: Pixels) -> list[Hint]:
-    """What is unlike MNIST about the size and place of what is light."""
+    """Compare the size and position of the bright content with MNIST's."""
     pixels = image.transpose(1, 2, 0)
     box = ink_box(pixels)
     if box is None:
@@ -99,8 +103,8 @@ def _placed(image: Pixels) -> list[Hint]:
     offset = np.array(box.middle) - [(height - 1) / 2, (width - 1) / 2]
     if np.abs(offset).max() > OFF_CENTER * side:
         text = (
-            f"What is drawn lies {np.abs(offset).max():.0f} of {side} pixels off the middle, where the training "
-            "images have it: try 'centre'."
+            f"What is drawn lies {np.abs(offset).max():.0f} of {side} pixels off the middle, where the "
+            "training images have it: try 'centre'."
         )
         return [Hint("position", text, "centre")]
     return []

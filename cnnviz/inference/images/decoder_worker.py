@@ -1,9 +1,9 @@
-"""Decodes pictures that strangers made, in a process of its own: `python decoder.py READING MEMORY_BYTES`.
+"""Decoder worker: decodes untrusted images in its own process, `decoder_worker.py READING MEMORY_BYTES`.
 
-It knows Pillow, the standard library and, by its path `READING`, `cnnviz.datasets.image_files`: so it starts
-in a fraction of a second, and nothing is in it that could leak. Requests come on stdin, answers leave on
-stdout: a line of JSON, then so many bytes. What kills it (memory, a decoder's fault, patience) costs one
-picture; see `decoding`.
+It imports Pillow, the standard library and, by its path `READING`, `cnnviz.datasets.image_files`, so that it
+starts in a fraction of a second and holds nothing that could leak. Requests arrive on stdin, responses leave
+on stdout: a line of JSON, then the bytes. Whatever ends it (memory, a fault of a decoder, a timeout) costs
+one image; see `read_image`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 
 def load_module(path: str) -> Any:
-    """The module in the file `path`, which is in no package here."""
+    """Import the module at `path`, which belongs to no package here."""
     spec = importlib.util.spec_from_file_location("image_files", path)
     assert spec is not None
     assert spec.loader is not None
@@ -28,7 +28,10 @@ def load_module(path: str) -> Any:
 
 
 def decode(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], bytes]:
-    """The first frame as RGB bytes, or RGBA where something is transparent, and what is known of it."""
+    """Decode the first frame to RGB bytes, or RGBA where something is transparent.
+
+    Return also its metadata.
+    """
     picture = Image.open(io.BytesIO(data), formats=files.FORMATS)
     width, height = picture.size
     if width * height > most_pixels:
@@ -41,14 +44,14 @@ def decode(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], b
 
 
 def moving(picture: Image.Image) -> bool:
-    """Whether there are frames after the first."""
+    """Return whether there are frames after the first."""
     with contextlib.suppress(Exception):
         return bool(getattr(picture, "is_animated", False))
     return False
 
 
 def limit_memory(max_bytes: int) -> None:
-    """Let this process have at most so many bytes, where the system can be told."""
+    """Limit this process to a number of bytes, where the system supports it."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -56,7 +59,7 @@ def limit_memory(max_bytes: int) -> None:
 
 
 def decode_or_error(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], bytes]:
-    """`decode`, with every error as an answer."""
+    """Call `decode` and convert every error to a response."""
     try:
         return decode(files, data, most_pixels)
     except MemoryError:
@@ -68,7 +71,7 @@ def decode_or_error(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str
 
 
 def serve(files: Any, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until there are no more requests."""
+    """Handle requests until the input ends."""
     while line := requests.readline():
         request = json.loads(line)
         facts, pixels = decode_or_error(files, requests.read(request["bytes"]), request["most_pixels"])
@@ -81,5 +84,5 @@ if __name__ == "__main__":
     reading = load_module(sys.argv[1])
     limit_memory(int(sys.argv[2]))
     warnings.simplefilter("ignore")
-    Image.MAX_IMAGE_PIXELS = None  # Ours is stricter and asked before anything is decoded.
+    Image.MAX_IMAGE_PIXELS = None  # Our own limit is lower, and checked before decoding.
     serve(reading, sys.stdin.buffer, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""What was named or handed in, as single files: folders and zips opened, true classes from class folders."""
+"""Image files of uploads and paths: folders and zips are expanded, class folders give the true classes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Found = Upload | Refusal
 
 
 def handed_in(name: str, data: bytes) -> list[Found]:
-    """One upload of a page: a picture, or a zip of pictures or of class folders."""
+    """Return the images of an upload: a single one, or a zip of images or of class folders."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [Upload(name, data)]
     return _or_refusal(name, functools.partial(from_zip, name, io.BytesIO(data)))
 
 
 def from_named(files: Mapping[str, bytes]) -> list[Found]:
-    """A folder as a page hands it in, each file by its path in it: pictures, and classes by their folders."""
+    """Return the images of an uploaded folder, given by relative path, with the classes of class folders."""
     top = {name.partition("/")[0] for name in files}
     start = len(f"{min(top)}/") if len(top) == 1 else 0
     names = {name[start:] or name: name for name in files}
@@ -35,13 +35,16 @@ def from_named(files: Mapping[str, bytes]) -> list[Found]:
 
 
 def from_paths(paths: Iterable[Path]) -> Iterator[Found]:
-    """Files, folders and zips, one after another; what is not there is refused."""
+    """Yield the images of files, folders and zips; missing ones are refused."""
     for path in paths:
         yield from _or_refusal(str(path), functools.partial(_from_path, path))
 
 
 def from_folder(root: Path) -> list[Upload]:
-    """Every file below a folder, hidden ones left out; raises `DataError` for links and for too many."""
+    """Return every file below a folder, without hidden ones.
+
+    Raise `DataError` for links and too many files.
+    """
     sizes = {name: size for name, size, _ in listing(root)}
     return [
         Upload(str(root / name), functools.partial(_read, root / name), truth, sizes[name])
@@ -50,7 +53,7 @@ def from_folder(root: Path) -> list[Upload]:
 
 
 def from_zip(name: str, file: Path | IO[bytes]) -> list[Upload]:
-    """Every file in a zip, read when its turn comes; raises `DataError` as `zips.Archive` does."""
+    """Return every file in a zip, read on demand; raise `DataError` as `zips.Archive`."""
     archive = Archive(name, file)
     return [
         Upload(
@@ -74,7 +77,7 @@ def _from_path(path: Path) -> list[Upload]:
 
 
 def _with_truth(where: str, names: Iterable[str]) -> list[tuple[str, str | None]]:
-    """Every name with its class, where they lie in class folders; training and test parts alike."""
+    """Return every name with its class, where they are in class folders, of training and test parts."""
     known = sorted(names)
     try:
         layout = arranged(where, known)

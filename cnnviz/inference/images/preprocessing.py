@@ -1,4 +1,4 @@
-"""How a picture becomes a model's input: settings that can be stored, shown and changed."""
+"""Preprocessing of an image to a model's input: settings that can be stored, displayed and changed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ MAX_SIDE = 2_048
 
 
 class Preprocessing(BaseModel):
-    """One picture's way into a model. Every field's description is what a page shows beside it.
+    """Preprocessing of one image. Each field's description is shown beside it on pages.
 
-    `mean` and `spread` have a value a channel, in pixels from 0 to 255; for the scale `unit-standardised`,
-    which is torchvision's, from 0 to 1. `mean_image` is base64 of little-endian float32 `(C, *side)`.
+    `mean` and `spread` (standard deviation) have a value per channel, in pixels from 0 to 255; for the scale
+    `unit-standardised`, which is torchvision's, from 0 to 1. `mean_image` is base64 of little-endian float32
+    `(C, *side)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,12 +77,12 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def plain(cls, channels: int, side: Size) -> Preprocessing:
-        """Pixels from 0 to 1 at the model's own size: for weights of which nothing more is known."""
+        """Return the default for weights without metadata: pixels from 0 to 1 at the model's input size."""
         return cls.made(channels=channels, stored=side, side=side)
 
     @classmethod
     def of_training(cls, recipe: Recipe, interface: Interface) -> Preprocessing:
-        """What the evaluation of a run with this recipe does to an image of its data, bit for bit."""
+        """Return the evaluation preprocessing of a run with this recipe, exact to the bit."""
         statistics = interface.statistics
         channels, height, width = statistics.mean_image.shape
         uses_mean_image = recipe.scale == "raw-minus-mean" and interface.side == (height, width)
@@ -99,7 +100,7 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def of_torchvision(cls, transforms: Any) -> Preprocessing:
-        """What torchvision states for its own weights; `transforms` is their `ImageClassification`."""
+        """Return the preprocessing of torchvision's weights; `transforms` is their `ImageClassification`."""
         resize, crop = transforms.resize_size[0], transforms.crop_size[0]
         return cls.made(
             channels=3,
@@ -114,37 +115,37 @@ class Preprocessing(BaseModel):
 
     @classmethod
     def made(cls, **values: Any) -> Preprocessing:
-        """Validate; raises `InferenceError` in one sentence."""
+        """Validate the values; raise `InferenceError` with one sentence."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise InferenceError(_message(error)) from None
 
     def changed(self, **values: Any) -> Preprocessing:
-        """The same with other values; raises `InferenceError` for what cannot be."""
+        """Return a copy with other values; raise `InferenceError` for invalid ones."""
         return self.made(**(self.model_dump() | values))
 
     def inputs(self, images: Tensor) -> Tensor:
-        """Images uint8 `(N, C, H, W)` as float input `(N, C, *side)`, or `(10·N, …)` with ten crops.
+        """Convert images uint8 `(N, C, H, W)` to float input `(N, C, *side)`, or `(10·N, …)` with ten crops.
 
-        H and W are those of `stored`, or of `side` after `shorter`. Ten crops come crop by crop.
+        H and W are those of `stored`, or of `side` after `shorter`. Ten crops are ordered crop by crop.
         """
         if self.scale == "unit-standardised":
             return self._standardised(self._preparation("raw").test(images))
         return self._preparation(self.scale).test(images)
 
     def centred(self, images: Tensor) -> Tensor:
-        """As `inputs`, one view an image, and pixels still from 0 to 255: what is cut out."""
+        """Crop and resize as `inputs`, with one view per image and pixels from 0 to 255."""
         return self.changed(ten_crop=False)._preparation("raw").test(images)
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """Pixels `(N, C, *side)` from 0 to 255 on the model's scale."""
+        """Scale pixels `(N, C, *side)` from 0 to 255 to the model's scale."""
         if self.scale == "unit-standardised":
             return self._standardised(pixels)
         return self._preparation(self.scale).scaled(pixels)
 
     def _standardised(self, pixels: Tensor) -> Tensor:
-        """In torchvision's order, for the same bits."""
+        """Standardize in torchvision's order of operations, for identical bits."""
         mean, spread = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.spread))
         return (pixels / 255 - mean) / spread
 

@@ -1,4 +1,4 @@
-"""Every step from the picture to the tensor, so that one can look at each."""
+"""Preprocessing trace: every step from the image to the input tensor, for display."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
     from torch import Tensor
 
-# The ways pixels change before they become numbers: each takes and gives uint8 `(H, W, C)`.
+# Image operations before scaling: each maps uint8 `(H, W, C)` to the same.
 
 TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
          7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
-"""Exif's orientations, and what Pillow calls the way back."""
+"""Exif orientations, and Pillow's transposition that undoes each."""
 GREYS = {"white": 255, "grey": 128, "black": 0}
 STRIP = 1 << 20
-"""Pixels turned to grey at once: as floats, 40 million would take gigabytes."""
+"""Pixels converted to grayscale at once: as floats, 40 million would take gigabytes."""
 DIGIT_SHARE = 20 / 28
-"""MNIST's digits fill a box of 20 in 28 pixels, their centre of mass in the middle (LeCun et al., 1998)."""
+"""MNIST's digits fill a box of 20 in 28 pixels, their center of mass in the middle (LeCun et al., 1998)."""
 INK = 0.2
-"""Part of the brightest value from which a pixel counts as drawn."""
+"""Fraction of the brightest value from which on a pixel counts as ink."""
 
 
 def flattened(picture: Picture, background: Background) -> Pixels:
-    """The picture's pixels with what is transparent laid over `background`."""
+    """Composite the image's transparent pixels on `background`."""
     if picture.pixels.shape[2] == 3:
         return picture.pixels
     from PIL import Image
@@ -42,7 +42,7 @@ def flattened(picture: Picture, background: Background) -> Pixels:
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turned and mirrored as `orientation` says."""
+    """Apply an Exif orientation."""
     if orientation not in TURNS:
         return pixels
     from PIL import Image
@@ -51,7 +51,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def in_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Colour `(H, W, 3)` as it is, or grey `(H, W, 1)` by the rule by which data sets are turned grey."""
+    """Convert color `(H, W, 3)` to grayscale `(H, W, 1)`, as data sets are; unchanged for three channels."""
     if channels == pixels.shape[2]:
         return pixels
     import torch
@@ -62,14 +62,14 @@ def in_channels(pixels: Pixels, channels: int) -> Pixels:
     grey = np.empty((height, width, 1), dtype=np.uint8)
     rows = max(1, STRIP // width)
     for top in range(0, height, rows):
-        # Always a copy: decoded pixels are read-only, which torch warns of, and a single one is contiguous.
+        # Always a copy: decoded pixels are read-only, of which torch warns, and a single one is contiguous.
         strip = np.array(pixels[top : top + rows].transpose(2, 0, 1), order="C")[None]
         grey[top : top + rows, :, 0] = adapt(torch.from_numpy(strip), (1, *strip.shape[2:])).numpy()[0, 0]
     return grey
 
 
 class InkBox(NamedTuple):
-    """Where something light is drawn: the box around it, its end left out, and its center of mass."""
+    """Bounding box of bright content, ends excluded, and its center of mass."""
 
     top: int
     left: int
@@ -79,7 +79,7 @@ class InkBox(NamedTuple):
 
 
 def ink_box(pixels: Pixels) -> InkBox | None:
-    """Find what is light in `(H, W, C)`; None where nothing is."""
+    """Locate the bright content of `(H, W, C)`; None where there is none."""
     values = pixels.max(2)
     drawn = np.argwhere(values > INK * max(1, int(values.max())))
     if not len(drawn):
@@ -94,7 +94,7 @@ def ink_box(pixels: Pixels) -> InkBox | None:
 
 
 def centred(pixels: Pixels) -> Pixels:
-    """What is light, in a dark square of its own: its centre of mass in the middle, a box of 20 in 28."""
+    """Crop the bright content and center it by mass in a dark square, as a box of 20 in 28."""
     box = ink_box(pixels)
     if box is None:
         return pixels
@@ -108,7 +108,7 @@ def centred(pixels: Pixels) -> Pixels:
 
 
 def resize(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
-    """Resized as `how` says; untouched where the size is right already."""
+    """Resize according to the preprocessing; unchanged where the size is right."""
     if pixels.shape[:2] == target(preprocessing) and preprocessing.fit != "shorter":
         return pixels
     from PIL import Image, ImageOps
@@ -129,7 +129,7 @@ def resize(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
 
 
 def target(preprocessing: Preprocessing) -> Size:
-    """Height and width that `fitted` gives."""
+    """Return the height and width that `resize` outputs."""
     return preprocessing.side if preprocessing.fit == "shorter" else preprocessing.stored
 
 
@@ -145,7 +145,7 @@ def _padding(preprocessing: Preprocessing) -> int | tuple[int, int, int]:
 
 
 def _shorter(picture: Pillow.Image, side: int, resample: Pillow.Resampling) -> Pillow.Image:
-    """The shorter side made `side`, the longer cut down to whole pixels, as torchvision does."""
+    """Resize the shorter side to `side`; the longer one is truncated to whole pixels, as in torchvision."""
     width, height = picture.size
     if min(width, height) == side:
         return picture
@@ -154,14 +154,14 @@ def _shorter(picture: Pillow.Image, side: int, resample: Pillow.Resampling) -> P
 
 
 def _middle(picture: Pillow.Image, side: Size) -> Pillow.Image:
-    """The middle, halves rounded to even, as torchvision does."""
+    """Crop the center; halves are rounded to even, as in torchvision."""
     width, height = picture.size
     top, left = round((height - side[0]) / 2), round((width - side[1]) / 2)
     return picture.crop((left, top, left + side[1], top + side[0]))
 
 
 SHOWN = 1_024
-"""Pixels; longer sides are shown reduced."""
+"""Maximum side in pixels of a displayed image."""
 SCALES = {
     "unit": "divided by 255",
     "raw": "left from 0 to 255",
@@ -173,11 +173,11 @@ SCALES = {
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step: what it is called, what it does to this picture, and the picture after it.
+    """Preprocessing step: its name, its effect on this image, and the image after it.
 
-    `picture` is uint8 `(H, W, C)` for showing, C 1 or 3 (4 where transparency is shown); reduced where a
-    side is longer than 1,024 pixels, while `size` is the true `(H, W)`. The last step alone has `tensor`,
-    float `(1, C, H, W)`: what the model reads.
+    `picture` is uint8 `(H, W, C)` for display, with C 1 or 3 (4 where transparency is shown); it is reduced
+    where a side is longer than 1,024 pixels, while `size` is the true `(H, W)`. Only the last step has
+    `tensor`, float `(1, C, H, W)`: the model's input.
     """
 
     name: str
@@ -194,7 +194,7 @@ class _Stage(NamedTuple):
 
 
 def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
-    """Every step that `how` takes with `picture`, the file first, the model's input last."""
+    """Return every preprocessing step of an image, from the file to the model's input."""
     result = [_shown(stage) for stage in _stages(picture, preprocessing)]
     pixels = _batch(stored(picture, preprocessing))
     cropped = preprocessing.centred(pixels)
@@ -202,14 +202,15 @@ def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
         result.append(_shown(_Stage("cropped", _cropped_text(pixels, preprocessing), _rounded(cropped))))
     tensor = preprocessing.normalised(cropped)
     text = (
-        f"Pixels {SCALES[preprocessing.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, shown stretched."
+        f"Pixels {SCALES[preprocessing.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, "
+        "shown stretched."
     )
     shown = _shown(_Stage("normalised", text, _stretched(tensor)))
     return (*result, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
 
 
 def stored(picture: Picture, preprocessing: Preprocessing) -> Pixels:
-    """The picture as an image of the training data is stored, uint8 `(C, H, W)`: for `how.inputs`."""
+    """Return the image as training data are stored, uint8 `(C, H, W)`, for `Preprocessing.inputs`."""
     *_, last = _stages(picture, preprocessing)
     return np.array(last.pixels.transpose(2, 0, 1), order="C")
 
@@ -218,12 +219,16 @@ def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
     yield _Stage("original", _original_text(picture), picture.pixels)
     pixels = flattened(picture, preprocessing.background)
     if picture.pixels.shape[2] == 4:
-        yield _Stage("flattened", f"What is transparent shows {preprocessing.background} from behind.", pixels)
+        yield _Stage(
+            "flattened", f"What is transparent shows {preprocessing.background} from behind.", pixels
+        )
     turned = upright(pixels, picture.orientation) if preprocessing.oriented else pixels
     yield _Stage("oriented", _oriented_text(picture.orientation, preprocessing.oriented), turned)
     pixels = in_channels(turned, preprocessing.channels)
     yield _Stage(
-        "grey" if preprocessing.channels == 1 else "colour", _channels_text(picture.mode, preprocessing.channels), pixels
+        "grey" if preprocessing.channels == 1 else "colour",
+        _channels_text(picture.mode, preprocessing.channels),
+        pixels,
     )
     if preprocessing.invert:
         pixels = 255 - pixels
@@ -268,7 +273,8 @@ def _resized_text(before: Pixels, after: Pixels, preprocessing: Preprocessing) -
         "crop": f"The middle with the proportions of {columns}×{rows} resized to that",
         "pad": f"Resized and padded to {columns}×{rows}",
         "stretch": f"Stretched to {columns}×{rows}",
-        "shorter": f"The shorter side resized to {preprocessing.stored[0]}, then the middle {columns}×{rows} cut out",
+        "shorter": f"The shorter side resized to {preprocessing.stored[0]}, then the middle "
+        f"{columns}×{rows} cut out",
     }
     return f"{descriptions[preprocessing.fit]} ({preprocessing.resample}), from {width}×{height}."
 
