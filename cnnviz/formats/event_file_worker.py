@@ -62,49 +62,49 @@ def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
 
 def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
     """Number, wire type and value of a message's fields; raises `ValueError` for what is none."""
-    place = 0
-    while place < len(data):
-        key, place = varint(data, place)
+    position = 0
+    while position < len(data):
+        key, position = varint(data, position)
         kind = key & 7
         if kind == VARINT:
-            value, place = varint(data, place)
+            value, position = varint(data, position)
             yield key >> 3, kind, value
             continue
         if kind == BYTES:
-            size, place = varint(data, place)
+            size, position = varint(data, position)
         elif kind in (FIXED64, FIXED32):
             size = 8 if kind == FIXED64 else 4
         else:
             raise ValueError("no such wire type")
-        if place + size > len(data):
+        if position + size > len(data):
             raise ValueError("a field ends behind its message")
-        yield key >> 3, kind, data[place : place + size]
-        place += size
+        yield key >> 3, kind, data[position : position + size]
+        position += size
 
 
-def varint(data: bytes, place: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
     """A number of seven bits a byte, and the place behind it."""
     value = shift = 0
-    while place < len(data) and shift < 70:
-        byte = data[place]
-        place += 1
+    while position < len(data) and shift < 70:
+        byte = data[position]
+        position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & (2**64 - 1), place
+            return value & (2**64 - 1), position
         shift += 7
     raise ValueError("a number without an end")
 
 
 def scalars(data: bytes) -> Iterator[tuple[str, int, float]]:
     """Tag, step and value of each scalar in an event."""
-    found = list(fields(data))
-    step = next((value for number, kind, value in found if (number, kind) == (2, VARINT)), 0)
-    for number, kind, summary in found:
+    event_fields = list(fields(data))
+    step = next((value for number, kind, value in event_fields if (number, kind) == (2, VARINT)), 0)
+    for number, kind, summary in event_fields:
         if (number, kind) != (5, BYTES):
             continue
-        for inner, wire, one in fields(summary):
+        for inner, wire, content in fields(summary):
             if (inner, wire) == (1, BYTES):
-                tag, value = scalar(one)
+                tag, value = scalar(content)
                 if value is not None:
                     yield tag, step, value
 
@@ -142,26 +142,26 @@ def tensor(data: bytes) -> float | None:
 
 def read(path: str) -> dict[str, Any]:
     """The scalars of a file, and how many bytes at its end could not be read."""
-    found: list[tuple[str, int, float]] = []
+    scalar_values: list[tuple[str, int, float]] = []
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
-        good = 0
-        for place, data in records(file, size):
+        valid_end = 0
+        for position, data in records(file, size):
             with contextlib.suppress(ValueError):
-                found.extend(scalars(data))
-            good = place
-            if len(found) > MOST_SCALARS:
+                scalar_values.extend(scalars(data))
+            valid_end = position
+            if len(scalar_values) > MOST_SCALARS:
                 return {"refused": f"more than {MOST_SCALARS:,} scalars"}
-    return {"scalars": found, "damaged": size - good, "whole": good > 0}
+    return {"scalars": scalar_values, "damaged": size - valid_end, "whole": valid_end > 0}
 
 
-def limit_memory(most: int) -> None:
+def limit_memory(max_bytes: int) -> None:
     """Let this process have at most so many bytes, where the system can be told."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
 
 if __name__ == "__main__":

@@ -64,10 +64,10 @@ def check_header(path: Path, seconds: float = CHILD_SECONDS) -> None:
     header_length(path)
     command = [sys.executable, "-I", str(Path(__file__)), str(path.resolve())]
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+        completed = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise HeaderError(f"has a header that took more than {seconds:g} s to read") from None
-    problem = ended.stdout.decode("utf-8", "replace").strip() if ended.returncode == 0 else ""
+    problem = completed.stdout.decode("utf-8", "replace").strip() if completed.returncode == 0 else ""
     if problem != "fits":
         raise HeaderError(problem or "has a header that made its reader fail")
 
@@ -95,8 +95,8 @@ def header_problem(header: bytes) -> str:
         return "is damaged safetensors: its metadata are not text"
     if len(document) > MAX_TENSORS:
         return _too_many(len(document))
-    wrong = next((name for name, entry in document.items() if not _is_entry(entry)), None)
-    return "" if wrong is None else f"is damaged safetensors: {wrong[:80]!r} does not describe a tensor"
+    invalid = next((name for name, entry in document.items() if not _is_entry(entry)), None)
+    return "" if invalid is None else f"is damaged safetensors: {invalid[:80]!r} does not describe a tensor"
 
 
 def _too_many(count: int) -> str:
@@ -120,13 +120,13 @@ def _is_entry(entry: Any) -> bool:
     )
 
 
-def _limit_memory(more: int) -> None:
+def _limit_memory(extra: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         with open("/proc/self/statm") as file:
-            now = int(file.read().split()[0]) * PAGE
-        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+            current = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (current + extra, current + extra))
 
 
 def _main(path: Path) -> None:

@@ -24,11 +24,11 @@ def directory_bytes(file: Path | IO[bytes]) -> int:
     if isinstance(file, Path):
         with file.open("rb") as opened:
             return _directory_bytes(opened)
-    place = file.tell()
+    position = file.tell()
     try:
         return _directory_bytes(file)
     finally:
-        file.seek(place)
+        file.seek(position)
 
 
 def _directory_bytes(file: IO[bytes]) -> int:
@@ -38,12 +38,12 @@ def _directory_bytes(file: IO[bytes]) -> int:
     data = file.read(tail)
     # A comment may hold the same four bytes: whichever record a reader settles on, the longest bounds it.
     result = [0]
-    place = data.find(END)
-    while place >= 0:
-        if len(data) - place >= _END:
-            result.append(struct.unpack_from("<L", data, place + 12)[0])
-            result += _directory64(file, data, place)
-        place = data.find(END, place + 1)
+    position = data.find(END)
+    while position >= 0:
+        if len(data) - position >= _END:
+            result.append(struct.unpack_from("<L", data, position + 12)[0])
+            result += _directory64(file, data, position)
+        position = data.find(END, position + 1)
     # All bits set says that the 64-bit record has it; a length beyond the file is nobody's.
     return max(length for length in result if length <= size)
 

@@ -81,13 +81,13 @@ def read_stored(path: Path) -> WeightsFacts:
 
     Raises `InferenceError` for a file that is not what its name says.
     """
-    own = path.with_name(path.name + SUFFIX)
-    if own.is_file():
+    facts_file = path.with_name(path.name + SUFFIX)
+    if facts_file.is_file():
         try:
-            return WeightsFacts.model_validate(_json(own))
+            return WeightsFacts.model_validate(_json(facts_file))
         except ValidationError as error:
             first = error.errors()[0]
-            raise InferenceError(f"'{own.name}' cannot be read: {first['msg']}; delete it.") from None
+            raise InferenceError(f"'{facts_file.name}' cannot be read: {first['msg']}; delete it.") from None
     if path.name in WEIGHTS_OF_FOLDER and (path.parent / "config.json").is_file():
         return _of_hugging_face(path.parent)
     return WeightsFacts()
@@ -119,27 +119,27 @@ def numbers(text: str, name: str) -> tuple[float, ...]:
 
 def _of_hugging_face(folder: Path) -> WeightsFacts:
     config = _json(folder / "config.json")
-    named = config.get("id2label") if isinstance(config, dict) else None
-    classes = _names(named, "config.json") if named else ()
-    how = folder / "preprocessor_config.json"
-    stated: Any = _json(how) if how.is_file() else {}
-    mean, std = (_floats(stated.get(key)) for key in ("image_mean", "image_std"))
+    labels = config.get("id2label") if isinstance(config, dict) else None
+    classes = _names(labels, "config.json") if labels else ()
+    preprocessor_file = folder / "preprocessor_config.json"
+    settings: Any = _json(preprocessor_file) if preprocessor_file.is_file() else {}
+    mean, std = (_floats(settings.get(key)) for key in ("image_mean", "image_std"))
     return WeightsFacts(classes=classes, mean=mean, std=std)
 
 
 def _floats(values: Any) -> tuple[float, ...]:
-    plain = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
-    return tuple(float(value) for value in values[:4]) if plain else ()
+    is_numeric = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    return tuple(float(value) for value in values[:4]) if is_numeric else ()
 
 
-def _names(named: Any, file: str) -> tuple[str, ...]:
-    if isinstance(named, dict) and all(isinstance(key, str) and key.isdecimal() for key in named):
-        named = [named[key] for key in sorted(named, key=int)]
-    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+def _names(labels: Any, file: str) -> tuple[str, ...]:
+    if isinstance(labels, dict) and all(isinstance(key, str) and key.isdecimal() for key in labels):
+        labels = [labels[key] for key in sorted(labels, key=int)]
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
         raise InferenceError(
             f"'{file}' holds no class names: one a line, a JSON list, or an object from number to name."
         )
-    return tuple(named)
+    return tuple(labels)
 
 
 def _json(path: Path) -> Any:

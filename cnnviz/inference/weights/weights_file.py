@@ -137,16 +137,16 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
     memory = SPARE + 4 * path.stat().st_size
     command = [sys.executable, "-I", str(_CHILD), str(path.resolve()), str(target), str(memory)]
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+        completed = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise InferenceError(f"'{name}' took more than {seconds:.0f} s to read; give safetensors.") from None
     try:
-        document = json.loads(ended.stdout)
+        document = json.loads(completed.stdout)
     except ValueError:
         document = {"refused": "It made the reader fail"}
     if "refused" in document:
         raise InferenceError(f"'{name}' cannot be read: {document['refused']}; what is read is {ACCEPTED}.")
     others = ", ".join(f"'{name[:MOST_NAME]}'" for name in document["others"][:MOST_OTHERS])
-    beside = f"; those under {others} are left out" if others else ""
-    notes = (f"The weights lay under '{document['key']}' in the file{beside}.",) if document["key"] else ()
+    omitted_note = f"; those under {others} are left out" if others else ""
+    notes = (f"The weights lay under '{document['key']}' in the file{omitted_note}.",) if document["key"] else ()
     return Weights(_safetensors(target, name).tensors, {}, notes)
