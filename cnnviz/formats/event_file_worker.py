@@ -1,10 +1,10 @@
-"""Reads the scalars of a TensorBoard event file in a process of its own: `event_file_worker.py MEMORY FILE`.
+"""Event-file worker: reads the scalars of a TensorBoard event file, `event_file_worker.py MEMORY FILE`.
 
-A file is a sequence of records: length (uint64), masked CRC-32C of it, data, masked CRC-32C of these; data
-are a protocol buffer `Event` (tensorflow/core/util/event.proto). Scalars alone are looked at: `simple_value`,
-and tensors of one float32 or float64. Larger records than a scalar's are skipped by their length. stdout has
-a line of JSON, `{"scalars": [[tag, step, value], …], "damaged": bytes behind the last good record}`. Nothing
-but the standard library is imported.
+It runs in its own process. A file is a sequence of records: length (uint64), its masked CRC-32C, data, their
+masked CRC-32C; the data are a protocol buffer `Event` (tensorflow/core/util/event.proto). Only scalars are
+read: `simple_value`, and tensors of one float32 or float64. Records too large for scalars are skipped by
+their length. A line of JSON is written to stdout, `{"scalars": [[tag, step, value], …], "damaged": bytes
+after the last valid record}`. Only the standard library is imported.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 LARGEST = 1 << 16
-"""Bytes of a record that can hold scalars: of larger ones, pictures and graphs, only the length is read."""
+"""Maximum bytes of a record with scalars; of larger ones (images, graphs) only the length is read."""
 MOST_SCALARS = 1_000_000
 LONGEST_TAG = 200
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -23,7 +23,7 @@ FLOAT, DOUBLE = 1, 2
 
 
 def crc_table() -> list[int]:
-    """The table of CRC-32C (Castagnoli), reflected polynomial 0x82f63b78."""
+    """Compute the table of CRC-32C (Castagnoli), reflected polynomial 0x82f63b78."""
     table = []
     for byte in range(256):
         for _ in range(8):
@@ -36,7 +36,7 @@ TABLE = crc_table()
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C of data, rotated and shifted as TensorFlow's record format does."""
+    """Compute the CRC-32C of data, rotated and offset as in TensorFlow's record format."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
@@ -45,7 +45,7 @@ def masked_crc(data: bytes) -> int:
 
 
 def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """The place after each record, and its data (none of a large one), up to the first damage."""
+    """Yield the position after each record, and its data (empty for a large one), up to the first damage."""
     while len(head := file.read(12)) == 12:
         length, check = struct.unpack("<QI", head)
         if masked_crc(head[:8]) != check or length > size - file.tell() - 4:
@@ -61,7 +61,7 @@ def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
-    """Number, wire type and value of a message's fields; raises `ValueError` for what is none."""
+    """Yield number, wire type and value of a message's fields; raise `ValueError` for invalid data."""
     position = 0
     while position < len(data):
         key, position = varint(data, position)
@@ -83,7 +83,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place behind it."""
+    """Decode a base-128 varint; return the value and the position after it."""
     value = shift = 0
     while position < len(data) and shift < 70:
         byte = data[position]
@@ -96,7 +96,7 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def scalars(data: bytes) -> Iterator[tuple[str, int, float]]:
-    """Tag, step and value of each scalar in an event."""
+    """Yield tag, step and value of each scalar in an event."""
     event_fields = list(fields(data))
     step = next((value for number, kind, value in event_fields if (number, kind) == (2, VARINT)), 0)
     for number, kind, summary in event_fields:
@@ -110,7 +110,7 @@ def scalars(data: bytes) -> Iterator[tuple[str, int, float]]:
 
 
 def scalar(data: bytes) -> tuple[str, float | None]:
-    """Tag and value of a `Summary.Value`; None for what is no scalar."""
+    """Decode tag and value of a `Summary.Value`; the value is None where it is no scalar."""
     tag, value = "", None
     for number, kind, content in fields(data):
         if (number, kind) == (1, BYTES):
@@ -123,7 +123,7 @@ def scalar(data: bytes) -> tuple[str, float | None]:
 
 
 def tensor(data: bytes) -> float | None:
-    """The value of a `TensorProto` of one float; None for any other."""
+    """Decode a `TensorProto` of one float; None for any other."""
     kind, values, size = 0, [], 1
     for number, wire, content in fields(data):
         if (number, wire) == (1, VARINT):
@@ -141,7 +141,7 @@ def tensor(data: bytes) -> float | None:
 
 
 def read(path: str) -> dict[str, Any]:
-    """The scalars of a file, and how many bytes at its end could not be read."""
+    """Read the scalars of a file, and the number of bytes at its end that could not be read."""
     scalar_values: list[tuple[str, int, float]] = []
     with open(path, "rb") as file:
         size = file.seek(0, 2)
@@ -157,7 +157,7 @@ def read(path: str) -> dict[str, Any]:
 
 
 def limit_memory(max_bytes: int) -> None:
-    """Let this process have at most so many bytes, where the system can be told."""
+    """Limit this process to a number of bytes, where the system supports it."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

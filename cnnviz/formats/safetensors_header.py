@@ -1,9 +1,9 @@
-"""Bound safetensors headers before anything parses them, and check foreign ones in a process of their own.
+"""Safetensors headers: limits that apply before parsing, and validation in a child process.
 
-A header is JSON of any length that names any number of tensors; parsing a hostile one takes minutes and
+A header is JSON of any length with any number of tensors; parsing a malicious one takes minutes and
 gigabytes. `header_length` reads eight bytes and refuses what is too long. `check_header` has a child process
-with little memory and time parse the rest (`python safetensors_header.py FILE`), so that what the readers in
-this process then open is known to be small. Standard library only: the child has to start in no time.
+with limited memory and time parse the rest (`python safetensors_header.py FILE`), so that the readers in this
+process only open small headers. Standard library only: the child must start quickly.
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ from pathlib import Path
 from typing import Any
 
 MAX_HEADER = 24 << 20
-"""Bytes. A mean image of 3×1024×1024, which our cards may hold, takes 16 MiB; names of 10,000 tensors one."""
+"""Bytes. A mean image of 3×1024×1024, which our cards may contain, takes 16 MiB.
+
+Names of 10,000 tensors one.
+"""
 MAX_TENSORS = 10_000
-"""The largest networks of torchvision have some 2,000 tensors, Adam's state three times that."""
+"""Torchvision's largest networks have some 2,000 tensors, Adam's state three times that."""
 MAX_COMMAS = 500_000
-"""Each tensor has some eight, and our metadata one a class; each makes the parser an object."""
+"""Each tensor has about eight, and our metadata one per class; each is an object in the parser."""
 MAX_RANK = 16
 CHILD_MEMORY = 144 << 20
-"""Bytes that the child may take beyond what it starts with: a header as bytes, as text and as values."""
+"""Memory of the child beyond its initial size: a header as bytes, as text and as values."""
 CHILD_SECONDS = 20.0
-"""A header of 24 MiB takes less than one on an idle core."""
+"""A header of 24 MiB takes less than one second on an idle core."""
 PAGE = 4096
 
 
 class HeaderError(ValueError):
-    """A header that is not read: the reason as the end of a sentence, without a full stop."""
+    """Error for a header that cannot be read; the message is the end of a sentence, without a full stop."""
 
 
 def header_length(path: Path) -> int:
-    """Read the length of a safetensors file's header, bounded by `MAX_HEADER` and by the file's own size.
+    """Return the length of a safetensors header, limited by `MAX_HEADER` and the file's size.
 
-    Raises `HeaderError` for a longer one and for a file that is none, `OSError` for one that cannot be read.
+    Raises:
+        HeaderError: For a longer header, and for a file of another type.
+        OSError: For a file that cannot be read.
     """
     with path.open("rb") as file:
         start = file.read(8)
@@ -56,10 +61,11 @@ def header_length(path: Path) -> int:
 
 
 def check_header(path: Path, seconds: float = CHILD_SECONDS) -> None:
-    """Have a bounded child process parse the header of a file that a stranger wrote.
+    """Validate the header of an untrusted file in a bounded child process.
 
-    Raises `HeaderError` for what is too long, names too many tensors or is no safetensors header, `OSError`
-    for a file that cannot be read.
+    Raises:
+        HeaderError: For a header that is too long, invalid, or has too many tensors.
+        OSError: For a file that cannot be read.
     """
     header_length(path)
     command = [sys.executable, "-I", str(Path(__file__)), str(path.resolve())]
@@ -73,9 +79,9 @@ def check_header(path: Path, seconds: float = CHILD_SECONDS) -> None:
 
 
 def header_problem(header: bytes) -> str:
-    """Say why a header is not read, as the end of a sentence; empty where it may be.
+    """Return why a header is invalid, as the end of a sentence; empty where it is valid.
 
-    Tensors are counted before the JSON is parsed, and again afterwards, since JSON can spell a name in many
+    Tensors are counted before the JSON is parsed, and again afterwards, since JSON can encode a name in many
     ways.
     """
     if header.count(b'"data_offsets"') > MAX_TENSORS:

@@ -1,7 +1,7 @@
-"""Bound a zip's central directory before Python's `zipfile` reads all of it into memory.
+"""Size of a zip's central directory, to limit it before `zipfile` reads all of it into memory.
 
-`zipfile.ZipFile` makes an object of some 500 bytes of every entry that it finds there.
-The directory's length stands at the end of the file; this reads it, and nothing else.
+`zipfile.ZipFile` creates an object of some 500 bytes per entry. The directory's length is stored at the end
+of the file; only that is read here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ LONGEST_COMMENT = 0xFFFF
 
 
 def directory_bytes(file: Path | IO[bytes]) -> int:
-    """Read the length of a zip's central directory in bytes, the greater where two records disagree.
+    """Return the length of a zip's central directory in bytes, the greater where two records disagree.
 
-    0 for a file that is no zip, whose fault `zipfile` then finds. The place in an open file is kept.
+    0 for a file that is no zip, which `zipfile` reports. The position in an open file is preserved.
     """
     if isinstance(file, Path):
         with file.open("rb") as opened:
@@ -36,7 +36,7 @@ def _directory_bytes(file: IO[bytes]) -> int:
     tail = min(size, LONGEST_COMMENT + _END + _LOCATOR64 + _END64)
     file.seek(size - tail)
     data = file.read(tail)
-    # A comment may hold the same four bytes: whichever record a reader settles on, the longest bounds it.
+    # A comment may contain the same four bytes: the maximum over all candidate records is a valid bound.
     result = [0]
     position = data.find(END)
     while position >= 0:
@@ -44,7 +44,7 @@ def _directory_bytes(file: IO[bytes]) -> int:
             result.append(struct.unpack_from("<L", data, position + 12)[0])
             result += _directory64(file, data, position)
         position = data.find(END, position + 1)
-    # All bits set says that the 64-bit record has it; a length beyond the file is nobody's.
+    # 0xFFFFFFFF refers to the 64-bit record; a length beyond the file is invalid.
     return max(length for length in result if length <= size)
 
 

@@ -1,7 +1,7 @@
-"""Facts of somebody's weights: class names and normalization, given once and kept beside the file.
+"""Weights facts: class names and normalization of a weights file, given once and stored beside it.
 
-`NAME.cnnviz.json` stands beside the weights, and `config.json` in a folder of Hugging Face's. They are read
-where a command line names the file; what is handed in on a page brings none.
+They are in `NAME.cnnviz.json` beside the weights, or in `config.json` of a Hugging Face folder. Both are read
+only where the command line names the file, not for uploads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WEIGHTS_OF_FOLDER = ("model.safetensors", "pytorch_model.bin")
 
 
 class WeightsFacts(BaseModel):
-    """What nobody can tell from the tensors: class names in the order of the logits, mean and spread."""
+    """Metadata that tensors lack: class names in the order of the logits, mean, standard deviation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,9 +32,10 @@ class WeightsFacts(BaseModel):
     std: tuple[float, ...] = Field((), max_length=4)
 
     def preprocessing(self, channels: int, side: Size) -> Preprocessing | None:
-        """How pixels go in; None where nothing is known of it.
+        """Return the preprocessing; None where nothing is known.
 
-        Raises `InferenceError` for a mean of other channels than the network reads.
+        Raises:
+            InferenceError: Where the mean does not match the network's channels.
         """
         if not self.mean and not self.std:
             return None
@@ -55,13 +56,14 @@ class WeightsFacts(BaseModel):
 
 
 MOST_UNIT = 3.0
-"""Means and deviations up to here are of pixels from 0 to 1; larger ones of pixels from 0 to 255."""
+"""Means and standard deviations up to this value refer to pixels from 0 to 1, others to 0 to 255."""
 
 
 def located(path: Path) -> Path:
-    """The weights file that a path names: itself, or the one in a folder of Hugging Face's.
+    """Return the weights file of a path: itself, or the one in a Hugging Face folder.
 
-    Raises `InferenceError` for a folder without one.
+    Raises:
+        InferenceError: For a folder without one.
     """
     if not path.is_dir():
         return path
@@ -77,9 +79,10 @@ def located(path: Path) -> Path:
 
 
 def read_stored(path: Path) -> WeightsFacts:
-    """Read what is stored beside a weights file; nothing where nothing lies there.
+    """Read the facts stored beside a weights file; empty where there are none.
 
-    Raises `InferenceError` for a file that is not what its name says.
+    Raises:
+        InferenceError: For an invalid file.
     """
     facts_file = path.with_name(path.name + SUFFIX)
     if facts_file.is_file():
@@ -94,13 +97,16 @@ def read_stored(path: Path) -> WeightsFacts:
 
 
 def keep_beside(path: Path, facts: WeightsFacts) -> None:
-    """Keep what was said of a weights file beside it; raises `OSError`."""
+    """Store facts beside a weights file; raise `OSError`."""
     text = json.dumps(facts.model_dump(exclude_defaults=True), ensure_ascii=False, indent=1)
     path.with_name(path.name + SUFFIX).write_text(text + "\n", encoding="utf-8")
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names, one a line, or a JSON list, or an object from number to name; raises `InferenceError`."""
+    """Read class names: one per line, a JSON list, or an object from index to name.
+
+    Raise `InferenceError`.
+    """
     text = _text(path)
     if text.lstrip().startswith(("[", "{")):
         return _names(_json(path), path.name)
@@ -108,7 +114,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
 
 
 def numbers(text: str, name: str) -> tuple[float, ...]:
-    """Read `0.5` or `0.485,0.456,0.406`; raises `InferenceError`."""
+    """Parse `0.5` or `0.485,0.456,0.406`; raise `InferenceError`."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -158,7 +164,7 @@ def _text(path: Path) -> str:
 
 
 def given(classes: Path | None, mean: str | None, std: str | None, known: WeightsFacts) -> WeightsFacts:
-    """What a command line says, over what is known already."""
+    """Merge the facts of a command line into the known ones."""
     changes: Sequence[tuple[str, Any]] = (
         ("classes", read_classes(classes) if classes else ()),
         ("mean", numbers(mean, "--mean") if mean else ()),

@@ -1,4 +1,4 @@
-"""Weights files: safetensors whose header a bounded child checked, state dicts that one read."""
+"""Weights files: safetensors and PyTorch state dicts, validated or read by a bounded child process."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from cnnviz.formats.zip_directory import directory_bytes
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.read_image import START, kind
 
-# What a weights file is, by its content: which are read, and why the others are not.
+# Detection of the file type: which are supported, and why others are not.
 
 Readable = Literal["safetensors", "state dict"]
 ACCEPTED = "safetensors, or a PyTorch state dict (`torch.save(model.state_dict(), …)`)"
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How PyTorch's files began before 1.6: the pickled magic number 0x1950a86a20f9469cfc6c."""
+"""Magic bytes of PyTorch files before 1.6: the pickled magic number 0x1950a86a20f9469cfc6c."""
 ONNX_FIELDS = frozenset(b"\x12\x1a\x22\x28\x32\x3a\x42")
-"""Tags that follow the version of the format in an ONNX file's protocol buffer."""
+"""Tags that follow the format's version in an ONNX file's protocol buffer."""
 PICKLES = frozenset(bytes((0x80, version)) for version in range(2, 6))
 MAX_DIRECTORY = 8 << 20
-"""Bytes of a zip's directory: some 100 for a tensor's entry."""
+"""Maximum bytes of a zip's directory: some 100 per tensor."""
 
 
 def weights_kind(path: Path, name: str) -> Readable:
-    """Which of the readable kinds a file is; raises `InferenceError` that says what else it is."""
+    """Detect which supported type a file has; raise `InferenceError`, which names the type, for others."""
     with path.open("rb") as file:
         start = file.read(START)
     if _is_safetensors(start):
@@ -47,7 +47,7 @@ def weights_kind(path: Path, name: str) -> Readable:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Whether a file begins as safetensors do; how long its header may be is for `check_header` to say."""
+    """Return whether a file starts like safetensors; the header's length is limited by `check_header`."""
     return len(start) >= 10 and start[8:9] == b"{" and start[4:8] == bytes(4)
 
 
@@ -60,7 +60,7 @@ def _reason(start: bytes) -> str:
 
 
 def _zip_reason(path: Path) -> str:
-    """Empty for what `torch.save` writes."""
+    """Return the reason against a zip; empty for those of `torch.save`."""
     try:
         length = directory_bytes(path)
         if length > MAX_DIRECTORY:
@@ -85,15 +85,15 @@ def _zip_reason(path: Path) -> str:
 MOST_BYTES = 4 << 30
 MOST_SECONDS = 120.0
 MOST_OTHERS, MOST_NAME = 4, 40
-"""Of mappings of tensors that are left out: how many are named, and with how many characters."""
+"""Maximum number of names, and of characters each, of omitted tensor mappings in a note."""
 SPARE = 1 << 30
-"""Bytes that the child may take beyond four times the file: read, copied, written."""
+"""Memory of the child beyond four times the file: it is read, copied and written."""
 _CHILD = Path(__file__).with_name("state_dict_reader.py")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, safetensors' metadata, and sentences on what was done to get them."""
+    """Tensors by name, safetensors metadata, and notes on how they were read."""
 
     tensors: dict[str, Tensor]
     details: dict[str, str]
@@ -101,10 +101,11 @@ class Weights:
 
 
 def read_weights(path: Path, name: str = "", seconds: float = MOST_SECONDS) -> Weights:
-    """The tensors in a weights file, told by its content; `name` is what messages call it.
+    """Read the tensors of a weights file, whose type is detected by content; `name` is its name in messages.
 
-    Raises `InferenceError` for what is not read: pickles, TorchScript, exported programs, ONNX, HDF5 and
-    all else, each with its reason.
+    Raises:
+        InferenceError: For unsupported files: pickles, TorchScript, exported programs, ONNX, HDF5 and others,
+            each with its reason.
     """
     name = name or path.name
     try:
@@ -148,5 +149,7 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
         raise InferenceError(f"'{name}' cannot be read: {document['refused']}; what is read is {ACCEPTED}.")
     others = ", ".join(f"'{name[:MOST_NAME]}'" for name in document["others"][:MOST_OTHERS])
     omitted_note = f"; those under {others} are left out" if others else ""
-    notes = (f"The weights lay under '{document['key']}' in the file{omitted_note}.",) if document["key"] else ()
+    notes = (
+        (f"The weights lay under '{document['key']}' in the file{omitted_note}.",) if document["key"] else ()
+    )
     return Weights(_safetensors(target, name).tensors, {}, notes)
