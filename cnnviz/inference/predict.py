@@ -34,15 +34,15 @@ from cnnviz.training.data.tensors import Labelled, split
 BATCH = 256
 
 
-def probabilities(model: nn.Module, how: Preprocessing, images: Tensor) -> Tensor:
+def probabilities(model: nn.Module, preprocessing: Preprocessing, images: Tensor) -> Tensor:
     """Softmax of the logits of uint8 images `(N, C, H, W)` that `steps.stored` gave: float `(N, classes)`.
 
     Where `how` takes ten crops, their probabilities are averaged (Krizhevsky et al., 2012). The model is in
     evaluation mode.
     """
     with torch.no_grad():
-        shares: Tensor = model(how.inputs(images)).float().softmax(1)
-    return shares.reshape(-1, len(images), shares.shape[1]).mean(0)
+        probs: Tensor = model(preprocessing.inputs(images)).float().softmax(1)
+    return probs.reshape(-1, len(images), probs.shape[1]).mean(0)
 
 
 def logit_lead(logits: Tensor, target: int) -> Tensor:
@@ -56,10 +56,10 @@ def logit_lead(logits: Tensor, target: int) -> Tensor:
     return logits[:, target] - others.amax(1)
 
 
-def accuracy(model: nn.Module, how: Preprocessing, part: Labelled) -> float:
+def accuracy(model: nn.Module, preprocessing: Preprocessing, part: Labelled) -> float:
     """The share of `part`, whose images are as `steps.stored` gives them, that is answered rightly."""
-    answers = [probabilities(model, how, images).argmax(1) for images in split(part.images, BATCH)]
-    return float((torch.cat(answers) == part.labels).double().mean())
+    predicted = [probabilities(model, preprocessing, images).argmax(1) for images in split(part.images, BATCH)]
+    return float((torch.cat(predicted) == part.labels).double().mean())
 
 
 # How much memory a forward takes, counted tensor by tensor while it runs; no hooks.
@@ -94,8 +94,8 @@ def peak_bytes(model: nn.Module, images: Tensor) -> int:
     """The most bytes that a forward of `images` holds at once beside the weights, the images included."""
     with torch.no_grad(), Live(model) as live:
         model(images)
-        most: int = live.peak
-    return most + images.nbytes
+        peak: int = live.peak
+    return peak + images.nbytes
 
 
 def _weak(storage: torch.UntypedStorage) -> StorageWeakRef:
@@ -142,7 +142,7 @@ Item = Picture | Upload | Refusal
 """A picture, a file that is read when its turn comes, or what was refused already."""
 
 
-class _Ready(NamedTuple):
+class _Prepared(NamedTuple):
     """All that is kept of a picture until its batch is full."""
 
     name: str
@@ -183,8 +183,8 @@ class Predictor:
         sizes = sizes or self.sizes()
         results: list[Result] = []
         # The next pictures are decoded and resized while the model is at work.
-        with closing(in_order(self._prepared, pictures, threads=1)) as waiting:
-            while not cancelled() and (part := list(islice(waiting, next(sizes)))):
+        with closing(in_order(self._prepared, pictures, threads=1)) as prepared:
+            while not cancelled() and (part := list(islice(prepared, next(sizes)))):
                 results += self._part(part, top)
                 progress(Step("predicting", len(results), total, "pictures"))
         return results
@@ -192,25 +192,25 @@ class Predictor:
     def sizes(self) -> Iterator[int]:
         """Of the batches: each of the stretches, cut where the model takes fewer at once."""
         for stretch in stretches():
-            full, rest = divmod(stretch, self.batch)
+            full, remainder = divmod(stretch, self.batch)
             yield from repeat(self.batch, full)
-            if rest:
-                yield rest
+            if remainder:
+                yield remainder
 
-    def _part(self, part: list[_Ready | Refusal], top: int) -> Iterator[Result]:
-        shares = iter(self._shares([item.image for item in part if isinstance(item, _Ready)]))
+    def _part(self, part: list[_Prepared | Refusal], top: int) -> Iterator[Result]:
+        probabilities_by_image = iter(self._shares([item.image for item in part if isinstance(item, _Prepared)]))
         for item in part:
-            yield item if isinstance(item, Refusal) else self._answer(item, next(shares), top)
+            yield item if isinstance(item, Refusal) else self._answer(item, next(probabilities_by_image), top)
 
-    def _prepared(self, item: Item) -> _Ready | Refusal:
+    def _prepared(self, item: Item) -> _Prepared | Refusal:
         picture = read(item) if isinstance(item, Upload) else item
         if isinstance(picture, Refusal):
             return picture
-        how = self.loaded.preprocessing
-        image = stored(picture, how)
+        preprocessing = self.loaded.preprocessing
+        image = stored(picture, preprocessing)
         # Where nothing was learned, no picture is unlike what was.
-        hints = hints_of(image, picture.size, how, self._centered) if self.loaded.trained else ()
-        return _Ready(picture.name, picture.truth, image, hints)
+        hints = hints_of(image, picture.size, preprocessing, self._centered) if self.loaded.trained else ()
+        return _Prepared(picture.name, picture.truth, image, hints)
 
     def _shares(self, images: list[Pixels]) -> NDArray[np.float32]:
         if not images:
@@ -218,13 +218,13 @@ class Predictor:
         pixels = torch.from_numpy(np.stack(images))
         return probabilities(self.loaded.model, self.loaded.preprocessing, pixels).numpy()
 
-    def _answer(self, item: _Ready, shares: NDArray[np.float32], top: int) -> Result:
-        if not np.isfinite(shares).all():
+    def _answer(self, item: _Prepared, probs: NDArray[np.float32], top: int) -> Result:
+        if not np.isfinite(probs).all():
             reason = f"{self.loaded.name} answers '{item.name}' with no finite numbers; train it anew."
             return Refusal(item.name, reason, item.truth)
-        order = np.argsort(-shares, kind="stable")[:top]
-        answers = tuple(ClassProbability(self.loaded.classes[i], float(shares[i])) for i in order)
-        return Prediction(item.name, answers, shares, item.truth, item.hints)
+        order = np.argsort(-probs, kind="stable")[:top]
+        top_classes = tuple(ClassProbability(self.loaded.classes[i], float(probs[i])) for i in order)
+        return Prediction(item.name, top_classes, probs, item.truth, item.hints)
 
 
 def stretches() -> Iterator[int]:
@@ -234,10 +234,10 @@ def stretches() -> Iterator[int]:
 
 def batch_size(loaded: Loaded, working: int = WORKING) -> int:
     """How many images a forward takes at once, so that its tensors stay within `working` bytes."""
-    how = loaded.preprocessing
-    views = 10 if how.ten_crop else 1
-    one = torch.zeros(1, *loaded.input_shape)
-    return int(np.clip(working // (views * max(1, peak_bytes(loaded.model, one))), 1, LARGEST))
+    preprocessing = loaded.preprocessing
+    views = 10 if preprocessing.ten_crop else 1
+    single = torch.zeros(1, *loaded.input_shape)
+    return int(np.clip(working // (views * max(1, peak_bytes(loaded.model, single))), 1, LARGEST))
 
 
 # What asking a model costs here: time a picture, and memory.
@@ -264,23 +264,23 @@ class Cost:
 
 def measure(loaded: Loaded) -> Cost:
     """Ask the model a few times about nothing: its arithmetic does not depend on the picture."""
-    one = torch.zeros(1, *loaded.input_shape)
+    single = torch.zeros(1, *loaded.input_shape)
     batch = batch_size(loaded)
     return Cost(
-        seconds=_seconds(loaded, one),
-        seconds_in_batch=_seconds(loaded, one.expand(batch, -1, -1, -1).contiguous()) / batch,
+        seconds=_seconds(loaded, single),
+        seconds_in_batch=_seconds(loaded, single.expand(batch, -1, -1, -1).contiguous()) / batch,
         batch=batch,
         weight_bytes=sum(t.nbytes for t in (*loaded.model.parameters(), *loaded.model.buffers())),
-        working_bytes=peak_bytes(loaded.model, one),
+        working_bytes=peak_bytes(loaded.model, single),
     )
 
 
 def _seconds(loaded: Loaded, images: torch.Tensor) -> float:
-    taken: list[float] = []
+    durations: list[float] = []
     with torch.no_grad():
         loaded.model(images)
-        while len(taken) < REPEATS and sum(taken) < ENOUGH:
+        while len(durations) < REPEATS and sum(durations) < ENOUGH:
             start = time.perf_counter()
             loaded.model(images)
-            taken.append(time.perf_counter() - start)
-    return median(taken)
+            durations.append(time.perf_counter() - start)
+    return median(durations)

@@ -73,13 +73,13 @@ def work_out(database: Database, run_id: int, kind: str = "last", progress: Prog
     data = datasets.load(loaded.dataset, progress=progress)
     if data.fingerprint != run.fingerprint:
         raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
-    predicted, share = _asked(loaded, data, progress)
-    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, share)
+    predicted, confidence = _predict_all(loaded, data, progress)
+    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, confidence)
     _write(_path(folder, kind), answers)
     return answers
 
 
-def _asked(
+def _predict_all(
     loaded: Loaded, data: Dataset, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     import torch
@@ -87,17 +87,17 @@ def _asked(
     from cnnviz import datasets
     from cnnviz.inference.predict import BATCH, probabilities
 
-    how = loaded.preprocessing
-    shape = (how.channels, *how.stored)
-    predicted, share, done = [], [], 0
+    preprocessing = loaded.preprocessing
+    shape = (preprocessing.channels, *preprocessing.stored)
+    predicted, confidence, processed = [], [], 0
     for images, _ in data.test.iter_batches(BATCH):
-        progress(Step("Asking", done, len(data.test)))
+        progress(Step("Asking", processed, len(data.test)))
         pixels = datasets.adapt(torch.from_numpy(np.array(images)), shape)
-        best = probabilities(loaded.model, how, pixels).max(1)
+        best = probabilities(loaded.model, preprocessing, pixels).max(1)
         predicted.append(best.indices.numpy())
-        share.append(best.values.numpy())
-        done += len(images)
-    return np.concatenate(predicted).astype(np.int64), np.concatenate(share).astype(np.float32)
+        confidence.append(best.values.numpy())
+        processed += len(images)
+    return np.concatenate(predicted).astype(np.int64), np.concatenate(confidence).astype(np.float32)
 
 
 def _path(folder: Path, kind: str) -> Path:

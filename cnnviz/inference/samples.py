@@ -52,11 +52,11 @@ class Sample:
 
 @functools.cache
 def _encoded(make: Callable[[], Image.Image | bytes]) -> bytes:
-    made = make()
-    if isinstance(made, bytes):
-        return made
+    content = make()
+    if isinstance(content, bytes):
+        return content
     buffer = io.BytesIO()
-    made.save(buffer, "PNG")
+    content.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -267,17 +267,17 @@ PHOTOGRAPHS = (
 
 def zone_plate() -> Image.Image:
     """Rings that grow finer outwards: every direction and every width of stripes at once."""
-    place = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
-    squared = place[:, None] ** 2 + place[None] ** 2
+    axis = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
+    squared = axis[:, None] ** 2 + axis[None] ** 2
     rings = np.cos(squared * np.pi * SIDE / 4)
     return Image.fromarray(np.rint(127.5 + 127.5 * rings).astype(np.uint8))
 
 
 def colour_wheel() -> Image.Image:
     """Hue around, saturation outwards."""
-    place = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
-    hue = np.arctan2(place[:, None], np.broadcast_to(place, (SIDE, SIDE))) / (2 * np.pi) % 1
-    saturation = np.minimum(1, np.hypot(place[:, None], place[None]))
+    axis = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
+    hue = np.arctan2(axis[:, None], np.broadcast_to(axis, (SIDE, SIDE))) / (2 * np.pi) % 1
+    saturation = np.minimum(1, np.hypot(axis[:, None], axis[None]))
     pixels = [
         colorsys.hsv_to_rgb(float(h), float(s), 1.0)
         for h, s in zip(hue.ravel(), saturation.ravel(), strict=True)

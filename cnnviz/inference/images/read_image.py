@@ -60,13 +60,13 @@ def kind(data: bytes) -> str:
     start = data[:START]
     if not start:
         return "an empty file"
-    for place, magic, name in KINDS:
-        if start[place : place + len(magic)] == magic:
+    for offset, magic, name in KINDS:
+        if start[offset : offset + len(magic)] == magic:
             return name
-    return _written(start)
+    return _text_kind(start)
 
 
-def _written(start: bytes) -> str:
+def _text_kind(start: bytes) -> str:
     try:
         text = start.decode("utf-8", errors="strict" if len(start) < START else "ignore").lstrip(
             "\ufeff \r\n\t"
@@ -201,13 +201,13 @@ class Decoder:
         child.stdin.flush()
         facts: dict[str, Any] = json.loads(child.stdout.readline())
         size = facts.pop("bytes")
-        answer = child.stdout.read(size)
-        if len(answer) != size:
+        response = child.stdout.read(size)
+        if len(response) != size:
             raise ValueError("The child ended in the middle.")
         if "refused" in facts:
             return Decoded(facts, None)
         width, height = facts["size"]
-        return Decoded(facts, np.frombuffer(answer, np.uint8).reshape(height, width, facts["channels"]))
+        return Decoded(facts, np.frombuffer(response, np.uint8).reshape(height, width, facts["channels"]))
 
     def _failed(self, late: bool) -> Decoded:
         self._stop()
@@ -281,9 +281,9 @@ def read_all(uploads: Iterable[Upload | Refusal], decoder: Decoder = SHARED) -> 
         yield upload if isinstance(upload, Refusal) else read(upload, decoder)
 
 
-def _refused(upload: Upload, why: str) -> Refusal:
+def _refused(upload: Upload, problem: str) -> Refusal:
     name = upload.name if len(upload.name) <= SHORT else f"{upload.name[:SHORT]}…"
-    return Refusal(upload.name, f"'{name}' {why}.", upload.truth)
+    return Refusal(upload.name, f"'{name}' {problem}.", upload.truth)
 
 
 def _too_many_bytes(count: int) -> str:
@@ -291,17 +291,17 @@ def _too_many_bytes(count: int) -> str:
 
 
 def _reason(facts: dict[str, object], data: bytes) -> str:
-    most = f"at most {MOST_PIXELS // 1_000_000} million pixels"
+    limit = f"at most {MOST_PIXELS // 1_000_000} million pixels"
     reasons = {
-        "pixels": f"is too large; a picture has {most}",
-        "memory": f"takes too much memory to decode; a picture has {most}",
+        "pixels": f"is too large; a picture has {limit}",
+        "memory": f"takes too much memory to decode; a picture has {limit}",
         "time": "takes too long to decode; save it again as PNG or JPEG",
         "crashed": "made the decoder fail; save it again as PNG or JPEG",
     }
     refused = str(facts["refused"])
     if refused == "unknown":
-        what = kind(data)
-        return f"is {what or 'no picture that is known here'}; {ACCEPTED}"
+        kind_name = kind(data)
+        return f"is {kind_name or 'no picture that is known here'}; {ACCEPTED}"
     if refused == "damaged":
         reason = str(facts["reason"]).rstrip(".")
         return f"is damaged ({reason or 'its data make no sense'}); save it again or take another"

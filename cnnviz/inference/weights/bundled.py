@@ -28,16 +28,16 @@ def is_name(name: str) -> bool:
 
 def names() -> list[str]:
     """Every shipped checkpoint, the default first, then by name."""
-    found = (path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
-    return sorted(found, key=lambda name: (name != DEFAULT, name))
+    checkpoint_names = (path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
+    return sorted(checkpoint_names, key=lambda name: (name != DEFAULT, name))
 
 
 def weights_path(name: str) -> Path:
     """The weights of a shipped checkpoint; raises `InferenceError` that lists those there are."""
     path = FOLDER / name / WEIGHTS
     if not is_name(name) or not path.is_file():
-        known = ", ".join(names()) or "none are here"
-        raise InferenceError(f"There is no shipped checkpoint '{name[:80]}'; there are: {known}.")
+        listed = ", ".join(names()) or "none are here"
+        raise InferenceError(f"There is no shipped checkpoint '{name[:80]}'; there are: {listed}.")
     return path
 
 
@@ -52,16 +52,16 @@ def load(name: str) -> Loaded:
 
     from cnnviz.inference.weights.loaded_model import of_recipe
 
-    known = card(name)
+    model_card = card(name)
     return of_recipe(
-        known.name,
-        known.recipe,
-        known.classes,
-        known.preprocessing.side,
+        model_card.name,
+        model_card.recipe,
+        model_card.classes,
+        model_card.preprocessing.side,
         load_file(weights_path(name)),
-        preprocessing=known.preprocessing,
+        preprocessing=model_card.preprocessing,
         source=f"checkpoint:{name}",
-        accuracy=known.accuracy,
+        accuracy=model_card.accuracy,
     )
 
 
@@ -72,9 +72,9 @@ def program(name: str) -> LayerProgram:
     """
     from safetensors.numpy import load_file
 
-    known = card(name)
-    layers = known.recipe.layers or models.layer_list(
-        known.recipe.model, len(known.classes), known.preprocessing.side, known.recipe.options
+    model_card = card(name)
+    layers = model_card.recipe.layers or models.layer_list(
+        model_card.recipe.model, len(model_card.classes), model_card.preprocessing.side, model_card.recipe.options
     )
     if layers is None:
         raise InferenceError(

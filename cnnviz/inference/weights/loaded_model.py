@@ -93,9 +93,9 @@ def filled(
     Raises `InferenceError` that says what differs, `ValueError` for a model that cannot be built so.
     """
     expected = on_meta(lambda: models.build(spec, classes, side, options)).state_dict()
-    named, notes = matched(expected, weights, spec.title)
+    renamed, notes = matched(expected, weights, spec.title)
     model = built(spec, classes, side, options)
-    load_state_dict(model, named, spec.title)
+    load_state_dict(model, renamed, spec.title)
     return model, notes
 
 
@@ -111,9 +111,9 @@ def trained(
     Where an old checkpoint holds no interface, its data are opened to find it. Raises `InferenceError` for
     weights that do not fit, `ValueError` for a model or data that are no longer there.
     """
-    known = interface or of_data(recipe)
-    facts.setdefault("preprocessing", Preprocessing.of_training(recipe, known))
-    return of_recipe(name, recipe, known.classes, known.side, weights, **facts)
+    signature = interface or of_data(recipe)
+    facts.setdefault("preprocessing", Preprocessing.of_training(recipe, signature))
+    return of_recipe(name, recipe, signature.classes, signature.side, weights, **facts)
 
 
 def of_recipe(
@@ -127,8 +127,8 @@ def of_recipe(
     """As `trained`, with the preprocessing among `facts`."""
     spec = spec_for(recipe)
     options = None if recipe.layers else spec.options.parse(recipe.options)
-    model, done = filled(spec, len(classes), side, options, weights)
-    notes = done + tuple(facts.pop("notes", ()))
+    model, match_notes = filled(spec, len(classes), side, options, weights)
+    notes = match_notes + tuple(facts.pop("notes", ()))
     return Loaded(
         name, model, spec, classes, side, recipe=recipe, options=options,
         dataset=recipe.dataset, notes=notes, **facts,
