@@ -1,4 +1,4 @@
-"""Predict many images: batches that fit in memory, predictions in upload order; latency and peak memory."""
+"""Prediction of many images: batches that fit in memory, results in upload order; latency and peak memory."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ from cnnviz.inference.images.read_image import Picture, Pixels, Refusal, Upload,
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.training.data.tensors import Labelled, split
 
-# A model's answers to a batch of images.
+# Probabilities of a batch of images.
 
 BATCH = 256
 
 
 def probabilities(model: nn.Module, preprocessing: Preprocessing, images: Tensor) -> Tensor:
-    """Softmax of the logits of uint8 images `(N, C, H, W)` that `steps.stored` gave: float `(N, classes)`.
+    """Compute the softmax probabilities of uint8 images `(N, C, H, W)` as returned by `stored`.
 
-    Where `how` takes ten crops, their probabilities are averaged (Krizhevsky et al., 2012). The model is in
+    With ten crops, their probabilities are averaged (Krizhevsky et al., 2012). The model must be in
     evaluation mode.
+
+    Returns:
+        Probabilities, float `(N, classes)`.
     """
     with torch.no_grad():
         probs: Tensor = model(preprocessing.inputs(images)).float().softmax(1)
@@ -46,10 +49,10 @@ def probabilities(model: nn.Module, preprocessing: Preprocessing, images: Tensor
 
 
 def logit_lead(logits: Tensor, target: int) -> Tensor:
-    """The logit of `target` minus the largest other one, of logits `(N, classes)`: `(N,)`.
+    """Compute the logit of `target` minus the largest other logit, of logits `(N, classes)`: `(N,)`.
 
-    Below 0 another class is the answer. Unlike a probability it does not saturate: each 1 less divides the
-    odds against the next class by e.
+    Negative where another class is predicted. Unlike a probability it does not saturate: each decrease by 1
+    divides the odds against the next class by e.
     """
     others = logits.clone()
     others[:, target] = -torch.inf
@@ -57,16 +60,18 @@ def logit_lead(logits: Tensor, target: int) -> Tensor:
 
 
 def accuracy(model: nn.Module, preprocessing: Preprocessing, part: Labelled) -> float:
-    """The share of `part`, whose images are as `steps.stored` gives them, that is answered rightly."""
-    predicted = [probabilities(model, preprocessing, images).argmax(1) for images in split(part.images, BATCH)]
+    """Compute the fraction of correct predictions of `part`, whose images are stored as by `stored`."""
+    predicted = [
+        probabilities(model, preprocessing, images).argmax(1) for images in split(part.images, BATCH)
+    ]
     return float((torch.cat(predicted) == part.labels).double().mean())
 
 
-# How much memory a forward takes, counted tensor by tensor while it runs; no hooks.
+# Peak memory of a forward pass, counted tensor by tensor while it runs, without hooks.
 
 
 class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside, `peak` is the most bytes of new tensors that lived at once; weights are not counted."""
+    """Context that records in `peak` the most bytes of new tensors alive at once; weights are not counted."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -78,7 +83,7 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run an operation and count what it leaves."""
+        """Run an operation and count the storages that are alive afterwards."""
         output = func(*args, **(kwargs or {}))
         for value in tree_leaves(output):
             if isinstance(value, Tensor):
@@ -91,7 +96,7 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def peak_bytes(model: nn.Module, images: Tensor) -> int:
-    """The most bytes that a forward of `images` holds at once beside the weights, the images included."""
+    """Measure the peak bytes of a forward pass besides the weights, including the images."""
     with torch.no_grad(), Live(model) as live:
         model(images)
         peak: int = live.peak
@@ -108,42 +113,45 @@ def _gone(reference: StorageWeakRef) -> bool:
 
 TOP = 5
 WORKING = 64 << 20
-"""Bytes that the tensors of one batch may take at once: of VGG-16 those of two pictures, some 31 billion
-multiply-adds, which take a second or so of a core. A CPU gains nothing by more."""
-LARGEST = 64
-"""Images in a batch at most: more gain nothing on a CPU, and progress would stutter."""
-STRETCHES = (8, 16, 32)
-"""Pictures that are answered before anything is told: few at first, so that one soon sees some."""
-TOLERANCE = 1e-4
-"""How far a probability may move with what else is in its batch: sums of 32 bits in another order.
+"""Maximum bytes of the tensors of one batch.
 
-On the CPU 2e-6 was the most that was seen; the likeliest class is another only where two are that close.
+For VGG-16 that is two images, some 31 billion multiply-adds, which take about a second on one core. A CPU
+gains nothing from more.
+"""
+LARGEST = 64
+"""Maximum batch size: larger batches gain nothing on a CPU, and progress would be less smooth."""
+STRETCHES = (8, 16, 32)
+"""Numbers of images between progress reports: few at first, so that the first results appear soon."""
+TOLERANCE = 1e-4
+"""Tolerance of a probability across batches: 32-bit sums in another order.
+
+The largest difference observed on the CPU is 2e-6; the predicted class differs only where two are that close.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says to one picture."""
+    """Prediction of a model for one image."""
 
     name: str
-    """The picture's."""
+    """Name of the image."""
     top: tuple[ClassProbability, ...]
-    """The likeliest classes, likeliest first."""
+    """Most likely classes, in descending order."""
     probabilities: NDArray[np.float32] = field(repr=False)
-    """Of all classes, `(classes,)`; they add up to 1."""
+    """Probabilities of all classes, `(classes,)`, which sum to 1."""
     truth: str | None = None
-    """The true class as the files named it."""
+    """True class as given by the files."""
     hints: tuple[Hint, ...] = ()
-    """What is unlike the training images about it."""
+    """Differences from the training images."""
 
 
 Result = Prediction | Refusal
 Item = Picture | Upload | Refusal
-"""A picture, a file that is read when its turn comes, or what was refused already."""
+"""Image, file that is read on demand, or file that was already refused."""
 
 
 class _Prepared(NamedTuple):
-    """All that is kept of a picture until its batch is full."""
+    """Prepared image, waiting for its batch to be complete."""
 
     name: str
     truth: str | None
@@ -152,7 +160,7 @@ class _Prepared(NamedTuple):
 
 
 class Predictor:
-    """Asks one model; it may be shared, since nothing in it changes."""
+    """Predictor of one model; immutable, so it can be shared."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
@@ -168,21 +176,25 @@ class Predictor:
         total: int | None = None,
         sizes: Iterator[int] | None = None,
     ) -> list[Result]:
-        """The answers to `pictures`, one each and in their order.
+        """Predict images, one result per image and in their order.
 
         Args:
-            pictures: Pictures, files, refusals; taken a batch at a time, so that any number may come.
-            top: How many classes an answer names.
-            progress: Told after each batch.
-            cancelled: Asked before each batch; then what is done so far is returned.
-            total: How many there will be, for the progress, where that is not plain from `pictures`.
-            sizes: How many go together, one batch after another; `sizes()` by default.
+            pictures: Images, files or refusals; consumed one batch at a time, so that there may be any
+                number.
+            top: Number of classes in a result.
+            progress: Called after each batch.
+            cancelled: Called before each batch; if true, the results so far are returned.
+            total: Number of images, for the progress, where `pictures` has no length.
+            sizes: Batch sizes, in order; `sizes()` by default.
+
+        Returns:
+            A prediction or refusal for each image.
         """
         if total is None and isinstance(pictures, list | tuple):
             total = len(pictures)
         sizes = sizes or self.sizes()
         results: list[Result] = []
-        # The next pictures are decoded and resized while the model is at work.
+        # The next images are decoded and resized while the model computes.
         with closing(in_order(self._prepared, pictures, threads=1)) as prepared:
             while not cancelled() and (part := list(islice(prepared, next(sizes)))):
                 results += self._part(part, top)
@@ -190,7 +202,7 @@ class Predictor:
         return results
 
     def sizes(self) -> Iterator[int]:
-        """Of the batches: each of the stretches, cut where the model takes fewer at once."""
+        """Yield the batch sizes: those of `stretches`, split where the model's batches are smaller."""
         for stretch in stretches():
             full, remainder = divmod(stretch, self.batch)
             yield from repeat(self.batch, full)
@@ -198,7 +210,9 @@ class Predictor:
                 yield remainder
 
     def _part(self, part: list[_Prepared | Refusal], top: int) -> Iterator[Result]:
-        probabilities_by_image = iter(self._shares([item.image for item in part if isinstance(item, _Prepared)]))
+        probabilities_by_image = iter(
+            self._shares([item.image for item in part if isinstance(item, _Prepared)])
+        )
         for item in part:
             yield item if isinstance(item, Refusal) else self._answer(item, next(probabilities_by_image), top)
 
@@ -208,7 +222,7 @@ class Predictor:
             return picture
         preprocessing = self.loaded.preprocessing
         image = stored(picture, preprocessing)
-        # Where nothing was learned, no picture is unlike what was.
+        # Hints compare with the training images, so an untrained model has none.
         hints = hints_of(image, picture.size, preprocessing, self._centered) if self.loaded.trained else ()
         return _Prepared(picture.name, picture.truth, image, hints)
 
@@ -228,42 +242,42 @@ class Predictor:
 
 
 def stretches() -> Iterator[int]:
-    """How many pictures are answered together before the next are begun, without end."""
+    """Yield the number of images between two progress reports, without end."""
     return chain(STRETCHES, repeat(LARGEST))
 
 
 def batch_size(loaded: Loaded, working: int = WORKING) -> int:
-    """How many images a forward takes at once, so that its tensors stay within `working` bytes."""
+    """Compute the batch size for which the tensors of a forward pass stay within `working` bytes."""
     preprocessing = loaded.preprocessing
     views = 10 if preprocessing.ten_crop else 1
     single = torch.zeros(1, *loaded.input_shape)
     return int(np.clip(working // (views * max(1, peak_bytes(loaded.model, single))), 1, LARGEST))
 
 
-# What asking a model costs here: time a picture, and memory.
+# Cost of a prediction on this machine: latency and memory.
 
 REPEATS = 5
 ENOUGH = 2.0
-"""Seconds after which fewer repeats must do."""
+"""Seconds after which no further repetition is started."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Measured on this machine, as busy as it is, in evaluation mode on the CPU."""
+    """Cost measured on this machine, under its current load, in evaluation mode on the CPU."""
 
     seconds: float
-    """Median of a forward of one picture."""
+    """Median duration of a forward pass of one image."""
     seconds_in_batch: float
-    """Median of a forward of `batch` pictures, for each of them."""
+    """Median duration of a forward pass of `batch` images, per image."""
     batch: int
     weight_bytes: int
-    """Parameters and buffers."""
+    """Bytes of parameters and buffers."""
     working_bytes: int
-    """The most that the tensors of a forward of one picture take at once beside the weights, counted."""
+    """Peak bytes of the tensors of a forward pass of one image, besides the weights."""
 
 
 def measure(loaded: Loaded) -> Cost:
-    """Ask the model a few times about nothing: its arithmetic does not depend on the picture."""
+    """Measure the cost of forward passes on zeros: it does not depend on the image."""
     single = torch.zeros(1, *loaded.input_shape)
     batch = batch_size(loaded)
     return Cost(

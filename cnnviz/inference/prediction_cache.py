@@ -1,4 +1,4 @@
-"""What a run's checkpoint says to every test image, worked out once and kept beside the checkpoint."""
+"""Prediction cache: a checkpoint's predictions for all test images, computed once and stored beside it."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ FORMAT = "cnnviz-answers/1"
 
 @dataclass(frozen=True)
 class Answers:
-    """Three arrays `(N,)` over the test images in their order, and the step of the weights that answered."""
+    """Predictions for the test images in their order, three arrays `(N,)`, and the step of the weights."""
 
     step: int
     true: NDArray[np.int64]
     said: NDArray[np.int64]
-    """The likeliest class."""
+    """Predicted class."""
     share: NDArray[np.float32]
     """Its probability, in [0, 1]."""
 
     def rows(self, true: int, predicted: int) -> NDArray[np.int64]:
-        """Which images of class `true` were answered `said`, the surest answer first."""
+        """Return the images of class `true` that were predicted as `predicted`, most confident first."""
         matching = np.flatnonzero((self.true == true) & (self.said == predicted))
         return matching[np.argsort(-self.share[matching], kind="stable")].astype(np.int64)
 
 
 def known_answers(database: Database, run_id: int, kind: str = "last") -> Answers | None:
-    """The answers that are kept, if they are those of the checkpoint as it is now. Imports no torch."""
+    """Return the stored predictions if they belong to the current checkpoint, else None. Imports no torch."""
     from cnnviz import tracking
 
     run = tracking.get_run(database, run_id)
@@ -56,12 +56,14 @@ def known_answers(database: Database, run_id: int, kind: str = "last") -> Answer
 
 
 def work_out(database: Database, run_id: int, kind: str = "last", progress: Progress = silent) -> Answers:
-    """Ask the run's checkpoint about every test image, and keep what it says.
+    """Predict all test images with the run's checkpoint, and store the predictions.
 
-    The images go through as the run's own evaluation takes them. `progress` may raise to stop it.
+    The images are preprocessed as in the run's own evaluation. `progress` may raise to cancel.
 
-    Raises `InferenceError` where there is no checkpoint or the data are not the run's any more, `DataError`
-    and `ValueError` for data or a model that are no longer there.
+    Raises:
+        InferenceError: Where there is no checkpoint, or the data have changed since the run.
+        DataError: Where the data are no longer available.
+        ValueError: Where the model is no longer available.
     """
     from cnnviz import datasets, tracking
     from cnnviz.inference.weights.loaders import checkpoint_path, from_run
@@ -111,7 +113,7 @@ def _write(path: Path, answers: Answers) -> None:
         temporary.write_bytes(save(tensors, {"format": FORMAT, "step": str(answers.step)}))
         temporary.replace(path)
     except OSError:
-        # They are only kept to be had sooner the next time.
+        # The file only saves time, so a failure to write it is ignored.
         temporary.unlink(missing_ok=True)
 
 

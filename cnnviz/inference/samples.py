@@ -1,6 +1,6 @@
-"""Sample images that ship with the product, with maker and license; none is a file in the repository.
+"""Sample images that ship with the product, with author and license; none is a file in the repository.
 
-Ours are drawn by code, the same to the bit every time; others come out of libraries that ship them.
+Our own are drawn by code, identical to the bit every time; others come from libraries that ship them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cnnviz.inference.images.read_image import Upload
 
 __all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
 
-# A sample.
+# Type of a sample.
 
 Kind = Literal["digit", "drawing", "test card", "photograph"]
 OURS, LICENCE = "Drawn by cnnviz", "MIT"
@@ -31,7 +31,7 @@ OURS, LICENCE = "Drawn by cnnviz", "MIT"
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: its name in a URL, what it shows, who made it, and how to get it."""
+    """Sample image: its name in a URL, title, author, license, and a function that creates it."""
 
     name: str
     title: str
@@ -39,14 +39,14 @@ class Sample:
     credit: str
     licence: str
     make: Callable[[], Image.Image | bytes]
-    """A Pillow image, or the bytes of a file."""
+    """Returns a Pillow image, or the bytes of a file."""
 
     def data(self) -> bytes:
-        """The bytes of an image file, as an upload would bring them."""
+        """Return the bytes of an image file, as in an upload."""
         return _encoded(self.make)
 
     def upload(self) -> Upload:
-        """As if somebody had handed it in."""
+        """Return the sample as an upload."""
         return Upload(f"{self.name}.{'jpg' if self.kind == 'photograph' else 'png'}", self.data())
 
 
@@ -60,24 +60,24 @@ def _encoded(make: Callable[[], Image.Image | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-# Simple scenes in colour: things that CIFAR-10 has classes for, cut out of coloured paper as it were.
+# Simple color scenes of objects for which CIFAR-10 has classes.
 
-# Lines with round ends, drawn large and reduced, so that their edges are soft.
+# Strokes with round caps, drawn large and reduced for antialiasing.
 
 Point = tuple[float, float]
 Stroke = Sequence[Point]
 STROKES_FINER = 8
-"""How many times larger than wanted everything is drawn."""
+"""Supersampling factor."""
 
 
 def arc(centre: Point, radii: Point, start: float, end: float, steps: int = 40) -> list[Point]:
-    """Points on an ellipse from `start` to `end` degrees, 0 to the right, 90 down."""
+    """Return points on an ellipse from `start` to `end` degrees; 0 is to the right, 90 down."""
     angles = [math.radians(start + (end - start) * step / steps) for step in range(steps + 1)]
     return [(centre[0] + radii[0] * math.cos(a), centre[1] + radii[1] * math.sin(a)) for a in angles]
 
 
 def draw_strokes(strokes: Iterable[Stroke], side: int, width: float) -> Image.Image:
-    """Strokes in a unit square, white on black, as a grey picture; `width` is a part of the `side`."""
+    """Draw strokes in a unit square, white on black, as grayscale; `width` is a fraction of `side`."""
     large = side * STROKES_FINER
     picture = Image.new("L", (large, large))
     pen, radius = ImageDraw.Draw(picture), width * large / 2
@@ -96,14 +96,14 @@ BLACK, GLASS, RED, WHITE, STEEL = (26, 26, 28), (60, 78, 96), (176, 28, 30), (24
 
 
 class Piece(NamedTuple):
-    """One polygon in one colour, in hundredths of the side."""
+    """Polygon of one color, in hundredths of the side."""
 
     colour: Colour
     points: Sequence[Point]
 
 
 class Scene(NamedTuple):
-    """A sky down to the horizon, a ground, and pieces on top of each other."""
+    """Sky above the horizon, a ground, and polygons on top of each other."""
 
     title: str
     ground: Colour
@@ -154,7 +154,7 @@ TRUCK = Scene("A lorry", (104, 100, 92), 0.64, (
 
 
 def painted(scene: Scene) -> Image.Image:
-    """The scene as a colour picture, `SIDE` × `SIDE`."""
+    """Draw the scene as a color image, `SIDE` × `SIDE`."""
     large = SIDE * FINER
     picture = Image.new("RGB", (large, large), scene.ground)
     pen, end = ImageDraw.Draw(picture), round(scene.horizon * large)
@@ -174,7 +174,7 @@ DRAWINGS = tuple(
 )
 
 
-# Digits drawn with a round pen: white on black as MNIST's are, and one as ink on paper, lying down.
+# Digits drawn with a round pen: white on black like MNIST's, and one as ink on paper, rotated.
 
 STROKES: tuple[tuple[Stroke, ...], ...] = (
     (arc((0.5, 0.5), (0.19, 0.29), -90, 270),),
@@ -194,12 +194,12 @@ _ORIENTATION = 0x0112
 
 
 def digit(number: int, side: int = DIGIT_SIDE) -> Image.Image:
-    """A digit as a grey picture `side` × `side`, light on dark."""
+    """Draw a digit as a grayscale image `side` × `side`, light on dark."""
     return draw_strokes(STROKES[number], side, WIDTH)
 
 
 def on_paper() -> bytes:
-    """A photograph as a telephone would take it: dark on light, off the middle, turned by a note in Exif."""
+    """Draw a digit like a phone's photograph: dark on light, off-center, rotated by Exif orientation."""
     paper = Image.new("L", (PAPER, round(PAPER * 0.75)), 235)
     paper.paste(ImageOps.invert(digit(ON_PAPER, 240)).point(lambda v: round(v * 0.92)), (130, 20))
     exif = Image.Exif()
@@ -218,21 +218,21 @@ DIGITS = (
 )
 
 
-# Pictures out of libraries that cnnviz needs anyway, with the licence that they carry there.
+# Images of libraries that cnnviz depends on, with the license stated there.
 
 CC_BY_2 = "CC BY 2.0"
 ENLARGED = 4
 SCANNED = {3: 3, 5: 5, 8: 8}
-"""A digit, and the row of scikit-learn's digits that shows it."""
+"""Digits, and the rows of scikit-learn's digits that show them."""
 
 
 def photograph(name: str) -> bytes:
-    """A JPEG file that scikit-learn ships."""
+    """Return a JPEG file that scikit-learn ships."""
     return resources.files("sklearn.datasets").joinpath("images", name).read_bytes()
 
 
 def scanned(row: int) -> Image.Image:
-    """A scanned digit of 8×8 pixels in 17 greys, each enlarged to a block, light on dark."""
+    """Return a scanned digit of 8×8 pixels in 17 gray levels, enlarged by nearest neighbor, light on dark."""
     packed = resources.files("sklearn.datasets").joinpath("data", "digits.csv.gz").read_bytes()
     line = gzip.decompress(packed).decode().splitlines()[row]
     values = np.array(line.split(",")[:64], dtype=float).reshape(8, 8)
@@ -262,11 +262,11 @@ PHOTOGRAPHS = (
 )  # fmt: skip
 
 
-# Test cards: pictures whose contents are known exactly, to see what a filter answers to.
+# Test cards: images with exactly known content, to show the response of filters.
 
 
 def zone_plate() -> Image.Image:
-    """Rings that grow finer outwards: every direction and every width of stripes at once."""
+    """Draw rings that become finer outwards: all directions and spatial frequencies at once."""
     axis = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
     squared = axis[:, None] ** 2 + axis[None] ** 2
     rings = np.cos(squared * np.pi * SIDE / 4)
@@ -274,7 +274,7 @@ def zone_plate() -> Image.Image:
 
 
 def colour_wheel() -> Image.Image:
-    """Hue around, saturation outwards."""
+    """Draw a color wheel: hue by angle, saturation by radius."""
     axis = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
     hue = np.arctan2(axis[:, None], np.broadcast_to(axis, (SIDE, SIDE))) / (2 * np.pi) % 1
     saturation = np.minimum(1, np.hypot(axis[:, None], axis[None]))
@@ -286,7 +286,7 @@ def colour_wheel() -> Image.Image:
 
 
 def stripes() -> Image.Image:
-    """Stripes in eight directions, one in each of eight fields."""
+    """Draw stripes in eight directions, one in each of eight fields."""
     rows, columns = np.indices((SIDE // 2, SIDE // 4))
     fields = []
     for number in range(8):
@@ -303,18 +303,18 @@ TEST_CARDS = (
 )
 
 
-# The registry of samples.
+# Registry of samples.
 
 
 @functools.cache
 def all_samples() -> dict[str, Sample]:
-    """Every sample by name: digits, drawings, test cards, photographs."""
+    """Return all samples by name: digits, drawings, test cards, photographs."""
     samples = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
     return {sample.name: sample for sample in samples}
 
 
 def get(name: str) -> Sample:
-    """The sample called `name`; raises `InferenceError` that lists them."""
+    """Return the sample called `name`; raise `InferenceError`, which lists them, where there is none."""
     known = all_samples()
     if name not in known:
         raise InferenceError(f"There is no sample '{name[:80]}'; there are: {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""Read image files: detect the type, decode in a child process, or refuse in one sentence."""
+"""Image reader: detects the file type, decodes in a child process, or refuses in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cnnviz.datasets import DataError, image_files
 from cnnviz.datasets.image_files import ACCEPTED
 
-# What a file is by its first bytes, for messages about what is not a picture or not weights.
+# File types by magic bytes, for messages about files that are no images or weights.
 
 KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
@@ -56,7 +56,7 @@ START = 4_096
 
 
 def kind(data: bytes) -> str:
-    """What the bytes look like, as `a PDF document`; empty where nothing is recognised."""
+    """Describe the type of the content, such as `a PDF document`; empty where it is unknown."""
     start = data[:START]
     if not start:
         return "an empty file"
@@ -80,34 +80,34 @@ def _text_kind(start: bytes) -> str:
     return "a text file"
 
 
-# A picture that was read: its pixels as they lie in the file, and what is known of it.
+# Decoded image: its pixels as stored in the file, and its metadata.
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Pixels uint8 `(H, W, 3)`, or `(H, W, 4)` with opacity last, not yet turned upright.
+    """Decoded image: pixels uint8 `(H, W, 3)`, or `(H, W, 4)` with alpha, before its orientation is applied.
 
-    Without opacity they are what Pillow's `convert("RGB")` gives, deep pictures scaled to eight bits before.
+    Without alpha they equal Pillow's `convert("RGB")`, after scaling of more than eight bits to eight.
     """
 
     name: str
     pixels: Pixels
     format: str = ""
-    """As Pillow calls it; empty for what never was a file."""
+    """Format in Pillow's terms; empty for an image that was no file."""
     mode: str = "RGB"
-    """Pillow's mode of what lay in the file."""
+    """Pillow's mode of the file."""
     orientation: int = 1
-    """Exif's, from 1 (upright) to 8."""
+    """Exif orientation, from 1 (upright) to 8."""
     moving: bool = False
     """Whether there are more frames than the first."""
     truth: str | None = None
-    """The true class, where it is known."""
+    """True class, where it is known."""
 
     @classmethod
     def of_data(cls, name: str, image: Pixels, truth: str | None = None) -> Picture:
-        """An image of a data set, uint8 `(C, H, W)` with one or three channels."""
+        """Convert an image of a data set, uint8 `(C, H, W)` with one or three channels."""
         colour = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
         return cls(
             name, np.ascontiguousarray(colour), mode="RGB" if image.shape[0] == 3 else "L", truth=truth
@@ -115,45 +115,45 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width, as the pixels lie."""
+        """Height and width, before the orientation is applied."""
         height, width = self.pixels.shape[:2]
         return height, width
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What could not be read, and why, in one sentence."""
+    """File that could not be read, and the reason in one sentence."""
 
     name: str
     reason: str
     truth: str | None = None
 
 
-# Foreign pictures are decoded by a child process: what bounds their memory and time, and survives them.
+# Untrusted images are decoded by a child process with limited memory and time.
 #
-# A decoder written in C can be neither interrupted nor bounded inside this process; asking it for a reduced
-# image first (`draft`) is JPEG's alone. So one warm child decodes (a start costs some 0.1 s, a picture a trip
-# through a pipe); what exceeds its memory fails there, what exceeds its time is killed with it, and the next
-# picture gets a fresh one.
+# A decoder written in C can be neither interrupted nor limited within this process; decoding at a reduced
+# scale first (`draft`) is supported for JPEG only. So one warm child decodes (a start takes some 0.1 s, an
+# image a transfer through a pipe); what exceeds its memory fails there, what exceeds its time is killed with
+# it, and the next image gets a new child.
 
 MOST_PIXELS = 40_000_000
 MOST_SECONDS = 20.0
-"""The largest picture takes some 2 s on an idle core."""
+"""Time limit; the largest image takes some 2 s on an idle core."""
 MOST_MEMORY = 3 << 29
-"""Bytes: 40 million pixels need half a gigabyte where they are read, converted and sent."""
+"""Memory limit in bytes: 40 million pixels need half a gigabyte to be decoded, converted and sent."""
 _CHILD = Path(__file__).with_name("decoder_worker.py")
 
 
 class Decoded(NamedTuple):
-    """What the child said; without `pixels` it refused, and `facts` say why."""
+    """Response of the child; without `pixels` it refused, and `facts` contain the reason."""
 
     facts: dict[str, Any]
     pixels: Pixels | None
-    """uint8 `(H, W, 3)`, or `(H, W, 4)` with opacity."""
+    """uint8 `(H, W, 3)`, or `(H, W, 4)` with alpha."""
 
 
 class Decoder:
-    """A child that decodes one picture after another; safe to share among threads."""
+    """Child process that decodes one image after another; thread-safe."""
 
     def __init__(
         self, seconds: float = MOST_SECONDS, memory: int = MOST_MEMORY, pixels: int = MOST_PIXELS
@@ -163,7 +163,7 @@ class Decoder:
         self._child: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes) -> Decoded:
-        """The first frame of an encoded picture; refused as `time`, `crashed`, or what the child says."""
+        """Decode the first frame of an image; refused as `time`, `crashed`, or with the child's reason."""
         with self._lock:
             child, late = self._running(), threading.Event()
             timer = threading.Timer(self.seconds, _kill, (child, late))
@@ -178,7 +178,7 @@ class Decoder:
                     self._stop()
 
     def close(self) -> None:
-        """End the child; the next picture starts another."""
+        """End the child process; the next image starts another."""
         with self._lock:
             self._stop()
 
@@ -231,23 +231,23 @@ atexit.register(SHARED.close)
 
 MOST_BYTES = 20 << 20
 SHORT = 80
-"""Characters of a name that a message repeats."""
+"""Maximum characters of a file name in a message."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file: its name, its bytes or how to get them, and its true class where that is known."""
+    """File with its name, its bytes or a function that reads them, and its true class where known."""
 
     name: str
     data: bytes | Callable[[], bytes]
-    """A function is called when the file's turn comes, and may raise `DataError` or `OSError`."""
+    """A function is called on demand, and may raise `DataError` or `OSError`."""
     truth: str | None = None
     size: int | None = None
-    """Bytes, where that is known before they are read."""
+    """Number of bytes, where it is known before reading."""
 
 
 def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
-    """The picture, told by its content whatever it is called, or a sentence that says why not."""
+    """Read an image, identified by its content rather than its name, or return the reason why not."""
     if upload.size is not None and upload.size > MOST_BYTES:
         return _refused(upload, _too_many_bytes(upload.size))
     try:
@@ -276,7 +276,7 @@ def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
 
 
 def read_all(uploads: Iterable[Upload | Refusal], decoder: Decoder = SHARED) -> Iterator[Picture | Refusal]:
-    """`read` one after another, in order; decoded pictures are not kept."""
+    """Read files one after another, in order; decoded images are not retained."""
     for upload in uploads:
         yield upload if isinstance(upload, Refusal) else read(upload, decoder)
 

@@ -1,1 +1,1 @@
-"""Weights: found, checked, matched to a model, loaded, exported and described."""
+"""Weights: locating, validating, matching to a model, loading, exporting and describing."""

@@ -1,4 +1,4 @@
-"""Weights that ship with the product: `checkpoints/NAME/weights.safetensors`, with a card in each."""
+"""Bundled weights that ship with the product: `checkpoints/NAME/weights.safetensors`, with model cards."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 FOLDER = resources.CHECKPOINTS
 WEIGHTS, CARD = "weights.safetensors", "card.md"
 DEFAULT = "lenet5-mnist"
-"""What pages open on where nothing is asked for."""
+"""Checkpoint that pages open with by default."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 def is_name(name: str) -> bool:
-    """Whether a checkpoint can be called so."""
+    """Return whether the name is valid for a checkpoint."""
     return _NAME.fullmatch(name) is not None
 
 
 def names() -> list[str]:
-    """Every shipped checkpoint, the default first, then by name."""
+    """Return all bundled checkpoints, the default first, then by name."""
     checkpoint_names = (path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
     return sorted(checkpoint_names, key=lambda name: (name != DEFAULT, name))
 
 
 def weights_path(name: str) -> Path:
-    """The weights of a shipped checkpoint; raises `InferenceError` that lists those there are."""
+    """Return the path of a bundled checkpoint's weights; raise `InferenceError`, which lists them."""
     path = FOLDER / name / WEIGHTS
     if not is_name(name) or not path.is_file():
         listed = ", ".join(names()) or "none are here"
@@ -42,12 +42,12 @@ def weights_path(name: str) -> Path:
 
 
 def card(name: str) -> Card:
-    """The card of a shipped checkpoint, read without torch."""
+    """Return the card of a bundled checkpoint, without importing torch."""
     return read_card(weights_path(name))
 
 
 def load(name: str) -> Loaded:
-    """The model of a shipped checkpoint, its weights in 32 bits; raises `InferenceError`."""
+    """Load the model of a bundled checkpoint, with float32 weights; raise `InferenceError`."""
     from safetensors.torch import load_file
 
     from cnnviz.inference.weights.loaded_model import of_recipe
@@ -66,15 +66,19 @@ def load(name: str) -> Loaded:
 
 
 def program(name: str) -> LayerProgram:
-    """Translate a shipped checkpoint for the browser, without torch.
+    """Convert a bundled checkpoint to a program for the browser, without torch.
 
-    Raises `InferenceError` where its network is not a plain sequence of layers.
+    Raises:
+        InferenceError: Where its network is not sequential.
     """
     from safetensors.numpy import load_file
 
     model_card = card(name)
     layers = model_card.recipe.layers or models.layer_list(
-        model_card.recipe.model, len(model_card.classes), model_card.preprocessing.side, model_card.recipe.options
+        model_card.recipe.model,
+        len(model_card.classes),
+        model_card.preprocessing.side,
+        model_card.recipe.options,
     )
     if layers is None:
         raise InferenceError(

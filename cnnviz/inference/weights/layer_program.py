@@ -1,6 +1,6 @@
-"""Translate a layer list and its weights into the program that `forward.js` runs in a browser.
+"""Layer program: a layer list and its weights, converted for `forward.js` in the browser.
 
-Imports no torch: the Start page must be there before torch is. A page that has a module in memory hands in
+Imports no torch: the start page must be available before torch is. A page that has a module in memory passes
 the state dict as arrays.
 """
 
@@ -35,11 +35,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class LayerProgram:
-    """A network as `forward.js` runs it.
+    """Network in the form that `forward.js` runs.
 
     Attributes:
-        layers: One dictionary a layer, with its `op` and, for what it has of weights, offsets into `weights`.
-        weights: All of them, float32, one after another.
+        layers: One dictionary per layer, with its `op` and the offsets of its weights in `weights`.
+        weights: All weights, concatenated, float32.
         input_shape: `(C, H, W)`.
     """
 
@@ -48,12 +48,12 @@ class LayerProgram:
     input_shape: tuple[int, int, int]
 
     def facts(self) -> dict[str, Any]:
-        """What goes to the browser as JSON, beside the weights."""
+        """Return the part that is sent to the browser as JSON, besides the weights."""
         return {"input": list(self.input_shape), "layers": list(self.layers)}
 
 
 class WeightBuffer:
-    """Arrays one after another, each known by where it begins."""
+    """Buffer of concatenated arrays, addressed by offset."""
 
     def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._state = state
@@ -68,25 +68,25 @@ class WeightBuffer:
         return offset
 
     def tensor(self, name: str) -> NDArray[Any]:
-        """The array called `name`; raises `InferenceError` where the state dict has none."""
+        """Return the array called `name`; raise `InferenceError` where the state dict has none."""
         if name not in self._state:
             raise InferenceError(f"The weights have no '{name}', which the layer list needs.")
         return self._state[name]
 
     def joined(self) -> Floats:
-        """All of them as one array."""
+        """Concatenate all arrays."""
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
 
 
 def layer_program(layers: LayerList, state: Mapping[str, NDArray[Any]]) -> LayerProgram:
-    """Translate a layer list; dropout is left out, since evaluation does nothing with it.
+    """Convert a layer list; dropout is omitted, since it does nothing in evaluation mode.
 
     Args:
-        layers: A list that fits its input.
-        state: Its state dict as arrays, by PyTorch's names (`conv1.weight`).
+        layers: List whose layers fit its input.
+        state: State dict as arrays, by PyTorch's names (`conv1.weight`).
 
     Raises:
-        InferenceError: The list has a kind of layer that does not run in a browser, or weights are missing.
+        InferenceError: For a kind of layer that does not run in a browser, or missing weights.
     """
     buffer = WeightBuffer(state)
     translated = [
@@ -98,7 +98,7 @@ def layer_program(layers: LayerList, state: Mapping[str, NDArray[Any]]) -> Layer
 
 
 def _translate(layer: Layer, name: str, buffer: WeightBuffer) -> dict[str, Any]:
-    """One layer as a dictionary; its weights go into `buffer`."""
+    """Convert one layer to a dictionary; its weights are appended to `buffer`."""
     match layer:
         case Conv():
             weight = buffer.tensor(f"{name}.weight")

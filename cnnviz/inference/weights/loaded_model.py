@@ -1,4 +1,4 @@
-"""A model that is ready to be asked, whatever it came from."""
+"""Loaded model, ready for prediction, from any source."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from cnnviz.training.checkpoint import Interface
 from cnnviz.training.recipe import Recipe, spec_for
 
 SEED = 0
-"""Fresh weights are the same every time."""
+"""Seed of fresh weights, which are the same every time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model in evaluation mode on the CPU, with all that it takes to ask it.
+    """Model in evaluation mode on the CPU, with everything that prediction needs.
 
-    It is shared: whoever uses it leaves no hook on it, trains it never, and changes none of its weights.
+    It is shared: no user may leave hooks on it, train it, or modify its weights.
     """
 
     name: str
-    """What people call it."""
+    """Display name."""
     model: nn.Module
-    """`(N, C, *side)` to logits `(N, len(classes))`."""
+    """Maps `(N, C, *side)` to logits `(N, len(classes))`."""
     spec: ModelSpec
     classes: tuple[str, ...]
-    """In the order of the logits."""
+    """Class names, in the order of the logits."""
     side: Size
     """Height and width of the input."""
     preprocessing: Preprocessing
     source: str
-    """Where its weights are from: a reference as `sources` reads them, or the name of a file."""
+    """Origin of its weights: a reference, see `references`, or a file name."""
     accuracy: float | None = None
-    """On the test images of its data, in [0, 1], where it was measured."""
+    """Accuracy on the test images of its data, in [0, 1], where it was measured."""
     trained: bool = True
-    """False for fresh weights, whose answers mean nothing."""
+    """False for fresh weights, whose predictions are meaningless."""
     dataset: str = ""
-    """What it was trained on, as `datasets.load` takes it; empty where nobody knows."""
+    """Data set that it was trained on, as accepted by `datasets.load`; empty where unknown."""
     options: Options | None = None
     recipe: Recipe | None = None
-    """How it was trained, where that is known."""
+    """Recipe of its training, where known."""
     notes: tuple[str, ...] = ()
-    """Sentences that belong beside its answers."""
+    """Notes to display beside its predictions."""
 
     @property
     def centered(self) -> bool:
-        """Whether its training images were centered as MNIST's digits are (`DatasetSpec.centered`)."""
+        """Whether its training images were centered like MNIST's digits (`DatasetSpec.centered`)."""
         from cnnviz import datasets
 
         try:
@@ -64,16 +64,17 @@ class Loaded:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Of one image, `(C, H, W)`."""
+        """Shape of one image, `(C, H, W)`."""
         return self.spec.input_shape[0], *self.side
 
 
 def built(
     spec: ModelSpec, classes: int, side: Size, options: Mapping[str, Any] | Options | None = None
 ) -> nn.Module:
-    """The model in evaluation mode with fresh weights, without touching anybody's random numbers.
+    """Build the model in evaluation mode with fresh weights, without changing the global random state.
 
-    Raises `ValueError` for options, classes or a size with which it cannot work.
+    Raises:
+        ValueError: For options, classes or a size that it does not support.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -87,10 +88,13 @@ def filled(
     options: Mapping[str, Any] | Options | None,
     weights: Mapping[str, Tensor],
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """The model in evaluation mode with `weights`, and sentences on what was done to fit them.
+    """Build the model in evaluation mode with `weights`; return it and notes on how they were matched.
 
-    Names and shapes are compared with a model without memory first: what does not fit is never built.
-    Raises `InferenceError` that says what differs, `ValueError` for a model that cannot be built so.
+    Names and shapes are compared on the meta device first, so that a model that does not fit is never built.
+
+    Raises:
+        InferenceError: Where the weights differ; it says how.
+        ValueError: For a model that cannot be built.
     """
     expected = on_meta(lambda: models.build(spec, classes, side, options)).state_dict()
     renamed, notes = matched(expected, weights, spec.title)
@@ -106,10 +110,13 @@ def trained(
     weights: Mapping[str, Tensor],
     **facts: Any,
 ) -> Loaded:
-    """A model that a recipe trained, of what its checkpoint holds; `facts` are further fields of `Loaded`.
+    """Load a model trained by a recipe, from its checkpoint; `facts` are further fields of `Loaded`.
 
-    Where an old checkpoint holds no interface, its data are opened to find it. Raises `InferenceError` for
-    weights that do not fit, `ValueError` for a model or data that are no longer there.
+    Where an old checkpoint has no model signature, it is computed from the data.
+
+    Raises:
+        InferenceError: For weights that do not fit.
+        ValueError: For a model or data that are no longer available.
     """
     signature = interface or of_data(recipe)
     facts.setdefault("preprocessing", Preprocessing.of_training(recipe, signature))
@@ -124,7 +131,7 @@ def of_recipe(
     weights: Mapping[str, Tensor],
     **facts: Any,
 ) -> Loaded:
-    """As `trained`, with the preprocessing among `facts`."""
+    """Load a model as `trained`, with the preprocessing among `facts`."""
     spec = spec_for(recipe)
     options = None if recipe.layers else spec.options.parse(recipe.options)
     model, match_notes = filled(spec, len(classes), side, options, weights)
@@ -136,7 +143,7 @@ def of_recipe(
 
 
 def of_data(recipe: Recipe) -> Interface:
-    """What a run of `recipe` shows its model, worked out from the data; they are prepared if need be."""
+    """Compute the model signature of `recipe` from its data, which are prepared if necessary."""
     from cnnviz import datasets
     from cnnviz.training.data.tensors import DataModule
     from cnnviz.training.data.transforms import Statistics
