@@ -46,8 +46,8 @@ def classes(entry: Any) -> tuple[str, ...]:
 
 def accuracy(entry: Any, file: str) -> float | None:
     """What torchvision states, on ImageNet's validation images, in [0, 1], if that is its file."""
-    known = entry.url.endswith(f"/{file}")
-    return float(entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]) / 100 if known else None
+    is_its_file = entry.url.endswith(f"/{file}")
+    return float(entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]) / 100 if is_its_file else None
 
 
 def preprocessing(entry: Any) -> Preprocessing:
@@ -58,9 +58,9 @@ def preprocessing(entry: Any) -> Preprocessing:
 def without_heads(model: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights without GoogLeNet's auxiliary classifiers, which it is built without here."""
     heads = ("aux1.", "aux2.") if model == f"{PREFIX}googlenet" else ()
-    kept = {name: value for name, value in weights.items() if not name.startswith(heads)}
-    left_out = len(kept) < len(weights)
-    return kept, ("Its auxiliary classifiers, used in training only, were left out.",) if left_out else ()
+    remaining = {name: value for name, value in weights.items() if not name.startswith(heads)}
+    is_filtered = len(remaining) < len(weights)
+    return remaining, ("Its auxiliary classifiers, used in training only, were left out.",) if is_filtered else ()
 
 
 def as_trained(model: nn.Module) -> None:
@@ -124,9 +124,9 @@ def from_file(
     if spec.source == "torchvision" and count == CLASSES and classes is None:
         return _official(spec, stated(model, name), weights, name, name)
     network, notes = filled(spec, count, size, options, weights.tensors)
-    how = preprocessing or Preprocessing.plain(spec.input_shape[0], size)
+    input_preprocessing = preprocessing or Preprocessing.plain(spec.input_shape[0], size)
     return Loaded(
-        name, network, spec, tuple(classes or map(str, range(count))), size, how, name,
+        name, network, spec, tuple(classes or map(str, range(count))), size, input_preprocessing, name,
         options=spec.options.parse(options or {}),
         notes=(*weights.notes, *notes, *(() if preprocessing else (UNKNOWN_INPUT,))),
     )  # fmt: skip
@@ -176,8 +176,8 @@ def of_description(
 
     Raises `ValueError` where it cannot be had, or is asked for in another form.
     """
-    own = (spec.input_shape[1], spec.input_shape[2])
-    if (classes or spec.classes, side or own) != (spec.classes, own):
+    own_size = (spec.input_shape[1], spec.input_shape[2])
+    if (classes or spec.classes, side or own_size) != (spec.classes, own_size):
         raise InferenceError(
             f"{spec.title} is read from a file: it has {spec.classes:,} classes and an input of "
             f"{'×'.join(map(str, spec.input_shape))}, which cannot be chosen."
@@ -185,27 +185,27 @@ def of_description(
     if spec.input_shape[0] not in (1, 3):
         raise InferenceError(f"{spec.title} reads {spec.input_shape[0]} channels; pictures have 1 or 3.")
     names, stored = facts_of(spec)
-    how = Preprocessing.plain(spec.input_shape[0], own)
-    known = False
+    input_preprocessing = Preprocessing.plain(spec.input_shape[0], own_size)
+    is_known = False
     if stored is not None:
         with suppress(ValueError):
-            how, known = Preprocessing.model_validate({**how.model_dump(), **stored}), True
+            input_preprocessing, is_known = Preprocessing.model_validate({**input_preprocessing.model_dump(), **stored}), True
     return Loaded(
-        spec.title, models.build(spec), spec, names or tuple(map(str, range(spec.classes))), own, how, source,
-        notes=(*spec.notes, *(() if known else (UNKNOWN_INPUT,))),
+        spec.title, models.build(spec), spec, names or tuple(map(str, range(spec.classes))), own_size, input_preprocessing, source,
+        notes=(*spec.notes, *(() if is_known else (UNKNOWN_INPUT,))),
     )  # fmt: skip
 
 
-def with_facts(found: Loaded, facts: WeightsFacts) -> Loaded:
+def with_facts(loaded: Loaded, facts: WeightsFacts) -> Loaded:
     """The network with class names and normalization that somebody gave; raises `InferenceError`."""
-    if facts.classes and len(facts.classes) != len(found.classes):
+    if facts.classes and len(facts.classes) != len(loaded.classes):
         raise InferenceError(
-            f"{found.name} has {len(found.classes):,} classes, and {len(facts.classes):,} are named."
+            f"{loaded.name} has {len(loaded.classes):,} classes, and {len(facts.classes):,} are named."
         )
-    how = facts.preprocessing(found.spec.input_shape[0], found.side)
-    notes = tuple(note for note in found.notes if how is None or note != UNKNOWN_INPUT)
+    stated_preprocessing = facts.preprocessing(loaded.spec.input_shape[0], loaded.side)
+    notes = tuple(note for note in loaded.notes if stated_preprocessing is None or note != UNKNOWN_INPUT)
     return replace(
-        found, classes=facts.classes or found.classes, preprocessing=how or found.preprocessing, notes=notes
+        loaded, classes=facts.classes or loaded.classes, preprocessing=stated_preprocessing or loaded.preprocessing, notes=notes
     )
 
 
@@ -229,16 +229,16 @@ def count_classes(
 ) -> int:
     """How many classes weights are for: told from the model's last layers, if all else has the same shape."""
     expected = on_meta(lambda: models.build(spec, spec.classes, side, options)).state_dict()
-    given, _ = without_prefix(weights, expected)
-    other = {
-        given[name].shape[0]
+    stripped, _ = without_prefix(weights, expected)
+    class_counts = {
+        stripped[name].shape[0]
         for name, value in expected.items()
-        if name in given
-        and given[name].shape != value.shape
+        if name in stripped
+        and stripped[name].shape != value.shape
         and value.shape[:1] == (spec.classes,)
-        and given[name].shape[1:] == value.shape[1:]
+        and stripped[name].shape[1:] == value.shape[1:]
     }
-    return other.pop() if len(other) == 1 else spec.classes
+    return class_counts.pop() if len(class_counts) == 1 else spec.classes
 
 
 def _ours(path: Path, name: str, weights: Weights) -> Loaded | None:
@@ -279,14 +279,14 @@ def _shipped(path: Path, name: str, weights: Weights) -> Loaded:
 
 
 def _official(spec: ModelSpec, entry: Any, weights: Weights, source: str, file: str) -> Loaded:
-    how = preprocessing(entry)
-    kept, left_out = without_heads(spec.name, weights.tensors)
-    network, notes = filled(spec, CLASSES, how.side, None, kept)
+    transforms = preprocessing(entry)
+    remaining, head_notes = without_heads(spec.name, weights.tensors)
+    network, notes = filled(spec, CLASSES, transforms.side, None, remaining)
     as_trained(network)
-    taken = f"Taken for torchvision's weights {entry.name}: its classes, its transforms."
+    note = f"Taken for torchvision's weights {entry.name}: its classes, its transforms."
     return Loaded(
-        spec.title, network, spec, classes(entry), how.side, how, source,
-        accuracy=accuracy(entry, file), notes=(*weights.notes, *left_out, *notes, taken),
+        spec.title, network, spec, classes(entry), transforms.side, transforms, source,
+        accuracy=accuracy(entry, file), notes=(*weights.notes, *head_notes, *notes, note),
     )  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
     run = tracking.get_run(database, run_id)
     stored = checkpoint.read(checkpoint_path(database, run, kind))
     position = stored.position
-    going = "" if position.step == run.total_steps else f" It stood at step {position.step:,}."
+    progress_note = "" if position.step == run.total_steps else f" It stood at step {position.step:,}."
     return trained(
         run.name,
         Recipe.read(position.recipe),
@@ -313,7 +313,7 @@ def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
         stored.weights,
         source=f"run:{run_id}" + ("" if kind == "last" else f"/{kind}"),
         accuracy=accuracy_at(database, run_id, position.step),
-        notes=(f"The {kind} checkpoint of run {run_id} ({run.status}).{going}",),
+        notes=(f"The {kind} checkpoint of run {run_id} ({run.status}).{progress_note}",),
     )
 
 
@@ -321,18 +321,18 @@ def checkpoint_path(database: Database, run: Run, kind: str) -> Path:
     """Where a run's checkpoint lies; raises `InferenceError` where there is none."""
     if kind not in KINDS:
         raise InferenceError(f"A run's checkpoint is {' or '.join(KINDS)}, not '{kind[:40]}'.")
-    known = tracking.checkpoints(database, run.id).get(kind)
-    if known is None:
+    entry = tracking.checkpoints(database, run.id).get(kind)
+    if entry is None:
         raise InferenceError(
             f"Run {run.id} ({run.status}) has no checkpoint '{kind}'; the first is written after an epoch."
         )
     try:
-        path = checkpoint_file(run, known)
+        path = checkpoint_file(run, entry)
     except tracking.TrackingError as error:
         raise InferenceError(str(error)) from error
     if not path.exists():
-        where = f" It was trained on {run.host}." if run.host else ""
-        raise InferenceError(f"The checkpoint of run {run.id} is not on this machine.{where}")
+        host_note = f" It was trained on {run.host}." if run.host else ""
+        raise InferenceError(f"The checkpoint of run {run.id} is not on this machine.{host_note}")
     return path
 
 

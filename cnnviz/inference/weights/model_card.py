@@ -86,12 +86,12 @@ def text(card: Card) -> str:
     """`card.md`: what it is, how good, and how to make it again."""
     title = _title(card.recipe)
     numbers = "16 bits a number" if card.half else "32 bits a number"
-    right = percent(card.accuracy, 2)
+    accuracy = percent(card.accuracy, 2)
     rounding = f" ({percent(card.before_rounding, 2)} before rounding to 16 bits)" if card.half else ""
     facts = {
         "Model": f"{title} (`{card.recipe.model}`), {card.params:,} parameters, {numbers}",
         "Data": f"`{card.recipe.dataset}`, {len(card.classes)} classes; fingerprint `{card.fingerprint}`",
-        "Test accuracy": f"{right} of {card.test_images:,} images{rounding}; the last epoch's",
+        "Test accuracy": f"{accuracy} of {card.test_images:,} images{rounding}; the last epoch's",
         "Recipe": f"`{card.recipe.name}`, {card.recipe.epochs} epochs, seed {card.recipe.seed}",
         "Input": _input(card),
         "Trained": f"{card.steps:,} steps in {card.seconds:,.0f} s on {card.hardware or 'unknown hardware'}",
@@ -117,10 +117,10 @@ def _title(recipe: Recipe) -> str:
 
 
 def _input(card: Card) -> str:
-    how = card.preprocessing
-    kind = "grey" if how.channels == 1 else "colour"
-    height, width = how.side
-    return f"{width}×{height} {kind}, pixels {how.scale}"
+    preprocessing = card.preprocessing
+    kind = "grey" if preprocessing.channels == 1 else "colour"
+    height, width = preprocessing.side
+    return f"{width}×{height} {kind}, pixels {preprocessing.scale}"
 
 
 def _classes(card: Card) -> str:
@@ -129,13 +129,13 @@ def _classes(card: Card) -> str:
 
 def _again(recipe: Recipe) -> str:
     """The command where the recipe is a named one with little changed, else the recipe itself."""
-    known = all_recipes().get(recipe.name)
-    if known is None or recipe.layers is not None:
+    named_recipe = all_recipes().get(recipe.name)
+    if named_recipe is None or recipe.layers is not None:
         document = f"Save this as `recipe.json`:\n\n```json\n{recipe.write()}```"
         return f"{document}\n\n```\npython -m cnnviz train recipe.json\n```"
-    changes = {field: ours for field, (ours, _) in recipe.difference(known).items()}
-    words = " ".join(f"--set {field}={_value(value)}" for field, value in changes.items())
-    return f"```\n{f'python -m cnnviz train {recipe.name} {words}'.strip()}\n```"
+    changes = {field: ours for field, (ours, _) in recipe.difference(named_recipe).items()}
+    arguments = " ".join(f"--set {field}={_value(value)}" for field, value in changes.items())
+    return f"```\n{f'python -m cnnviz train {recipe.name} {arguments}'.strip()}\n```"
 
 
 def _value(value: object) -> str:

@@ -52,9 +52,9 @@ class NetworkProgram:
 
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Every layer's output for one image `(1, C, H, W)`, without the batch, in the program's order."""
-        found = _Recorder(self.graph).outputs_for(image)
+        outputs = _Recorder(self.graph).outputs_for(image)
         return [
-            _means(found[node.removesuffix(MEANS)]) if node.endswith(MEANS) else found[node][0]
+            _means(outputs[node.removesuffix(MEANS)]) if node.endswith(MEANS) else outputs[node][0]
             for node in self.nodes
         ]
 
@@ -174,14 +174,14 @@ class _Writer:
             for all_input_node in node.all_input_nodes
             if all_input_node.name in self._at
         ]
-        known = self._module(node) if node.op == "call_module" else _function(node)
-        if known is None:
+        operations = self._module(node) if node.op == "call_module" else _function(node)
+        if operations is None:
             raise InferenceError(f"Layer '{_name(node)}' ({self._what(node)}) cannot be drawn; {SUPPORTED}.")
-        if not known:  # dropout and what else does nothing in evaluation
+        if not operations:  # dropout and what else does nothing in evaluation
             self._at[node.name] = inputs[0]
             return
-        for number, operation in enumerate(known, start=1):
-            last = number == len(known)
+        for number, operation in enumerate(operations, start=1):
+            last = number == len(operations)
             name = _name(node) if last else f"{_name(node)}.mean"
             self.layers.append(
                 {"name": name, **operation, "from": inputs, "shape": list(self.shapes[node.name])}
@@ -206,7 +206,7 @@ class _Writer:
         """The operations of a layer; none for what does nothing, None for what is not known."""
         module = self.graph.get_submodule(str(node.target))
         shape = self.shapes[node.name]
-        before = self.shapes.get(node.all_input_nodes[0].name, ())
+        input_shape = self.shapes.get(node.all_input_nodes[0].name, ())
         match module:
             case nn.Conv2d() if module.padding_mode == "zeros" and not isinstance(module.padding, str):
                 return [self._convolution(module, shape)]
@@ -227,7 +227,7 @@ class _Writer:
             case nn.AvgPool2d() if module.count_include_pad and module.divisor_override is None:
                 return [_window("average", module)]
             case nn.AdaptiveAvgPool2d():
-                return _adaptive(before, shape)
+                return _adaptive(input_shape, shape)
             case nn.LocalResponseNorm():
                 return [
                     {
@@ -300,17 +300,17 @@ def _window(mode: str, module: nn.MaxPool2d | nn.AvgPool2d) -> Operation:
     }  # fmt: skip
 
 
-def _adaptive(before: tuple[int, ...], shape: tuple[int, ...]) -> list[Operation] | None:
+def _adaptive(input_shape: tuple[int, ...], shape: tuple[int, ...]) -> list[Operation] | None:
     """The mean of everything, nothing where the size stays, or windows where it divides; else None."""
     if len(shape) != 3:
         return None
-    if before == shape:
+    if input_shape == shape:
         return []
     if shape[1:] == (1, 1):
         return [{"op": "global_pool"}]
-    if any(side % out for side, out in zip(before[1:], shape[1:], strict=True)):
+    if any(side % out for side, out in zip(input_shape[1:], shape[1:], strict=True)):
         return None
-    kernel = [side // out for side, out in zip(before[1:], shape[1:], strict=True)]
+    kernel = [side // out for side, out in zip(input_shape[1:], shape[1:], strict=True)]
     return [
         {
             "op": "pool2d",
@@ -342,7 +342,7 @@ _ADD: tuple[Callable[..., Any], ...] = (operator.add, operator.iadd, torch.add)
 
 def _function(node: fx.Node) -> list[Operation] | None:
     """The operations of a function or a tensor's method; None for what is not known."""
-    target, tensors = node.target, [each for each in node.args if isinstance(each, fx.Node)]
+    target, tensors = node.target, [argument for argument in node.args if isinstance(argument, fx.Node)]
     if target in _RELU or target in ("relu", "relu_"):
         return [{"op": "activation", "function": "relu"}]
     if target in _ADD and len(tensors) == 2 and tensors[0] is not tensors[1]:

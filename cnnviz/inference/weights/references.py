@@ -55,17 +55,17 @@ def load(reference: str, database: Database | None = None) -> Loaded:
 
     Raises `InferenceError` and other `ValueError`s with one sentence for what there is not.
     """
-    kind, rest = _parsed(reference)
+    kind, name = _parse(reference)
     if kind == "checkpoint":
-        return bundled.load(rest)
+        return bundled.load(name)
     if kind == "run":
         from cnnviz.inference.weights.loaders import from_run
 
-        number, _, which = rest.partition("/")
-        return from_run(_needed(database), _number(number), which or "last")
+        number, _, checkpoint = name.partition("/")
+        return from_run(_needed(database), _number(number), checkpoint or "last")
     from cnnviz.inference.weights.loaders import fresh, from_torchvision
 
-    return fresh(rest) if kind == "fresh" else from_torchvision(f"torchvision/{rest}")
+    return fresh(name) if kind == "fresh" else from_torchvision(f"torchvision/{name}")
 
 
 def stamp(reference: str, database: Database | None = None) -> str:
@@ -73,28 +73,28 @@ def stamp(reference: str, database: Database | None = None) -> str:
 
     Raises as `load` does, but reads no weights.
     """
-    kind, rest = _parsed(reference)
+    kind, name = _parse(reference)
     if kind == "checkpoint":
-        path = bundled.weights_path(rest)
+        path = bundled.weights_path(name)
     elif kind == "run":
         from cnnviz.inference.weights.loaders import checkpoint_path
 
-        number, _, which = rest.partition("/")
+        number, _, checkpoint = name.partition("/")
         run = tracking.get_run(_needed(database), _number(number))
-        path = checkpoint_path(_needed(database), run, which or "last")
+        path = checkpoint_path(_needed(database), run, checkpoint or "last")
     else:
-        spec = models.specs().get(rest)
+        spec = models.specs().get(name)
         return f"{reference} {spec.edition}" if spec and spec.edition else reference
     state = path.stat()
     return f"{reference} {state.st_mtime_ns} {state.st_size}"
 
 
-def _parsed(reference: str) -> tuple[str, str]:
-    kind, _, rest = reference.partition(":")
-    if kind not in KINDS or not rest:
+def _parse(reference: str) -> tuple[str, str]:
+    kind, _, name = reference.partition(":")
+    if kind not in KINDS or not name:
         forms = "checkpoint:NAME, run:NUMBER, run:NUMBER/best, fresh:MODEL or torchvision:NAME"
         raise InferenceError(f"'{reference[:80]}' names no model; what does is {forms}.")
-    return kind, rest
+    return kind, name
 
 
 def _number(text: str) -> int:

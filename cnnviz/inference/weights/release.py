@@ -83,18 +83,18 @@ def _card(
     data_module = DataModule.of(datasets.load(loaded.dataset), loaded.recipe, channels, torch.device("cpu"))
     if data_module.fingerprint != run.fingerprint:
         raise InferenceError(f"'{loaded.dataset}' holds other images now than run {run.id} was trained on.")
-    small = copy.deepcopy(loaded.model)
-    load_state_dict(small, weights, loaded.spec.title)
+    rounded_model = copy.deepcopy(loaded.model)
+    load_state_dict(rounded_model, weights, loaded.spec.title)
     return Card(
         name=name,
         recipe=loaded.recipe.changed({"dataset": data_name or Path(loaded.dataset).name}),
         classes=loaded.classes,
         preprocessing=loaded.preprocessing,
-        accuracy=accuracy(small, loaded.preprocessing, data_module.test),
+        accuracy=accuracy(rounded_model, loaded.preprocessing, data_module.test),
         before_rounding=accuracy(loaded.model, loaded.preprocessing, data_module.test),
         test_images=len(data_module.test),
         half=half,
-        params=sum(parameter.numel() for parameter in small.parameters()),
+        params=sum(parameter.numel() for parameter in rounded_model.parameters()),
         steps=run.step,
         seconds=run.seconds,
         fingerprint=data_module.fingerprint,
@@ -113,19 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data-name", default="", help="what the card calls the data (default: the path's end)"
     )
     parser.add_argument("--folder", type=Path, default=bundled.FOLDER, help="where checkpoints lie")
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         with tracking.connect() as database:
             card = ship(
-                database, given.run, given.name,
-                half=given.half, folder=given.folder, data_name=given.data_name,
+                database, args.run, args.name,
+                half=args.half, folder=args.folder, data_name=args.data_name,
             )  # fmt: skip
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    size = (given.folder / given.name / bundled.WEIGHTS).stat().st_size
+    size = (args.folder / args.name / bundled.WEIGHTS).stat().st_size
     print(
-        f"{given.name}: {percent(card.accuracy, 2)} of {card.test_images:,} test images, {size / 1e6:.1f} MB."
+        f"{args.name}: {percent(card.accuracy, 2)} of {card.test_images:,} test images, {size / 1e6:.1f} MB."
     )
     return 0
 

@@ -59,26 +59,26 @@ def real(
     """
     tensors: dict[str, Tensor] = {}
     kinds: dict[str, list[str]] = {}
-    wild, large = [], []
+    non_finite, large = [], []
     for name, value in named.items():
-        plain = value
+        converted = value
         if name in expected and expected[name].is_floating_point():
             if value.dtype not in USUAL:
                 kinds.setdefault(str(value.dtype).removeprefix("torch."), []).append(name)
-            plain = (value.real if value.is_complex() else value).to(expected[name].dtype)
-        tensors[name] = plain
-        if not torch.isfinite(plain).all():
-            wild.append(name)
-        elif plain.numel() and plain.is_floating_point() and plain.abs().max() > LARGEST:
+            converted = (value.real if value.is_complex() else value).to(expected[name].dtype)
+        tensors[name] = converted
+        if not torch.isfinite(converted).all():
+            non_finite.append(name)
+        elif converted.numel() and converted.is_floating_point() and converted.abs().max() > LARGEST:
             large.append(name)
     for kind, names in kinds.items():
-        lost = ", their imaginary parts left out" if kind.startswith("complex") else ""
+        detail = ", their imaginary parts left out" if kind.startswith("complex") else ""
         notes += (
             f"Weights are not floating-point numbers of 16 to 64 bits but {kind}: {listed(names)}; they were "
-            f"converted{lost}, and without a scale that belongs to them the answers may mean nothing.",
+            f"converted{detail}, and without a scale that belongs to them the answers may mean nothing.",
         )
-    if wild:
-        notes += (f"Not all weights are finite numbers: {listed(wild)}; what comes out is worth nothing.",)
+    if non_finite:
+        notes += (f"Not all weights are finite numbers: {listed(non_finite)}; what comes out is worth nothing.",)
     if large:
         notes += (
             f"Weights are larger than training leaves them (beyond {LARGEST:.0e}): {listed(large)}; what "
@@ -98,25 +98,25 @@ def without_prefix(
     prefix = _best_prefix(weights, expected)
     if prefix:
         named = {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
-        left = [name for name in weights if not name.startswith(prefix)]
-        if not left:
+        others = [name for name in weights if not name.startswith(prefix)]
+        if not others:
             return named, (f"The prefix '{prefix}' was taken off every name.",)
-        return named, (f"Taken are the weights under '{prefix}'; left out: {listed(left)}.",)
-    lacking = _best_prefix(expected, weights)
-    if lacking and all(name.startswith(lacking) for name in expected):
-        return {lacking + name: value for name, value in weights.items()}, (
-            f"The prefix '{lacking}' was put before every name.",
+        return named, (f"Taken are the weights under '{prefix}'; left out: {listed(others)}.",)
+    missing_prefix = _best_prefix(expected, weights)
+    if missing_prefix and all(name.startswith(missing_prefix) for name in expected):
+        return {missing_prefix + name: value for name, value in weights.items()}, (
+            f"The prefix '{missing_prefix}' was put before every name.",
         )
     return dict(weights), ()
 
 
-def _best_prefix(names: Iterable[str], wanted: Mapping[str, Tensor]) -> str:
+def _best_prefix(names: Iterable[str], expected: Mapping[str, Tensor]) -> str:
     """What stands before most of the `wanted` names among `names`; empty where most stand there plainly."""
     counts = Counter[str]()
     for name in names:
         start = 0
         while True:
-            if name[start:] in wanted:
+            if name[start:] in expected:
                 counts[name[:start]] += 1
             start = name.find(".", start) + 1
             if not start:
@@ -128,7 +128,7 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
     """How names and shapes differ, as part of a sentence; empty where the weights fit."""
     missing = [name for name in expected if name not in given and not name.endswith(COUNTER)]
     unexpected = [name for name in given if name not in expected]
-    other = [
+    mismatched = [
         f"{name} is {shape(given[name])} where the model has {shape(expected[name])}"
         for name in expected
         if name in given and given[name].shape != expected[name].shape
@@ -138,46 +138,46 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
         parts.append(f"{listed(missing)} {_are(missing)} missing")
     if unexpected:
         parts.append(f"the model has no {listed(unexpected)}")
-    if other:
-        parts.append(listed(other))
+    if mismatched:
+        parts.append(listed(mismatched))
     return "; ".join(parts)
 
 
 def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     """A sentence on what would most likely help where weights do not fit; empty where nobody can say."""
-    wanted = {name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)}
-    there = {name: tuple(value.shape) for name, value in given.items() if not name.endswith(COUNTER)}
-    shared = wanted.keys() & there.keys()
-    other = [name for name in wanted if name in shared and wanted[name] != there[name]]
-    if not shared and list(wanted.values()) == list(there.values()):
+    shapes_expected = {name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)}
+    shapes_given = {name: tuple(value.shape) for name, value in given.items() if not name.endswith(COUNTER)}
+    shared = shapes_expected.keys() & shapes_given.keys()
+    mismatched = [name for name in shapes_expected if name in shared and shapes_expected[name] != shapes_given[name]]
+    if not shared and list(shapes_expected.values()) == list(shapes_given.values()):
         return (
             "The shapes agree one by one, so only names differ: rename the layers, or save the weights again "
             "from the network as it is now."
         )
-    if not shared and there:
+    if not shared and shapes_given:
         return "No name is the model's own: is it another network, or another version of it?"
-    if len(other) == 1 and len(wanted[other[0]]) == 4 and wanted[other[0]][2:] == there[other[0]][2:]:
-        return f"They read {there[other[0]][1]} channels, and this model {wanted[other[0]][1]}."
-    outputs = {(there[name][0], wanted[name][0]) for name in other if there[name][1:] == wanted[name][1:]}
-    if other and len(outputs) == 1 and other == list(wanted)[-len(other) :]:
-        has, asked = outputs.pop()
+    if len(mismatched) == 1 and len(shapes_expected[mismatched[0]]) == 4 and shapes_expected[mismatched[0]][2:] == shapes_given[mismatched[0]][2:]:
+        return f"They read {shapes_given[mismatched[0]][1]} channels, and this model {shapes_expected[mismatched[0]][1]}."
+    outputs = {(shapes_given[name][0], shapes_expected[name][0]) for name in mismatched if shapes_given[name][1:] == shapes_expected[name][1:]}
+    if mismatched and len(outputs) == 1 and mismatched == list(shapes_expected)[-len(mismatched) :]:
+        given_classes, expected_classes = outputs.pop()
         return (
-            f"They give {has:,} classes, and {asked:,} are asked for: name {has:,} classes, or fine-tune "
+            f"They give {given_classes:,} classes, and {expected_classes:,} are asked for: name {given_classes:,} classes, or fine-tune "
             "from them (start_from), which makes a new last layer."
         )
-    if other and len(shared) == len(wanted) == len(there):
+    if mismatched and len(shared) == len(shapes_expected) == len(shapes_given):
         return "It is the same network of other sizes: give its options as --option K=V."
-    missing = [name for name in wanted if name not in there]
-    if missing and not other and shared and missing == list(wanted)[-len(missing) :]:
+    missing = [name for name in shapes_expected if name not in shapes_given]
+    if missing and not mismatched and shared and missing == list(shapes_expected)[-len(missing) :]:
         return "All but the last layers are there: fine-tune from them (start_from), which makes new ones."
     return ""
 
 
 def listed(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
-    rest = len(names) - NAMED
-    if rest > 0:
-        return f"{', '.join(names[:NAMED])} and {rest} more"
+    remainder = len(names) - NAMED
+    if remainder > 0:
+        return f"{', '.join(names[:NAMED])} and {remainder} more"
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 

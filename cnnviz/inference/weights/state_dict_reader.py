@@ -27,14 +27,14 @@ MAX_TENSORS = 10_000
 """As `cnnviz.formats.safetensors_header` bounds them, which reads what is written here."""
 
 
-def limit_memory(more: int) -> None:
+def limit_memory(extra: int) -> None:
     """Let this process take `more` bytes beyond what it has, where the system can be told."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         with open("/proc/self/statm") as file:
-            now = int(file.read().split()[0]) * PAGE
-        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+            current = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (current + extra, current + extra))
 
 
 class Record:
@@ -61,65 +61,65 @@ STAND_INS = (
 """What training scripts store beside weights: read as plain values, none of the named code is imported."""
 
 
-def tensors_in(found: Any) -> tuple[dict[str, torch.Tensor], str]:
+def tensors_in(content: Any) -> tuple[dict[str, torch.Tensor], str]:
     """The tensors by name, and under which key they were found; raises `TypeError` for anything else.
 
     Of a usual key (`state_dict`, …) the mapping below it is taken, else the only mapping that holds tensors.
     Of several such mappings all are taken, their names with the keys before them.
     """
-    if not isinstance(found, Mapping):
-        raise TypeError(f"It holds a {type(found).__name__}, not a state dict")
+    if not isinstance(content, Mapping):
+        raise TypeError(f"It holds a {type(content).__name__}, not a state dict")
     for key in WRAPPERS:
-        inner = found.get(key)
+        inner = content.get(key)
         if isinstance(inner, Mapping) and any(isinstance(value, torch.Tensor) for value in inner.values()):
             return tensors_in(inner)[0], key
-    tensors = _plain(found)
-    below = dict(_mappings(found, ()))
-    if not tensors and not below:
+    tensors = _direct_tensors(content)
+    nested = dict(_mappings(content, ()))
+    if not tensors and not nested:
         raise TypeError("It holds no tensors")
-    if not tensors and len(below) == 1:
-        ((place, inner),) = below.items()
-        return _plain(inner), ".".join(place)
+    if not tensors and len(nested) == 1:
+        ((path, inner),) = nested.items()
+        return _direct_tensors(inner), ".".join(path)
     if not tensors:
         tensors = {
-            ".".join((*p, name)): value for p, inner in below.items() for name, value in _plain(inner).items()
+            ".".join((*p, name)): value for p, inner in nested.items() for name, value in _direct_tensors(inner).items()
         }
     return tensors, ""
 
 
-def _plain(found: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    return {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+def _direct_tensors(mapping: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    return {str(name): value for name, value in mapping.items() if isinstance(value, torch.Tensor)}
 
 
 def _mappings(
-    found: Mapping[Any, Any], place: tuple[str, ...]
+    mapping: Mapping[Any, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
     """Mappings that hold tensors, below a mapping; what belongs to an optimizer or a schedule left out."""
-    for key, value in found.items():
-        if not isinstance(value, Mapping) or NOT_WEIGHTS.search(str(key).lower()) or len(place) >= DEEPEST:
+    for key, value in mapping.items():
+        if not isinstance(value, Mapping) or NOT_WEIGHTS.search(str(key).lower()) or len(path) >= DEEPEST:
             continue
-        below = (*place, str(key))
-        if _plain(value):
-            yield below, value
-        yield from _mappings(value, below)
+        nested = (*path, str(key))
+        if _direct_tensors(value):
+            yield nested, value
+        yield from _mappings(value, nested)
 
 
 def read_or_error(source: str, target: str) -> dict[str, Any]:
     """Read, write, and say how it went."""
     torch.serialization.add_safe_globals([*STAND_INS])
     try:
-        found = torch.load(source, map_location="cpu", weights_only=True)
-        tensors, key = tensors_in(found)
-        others = [".".join(place) for place, _ in _mappings(found, ()) if key in WRAPPERS and place[0] != key]
+        content = torch.load(source, map_location="cpu", weights_only=True)
+        tensors, key = tensors_in(content)
+        others = [".".join(path) for path, _ in _mappings(content, ()) if key in WRAPPERS and path[0] != key]
         if len(tensors) > MAX_TENSORS:
             raise TypeError(f"It holds {len(tensors):,} tensors, and at most {MAX_TENSORS:,} are read")
-        plain = {name: value.detach().to_dense().clone().contiguous() for name, value in tensors.items()}
-        save_file(plain, target)
+        copies = {name: value.detach().to_dense().clone().contiguous() for name, value in tensors.items()}
+        save_file(copies, target)
     except TypeError as error:
         return {"refused": str(error)}
     except Exception as error:
         return {"refused": reason(error)}
-    return {"key": key, "count": len(plain), "others": others}
+    return {"key": key, "count": len(copies), "others": others}
 
 
 def reason(error: Exception) -> str:
