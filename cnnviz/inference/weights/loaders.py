@@ -1,4 +1,4 @@
-"""A model from a weights file, from torchvision's own weights, or with fresh ones."""
+"""Model loaders: from a weights file, from a run's checkpoint, with torchvision's weights or fresh ones."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from cnnviz.tracking import Database, Run
 from cnnviz.tracking.stored_checkpoints import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 
-# What torchvision states of its own weights: classes, transforms, and how to tell a file of theirs.
+# Metadata of torchvision's weights: classes, transforms, and recognition of its files.
 
 PREFIX = "torchvision/"
 CLASSES = 1_000
 
 
 def stated(model: str, file: str = "") -> Any:
-    """The entry of a model's weights: the one whose file is called `file`, else the default."""
+    """Return the torchvision entry of a model's weights: that of the file `file`, else the default."""
     from torchvision.models import get_model_weights
 
     entries = get_model_weights(model.removeprefix(PREFIX))
@@ -40,37 +40,39 @@ def stated(model: str, file: str = "") -> Any:
 
 
 def classes(entry: Any) -> tuple[str, ...]:
-    """ImageNet's classes in the order of the logits."""
+    """Return ImageNet's class names in the order of the logits."""
     return tuple(entry.meta["categories"])
 
 
 def accuracy(entry: Any, file: str) -> float | None:
-    """What torchvision states, on ImageNet's validation images, in [0, 1], if that is its file."""
+    """Return torchvision's accuracy on ImageNet's validation images, in [0, 1]; None for another file."""
     is_its_file = entry.url.endswith(f"/{file}")
     return float(entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]) / 100 if is_its_file else None
 
 
 def preprocessing(entry: Any) -> Preprocessing:
-    """The transforms that belong to the weights."""
+    """Return the preprocessing that belongs to the weights."""
     return Preprocessing.of_torchvision(entry.transforms())
 
 
 def without_heads(model: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The weights without GoogLeNet's auxiliary classifiers, which it is built without here."""
+    """Remove the weights of GoogLeNet's auxiliary classifiers, which the model is built without."""
     heads = ("aux1.", "aux2.") if model == f"{PREFIX}googlenet" else ()
     remaining = {name: value for name, value in weights.items() if not name.startswith(heads)}
     is_filtered = len(remaining) < len(weights)
-    return remaining, ("Its auxiliary classifiers, used in training only, were left out.",) if is_filtered else ()
+    return remaining, (
+        "Its auxiliary classifiers, used in training only, were left out.",
+    ) if is_filtered else ()
 
 
 def as_trained(model: nn.Module) -> None:
-    """Set what torchvision sets with its weights: GoogLeNet and Inception v3 scale their input once more."""
+    """Set what torchvision sets with its weights: GoogLeNet and Inception v3 rescale their input."""
     if hasattr(model, "transform_input"):
         setattr(model, "transform_input", True)  # noqa: B010 (a module's attributes are tensors to mypy)
 
 
 def download(model: str) -> tuple[Any, dict[str, Tensor]]:
-    """The default weights, fetched and compared with their checksum; raises `InferenceError`."""
+    """Download the default weights and verify their checksum; raise `InferenceError`."""
     entry = stated(model)
     try:
         return entry, entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -97,19 +99,24 @@ def from_file(
     options: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> Loaded:
-    """A model with the weights in a file: one of ours says itself what it is, for others `model` does.
+    """Load a model with the weights in a file; files written by cnnviz describe their model themselves.
 
     Args:
         path: The file.
-        model: A registered name; not needed for checkpoints of runs and shipped ones.
-        name: What the file is called in messages, where that is not its name on disk.
-        classes: Class names in the order of the logits; numbers where nobody knows.
+        model: A registered name; not needed for checkpoints of runs and bundled ones.
+        name: Name of the file in messages, where it differs from its name on disk.
+        classes: Class names in the order of the logits; indices where unknown.
         side: Height and width of the input; the model's own by default.
-        options: The model's.
-        preprocessing: How pictures go in, where that is known.
+        options: Options of the model.
+        preprocessing: Preprocessing of images, where known.
 
-    Raises `InferenceError` for a file that is not read or does not fit, `UnknownModelError` and `ValueError`
-    for a model that there is not or that cannot be built so.
+    Returns:
+        The loaded model.
+
+    Raises:
+        InferenceError: For a file that cannot be read or does not fit.
+        UnknownModelError: For an unknown model.
+        ValueError: For a model that cannot be built.
     """
     name = name or path.name
     weights = read_weights(path, name)
@@ -135,7 +142,7 @@ def from_file(
 def from_path(
     path: Path, model: str | None, options: Mapping[str, Any] | None, facts: WeightsFacts
 ) -> Loaded:
-    """As `from_file`, for a path on a command line: with what is known of its classes and normalization."""
+    """Load a model as `from_file`, for a path of the command line, with the facts known about the weights."""
     if model is None or facts == WeightsFacts():
         return from_file(path, model, options=options)
     channels, height, width = models.get(model).input_shape
@@ -151,7 +158,10 @@ def fresh(
     side: Size | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Loaded:
-    """A registered model with fresh weights, always the same; raises `UnknownModelError`, `ValueError`."""
+    """Load a registered model with fresh weights, always the same.
+
+    Raise `UnknownModelError` or `ValueError`.
+    """
     spec = models.get(model)
     count, (_, height, width), chosen = models.resolve(spec, classes, side, options)
     if DATA_ONLY in spec.tags:
@@ -166,15 +176,19 @@ def fresh(
 def of_description(
     spec: ModelSpec, source: str, classes: int | None = None, side: Size | None = None
 ) -> Loaded:
-    """A network that is read as data, with the weights that it holds.
+    """Load a network that is described by data, with its own weights.
 
     Args:
-        spec: Of an ONNX file, or of a module that is shown from elsewhere.
-        source: The reference that it is known by.
-        classes: As many as it gives numbers; another number is refused.
-        side: Its own; another is refused.
+        spec: Spec of an ONNX file, or of a module that another process shows.
+        source: Reference of the model.
+        classes: Number of classes; only the network's number of outputs is accepted.
+        side: Height and width of the input; only the network's own is accepted.
 
-    Raises `ValueError` where it cannot be had, or is asked for in another form.
+    Returns:
+        The loaded model.
+
+    Raises:
+        ValueError: Where it is unavailable, or another form is requested.
     """
     own_size = (spec.input_shape[1], spec.input_shape[2])
     if (classes or spec.classes, side or own_size) != (spec.classes, own_size):
@@ -189,15 +203,19 @@ def of_description(
     is_known = False
     if stored is not None:
         with suppress(ValueError):
-            input_preprocessing, is_known = Preprocessing.model_validate({**input_preprocessing.model_dump(), **stored}), True
+            input_preprocessing, is_known = (
+                Preprocessing.model_validate({**input_preprocessing.model_dump(), **stored}),
+                True,
+            )
     return Loaded(
-        spec.title, models.build(spec), spec, names or tuple(map(str, range(spec.classes))), own_size, input_preprocessing, source,
+        spec.title, models.build(spec), spec, names or tuple(map(str, range(spec.classes))), own_size,
+        input_preprocessing, source,
         notes=(*spec.notes, *(() if is_known else (UNKNOWN_INPUT,))),
     )  # fmt: skip
 
 
 def with_facts(loaded: Loaded, facts: WeightsFacts) -> Loaded:
-    """The network with class names and normalization that somebody gave; raises `InferenceError`."""
+    """Return the model with the given class names and normalization; raise `InferenceError`."""
     if facts.classes and len(facts.classes) != len(loaded.classes):
         raise InferenceError(
             f"{loaded.name} has {len(loaded.classes):,} classes, and {len(facts.classes):,} are named."
@@ -205,14 +223,19 @@ def with_facts(loaded: Loaded, facts: WeightsFacts) -> Loaded:
     stated_preprocessing = facts.preprocessing(loaded.spec.input_shape[0], loaded.side)
     notes = tuple(note for note in loaded.notes if stated_preprocessing is None or note != UNKNOWN_INPUT)
     return replace(
-        loaded, classes=facts.classes or loaded.classes, preprocessing=stated_preprocessing or loaded.preprocessing, notes=notes
+        loaded,
+        classes=facts.classes or loaded.classes,
+        preprocessing=stated_preprocessing or loaded.preprocessing,
+        notes=notes,
     )
 
 
 def from_torchvision(model: str) -> Loaded:
-    """A torchvision model with its own default weights, downloaded where that has not been done.
+    """Load a torchvision model with its default weights, which are downloaded where necessary.
 
-    Raises `InferenceError` where they cannot be had, `UnknownModelError` for a model that there is not.
+    Raises:
+        InferenceError: Where they are unavailable.
+        UnknownModelError: For an unknown model.
     """
     spec = models.get(model)
     if spec.source != "torchvision":
@@ -227,7 +250,7 @@ def from_torchvision(model: str) -> Loaded:
 def count_classes(
     spec: ModelSpec, weights: Mapping[str, Tensor], side: Size, options: Mapping[str, Any] | None = None
 ) -> int:
-    """How many classes weights are for: told from the model's last layers, if all else has the same shape."""
+    """Infer the number of classes from the shapes of the last layers, if all others agree."""
     expected = on_meta(lambda: models.build(spec, spec.classes, side, options)).state_dict()
     stripped, _ = without_prefix(weights, expected)
     class_counts = {
@@ -242,7 +265,10 @@ def count_classes(
 
 
 def _ours(path: Path, name: str, weights: Weights) -> Loaded | None:
-    """A checkpoint of a run, or a shipped one; it has to be so in all that it says."""
+    """Load a checkpoint of a run, or a bundled one.
+
+    None for other files. It must be consistent as a whole.
+    """
     try:
         if weights.details.get("format") == checkpoint.FORMAT:
             return _checkpoint(path, name)
@@ -259,14 +285,14 @@ def _ours(path: Path, name: str, weights: Weights) -> Loaded | None:
 def _checkpoint(path: Path, name: str) -> Loaded:
     stored = checkpoint.read(path)
     if stored.interface is None:
-        # Its recipe names data, and a file that was handed in must not make us fetch any.
+        # Its recipe names data, and an uploaded file must not cause a download.
         raise InferenceError(f"'{name}' is of an earlier version, without its classes; load it as its run.")
     recipe = _without_code(Recipe.read(stored.position.recipe))
     return trained(name, recipe, stored.interface, stored.weights, source=name)
 
 
 def _without_code(recipe: Recipe) -> Recipe:
-    """The recipe without the copy of a user's network: a file that was handed in does not choose code."""
+    """Remove the copy of a user's code from the recipe: an uploaded file must not select code."""
     return recipe.model_copy(update={"code": ""})
 
 
@@ -290,17 +316,19 @@ def _official(spec: ModelSpec, entry: Any, weights: Weights, source: str, file: 
     )  # fmt: skip
 
 
-# A model out of a run, finished or still going: its last or its best complete checkpoint.
+# Models of runs, finished or in progress: the last or the best complete checkpoint.
 
 KINDS = ("last", "best")
 ACCURACY = "test/accuracy"
 
 
 def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
-    """The model of a run's checkpoint, `last` or `best` by validation accuracy.
+    """Load the model of a run's checkpoint, `last` or `best` by validation accuracy.
 
-    Raises `NoSuchRunError`, `InferenceError` where there is no such checkpoint (yet, or on this machine),
-    and `ValueError` for a model that is no longer there.
+    Raises:
+        NoSuchRunError: For an unknown run.
+        InferenceError: Where there is no such checkpoint (yet, or on this machine).
+        ValueError: For a model that is no longer available.
     """
     run = tracking.get_run(database, run_id)
     stored = checkpoint.read(checkpoint_path(database, run, kind))
@@ -318,7 +346,7 @@ def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
 
 
 def checkpoint_path(database: Database, run: Run, kind: str) -> Path:
-    """Where a run's checkpoint lies; raises `InferenceError` where there is none."""
+    """Return the path of a run's checkpoint; raise `InferenceError` where there is none."""
     if kind not in KINDS:
         raise InferenceError(f"A run's checkpoint is {' or '.join(KINDS)}, not '{kind[:40]}'.")
     entry = tracking.checkpoints(database, run.id).get(kind)
@@ -337,6 +365,6 @@ def checkpoint_path(database: Database, run: Run, kind: str) -> Path:
 
 
 def accuracy_at(database: Database, run_id: int, step: int) -> float | None:
-    """The test accuracy measured last at or before `step`."""
+    """Return the last test accuracy measured at or before `step`."""
     curve = tracking.sample_metric(database, run_id, ACCURACY, last=step)
     return float(curve.values[-1]) if len(curve) else None

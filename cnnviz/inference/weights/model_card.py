@@ -1,4 +1,4 @@
-"""What a shipped checkpoint says of itself, in its safetensors metadata; read without torch."""
+"""Model card of a bundled checkpoint, in its safetensors metadata; read without torch."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ KEY = "card"
 
 
 class Card(BaseModel):
-    """All that is needed to use a model's weights, and to train them again."""
+    """Metadata that is needed to use a model's weights, and to train them again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["cnnviz-weights/1"] = FORMAT
     name: str
     recipe: Recipe
-    """Model, options, data set and seed are in it; the data set by a name, never a path."""
+    """Includes model, options, data set and seed; the data set by name, never by path."""
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     accuracy: float
-    """On the test images, in [0, 1], measured with these very weights."""
+    """Accuracy on the test images, in [0, 1], measured with exactly these weights."""
     before_rounding: float
-    """The same before the weights were rounded."""
+    """Accuracy before the weights were rounded."""
     test_images: int
     half: bool
-    """Whether weights are stored in 16 bits (IEEE binary16)."""
+    """Whether the weights are stored in 16 bits (IEEE binary16)."""
     params: int
     steps: int
     seconds: float
-    """Time that training took."""
+    """Duration of the training."""
     fingerprint: str
-    """Of the data: SHA-256 of ordered source bytes and labels."""
+    """Fingerprint of the data: SHA-256 of source bytes and labels in order."""
     hardware: str
     versions: dict[str, str]
 
 
 def header(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file; raises `InferenceError` for a file that is none."""
+    """Return the metadata of a safetensors file; raise `InferenceError` for any other file."""
     try:
         length = header_length(path)
         with path.open("rb") as file:
@@ -67,7 +67,7 @@ def header(path: Path) -> dict[str, str]:
 
 
 def read_card(path: Path) -> Card:
-    """The card in a weights file; raises `InferenceError` where there is none."""
+    """Return the card in a weights file; raise `InferenceError` where there is none."""
     details = header(path)
     if KEY not in details:
         raise InferenceError(
@@ -79,11 +79,11 @@ def read_card(path: Path) -> Card:
         raise InferenceError(f"{path.name} is of another version: {error.errors()[0]['msg']}.") from None
 
 
-# A shipped checkpoint's card for people to read.
+# The card as Markdown.
 
 
 def text(card: Card) -> str:
-    """`card.md`: what it is, how good, and how to make it again."""
+    """Format `card.md`: description, accuracy, and how to reproduce the weights."""
     title = _title(card.recipe)
     numbers = "16 bits a number" if card.half else "32 bits a number"
     accuracy = percent(card.accuracy, 2)
@@ -128,7 +128,7 @@ def _classes(card: Card) -> str:
 
 
 def _again(recipe: Recipe) -> str:
-    """The command where the recipe is a named one with little changed, else the recipe itself."""
+    """Return the training command of a named recipe with few changes, otherwise the recipe itself."""
     named_recipe = all_recipes().get(recipe.name)
     if named_recipe is None or recipe.layers is not None:
         document = f"Save this as `recipe.json`:\n\n```json\n{recipe.write()}```"

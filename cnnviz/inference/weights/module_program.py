@@ -1,7 +1,7 @@
-"""Translate a module into the program that `forward.js` runs in a browser: layers and how they are joined.
+"""Module program: a module converted for `forward.js` in the browser, as layers and their connections.
 
-`torch.fx` follows the module's forward; each call becomes one operation of the program. `layer_program.py`
-does the same for a plain layer list without torch.
+`torch.fx` traces the module's forward; each call becomes one operation of the program. `layer_program.py`
+does the same for a layer list, without torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cnnviz.models.layers.base import pair
 
 Operation = dict[str, Any]
 WHOLE_MODULES = (modules.PartialConv2d, modules.Subsampling, modules.ScaledTanh, modules.RadialBasis)
-"""Modules of ours that are one operation, or two, and are not looked into."""
+"""Our own modules that are one or two operations, and are not traced into."""
 SUPPORTED = (
     "convolution, pooling, normalization, activation, addition, concatenation, fully connected layers and "
     "softmax can"
@@ -32,16 +32,16 @@ SUPPORTED = (
 
 @dataclass(frozen=True, eq=False)
 class NetworkProgram:
-    """A module as a program, with the graph that it was read from.
+    """Converted module, with the graph that it was traced from.
 
     Attributes:
-        program: What `forward.js` runs. Each layer has `from`, the positions of what it reads (-1: the
-            image), and `shape`, without the batch.
+        program: Program for `forward.js`. Each layer has `from`, the indices of its inputs (-1 is the image),
+            and `shape`, without the batch.
         graph: The traced module, which shares the module's parameters.
-        nodes: The name of the graph's node behind each layer.
+        nodes: Name of the graph's node of each layer.
         macs: Multiply-adds for one image.
-        has_kernels: Whether the weights of convolutions and fully connected layers are in the program;
-            without them their `weight` is None, and `kernel` gives those of one map.
+        has_kernels: Whether the weights of convolutions and fully connected layers are included; otherwise
+            their `weight` is None, and `kernel` returns those of one map.
     """
 
     program: LayerProgram
@@ -51,7 +51,7 @@ class NetworkProgram:
     has_kernels: bool
 
     def outputs(self, image: Tensor) -> list[Tensor]:
-        """Every layer's output for one image `(1, C, H, W)`, without the batch, in the program's order."""
+        """Return each layer's output for one image `(1, C, H, W)`, without the batch, in order."""
         outputs = _Recorder(self.graph).outputs_for(image)
         return [
             _means(outputs[node.removesuffix(MEANS)]) if node.endswith(MEANS) else outputs[node][0]
@@ -60,21 +60,24 @@ class NetworkProgram:
 
 
 MEANS = ":means"
-"""What the name of trained subsampling's node ends in where the means before its gain are meant."""
+"""Suffix of the node of trainable subsampling for the means before its gain."""
 
 
 def module_program(
     model: nn.Module, input_shape: tuple[int, int, int], *, most_macs: int | None = None
 ) -> NetworkProgram:
-    """Translate a module in evaluation mode.
+    """Convert a module in evaluation mode.
 
     Args:
-        model: Gives logits `(N, classes)` for `(N, *input_shape)`; it is left as it is.
+        model: Maps `(N, *input_shape)` to logits `(N, classes)`; it is not modified.
         input_shape: `(C, H, W)`.
-        most_macs: Up to so many multiply-adds for an image the kernels go into the program; always if None.
+        most_macs: Maximum multiply-adds for an image up to which the kernels are included; always if None.
+
+    Returns:
+        The program and its graph.
 
     Raises:
-        InferenceError: The forward cannot be followed, or does what no browser does here.
+        InferenceError: Where the forward cannot be traced, or contains an unsupported operation.
     """
     graph = _traced(model)
     outputs = _Recorder(graph).outputs_for(torch.zeros(1, *input_shape))
@@ -88,9 +91,10 @@ def module_program(
 
 
 def kernel(network: NetworkProgram, layer: int, channel: int) -> Tensor:
-    """The weights with which one map, or unit, of a layer reads its inputs, float32.
+    """Return the weights of one output map, or unit, of a layer, float32.
 
-    Raises `ValueError` for a layer without such weights or a map that is not there.
+    Raises:
+        ValueError: For a layer without such weights, or an index out of range.
     """
     nodes = network.nodes
     if not 0 <= layer < len(nodes):
@@ -103,7 +107,7 @@ def kernel(network: NetworkProgram, layer: int, channel: int) -> Tensor:
 
 
 class _Tracer(fx.Tracer):
-    """Looks into everything but layers of torch and those of ours that are one operation."""
+    """Tracer that enters all modules but torch's layers and our own single operations."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, WHOLE_MODULES) or super().is_leaf_module(m, module_qualified_name)
@@ -112,7 +116,7 @@ class _Tracer(fx.Tracer):
 def _traced(model: nn.Module) -> fx.GraphModule:
     try:
         return fx.GraphModule(model, _Tracer().trace(model))
-    except Exception as error:  # whatever somebody's forward raises when it is followed
+    except Exception as error:  # a user's forward may raise anything while it is traced
         raise InferenceError(
             "Its forward pass depends on its input or does more than call layers, so it cannot be drawn as a "
             "graph of layers; networks whose forward calls one layer after another can."
@@ -120,7 +124,7 @@ def _traced(model: nn.Module) -> fx.GraphModule:
 
 
 class _Recorder(fx.Interpreter):
-    """Runs the graph and keeps what each node gives."""
+    """Interpreter that records the output of each node."""
 
     def outputs_for(self, image: Tensor) -> dict[str, Tensor]:
         self.found: dict[str, Tensor] = {}
@@ -135,7 +139,7 @@ class _Recorder(fx.Interpreter):
         ):
             self.found[n.name + MEANS] = super().fetch_args_kwargs_from_env(n)[0][0].clone()
         if isinstance(result, Tensor):
-            self.found[n.name] = result.clone()  # a layer behind it may work in place
+            self.found[n.name] = result.clone()  # a later layer may be in-place
         return result
 
 
@@ -144,7 +148,7 @@ def _means(values: Tensor) -> Tensor:
 
 
 class _Writer:
-    """Writes the program, node by node."""
+    """Converter of a graph to a program, node by node."""
 
     def __init__(self, graph: fx.GraphModule, shapes: Mapping[str, tuple[int, ...]], kernels: bool) -> None:
         self.graph, self.shapes, self.kernels = graph, shapes, kernels
@@ -153,7 +157,7 @@ class _Writer:
         self.nodes: list[str] = []
         self.macs = 0
         self._at: dict[str, int] = {}
-        """Where a node's output stands: the position of its layer; -1 is the image."""
+        """Index of the layer that computes a node's output; -1 is the image."""
 
     def write(self) -> _Writer:
         for node in self.graph.graph.nodes:
@@ -177,7 +181,7 @@ class _Writer:
         operations = self._module(node) if node.op == "call_module" else _function(node)
         if operations is None:
             raise InferenceError(f"Layer '{_name(node)}' ({self._what(node)}) cannot be drawn; {SUPPORTED}.")
-        if not operations:  # dropout and what else does nothing in evaluation
+        if not operations:  # dropout and other operations without effect in evaluation mode
             self._at[node.name] = inputs[0]
             return
         for number, operation in enumerate(operations, start=1):
@@ -203,7 +207,7 @@ class _Writer:
         return self._add(tensor) if self.kernels else None
 
     def _module(self, node: fx.Node) -> list[Operation] | None:
-        """The operations of a layer; none for what does nothing, None for what is not known."""
+        """Return the operations of a layer: empty for one without effect, None for an unsupported one."""
         module = self.graph.get_submodule(str(node.target))
         shape = self.shapes[node.name]
         input_shape = self.shapes.get(node.all_input_nodes[0].name, ())
@@ -301,7 +305,7 @@ def _window(mode: str, module: nn.MaxPool2d | nn.AvgPool2d) -> Operation:
 
 
 def _adaptive(input_shape: tuple[int, ...], shape: tuple[int, ...]) -> list[Operation] | None:
-    """The mean of everything, nothing where the size stays, or windows where it divides; else None."""
+    """Convert adaptive pooling: global, without effect, or as windows of an integer size; else None."""
     if len(shape) != 3:
         return None
     if input_shape == shape:
@@ -341,7 +345,7 @@ _ADD: tuple[Callable[..., Any], ...] = (operator.add, operator.iadd, torch.add)
 
 
 def _function(node: fx.Node) -> list[Operation] | None:
-    """The operations of a function or a tensor's method; None for what is not known."""
+    """Return the operations of a function or tensor method; None for an unsupported one."""
     target, tensors = node.target, [argument for argument in node.args if isinstance(argument, fx.Node)]
     if target in _RELU or target in ("relu", "relu_"):
         return [{"op": "activation", "function": "relu"}]
@@ -358,7 +362,7 @@ def _function(node: fx.Node) -> list[Operation] | None:
 
 
 def _name(node: fx.Node) -> str:
-    """A layer's own name; of a concatenation its block's, by which the layer table knows the result."""
+    """Return a layer's name; for a concatenation that of its block, the name in the layer table."""
     if node.op == "call_module":
         return str(node.target)
     stack = node.meta.get("nn_module_stack") or {}

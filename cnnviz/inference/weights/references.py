@@ -1,7 +1,7 @@
-"""Where a model can come from, as text that a URL can hold; listing them imports no torch.
+"""Model references: the origin of a model as text for a URL; listing them does not import torch.
 
-`checkpoint:NAME` ships with the product, `run:12` and `run:12/best` are a run's checkpoints, `fresh:MODEL`
-has weights that learned nothing, `torchvision:NAME` has torchvision's own.
+`checkpoint:NAME` is bundled with the product, `run:12` and `run:12/best` are a run's checkpoints,
+`fresh:MODEL` has untrained weights, `torchvision:NAME` has torchvision's own.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 KINDS = ("checkpoint", "run", "fresh", "torchvision")
 MOST_RUNS = 200
-"""Newest runs that are offered; others are reached by their number."""
+"""Maximum number of runs in the list, newest first; others are accessible by number."""
 LAST = "last.safetensors"
 ACCURACY = "test/accuracy"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A model that can be chosen, before any of it is loaded."""
+    """Entry in the list of available models, before anything is loaded."""
 
     reference: str
     title: str
     model: str
-    """Its registered name."""
+    """Registered name of the model."""
     dataset: str
     accuracy: float | None
-    """On the test images of its data, in [0, 1]."""
+    """Accuracy on the test images of its data, in [0, 1]."""
     status: str
-    """`shipped`, or the state of its run."""
+    """`shipped`, or the status of its run."""
 
 
 def choices(database: Database | None = None) -> list[Choice]:
-    """What ships, then the runs that have a checkpoint on this machine, newest first."""
+    """List the bundled checkpoints, then the runs with a checkpoint on this machine, newest first."""
     choices = [_of_card(name) for name in bundled.names()]
     if database is not None:
         runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MOST_RUNS)
@@ -51,9 +51,11 @@ def choices(database: Database | None = None) -> list[Choice]:
 
 
 def load(reference: str, database: Database | None = None) -> Loaded:
-    """The model that a reference names; `database` is needed for runs.
+    """Load the model of a reference; `database` is needed for runs.
 
-    Raises `InferenceError` and other `ValueError`s with one sentence for what there is not.
+    Raises:
+        InferenceError: For an unknown reference or unusable weights.
+        ValueError: For a model that is no longer available.
     """
     kind, name = _parse(reference)
     if kind == "checkpoint":
@@ -69,9 +71,9 @@ def load(reference: str, database: Database | None = None) -> Loaded:
 
 
 def stamp(reference: str, database: Database | None = None) -> str:
-    """Text that changes when what `load` would give has changed: the key under which it may be kept.
+    """Return text that changes with the result of `load`, as a cache key.
 
-    Raises as `load` does, but reads no weights.
+    Raises like `load`, but reads no weights.
     """
     kind, name = _parse(reference)
     if kind == "checkpoint":

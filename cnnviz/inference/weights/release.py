@@ -1,7 +1,7 @@
-"""Release a checkpoint of a finished run: `python -m cnnviz.inference.weights.release RUN NAME [--half]`.
+"""Release of a finished run's checkpoint: `python -m cnnviz.inference.weights.release RUN NAME [--half]`.
 
-The weights are rounded first where that is asked for, and the test accuracy measured again with what is
-written; the card says both.
+With `--half` the weights are rounded first, and the test accuracy is measured again with the written weights;
+the card states both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights into a model: by name and shape, or a sentence on which layers differ and how."""
+"""State-dict loading: matching of names and shapes, with readable errors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from torch import Tensor, nn
 from cnnviz.inference import InferenceError
 
 COUNTER = "num_batches_tracked"
-"""A count that batch normalisation keeps and, in evaluation, never reads; older files lack it."""
+"""Counter of batch normalization, unused in evaluation mode; older files lack it."""
 USUAL = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
-"""Kinds of numbers that weights are stored in."""
+"""Usual data types of weights."""
 LARGEST = 1e8
-"""Magnitude that no trained weight has; running variances of raw pixels come to some 1e6."""
+"""Magnitude beyond that of trained weights; running variances of raw pixels reach some 1e6."""
 NAMED = 3
-"""So many are named, the others counted."""
+"""Maximum number of names in a message; the others are counted."""
 
 
 def load_state_dict(model: nn.Module, weights: Mapping[str, Tensor], title: str) -> tuple[str, ...]:
-    """Copy `weights` into `model`, and return sentences on what was done to their names.
+    """Load `weights` into `model`; return notes on changes of their names.
 
-    `title` is what the model is called in messages. Raises `InferenceError` as `matched` does; the model is
-    then unchanged.
+    `title` is the model's name in messages.
+
+    Raises:
+        InferenceError: As `matched`; the model is then unchanged.
     """
     named, notes = matched(model.state_dict(), weights, title)
     try:
@@ -37,9 +39,10 @@ def load_state_dict(model: nn.Module, weights: Mapping[str, Tensor], title: str)
 def matched(
     expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], title: str
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The weights under the model's own names, and sentences on what was done to get there.
+    """Match weights to the model's names; return them, and notes on the changes.
 
-    Raises `InferenceError` that says which tensors are missing, unexpected or of another shape.
+    Raises:
+        InferenceError: Where tensors are missing, unexpected or of another shape.
     """
     named, notes = without_prefix(weights, expected)
     problem = difference(expected, named)
@@ -52,10 +55,10 @@ def matched(
 def real(
     named: Mapping[str, Tensor], expected: Mapping[str, Tensor], notes: tuple[str, ...] = ()
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Convert weights to the model's kind of numbers, and note what no training leaves behind.
+    """Convert weights to the model's data types; return them, and notes on unusual values.
 
-    That is numbers of another kind (whole, true or false, complex, 8 bits), not finite ones, and such as are
-    larger than `LARGEST`. Halves and doubles are usual and not noted.
+    Noted are other data types (integers, booleans, complex numbers, 8 bits), values that are not finite, and
+    values larger than `LARGEST`. 16-bit and 64-bit floats are usual and not noted.
     """
     tensors: dict[str, Tensor] = {}
     kinds: dict[str, list[str]] = {}
@@ -78,7 +81,9 @@ def real(
             f"converted{detail}, and without a scale that belongs to them the answers may mean nothing.",
         )
     if non_finite:
-        notes += (f"Not all weights are finite numbers: {listed(non_finite)}; what comes out is worth nothing.",)
+        notes += (
+            f"Not all weights are finite numbers: {listed(non_finite)}; what comes out is worth nothing.",
+        )
     if large:
         notes += (
             f"Weights are larger than training leaves them (beyond {LARGEST:.0e}): {listed(large)}; what "
@@ -90,10 +95,12 @@ def real(
 def without_prefix(
     weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The weights under the model's names: without the prefix before them, or with one that they lack.
+    """Match the names' prefix to the model's: remove one (`module.`, `net.`), or add one that is missing.
 
-    It is the prefix with which most names are the model's own, whatever it is called (`module.`, `net.`,
-    `state_dict.encoder.`). Returns what was done in sentences.
+    The prefix with which most names match is used (`module.`, `net.`, `state_dict.encoder.`, …).
+
+    Returns:
+        The renamed weights, and notes on the change.
     """
     prefix = _best_prefix(weights, expected)
     if prefix:
@@ -111,7 +118,7 @@ def without_prefix(
 
 
 def _best_prefix(names: Iterable[str], expected: Mapping[str, Tensor]) -> str:
-    """What stands before most of the `wanted` names among `names`; empty where most stand there plainly."""
+    """Return the most frequent prefix of the `expected` names among `names`; empty where most have none."""
     counts = Counter[str]()
     for name in names:
         start = 0
@@ -125,7 +132,7 @@ def _best_prefix(names: Iterable[str], expected: Mapping[str, Tensor]) -> str:
 
 
 def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """How names and shapes differ, as part of a sentence; empty where the weights fit."""
+    """Describe the differences of names and shapes, as part of a sentence; empty where the weights fit."""
     missing = [name for name in expected if name not in given and not name.endswith(COUNTER)]
     unexpected = [name for name in given if name not in expected]
     mismatched = [
@@ -144,11 +151,15 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
 
 
 def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """A sentence on what would most likely help where weights do not fit; empty where nobody can say."""
-    shapes_expected = {name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)}
+    """Suggest a solution for weights that do not fit, in a sentence; empty where none is evident."""
+    shapes_expected = {
+        name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)
+    }
     shapes_given = {name: tuple(value.shape) for name, value in given.items() if not name.endswith(COUNTER)}
     shared = shapes_expected.keys() & shapes_given.keys()
-    mismatched = [name for name in shapes_expected if name in shared and shapes_expected[name] != shapes_given[name]]
+    mismatched = [
+        name for name in shapes_expected if name in shared and shapes_expected[name] != shapes_given[name]
+    ]
     if not shared and list(shapes_expected.values()) == list(shapes_given.values()):
         return (
             "The shapes agree one by one, so only names differ: rename the layers, or save the weights again "
@@ -156,13 +167,25 @@ def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
         )
     if not shared and shapes_given:
         return "No name is the model's own: is it another network, or another version of it?"
-    if len(mismatched) == 1 and len(shapes_expected[mismatched[0]]) == 4 and shapes_expected[mismatched[0]][2:] == shapes_given[mismatched[0]][2:]:
-        return f"They read {shapes_given[mismatched[0]][1]} channels, and this model {shapes_expected[mismatched[0]][1]}."
-    outputs = {(shapes_given[name][0], shapes_expected[name][0]) for name in mismatched if shapes_given[name][1:] == shapes_expected[name][1:]}
+    if (
+        len(mismatched) == 1
+        and len(shapes_expected[mismatched[0]]) == 4
+        and shapes_expected[mismatched[0]][2:] == shapes_given[mismatched[0]][2:]
+    ):
+        return (
+            f"They read {shapes_given[mismatched[0]][1]} channels, "
+            f"and this model {shapes_expected[mismatched[0]][1]}."
+        )
+    outputs = {
+        (shapes_given[name][0], shapes_expected[name][0])
+        for name in mismatched
+        if shapes_given[name][1:] == shapes_expected[name][1:]
+    }
     if mismatched and len(outputs) == 1 and mismatched == list(shapes_expected)[-len(mismatched) :]:
         given_classes, expected_classes = outputs.pop()
         return (
-            f"They give {given_classes:,} classes, and {expected_classes:,} are asked for: name {given_classes:,} classes, or fine-tune "
+            f"They give {given_classes:,} classes, and {expected_classes:,} are asked for: "
+            f"name {given_classes:,} classes, or fine-tune "
             "from them (start_from), which makes a new last layer."
         )
     if mismatched and len(shared) == len(shapes_expected) == len(shapes_given):
@@ -174,7 +197,7 @@ def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Join the first few names, with the number of further ones."""
     remainder = len(names) - NAMED
     if remainder > 0:
         return f"{', '.join(names[:NAMED])} and {remainder} more"
@@ -182,7 +205,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def shape(value: Tensor) -> str:
-    """A shape as `6×1×5×5`."""
+    """Format a shape as `6×1×5×5`."""
     return "×".join(map(str, value.shape)) or "a single number"
 
 

@@ -1,8 +1,8 @@
-"""Reads a stranger's state dict in a process of its own: `python state_dict_reader.py IN OUT MEMORY`.
+"""State-dict reader: loads an untrusted file in its own process, `state_dict_reader.py IN OUT MEMORY`.
 
-`torch.load(weights_only=True)` knows tensors and plain containers only, and runs nothing; what it makes of a
-hostile file is bounded here all the same. The tensors leave as safetensors in OUT; stdout has a line of JSON.
-MEMORY is in bytes, beside what torch itself takes.
+`torch.load(weights_only=True)` supports tensors and plain containers only, and executes nothing; memory is
+limited nevertheless. The tensors are written to OUT as safetensors, and a line of JSON to stdout. MEMORY is
+in bytes, in addition to what torch itself needs.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ import torch
 from safetensors.torch import save_file
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
-"""Where training scripts put the state dict beside an epoch and an optimiser's state."""
+"""Keys under which training scripts store the state dict besides an epoch and an optimizer state."""
 NOT_WEIGHTS = re.compile(r"optim|sched|scaler|callback|loops|metric")
-"""Keys of what a training script stores beside weights."""
+"""Keys of other parts of a training checkpoint."""
 DEEPEST = 4
 PAGE = 4096
 MAX_TENSORS = 10_000
-"""As `cnnviz.formats.safetensors_header` bounds them, which reads what is written here."""
+"""Equal to the limit of `cnnviz.formats.safetensors_header`, which reads the result."""
 
 
 def limit_memory(extra: int) -> None:
-    """Let this process take `more` bytes beyond what it has, where the system can be told."""
+    """Limit this process to `extra` bytes beyond its current memory, where the system supports it."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -38,14 +38,14 @@ def limit_memory(extra: int) -> None:
 
 
 class Record:
-    """Stands for an object that holds plain values beside the weights, as `argparse.Namespace`."""
+    """Placeholder for an object with plain attributes, such as `argparse.Namespace`."""
 
 
 class RecordText(str):
-    """The same for a path."""
+    """Placeholder for a path."""
 
     def __new__(cls, *parts: str) -> "RecordText":
-        """The parts as one text."""
+        """Join the parts to one string."""
         return super().__new__(cls, "/".join(map(str, parts)))
 
 
@@ -58,14 +58,17 @@ STAND_INS = (
     (RecordText, "pathlib.WindowsPath"),
     (RecordText, "pathlib._local.PosixPath"),
 )
-"""What training scripts store beside weights: read as plain values, none of the named code is imported."""
+"""Classes often stored besides weights, replaced by placeholders; none of the named code is imported."""
 
 
 def tensors_in(content: Any) -> tuple[dict[str, torch.Tensor], str]:
-    """The tensors by name, and under which key they were found; raises `TypeError` for anything else.
+    """Return the tensors by name, and the key under which they were stored.
 
-    Of a usual key (`state_dict`, …) the mapping below it is taken, else the only mapping that holds tensors.
-    Of several such mappings all are taken, their names with the keys before them.
+    Under a usual key (`state_dict`, …) the mapping below it is used, else the only mapping with tensors. With
+    several such mappings all are used, their names prefixed with the keys.
+
+    Raises:
+        TypeError: For content without tensors.
     """
     if not isinstance(content, Mapping):
         raise TypeError(f"It holds a {type(content).__name__}, not a state dict")
@@ -82,7 +85,9 @@ def tensors_in(content: Any) -> tuple[dict[str, torch.Tensor], str]:
         return _direct_tensors(inner), ".".join(path)
     if not tensors:
         tensors = {
-            ".".join((*p, name)): value for p, inner in nested.items() for name, value in _direct_tensors(inner).items()
+            ".".join((*p, name)): value
+            for p, inner in nested.items()
+            for name, value in _direct_tensors(inner).items()
         }
     return tensors, ""
 
@@ -94,7 +99,7 @@ def _direct_tensors(mapping: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
 def _mappings(
     mapping: Mapping[Any, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Mappings that hold tensors, below a mapping; what belongs to an optimizer or a schedule left out."""
+    """Yield the nested mappings that contain tensors, except those of an optimizer or schedule."""
     for key, value in mapping.items():
         if not isinstance(value, Mapping) or NOT_WEIGHTS.search(str(key).lower()) or len(path) >= DEEPEST:
             continue
@@ -105,7 +110,7 @@ def _mappings(
 
 
 def read_or_error(source: str, target: str) -> dict[str, Any]:
-    """Read, write, and say how it went."""
+    """Read a file and write its tensors; return a summary or an error."""
     torch.serialization.add_safe_globals([*STAND_INS])
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
@@ -123,7 +128,7 @@ def read_or_error(source: str, target: str) -> dict[str, Any]:
 
 
 def reason(error: Exception) -> str:
-    """Why a file was not read, without a full stop."""
+    """Describe the reason why a file cannot be read, without a full stop."""
     text = str(error)
     if isinstance(error, MemoryError) or "allocate memory" in text:
         return "It takes more memory than a file of its size should"
