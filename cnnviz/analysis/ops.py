@@ -396,8 +396,8 @@ def permute(call: Call) -> Effect:
     order = call.args[1] if len(call.args) == 2 else call.kwargs.get("dims", call.args[1:])
     count = call.out.dim()
     grid = call.first.axes
-    order = [d % count for d in ((order,) if isinstance(order, int) else order)]
-    return _view(call, (order.index(grid[0]), order.index(grid[1])) if grid else None)
+    positions = [d % count for d in ((order,) if isinstance(order, int) else order)]
+    return _view(call, (positions.index(grid[0]), positions.index(grid[1])) if grid else None)
 
 
 @rule("transpose", "swapaxes", "swapdims")

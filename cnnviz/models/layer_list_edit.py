@@ -57,7 +57,7 @@ def set_field(document: LayerList, index: int, field: str, value: Any) -> LayerL
     """Return the list with one field of the layer at `index` set to another value."""
     current = _at(document, index)
     changed = new_layer(current.kind, **{**_fields(current), field: value})
-    if changed.name and any(current.name == changed.name for current in _without(document, index)):
+    if changed.name and any(layer.name == changed.name for layer in _without(document, index)):
         raise ValueError(f"Another layer is called '{changed.name}' already; each needs a name of its own.")
     return _with(document, [*document.layers[:index], changed, *document.layers[index + 1 :]])
 
