@@ -165,7 +165,7 @@ ASKS = frozenset(
 DECIDES = frozenset(("__bool__", "item", "__float__", "__int__", "__index__"))
 """Functions that read a value, on which a forward pass may branch."""
 MOST_TIMES = 16
-"""How often a condition is true at one line: a loop that depends on its input's values must end."""
+"""Maximum times that a condition is true at one line, so that data-dependent loops end."""
 
 
 def name_of(function: Any) -> str:

@@ -35,15 +35,18 @@ def ship(
     """Write `folder/name/weights.safetensors` and `card.md` from a finished run, and return the card.
 
     Args:
-        database: The run database.
-        run_id: A finished run on this machine; its last checkpoint is taken, as an honest figure is its.
+        database: Run database.
+        run_id: Finished run on this machine; its last checkpoint is released, for an honest accuracy.
         name: Lower-case letters, digits and . _ -
-        half: Store weights in 16 bits.
-        folder: Where shipped checkpoints lie.
-        data_name: What the card calls the data, where the run has read them from a path.
+        half: Whether to store the weights in 16 bits.
+        folder: Folder of the bundled checkpoints.
+        data_name: Name of the data in the card, where the run read them from a path.
 
-    Raises `InferenceError` for a run that is not finished, data that are other than the run's, or a name that
-    cannot be one.
+    Returns:
+        The card.
+
+    Raises:
+        InferenceError: For a run that is not finished, data that differ from the run's, or an invalid name.
     """
     if not bundled.is_name(name):
         raise InferenceError(f"'{name[:80]}' cannot be a name; lower-case letters, digits and . _ - can.")
@@ -58,7 +61,7 @@ def ship(
 
 
 def rounded(model: nn.Module, half: bool) -> dict[str, Tensor]:
-    """The model's weights; with `half`, whatever is floating point in 16 bits."""
+    """Return the model's weights; with `half`, floating-point tensors are converted to 16 bits."""
     return {
         name: (value.half() if half and value.is_floating_point() else value).contiguous()
         for name, value in model.state_dict().items()
@@ -66,7 +69,7 @@ def rounded(model: nn.Module, half: bool) -> dict[str, Tensor]:
 
 
 def write_release(folder: Path, weights: Mapping[str, Tensor], card: Card) -> None:
-    """Write weights and card, each complete or not at all."""
+    """Write weights and card, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{bundled.WEIGHTS}"
     save_file(dict(weights), temporary, {"format": FORMAT, KEY: card.model_dump_json()})
@@ -104,7 +107,7 @@ def _card(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns its exit code."""
+    """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m cnnviz.inference.weights.release", description=__doc__)
     parser.add_argument("run", type=int, help="a finished run's number")
     parser.add_argument("name", help="what the checkpoint will be called, as lenet5-mnist")
