@@ -14,11 +14,11 @@ PAGE = Page(
     blurb="Two to four networks on the same scales, and any two of them layer by layer.",
 )
 
-asked = state.current()
-shown = [analysed(entry) for entry in asked.entries]
-names = [state.label(one.selection) for one in shown]
+page_state = state.current()
+shown = [analysed(entry) for entry in page_state.entries]
+names = [state.label(model.selection) for model in shown]
 compare_bar(shown)
-notice.say([*asked.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
-figure(shown, names, asked.batch)
-totals_table(shown, names, asked.batch)
-difference(shown, names, asked.pair)
+notice.say([*page_state.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
+figure(shown, names, page_state.batch)
+totals_table(shown, names, page_state.batch)
+difference(shown, names, page_state.pair)

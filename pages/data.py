@@ -26,23 +26,23 @@ PAGE = Page(
     blurb="The pictures that a network learns from, class by class, and what training makes of them.",
 )
 
-asked = current()
-place = data_bar(asked)
-ready = opened(asked.spec)
-found = summarised(ready) if ready is not None else None
-if ready is not None and found is not None:
-    headline(asked, ready)
+page_state = current()
+download_container = data_bar(page_state)
+ready = opened(page_state.spec)
+data_summary = summarised(ready) if ready is not None else None
+if ready is not None and data_summary is not None:
+    headline(page_state, ready)
     problems(ready)
-    downloads(place, asked, ready, found)
-    seen, counted = st.columns([0.68, 0.32], gap="medium")
-    with seen:
-        gallery(asked, ready)
-    with counted:
-        balance(asked, ready, found)
-        provenance(asked, ready)
-    augmentation(asked, ready, found)
-    means, values = st.columns([0.55, 0.45], gap="medium")
-    with means:
-        averages(asked, ready, found)
-    with values:
-        channels(asked, found)
+    downloads(download_container, page_state, ready, data_summary)
+    gallery_column, balance_column = st.columns([0.68, 0.32], gap="medium")
+    with gallery_column:
+        gallery(page_state, ready)
+    with balance_column:
+        balance(page_state, ready, data_summary)
+        provenance(page_state, ready)
+    augmentation(page_state, ready, data_summary)
+    means_column, channels_column = st.columns([0.55, 0.45], gap="medium")
+    with means_column:
+        averages(page_state, ready, data_summary)
+    with channels_column:
+        channels(page_state, data_summary)

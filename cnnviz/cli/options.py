@@ -142,10 +142,10 @@ def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Lo
     path = data_files.NamedData.read(given_name).path if data_files.is_data_file(given_name) else None
     known = weights_facts.read_stored(path) if path else weights_facts.WeightsFacts()
     facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
-    found = loaders.with_facts(loaders.fresh(model), facts)
+    loaded = loaders.with_facts(loaders.fresh(model), facts)
     if path and facts != known:
         weights_facts.keep_beside(path, facts)
-    return found
+    return loaded
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:

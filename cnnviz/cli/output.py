@@ -170,10 +170,10 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozens
 def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str], widest: int) -> str:
     """Format rows as `table` does, wrapping the last column to fit lines into `widest` characters."""
     before = sum(max(len(_cell(line[at])) for line in [head, *lines]) + 2 for at in range(len(head) - 1))
-    room = max(widest - before, LEAST)
+    width_left = max(widest - before, LEAST)
     rows: list[Sequence[object]] = []
     for *first, last in lines:
-        part, *more = textwrap.wrap(_cell(last), room) or [""]
+        part, *more = textwrap.wrap(_cell(last), width_left) or [""]
         rows += [(*first, part), *((*([""] * len(first)), one) for one in more)]
     return table(head, rows, right)
 
@@ -272,5 +272,5 @@ def _amount(count: int, unit: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
+    minutes, seconds_left = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds_left:02d} min" if minutes else f"{seconds_left} s"

@@ -61,16 +61,18 @@ def difference(
     Raises:
         ValueError: A matrix is not K×K.
     """
-    one, other = _checked(first, classes), _checked(second, classes)
-    more = _shares(other) - _shares(one)
-    widest = float(np.nanmax(np.abs(more), initial=0.0)) or 1.0
+    first_counts, second_counts = _checked(first, classes), _checked(second, classes)
+    share_change = _shares(second_counts) - _shares(first_counts)
+    widest = float(np.nanmax(np.abs(share_change), initial=0.0)) or 1.0
     trace = {
-        **_cells(more, classes),
-        "customdata": np.stack([one, other], axis=-1),
+        **_cells(share_change, classes),
+        "customdata": np.stack([first_counts, second_counts], axis=-1),
         "colorscale": diverging(*colours),
         "zmin": -widest,
         "zmax": widest,
-        "text": [[f"{100 * v:+.1f}" if abs(v) >= LEAST else "" for v in row] for row in more.tolist()],
+        "text": [
+            [f"{100 * v:+.1f}" if abs(v) >= LEAST else "" for v in row] for row in share_change.tolist()
+        ],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
@@ -147,12 +149,12 @@ Runs = Sequence[tuple[str, Counts, Colour]]
 
 def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
     """Plot per-class accuracies; a vertical line spans the runs' markers of each class."""
-    found = {name: per_class(matrix) for name, matrix, _ in runs}
-    shown = most_confused_classes(list(found.values()))
+    accuracies_by_run = {name: per_class(matrix) for name, matrix, _ in runs}
+    shown = most_confused_classes(list(accuracies_by_run.values()))
     names = [classes[place] for place in shown]
     spans = []
     for place in shown:
-        values = [v for accuracies in found.values() if (v := accuracies[place]) is not None]
+        values = [v for accuracies in accuracies_by_run.values() if (v := accuracies[place]) is not None]
         spans.append((min(values), max(values)) if values else (None, None))
     data = [
         {
@@ -172,7 +174,7 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
                 "mode": "markers",
                 "name": name,
                 "x": names,
-                "y": [found[name][place] for place in shown],
+                "y": [accuracies_by_run[name][place] for place in shown],
                 "marker": {"color": hue, "size": 10, "symbol": symbol},
                 "hovertemplate": "%{x}: %{y:.2%}",
             }

@@ -117,15 +117,15 @@ def _dots(result: Result) -> list[dict[str, Any]]:
     count = len(result.arms[0].outcomes)
     traces = []
     for place, condition in enumerate(result.arms):
-        there = [(i, o) for i, o in enumerate(condition.outcomes) if o.accuracy is not None]
+        measured = [(i, o) for i, o in enumerate(condition.outcomes) if o.accuracy is not None]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "name": condition.name,
-                "x": [o.accuracy for _, o in there],
-                "y": [place + _offset(i, count) for i, _ in there],
-                "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in there],
+                "x": [o.accuracy for _, o in measured],
+                "y": [place + _offset(i, count) for i, _ in measured],
+                "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in measured],
                 "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
                 "marker": {"size": 9, "color": condition_colour(place)},
             }
@@ -201,8 +201,8 @@ def _awaited() -> dict[str, Any]:
 def _span(result: Result) -> dict[str, Any]:
     """Return the range of the differences: zero and all intervals, with margins."""
     ends = [0.0, *(end for condition in result.arms for end in _ends(condition))]
-    room = ROOM * (max(ends) - min(ends)) or 1.0
-    return {"range": [min(ends) - room, max(ends) + room]}
+    margin = ROOM * (max(ends) - min(ends)) or 1.0
+    return {"range": [min(ends) - margin, max(ends) + margin]}
 
 
 def _ends(condition: ConditionResult) -> Sequence[float]:
@@ -218,5 +218,5 @@ def _reach(result: Result) -> dict[str, Any]:
     values = [value for condition in result.arms for value in condition.values]
     if not values:
         return {"range": [0, 1]}
-    room = max(ROOM * (max(values) - min(values)), LEAST)
-    return {"range": [max(min(values) - room, -LEAST), min(max(values) + room, 1 + LEAST)]}
+    margin = max(ROOM * (max(values) - min(values)), LEAST)
+    return {"range": [max(min(values) - margin, -LEAST), min(max(values) + margin, 1 + LEAST)]}

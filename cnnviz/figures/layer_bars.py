@@ -130,13 +130,13 @@ def shortened(name: str, most: int = 16) -> str:
     the rest: `3a…branch3.conv`.
     """
     parts = name.split(".")
-    kept = parts[-1]
+    short = parts[-1]
     for part in reversed(parts[:-1]):
-        if len(part) + 1 + len(kept) > most:
+        if len(part) + 1 + len(short) > most:
             number = re.search(r"\d\w*$", parts[0])
-            return f"{number.group() if number else ''}…{kept}"
-        kept = f"{part}.{kept}"
-    return kept
+            return f"{number.group() if number else ''}…{short}"
+        short = f"{part}.{short}"
+    return short
 
 
 def _describe(value: tuple[int, int, int]) -> tuple[str, str, str]:

@@ -118,8 +118,8 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     large, small = next((units for units in ((DAY, HOUR), (HOUR, MINUTE)) if whole >= units[0]), (MINUTE, 1))
     names = {DAY: "d", HOUR: "h", MINUTE: "min", 1: "s"}
-    count, rest = whole // large, whole % large // small
-    return f"{count} {names[large]} {rest} {names[small]}" if rest else f"{count} {names[large]}"
+    count, remainder = whole // large, whole % large // small
+    return f"{count} {names[large]} {remainder} {names[small]}" if remainder else f"{count} {names[large]}"
 
 
 def moment(when: float | None) -> str:

@@ -153,15 +153,15 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
     (V. Pareto, Manuale di economia politica, 1906). Equal points are all kept.
     """
     order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
-    kept: list[int] = []
+    indices: list[int] = []
     best = -math.inf
-    for place in order:
-        cost, value = points[place]
-        equal = bool(kept) and points[kept[-1]] == (cost, value)
+    for index in order:
+        cost, value = points[index]
+        equal = bool(indices) and points[indices[-1]] == (cost, value)
         if value > best or equal:
-            kept.append(place)
+            indices.append(index)
             best = value
-    return kept
+    return indices
 
 
 def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> Figure:
@@ -229,11 +229,11 @@ def thinned(points: Sequence[Point], keep: set[str]) -> list[Point]:
     across = [math.log(point.cost) for point in points]
     up = [point.value for point in points]
     spans = (min(across), max(across)), (min(up), max(up))
-    taken: dict[tuple[int, int] | str, Point] = {}
+    by_cell: dict[tuple[int, int] | str, Point] = {}
     for x, point in zip(across, points, strict=True):
         cell = _cell(x, spans[0], CELLS[0]), _cell(point.value, spans[1], CELLS[1])
-        taken.setdefault(point.key if point.key in keep else cell, point)
-    return list(taken.values())
+        by_cell.setdefault(point.key if point.key in keep else cell, point)
+    return list(by_cell.values())
 
 
 def _cell(value: float, span: tuple[float, float], cells: int) -> int:

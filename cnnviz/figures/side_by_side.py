@@ -120,16 +120,18 @@ def side_by_side(
 def _panel(measure: Measure, named: Sequence[tuple[str, Analysis]], own_scale: bool) -> Panel:
     rows = {name: [row for row in analysis.predicting if _drawn(row)] for name, analysis in named}
     groups = [grouped(rows[name], MOST_COLUMNS) for name, _ in named]
-    largest = max((sum(map(measure.count, kept)) for kept in rows.values()), default=0) or 1
-    tops = [max((_count(group, measure) for group in of), default=0) or 1 for of in groups]
+    largest = max((sum(map(measure.count, model_rows)) for model_rows in rows.values()), default=0) or 1
+    tops = [
+        max((_count(group, measure) for group in model_groups), default=0) or 1 for model_groups in groups
+    ]
     bands = tuple(
         Band(
             name,
             measure.told(sum(map(measure.count, rows[name]))),
             _parts(measure, rows[name], largest),
-            _columns(measure, of, top if own_scale else max(tops)),
+            _columns(measure, model_groups, top if own_scale else max(tops)),
         )
-        for (name, _), of, top in zip(named, groups, tops, strict=True)
+        for (name, _), model_groups, top in zip(named, groups, tops, strict=True)
     )
     return Panel(measure.title, measure.unit, bands)
 

@@ -108,11 +108,11 @@ def _url(settings: dict[str, str], hosts: list[str], address: str, options: list
 def network_address() -> str:
     """Return an IPv4 address of this machine that others can reach; `127.0.0.1` if there is none."""
     active = psutil.net_if_stats()
-    found = [
+    addresses_found = [
         each.address
         for name, addresses in psutil.net_if_addrs().items()
         if name in active and active[name].isup and not name.startswith(("docker", "br-", "veth", "virbr"))
         for each in addresses
         if each.family.name == "AF_INET" and not each.address.startswith(("127.", "169.254."))
     ]
-    return found[0] if found else "127.0.0.1"
+    return addresses_found[0] if addresses_found else "127.0.0.1"

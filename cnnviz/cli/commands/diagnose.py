@@ -153,9 +153,9 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
             f"Compared with\n{notes([(one.name, one.text) for one in diagnosis.comparisons], width())}"
         )
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
-        rest = [(one.cause, one.because) for one in diagnosis.checked if one.outcome == outcome]
-        if rest:
-            parts.append(f"{title}\n{notes(rest, width())}")
+        entries = [(one.cause, one.because) for one in diagnosis.checked if one.outcome == outcome]
+        if entries:
+            parts.append(f"{title}\n{notes(entries, width())}")
     return "\n\n".join(parts)
 
 

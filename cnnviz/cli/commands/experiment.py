@@ -172,8 +172,8 @@ def _answer(result: Result) -> str:
 
     head, lines = cells(result)
     notes = (f"· {note}" for note in result.notes)
-    told = (_wrapped(line) for line in (*verdict_lines(result), *notes))
-    return "\n".join([table(head, lines, _RIGHT), "", *told])
+    paragraphs = (_wrapped(line) for line in (*verdict_lines(result), *notes))
+    return "\n".join([table(head, lines, _RIGHT), "", *paragraphs])
 
 
 def _wrapped(text: str) -> str:
@@ -200,11 +200,11 @@ def _asked(name: str, experiment: Experiment) -> str:
 
     ready = list_presets().get(current_name(name))
     lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]
-    told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
+    paragraphs = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
     head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
     conditions = fitted(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
-    parts = [*map(_wrapped, told), "", conditions, "", seeds]
+    parts = [*map(_wrapped, paragraphs), "", conditions, "", seeds]
     return "\n".join([*parts, *([_wrapped(f"Limits: {ready.limits}")] if ready else [])])
 
 

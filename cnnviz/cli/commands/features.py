@@ -195,7 +195,7 @@ def _about_maps(layer: str, maps: Floats) -> str:
 def _attribute(
     loaded: Loaded,
     shown: Traced,
-    wanted: tuple[Attributing, int | None, str | None],
+    request: tuple[Attributing, int | None, str | None],
     png: Path | None,
     npz: Path | None,
 ) -> None:
@@ -203,7 +203,7 @@ def _attribute(
     from cnnviz.interpret.attribution import attribute
 
     assert shown.tensor is not None
-    method, target, layer = wanted
+    method, target, layer = request
     of_what = loaded.model if loaded.spec.description is None else loaded.spec
     analysis = analyze(of_what, loaded.input_shape) if layer is None else None
     with Bar() as bar:
@@ -223,7 +223,7 @@ def _attribute(
 
 
 def _attribute_all(
-    loaded: Loaded, path: Path, wanted: tuple[Attributing, int | None, str | None], into: Path
+    loaded: Loaded, path: Path, request: tuple[Attributing, int | None, str | None], into: Path
 ) -> None:
     """Write an attribution of every image below a path, and `attributions.csv` with their classes."""
     import re
@@ -235,7 +235,7 @@ def _attribute_all(
     from cnnviz.inference.images.read_image import Refusal, Upload, read
     from cnnviz.interpret.attribution import attribute
 
-    method, target, layer = wanted
+    method, target, layer = request
     of_what = loaded.model if loaded.spec.description is None else loaded.spec
     analysis = analyze(of_what, loaded.input_shape) if layer is None else None
     files = list(from_paths([path]))
@@ -252,13 +252,13 @@ def _attribute_all(
                 continue
             shown = steps(image, loaded.preprocessing)[-1]
             assert shown.tensor is not None
-            found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
+            attribution = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(image.name).stem)[:80].strip("-.") or "image"
             name = f"{number + 1:04}-{stem}.png"
-            (into / name).write_bytes(_drawn(shown.picture, found))
+            (into / name).write_bytes(_drawn(shown.picture, attribution))
             lines.append((
-                image.name, name, method.value, found.layer, str(found.target), loaded.classes[found.target],
-                repr(found.probability), found.blank,
+                image.name, name, method.value, attribution.layer, str(attribution.target),
+                loaded.classes[attribution.target], repr(attribution.probability), attribution.blank,
             ))  # fmt: skip
     head = ("file", "picture", "method", "layer", "class number", "class", "probability", "blank because")
     (into / "attributions.csv").write_text(csv_text(head, lines), encoding="utf-8")

@@ -82,12 +82,14 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
         else (result.name, ", ".join(f"{name} {percent(share, 1)}" for name, share in result.top))
         for result in results
     ]
-    said = [f"{loaded.name}, from {loaded.source}", *loaded.notes, "", table(("file", "answer"), lines)]
-    judged = evaluate(results, loaded.classes)
-    if judged.accuracy is not None:
-        said.append(f"\n{judged.right} of {judged.counted} are right ({percent(judged.accuracy, 1)}).")
-    said += _hints(results)
-    return "\n".join(said)
+    paragraphs = [f"{loaded.name}, from {loaded.source}", *loaded.notes, "", table(("file", "answer"), lines)]
+    evaluation = evaluate(results, loaded.classes)
+    if evaluation.accuracy is not None:
+        paragraphs.append(
+            f"\n{evaluation.right} of {evaluation.counted} are right ({percent(evaluation.accuracy, 1)})."
+        )
+    paragraphs += _hints(results)
+    return "\n".join(paragraphs)
 
 
 def _hints(results: list[Result]) -> list[str]:

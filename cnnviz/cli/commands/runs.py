@@ -84,14 +84,14 @@ def export(
             file.writelines(pieces)
 
 
-def _pieces(database: Database, run: int, wanted: Format) -> Iterator[str]:
+def _pieces(database: Database, run: int, form: Format) -> Iterator[str]:
     from cnnviz import tracking
 
-    if wanted is Format.HTML:
+    if form is Format.HTML:
         from cnnviz.figures.report import html_report
 
         return iter([html_report(database, run)])
-    return (tracking.to_csv if wanted is Format.CSV else tracking.to_json)(database, run)
+    return (tracking.to_csv if form is Format.CSV else tracking.to_json)(database, run)
 
 
 SPEED = "images_per_second"
@@ -170,11 +170,11 @@ def recorded(
             for name, run_id in added.items():
                 typer.echo(f"Run {run_id}: {recorded_runs.describe(name).title}.")
         return
-    there = [recorded_runs.describe(name) for name in recorded_runs.names()]
+    available = [recorded_runs.describe(name) for name in recorded_runs.names()]
     if as_json:
-        _print_json([asdict(run) for run in there])
+        _print_json([asdict(run) for run in available])
         return
-    rows = [(run.name, run.model, run.data, f"{100 * run.accuracy:.2f} %", run.hardware) for run in there]
+    rows = [(run.name, run.model, run.data, f"{100 * run.accuracy:.2f} %", run.hardware) for run in available]
     typer.echo(table(("name", "model", "data", "test accuracy", "hardware"), rows))
 
 
@@ -376,9 +376,9 @@ def _digits(value: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds_left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
 
 
 def _moment(when: float | None) -> str:

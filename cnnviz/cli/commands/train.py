@@ -97,13 +97,13 @@ def train(
         try:
             with interruptible() as interrupted, Bar() as bar:
                 status = work_on(database, run, bar, interrupted, now)
-            found = tracking.report(database, run.id)
+            report = tracking.report(database, run.id)
             early = tracking.latest_record(database, run.id, "early_stopping")
         except tracking.DatabaseUnavailableError as error:
             raise ValueError(f"{error} {_checkpoint_text(run)}") from error
         left = _left_queued(database, run.id) if status is tracking.Status.QUEUED else None
     typer.echo(
-        orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(found)
+        orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(report)
     )
     if early is not None and not as_json:
         typer.echo(early.body["note"])
@@ -218,12 +218,12 @@ def _left_queued(database: Database, run_id: int) -> str:
     return f"Run {run_id} stays queued: {begins}. `cnnviz runs stop {run_id}` takes it out."
 
 
-def _result(found: dict[str, Any]) -> str:
-    figures = found["metrics"]
+def _result(report: dict[str, Any]) -> str:
+    metrics = report["metrics"]
     named = ("train/epoch_accuracy", "val/accuracy", "test/accuracy", "test/loss")
-    shown = ", ".join(f"{name} {figures[name]['last']:.4g}" for name in named if name in figures)
-    line = f"Run {found['id']} {found['status']} after {found['seconds']:.1f} s"
-    return full_stop(f"{line}: {shown or found['error'] or 'nothing was measured yet'}")
+    shown = ", ".join(f"{name} {metrics[name]['last']:.4g}" for name in named if name in metrics)
+    line = f"Run {report['id']} {report['status']} after {report['seconds']:.1f} s"
+    return full_stop(f"{line}: {shown or report['error'] or 'nothing was measured yet'}")
 
 
 # `cnnviz find-rate`: learning-rate range test.
@@ -256,18 +256,18 @@ def find_rate(
     chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
     with Bar() as bar:
         data = datasets.load(chosen.dataset, progress=bar)
-        found = rate_finder.find_rate(chosen, data, bar, seconds)
+        result = rate_finder.find_rate(chosen, data, bar, seconds)
     if as_json:
-        typer.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2).decode())
         return
-    every = max(1, -(-len(found.rates) // _SHOWN))
+    every = max(1, -(-len(result.rates) // _SHOWN))
     lines = [
         (f"{rate:.2e}", f"{loss:.3f}", f"{mean:.3f}")
-        for rate, loss, mean in zip(found.rates, found.losses, found.smoothed, strict=True)
+        for rate, loss, mean in zip(result.rates, result.losses, result.smoothed, strict=True)
     ][::every]
     typer.echo(table(("rate", "loss", "smoothed"), lines, frozenset(("rate", "loss", "smoothed"))))
-    typer.echo(f"{found.sentence} ({len(found.rates)} steps, {found.seconds:.1f} s.)")
-    if found.suggestion is not None:
+    typer.echo(f"{result.sentence} ({len(result.rates)} steps, {result.seconds:.1f} s.)")
+    if result.suggestion is not None:
         typer.echo(rate_finder.RULE)
 
 

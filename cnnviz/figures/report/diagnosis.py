@@ -85,34 +85,34 @@ def bars_svg(picture: Bars) -> str:
     up = _upwards(picture, [value for values in picture.values.values() for value in values])
     if up is None:
         return ""
-    room = (WIDTH - LEFT - RIGHT) / len(picture.names)
+    slot = (WIDTH - LEFT - RIGHT) / len(picture.names)
     colours = hues([False] * len(picture.values))
     every = -(-len(picture.names) // MOST_LABELS)
     body = _grid(up) + "".join(
-        _under(LEFT + (place + 0.5) * room, shortened(name, 10))
+        _under(LEFT + (place + 0.5) * slot, shortened(name, 10))
         for place, name in enumerate(picture.names)
         if place % every == 0
     )
     for number, (values, colour) in enumerate(zip(picture.values.values(), colours, strict=True)):
         if picture.logarithmic:
-            middles = [LEFT + (place + 0.5) * room for place in range(len(values))]
+            middles = [LEFT + (place + 0.5) * slot for place in range(len(values))]
             body += _path(middles, [up.place(value) for value in values], colour, dashed=False, dots=True)
         else:
-            body += _columns(picture, values, up, colour, room, number)
+            body += _columns(picture, values, up, colour, slot, number)
     return _figure(picture, body + _level(picture, up), _key(list(picture.values), colours))
 
 
 def _columns(
-    picture: Bars, values: Sequence[Value], up: Upwards, colour: Colour, room: float, number: int
+    picture: Bars, values: Sequence[Value], up: Upwards, colour: Colour, slot: float, number: int
 ) -> str:
-    width = 0.75 * room / len(picture.values)
+    width = 0.75 * slot / len(picture.values)
     drawn = []
     for place, (name, value) in enumerate(zip(picture.names, values, strict=True)):
         top, ground = up.place(value), up.at(max(0.0, up.marks[0]))
         if top is None:
             continue
         faint = FAINT if picture.marked and name not in picture.marked else 1
-        left = LEFT + (place + 0.125) * room + number * width
+        left = LEFT + (place + 0.125) * slot + number * width
         drawn.append(
             f'<rect x="{left:.1f}" y="{min(top, ground):.1f}" width="{width:.1f}" '
             f'height="{abs(ground - top):.1f}" style="fill:{colour.css};opacity:{faint}"/>'

@@ -312,7 +312,7 @@ def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
     run, data = record.run, record.data
     counts = [f"{data[part]:,} {words}" for part, words in _PARTS if isinstance(data.get(part), int)]
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
-    kept = ", ".join(f"{kind} at step {one.step:,}" for kind, one in record.checkpoints.items())
+    checkpoints = ", ".join(f"{kind} at step {one.step:,}" for kind, one in record.checkpoints.items())
     facts: list[tuple[str, Any]] = [
         ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),
@@ -323,7 +323,7 @@ def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
         ("machine", run.host),
         ("versions", versions),
         ("steps", f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")),
-        ("checkpoints", kept),
+        ("checkpoints", checkpoints),
         ("disk", numbers.size(record.disk)),
         ("copy of run", run.parent_id),
     ]

@@ -30,8 +30,8 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
         pages: All pages by name.
         at_class: Whether the teacher's page is shown.
     """
-    room, who = visitors.classroom(), access.principal()
-    if room is not None and not who.may_write:
+    classroom, who = visitors.classroom(), access.principal()
+    if classroom is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
         st.stop()
     with st.container(
@@ -42,13 +42,13 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
         horizontal_alignment="right",
     ):
         if who.manages and not at_class:
-            st.page_link(class_page, label="Class" if room else "People", icon=":material/school:")
-        if room is None and not who.may_write:
+            st.page_link(class_page, label="Class" if classroom else "People", icon=":material/school:")
+        if classroom is None and not who.may_write:
             _sign_in()
-        elif room is None or not who.manages:
-            _person(room, who)
-    if room is not None:
-        _handout(room, pages)
+        elif classroom is None or not who.manages:
+            _person(classroom, who)
+    if classroom is not None:
+        _handout(classroom, pages)
     policy = visitors.sign_in()
     if policy is not None and not policy.guests and not who.may_write:
         st.info("Sign in to see what is here.", icon=":material/lock:")
@@ -76,7 +76,7 @@ def providers(auth: Mapping[str, Any]) -> list[str]:
     return named or ([""] if "client_id" in auth else [])
 
 
-def _person(room: Classroom | None, who: access.Principal) -> None:
+def _person(classroom: Classroom | None, who: access.Principal) -> None:
     from cnnviz import tracking
 
     with st.popover(notice.plain(who.name), icon=":material/person:", type="tertiary"):
@@ -88,19 +88,19 @@ def _person(room: Classroom | None, who: access.Principal) -> None:
         else:
             st.markdown("**What you have**")
             st.markdown("\n".join(f"- {part}" for part in usage.summary(limits).split(" · ")))
-        if room is None:
+        if classroom is None:
             st.button("Sign out", key="sign-out", type="tertiary", on_click=st.logout)
             return
         st.markdown("**Your own key**")
         st.caption("With it you are the same person on another computer. Keep it to yourself.")
-        st.code(grouped(room.student_key(who.key)), language=None)
+        st.code(grouped(classroom.student_key(who.key)), language=None)
         base = visitors.base_path()
         st.link_button("Leave the class", f"/{base}/leave" if base else "/leave", type="tertiary")
 
 
-def _handout(room: Classroom, pages: Mapping[str, Page]) -> None:
+def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
     """Draw the link to the teacher's handout."""
-    state = room.state
+    state = classroom.state
     place = parts(state.handout, pages)
     if place is not None:
         page, query = place

@@ -33,10 +33,10 @@ def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Itera
 
     from cnnviz.datasets import adapt
 
-    how = network.loaded.preprocessing.changed(ten_crop=False)
+    preprocessing = network.loaded.preprocessing.changed(ten_crop=False)
     for images, labels in data.test.iter_batches(BATCH, rows):
-        pixels = adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
-        yield how.inputs(pixels), torch.from_numpy(np.array(labels))
+        pixels = adapt(torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored))
+        yield preprocessing.inputs(pixels), torch.from_numpy(np.array(labels))
 
 
 def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -45,9 +45,11 @@ def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray
 
     from cnnviz.datasets import adapt
 
-    how = network.loaded.preprocessing
-    pixels = adapt(torch.from_numpy(np.array(data.test.pixels(rows))), (how.channels, *how.stored))
-    return how.centred(pixels).round().clamp(0, 255).byte().numpy()
+    preprocessing = network.loaded.preprocessing
+    pixels = adapt(
+        torch.from_numpy(np.array(data.test.pixels(rows))), (preprocessing.channels, *preprocessing.stored)
+    )
+    return preprocessing.centred(pixels).round().clamp(0, 255).byte().numpy()
 
 
 def some_rows(data: Dataset, count: int) -> NDArray[np.int64]:
@@ -87,8 +89,8 @@ def offered(
         if stored is not None:
             return data, stored
     least = possible[0]
-    asked = least if network.analysis.macs * least <= AT_ONCE else _asked(what, key, possible)
-    return None if asked is None else _worked(data, asked, work)
+    count_chosen = least if network.analysis.macs * least <= AT_ONCE else _asked(what, key, possible)
+    return None if count_chosen is None else _worked(data, count_chosen, work)
 
 
 def _asked(what: str, key: str, possible: Sequence[int]) -> int | None:

@@ -42,8 +42,8 @@ def terms() -> dict[str, Term]:
     by_name: dict[str, Term] = {}
     section = ""
     for block in re.split(r"^(?=##+ )", resources.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        level, _, rest = block.partition(" ")
-        name, _, body = rest.partition("\n")
+        level, _, entry = block.partition(" ")
+        name, _, body = entry.partition("\n")
         if level == "##":
             section = name.strip()
         elif level == "###":

@@ -170,16 +170,16 @@ def _take(files: list[tuple[str, bytes]]) -> None:
     last = None
     if len(images) > image_input.MOST:
         refused.append(f"{len(images):,} pictures are many: the first {image_input.MOST} are kept here.")
-    place = st.empty()
-    some = images[: image_input.MOST]
-    for done, upload in enumerate(some):
-        place.progress(done / len(some), text=f"Reading {done + 1} of {len(some)}")
-        kept = upload if isinstance(upload, Refusal) else image_input.add(upload)
-        if isinstance(kept, Refusal):
-            refused.append(kept.reason)
+    progress_bar = st.empty()
+    accepted = images[: image_input.MOST]
+    for index, upload in enumerate(accepted):
+        progress_bar.progress(index / len(accepted), text=f"Reading {index + 1} of {len(accepted)}")
+        stored = upload if isinstance(upload, Refusal) else image_input.add(upload)
+        if isinstance(stored, Refusal):
+            refused.append(stored.reason)
         else:
-            last = last or kept
-    place.empty()
+            last = last or stored
+    progress_bar.empty()
     st.session_state[REFUSED] = refused
     if last is not None:
         image_input.choose(f"handed:{last.number}")
@@ -277,8 +277,8 @@ def _own(image_state: ImageState) -> None:
 
 
 def _camera() -> None:
-    taken = st.camera_input("Take a picture", label_visibility="collapsed", width=320)
-    if taken is not None and image_input.keep_taken(taken.getvalue()):
+    photo = st.camera_input("Take a picture", label_visibility="collapsed", width=320)
+    if photo is not None and image_input.keep_taken(photo.getvalue()):
         image_input.choose("camera")
         st.rerun()
 

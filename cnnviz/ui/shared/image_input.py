@@ -161,8 +161,8 @@ def names(loaded: Loaded) -> list[str]:
 def fitting(loaded: Loaded) -> str:
     """Return the bundled image that is shown by default."""
     known = names(loaded)
-    wanted = "digit-3" if loaded.preprocessing.channels == 1 else "airplane"
-    return wanted if wanted in known else known[0]
+    default = "digit-3" if loaded.preprocessing.channels == 1 else "airplane"
+    return default if default in known else known[0]
 
 
 def title(name: str) -> str:
@@ -280,14 +280,16 @@ def ask_all(network: Network, data: Dataset) -> None:
     from cnnviz import datasets
     from cnnviz.inference.predict import BATCH, probabilities
 
-    how, progress = network.loaded.preprocessing, Progress()
+    preprocessing, progress = network.loaded.preprocessing, Progress()
     answers: list[Rows] = []
-    done = 0
+    count = 0
     for images, _ in data.test.iter_batches(BATCH):
-        progress(datasets.Step("asking", done, len(data.test)))
-        pixels = datasets.adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
-        answers.append(probabilities(network.loaded.model, how, pixels).argmax(1).numpy())
-        done += len(images)
+        progress(datasets.Step("asking", count, len(data.test)))
+        pixels = datasets.adapt(
+            torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored)
+        )
+        answers.append(probabilities(network.loaded.model, preprocessing, pixels).argmax(1).numpy())
+        count += len(images)
     progress.clear()
     _all_answers()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(answers)
 

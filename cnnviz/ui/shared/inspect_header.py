@@ -122,7 +122,7 @@ def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, li
     """Return the image that the URL names, preprocessed, and the errors in the URL."""
     which, picture, wrong = chosen(network)
     own = fitting(network.loaded.preprocessing, which)
-    how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
+    current, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
     sentences = [
         *url_state.current().problems,
         *network.problems,
@@ -130,7 +130,7 @@ def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, li
         *wrong,
         *notice.pending_notices(),
     ]
-    about = ImageAndModel(which, picture, prepared(picture, how), own)
+    about = ImageAndModel(which, picture, prepared(picture, current), own)
     return about, [*sentences, mismatch] if mismatch else sentences
 
 

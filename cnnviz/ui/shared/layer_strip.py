@@ -32,8 +32,8 @@ def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> lis
             break
     else:
         some = [some[int(place)] for place in np.linspace(0, len(some) - 1, MOST)]
-    wanted = {*some, chosen}
-    return [name for name in rows if name in wanted]
+    selected = {*some, chosen}
+    return [name for name in rows if name in selected]
 
 
 def strip_image(maps: Floats, theme: Theme) -> Pixels:

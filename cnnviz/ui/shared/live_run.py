@@ -82,9 +82,14 @@ class RunData:
     def look_at(self, x: XAxis) -> list[tuple[float, list[dict[str, Any]]]]:
         """Return the layer statistics over time, as `(x, layers)`."""
         if x != "time":
-            return [(float(look.step) if x == "step" else look.epoch, look.layers) for look in self.looks]
-        times = elapsed(self.history, np.array([look.time for look in self.looks], np.float64)) / 60
-        return [(float(time), look.layers) for time, look in zip(times, self.looks, strict=True)]
+            return [
+                (float(statistics.step) if x == "step" else statistics.epoch, statistics.layers)
+                for statistics in self.looks
+            ]
+        times = (
+            elapsed(self.history, np.array([statistics.time for statistics in self.looks], np.float64)) / 60
+        )
+        return [(float(time), statistics.layers) for time, statistics in zip(times, self.looks, strict=True)]
 
 
 def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40) -> float | None:

@@ -67,22 +67,22 @@ def reference(
 
 def model_of(given: str, known: Sequence[Choice]) -> str | None:
     """Return the registered name of a reference's model; None if only loading can tell."""
-    kind, _, rest = given.partition(":")
+    kind, _, name = given.partition(":")
     if kind == "fresh":
-        return rest
+        return name
     if kind == "torchvision":
-        return f"torchvision/{rest}"
+        return f"torchvision/{name}"
     plain = given.partition("/")[0] if kind == "run" else given
     return next((choice.model for choice in known if choice.reference == plain), None)
 
 
 def parameters(chosen: str, known: Sequence[Choice]) -> dict[str, str | None]:
     """Return the URL changes for a reference: its run and its model too, so that other pages follow."""
-    kind, _, rest = chosen.partition(":")
+    kind, _, name = chosen.partition(":")
     model = model_of(chosen, known)
-    run = rest.partition("/")[0] if kind == "run" else None
-    there = model if model in models.specs() else None
-    return {"weights": chosen, "run": run, "model": there}
+    run = name.partition("/")[0] if kind == "run" else None
+    registered = model if model in models.specs() else None
+    return {"weights": chosen, "run": run, "model": registered}
 
 
 def labels(known: Sequence[Choice]) -> dict[str, str]:
@@ -144,11 +144,11 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
     return f"{HANDED}{digest}"
 
 
-def _keep(reference: str, found: Loaded) -> None:
-    kept = _kept()
-    kept[reference] = found
-    for old in list(kept)[:-MOST]:
-        del kept[old]
+def _keep(reference: str, entry: Loaded) -> None:
+    uploads = _kept()
+    uploads[reference] = entry
+    for old in list(uploads)[:-MOST]:
+        del uploads[old]
 
 
 def _registered(loaded: Loaded) -> Loaded:
@@ -178,8 +178,8 @@ def names() -> dict[str, str]:
 
 
 def _kept() -> dict[str, Loaded]:
-    kept: dict[str, Loaded] = st.session_state.setdefault(KEY, {})
-    return kept
+    uploads: dict[str, Loaded] = st.session_state.setdefault(KEY, {})
+    return uploads
 
 
 # The selected network, loaded once for all visitors: immutable, without hooks, with its analysis.
@@ -219,16 +219,16 @@ def network(preferred: Sequence[str] = ()) -> Network:
         preferred: Models to choose from if the URL names none.
     """
     known = choices()
-    wanted = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
-    said: list[str] = []
+    requested = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
+    problems_found: list[str] = []
     ships = next((choice.reference for choice in known if choice.status == "shipped"), FALLBACK)
-    for candidate in (wanted, ships, FALLBACK):
-        with _said(said):
+    for candidate in (requested, ships, FALLBACK):
+        with _said(problems_found):
             stamp, loaded = _answering(candidate)
-            title = "" if candidate == wanted else f"{loaded.name} is shown instead."
-            problems = (f"{said[0]} {title}",) if title else ()
+            title = "" if candidate == requested else f"{loaded.name} is shown instead."
+            problems = (f"{problems_found[0]} {title}",) if title else ()
             return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
-    raise RuntimeError(f"No network can be shown: {' '.join(said)}")
+    raise RuntimeError(f"No network can be shown: {' '.join(problems_found)}")
 
 
 def model_to_compare(reference: str) -> Network | None:

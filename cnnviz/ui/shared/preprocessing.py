@@ -131,7 +131,9 @@ def change(name: str, value: object, how: Preprocessing, own: Preprocessing) -> 
     """Change one field of `how` in the URL; fields that equal the network's `own` are omitted."""
     changes = changed(how, own) | {name: value}
     change_without_model(
-        prep=write_overrides({field: kept for field, kept in changes.items() if kept != getattr(own, field)})
+        prep=write_overrides(
+            {field: new_value for field, new_value in changes.items() if new_value != getattr(own, field)}
+        )
     )
 
 

@@ -71,15 +71,15 @@ class Plan:
 def read() -> Plan:
     """Read the plan from the page's URL; invalid parameters become problems."""
     selection = url_state.current()
-    said = list(selection.problems)
-    base, origin, parent = _base(selection, said)
-    typed = _typed(said)
+    problems = list(selection.problems)
+    base, origin, parent = _base(selection, problems)
+    typed = _typed(problems)
     try:
-        recipe, fault = base.changed(_elsewhere(base, selection, said) | typed), ""
+        recipe, fault = base.changed(_elsewhere(base, selection, problems) | typed), ""
         recipe = recipe.model_copy(update={"name": _name(base, recipe)})
     except ValueError as error:
         recipe, fault = None, str(error)
-    return Plan(base, origin, parent, typed, recipe, fault, tuple(said))
+    return Plan(base, origin, parent, typed, recipe, fault, tuple(problems))
 
 
 def plain(spec: models.ModelSpec | None = None) -> Recipe:
@@ -139,8 +139,8 @@ def set_field(field: str, text: str) -> None:
     if plan.parent is None and not same:
         put(recipe=plan.origin)
     # Options that another page wrote to the URL must not override those chosen here.
-    said = {name: None for name in st.query_params if name.startswith(OPTION) and field == "options"}
-    put(**said, **{f"{SET}{field}": None if same else text})
+    dropped = {name: None for name in st.query_params if name.startswith(OPTION) and field == "options"}
+    put(**dropped, **{f"{SET}{field}": None if same else text})
 
 
 def reset() -> None:
@@ -187,7 +187,7 @@ def text_of(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
-def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | None]:
+def _base(selection: Selection, problems: list[str]) -> tuple[Recipe, str, int | None]:
     parent = st.query_params.get("parent")
     if parent is not None:
         try:
@@ -197,13 +197,13 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
             # A clone uses the current code of a user's network, not that of the run.
             return Recipe.model_validate({**run.recipe, "code": ""}), f"run {run.id}", run.id
         except (ValueError, OverflowError, OSError):
-            said.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
+            problems.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
     name = st.query_params.get("recipe")
     if name not in (None, PLAIN, DEFAULT):
         try:
             return training.get(name), name, None
         except ValueError as error:
-            said.append(str(error))
+            problems.append(str(error))
     spec = selection.spec if "model" in st.query_params else None
     if name is None and any(field.startswith(SET) for field in st.query_params):
         recipe, origin = (plain(), PLAIN) if spec is None else _offered_before(spec)
@@ -215,21 +215,21 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
     return recipe, recipe.name, None
 
 
-def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str, Any]:
+def _elsewhere(base: Recipe, selection: Selection, problems: list[str]) -> dict[str, Any]:
     """Return the changes by parameters that other pages share: model, options, size, data."""
     changed: dict[str, Any] = {}
     if (data := st.query_params.get("dataset")) and data != base.dataset:
         if data in datasets.names():
             changed["dataset"] = data
         else:
-            said.append(unregistered_text("The address", data))
+            problems.append(unregistered_text("The address", data))
     if selection.size and selection.size[0] == selection.size[1]:
         changed["size"] = selection.size[0]
     if (text := st.query_params.get("list")) is not None:
         try:
             return changed | {"layers": url_codec.decode(text), "options": {}}
         except ValueError as error:
-            said.append(str(error))
+            problems.append(str(error))
     if "model" not in st.query_params:
         return changed
     spec = selection.spec
@@ -240,10 +240,10 @@ def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str,
     return changed | ({"options": {**base.options, **selection.options}} if selection.options else {})
 
 
-def _typed(said: list[str]) -> dict[str, str]:
+def _typed(problems: list[str]) -> dict[str, str]:
     given = {k.removeprefix(SET): v for k, v in st.query_params.items() if k.startswith(SET)}
     for field in [field for field in given if field not in Recipe.model_fields or field in NOT_CHOSEN]:
-        said.append(f"A recipe has no setting {quoted(field)}; it is ignored.")
+        problems.append(f"A recipe has no setting {quoted(field)}; it is ignored.")
         del given[field]
     return given
 
@@ -268,18 +268,18 @@ def expected(plan: Plan, database: Database) -> None:
     if plan.recipe is None:
         return
     try:
-        found = estimate(database, plan.recipe)
+        result = estimate(database, plan.recipe)
         check_trainable(plan.recipe, *known_data(plan.recipe))
         problems = structural_problems(plan.recipe)
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return
-    shown = _text(found, stops_early=plan.recipe.early_stopping > 0)
+    shown = _text(result, stops_early=plan.recipe.early_stopping > 0)
     figures = "".join(
         f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in shown
     )
     st.html(f'<div class="expected">{figures}</div>')
-    st.caption(notice.plain(f"{found.basis} {fetched_first(plan.recipe)}"))
+    st.caption(notice.plain(f"{result.basis} {fetched_first(plan.recipe)}"))
     if fetched_first(plan.recipe):
         here = "digits" if spec_for(plan.recipe).input_shape[0] == 1 else "shapes"
         st.button(
@@ -303,17 +303,17 @@ _MOMENT = 3.0
 """Seconds of an untimed estimate below which a run takes less than a minute, even on a slow machine."""
 
 
-def _text(found: Estimate, *, stops_early: bool) -> list[tuple[str, str]]:
-    if found.seconds is None:
+def _text(result: Estimate, *, stops_early: bool) -> list[tuple[str, str]]:
+    if result.seconds is None:
         time = "?"
-    elif not found.timed and found.seconds < _MOMENT:
+    elif not result.timed and result.seconds < _MOMENT:
         time = "under a minute"
     else:
-        time = f"~ {numbers.duration(found.seconds)}"
+        time = f"~ {numbers.duration(result.seconds)}"
     return [
         (time, "to train, at most" if stops_early else "to train"),
-        (f"~ {numbers.size(found.memory_bytes)}", "of memory"),
-        (f"~ {numbers.size(found.disk_bytes)}", "on disk"),
+        (f"~ {numbers.size(result.memory_bytes)}", "of memory"),
+        (f"~ {numbers.size(result.disk_bytes)}", "on disk"),
     ]
 
 

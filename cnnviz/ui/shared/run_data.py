@@ -74,10 +74,10 @@ def listing(metric: str, deleted: bool = False) -> Listing:
 
     opened = database()
     state = tracking.stamp(opened), _edits().get(opened.where, 0)
-    found = _listing(opened, opened.where, metric, deleted, state)
+    result = _listing(opened, opened.where, metric, deleted, state)
     if not visitors.shared():
-        return found
-    return replace(found, runs=visitors.with_owners(opened, visitors.mine_first(opened, found.runs)))
+        return result
+    return replace(result, runs=visitors.with_owners(opened, visitors.mine_first(opened, result.runs)))
 
 
 def edited() -> None:
@@ -310,10 +310,10 @@ def own_layers_table(run: RunSummary) -> str:
         + "</tr>"
         for row in layers
     )
-    said = escape(trained_layers(run).sentence())
+    sentence = escape(trained_layers(run).sentence())
     return (
         f'<div class="own-layers"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
-        f"{f'<p>{said}</p>' if said else ''}</div>"
+        f"{f'<p>{sentence}</p>' if sentence else ''}</div>"
     )
 
 

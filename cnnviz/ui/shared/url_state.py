@@ -173,14 +173,14 @@ def change(**changes: str | None) -> None:
     """
     restore()
     selection = current()
-    kept = {
+    own = {
         name: value for name, value in st.query_params.items() if name in PASSED + OWN or name.startswith(SET)
     }
     chosen = selection.parameters()
     if changes.get("model") not in (None, selection.spec.name):
         chosen = {name: value for name, value in chosen.items() if name == "batch"}
-    wanted = {name: value for name, value in (kept | chosen | changes).items() if value is not None}
-    _write(wanted)
+    parameters = {name: value for name, value in (own | chosen | changes).items() if value is not None}
+    _write(parameters)
 
 
 def go_to(parameters: Mapping[str, str]) -> None:
@@ -189,15 +189,15 @@ def go_to(parameters: Mapping[str, str]) -> None:
     _write(parameters)
 
 
-def _write(wanted: Mapping[str, str]) -> None:
+def _write(parameters: Mapping[str, str]) -> None:
     """Write the URL and remember the previous one, see `restore`."""
     before = st.query_params.to_dict()
-    if wanted != before:
-        st.query_params.from_dict(wanted)
+    if parameters != before:
+        st.query_params.from_dict(parameters)
         last = st.session_state.get(WRITTEN)
         stale = (*last.before, before) if isinstance(last, _Write) and last.page == _page() else (before,)
-        st.session_state[WRITTEN] = _Write(_page(), stale, wanted, time.monotonic())
-        st.session_state[KNOWN] = (_page(), dict(wanted))
+        st.session_state[WRITTEN] = _Write(_page(), stale, parameters, time.monotonic())
+        st.session_state[KNOWN] = (_page(), dict(parameters))
 
 
 def follow_link() -> None:

@@ -43,10 +43,10 @@ def classroom() -> Classroom | None:
 
 def middleware() -> list[Any]:
     """Return the middleware of st.App; empty for a single-user app."""
-    room = classroom()
+    opened_class = classroom()
     if sign_in() is not None:
         access.resolve_with(signed_in)
-    if room is None:
+    if opened_class is None:
         return []
     from starlette.middleware import Middleware
 
@@ -57,7 +57,7 @@ def middleware() -> list[Any]:
     access.resolve_with(class_member)
     gate = Middleware(
         Gate,
-        classroom=room,
+        classroom=opened_class,
         base_path=base_path,
         hosts=hosts,
         allowance=_allowance,
@@ -145,8 +145,8 @@ def class_member() -> Principal:
 
     The cookie is checked each time: after a class was closed nobody can change anything.
     """
-    room = classroom()
-    if room is None:
+    opened_class = classroom()
+    if opened_class is None:
         return access.ALONE
     from cnnviz.access.gate import COOKIE
 
@@ -154,7 +154,7 @@ def class_member() -> Principal:
         cookie = st.context.cookies.get(COOKIE)
     except Exception:  # a thread without a session has no user
         return NOBODY
-    return room.principal(cookie) or NOBODY
+    return opened_class.principal(cookie) or NOBODY
 
 
 # Upload quota, which the gate checks and counts per member, outside of any session.

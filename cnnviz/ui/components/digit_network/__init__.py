@@ -50,10 +50,14 @@ def digit_network(network: DigitNetwork, *, key: str) -> None:
 
 def digit_packet(network: DigitNetwork) -> bytes:
     """Serialize the network for `main.js`."""
-    how = network.preprocessing
+    preprocessing = network.preprocessing
     facts: dict[str, Any] = {
         "program": network.program.facts(),
-        "input": {"side": how.side[0], "mean": how.mean[0], "std": how.spread[0]},
+        "input": {
+            "side": preprocessing.side[0],
+            "mean": preprocessing.mean[0],
+            "std": preprocessing.spread[0],
+        },
         "classes": network.classes,
         "name": network.name,
         "examples": [

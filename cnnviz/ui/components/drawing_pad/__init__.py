@@ -22,17 +22,17 @@ def drawing_pad(*, key: str) -> bytes | None:
     It returns the drawing after the last stroke, also after the visitor was on other pages. The bytes come
     from a browser and are untrusted: they must be decoded as an upload is.
     """
-    kept = f"{key}-kept"
+    state_key = f"{key}-kept"
 
     def drew() -> None:
-        st.session_state[kept] = st.session_state[key].get("drawing")
+        st.session_state[state_key] = st.session_state[key].get("drawing")
 
-    known = st.session_state.get(kept)
-    strokes = known.get("strokes", []) if isinstance(known, dict) else []
+    stored = st.session_state.get(state_key)
+    strokes = stored.get("strokes", []) if isinstance(stored, dict) else []
     component("drawing_pad", HERE, css="strokes.css", js=("canvas.js", "strokes.js", "pad.js"))(
         key=key, data={"strokes": strokes}, height=HEIGHT, on_drawing_change=drew
     )
-    return _png(known)
+    return _png(stored)
 
 
 def _png(known: object) -> bytes | None:

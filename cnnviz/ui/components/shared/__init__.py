@@ -64,13 +64,13 @@ def sheet(sprite: Sprite) -> dict[str, Any]:
     }
 
 
-def says(key: str, what: str, tell: Callable[[str], None] | None) -> Callable[[], None]:
+def says(key: str, name: str, callback: Callable[[str], None] | None) -> Callable[[], None]:
     """Return a callback for the component under `key` that calls `tell` with the text of its state `what`."""
 
     def changed() -> None:
-        text = st.session_state[key].get(what)
-        if tell is not None and isinstance(text, str):
-            tell(text)
+        text = st.session_state[key].get(name)
+        if callback is not None and isinstance(text, str):
+            callback(text)
 
     return changed
 

@@ -58,14 +58,14 @@ def _steps(analysis: Analysis, row: Row) -> None:
         _step("Layer after", ":material/chevron_right:", analysis, place + 1)
 
 
-def _step(label: str, icon: str, analysis: Analysis, place: int) -> None:
-    there = 0 <= place < len(analysis.rows)
-    name = analysis.rows[place].name if there else ""
+def _step(label: str, icon: str, analysis: Analysis, index: int) -> None:
+    exists = 0 <= index < len(analysis.rows)
+    name = analysis.rows[index].name if exists else ""
     st.button(
         icon,
         key=f"step-{label}",
-        help=f"{label}: {name or '(model)'}" if there else None,
-        disabled=not there,
+        help=f"{label}: {name or '(model)'}" if exists else None,
+        disabled=not exists,
         on_click=select_layer,
         args=(name,),
         type="tertiary",

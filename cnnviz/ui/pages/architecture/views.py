@@ -217,13 +217,13 @@ def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, 
     A figure that only training can verify is marked as not measured.
     """
     if published.what in COUNTED:
-        what, count = COUNTED[published.what]
-        tell = _as_share if published.what.endswith("share") else _as_count
-        return what, tell(published.value), tell(count(analysis)), published.source
-    what = MEASURED.get(published.what, published.what.replace("_", " "))
+        title, count = COUNTED[published.what]
+        format_value = _as_share if published.what.endswith("share") else _as_count
+        return title, format_value(published.value), format_value(count(analysis)), published.source
+    title = MEASURED.get(published.what, published.what.replace("_", " "))
     on = f" on {published.on}" if published.on else ""
     write = MEASURES.get(published.what, _as_share)
-    return f"{what}{on}", write(published.value), "not measured (needs training)", published.source
+    return f"{title}{on}", write(published.value), "not measured (needs training)", published.source
 
 
 def _as_share(value: float) -> str:

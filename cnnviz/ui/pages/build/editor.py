@@ -42,8 +42,8 @@ FUNCTIONS = {
 
 def layer_text(layer: Layer, classes: int) -> str:
     """Format the layer's settings without defaults: `96 maps · 4×4 · stride 2`."""
-    teller = TELLERS.get(layer.kind)
-    parts = teller(layer, classes) if teller else []
+    formatter = TELLERS.get(layer.kind)
+    parts = formatter(layer, classes) if formatter else []
     return " · ".join(part for part in parts if part)
 
 
@@ -251,8 +251,8 @@ def totals(costed: Costed) -> list[str]:
         ("Activations", before.forward_bytes(batch), after.forward_bytes(batch), numbers.mib),
     )
     return [
-        f"{title} {tell(old)} → {tell(new)}{_relative(old, new)}"
-        for title, old, new, tell in pairs
+        f"{title} {format_value(old)} → {format_value(new)}{_relative(old, new)}"
+        for title, old, new, format_value in pairs
         if old != new
     ]
 

@@ -127,8 +127,8 @@ def _save(key: str, replace: bool = False) -> None:
 
 def aftermath(design: Design) -> None:
     """Draw the result of saving or deleting below the bar, with the next steps."""
-    if taken := st.session_state.get(TAKEN):
-        sentence, key = taken
+    if conflict := st.session_state.get(TAKEN):
+        sentence, key = conflict
         with _describe_saved(sentence, "warning"):
             st.button("Replace it", key="builder-replace", on_click=_save, args=(key, True))
             st.button("Keep it", key="builder-keep", on_click=_dismiss, args=(TAKEN,), type="tertiary")

@@ -63,8 +63,8 @@ def _products(row: Row | None) -> str:
 
 def _sum(title: str, amount: int, formula: str, total: int) -> str:
     share = f"{numbers.percent(amount / total, 1)} of all" if amount and total else ""
-    told = formula or (numbers.exact(amount) if amount else "none")
-    return f"<section><h3>{title}<span>{share}</span></h3><div>{escape(told)}</div></section>"
+    text = formula or (numbers.exact(amount) if amount else "none")
+    return f"<section><h3>{title}<span>{share}</span></h3><div>{escape(text)}</div></section>"
 
 
 def _trouble(costed: Costed) -> None:

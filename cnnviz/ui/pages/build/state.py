@@ -187,8 +187,8 @@ def put(document: LayerList, place: int | None = None) -> None:
         return
     st.session_state[DRAFTS] = {**st.session_state.get(DRAFTS, {}), design.base.name: text}
     names = document.names()
-    wanted = min(design.place if place is None else place, len(names) - 1)
-    change(list=text, layer=names[wanted] if names else None)
+    index = min(design.place if place is None else place, len(names) - 1)
+    change(list=text, layer=names[index] if names else None)
 
 
 def draft() -> str | None:

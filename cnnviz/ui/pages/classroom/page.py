@@ -32,7 +32,7 @@ NOTHING, ADDRESS = "Nothing", "An address of this app"
 
 def class_page() -> None:
     """Draw the page for the teacher; others see whose page it is."""
-    room = visitors.classroom()
+    classroom = visitors.classroom()
     if not access.principal().manages:
         st.info("This page is the teacher’s. Your own limits stand behind your name above.")
         return
@@ -45,23 +45,23 @@ def class_page() -> None:
         return
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
-        if room is not None:
-            _join_card(room)
-        _students_and_queue(room, database)
+        if classroom is not None:
+            _join_card(classroom)
+        _students_and_queue(classroom, database)
     with right:
         _limits(database)
-        if room is not None:
-            _hand_out(room)
+        if classroom is not None:
+            _hand_out(classroom)
 
 
 # Join card.
 
 
-def _join_card(room: Classroom) -> None:
+def _join_card(classroom: Classroom) -> None:
     import segno
 
-    state, url = room.state, os.environ.get(URL_VARIABLE, "")
-    reason = _closed_reason(room)
+    state, url = classroom.state, os.environ.get(URL_VARIABLE, "")
+    reason = _closed_reason(classroom)
     if reason:
         st.warning(reason)
     if not state.closed:
@@ -78,26 +78,30 @@ def _join_card(room: Classroom) -> None:
     with st.container(horizontal=True, gap="small"):
         if state.closed:
             st.button(
-                "Open the class again", key="class-open", type="primary", on_click=_reopen_class, args=(room,)
+                "Open the class again",
+                key="class-open",
+                type="primary",
+                on_click=_reopen_class,
+                args=(classroom,),
             )
         else:
             st.button(
-                "New join code", key="class-code", icon=":material/refresh:", on_click=room.renew_code,
+                "New join code", key="class-code", icon=":material/refresh:", on_click=classroom.renew_code,
                 help="The old one lets nobody in any more. Whoever is in stays in.",
             )  # fmt: skip
             st.button(
-                "Close the class", key="class-close", icon=":material/door_front:", on_click=room.close,
+                "Close the class", key="class-close", icon=":material/door_front:", on_click=classroom.close,
                 help="Nobody comes in, and those who are in see that it is closed. Runs stay.",
             )  # fmt: skip
 
 
-def _reopen_class(room: Classroom) -> None:
-    room.renew_code()
-    room.reopen()
+def _reopen_class(classroom: Classroom) -> None:
+    classroom.renew_code()
+    classroom.reopen()
 
 
-def _closed_reason(room: Classroom) -> str:
-    state = room.state
+def _closed_reason(classroom: Classroom) -> str:
+    state = classroom.state
     if state.closed:
         return "The class is closed: nobody can come in, and those who were in can do nothing."
     if state.wrong >= MOST_WRONG:
@@ -110,12 +114,12 @@ def _closed_reason(room: Classroom) -> str:
 # Members and queue.
 
 
-def _students_and_queue(room: Classroom | None, database: Database) -> None:
+def _students_and_queue(classroom: Classroom | None, database: Database) -> None:
     @st.fragment(run_every=LOOK_SECONDS)
     def live() -> None:
         try:
             _queue(database)
-            _members(room, database)
+            _members(classroom, database)
         except (ValueError, OSError) as error:
             st.error(notice.plain(str(error)))
 
@@ -179,11 +183,11 @@ def _do(change: Callable[[], None]) -> None:
         notice.later(str(error))
 
 
-def _members(room: Classroom | None, database: Database) -> None:
-    students = room.state.students if room else tracking.names_by_key(database)
-    st.header("Students" if room else "People", anchor=False)
+def _members(classroom: Classroom | None, database: Database) -> None:
+    students = classroom.state.students if classroom else tracking.names_by_key(database)
+    st.header("Students" if classroom else "People", anchor=False)
     if not students:
-        st.caption("Nobody has joined yet." if room else "Nobody has made anything yet.")
+        st.caption("Nobody has joined yet." if classroom else "Nobody has made anything yet.")
         return
     used = tracking.usage_by_key(database)
     st.html(members_table(students, used))
@@ -231,7 +235,7 @@ def _limits(database: Database) -> None:
 # Handout.
 
 
-def _hand_out(room: Classroom) -> None:
+def _hand_out(classroom: Classroom) -> None:
     st.header("Hand out", anchor=False)
     st.caption("A step of the lesson, or any page: set it up, copy its address under Share, and put it here.")
     titles = [step.title for step in STEPS]
@@ -239,27 +243,27 @@ def _hand_out(room: Classroom) -> None:
     if st.session_state.get("class-what") == ADDRESS:
         st.text_input("Address", key="class-address", max_chars=4_000, placeholder="http://…/train?recipe=…")
         st.text_input("What students read", key="class-title", max_chars=60, placeholder="LeNet-5 on digits")
-    st.button("Hand it out", key="class-hand-out", on_click=_handed_out, args=(room,))
-    if room.state.handout:
-        st.caption(f"Handed out now: {notice.plain(room.state.handout_title)}")
+    st.button("Hand it out", key="class-hand-out", on_click=_handed_out, args=(classroom,))
+    if classroom.state.handout:
+        st.caption(f"Handed out now: {notice.plain(classroom.state.handout_title)}")
 
 
-def _handed_out(room: Classroom) -> None:
+def _handed_out(classroom: Classroom) -> None:
     from urllib.parse import urlencode
 
     from cnnviz import resources
 
     chosen = st.session_state["class-what"]
     if chosen == NOTHING:
-        room.hand_out("", "")
+        classroom.hand_out("", "")
         return
     for number, step in enumerate(STEPS, 1):
         if step.title == chosen:
             query = urlencode({**step.state, "lesson": str(number)})
-            room.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
+            classroom.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
             return
     address = st.session_state["class-address"].strip()
     if class_header.parts(address, find_pages(resources.ROOT / "pages")) is None:
         notice.later(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
         return
-    room.hand_out(address, st.session_state["class-title"].strip() or "a page")
+    classroom.hand_out(address, st.session_state["class-title"].strip() or "a page")

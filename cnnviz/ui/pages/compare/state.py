@@ -151,11 +151,12 @@ def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:
 
 def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:
     """Compare these models, for use in callbacks. The pair is kept if its models still exist."""
-    kept = pair or current().pair
-    if max(kept) >= len(entries):
-        kept = 0, 1
+    shown_pair = pair or current().pair
+    if max(shown_pair) >= len(entries):
+        shown_pair = 0, 1
     url_state.change(
-        models=",".join(map(entry_text, entries)), pair=None if kept == (0, 1) else pair_text(kept)
+        models=",".join(map(entry_text, entries)),
+        pair=None if shown_pair == (0, 1) else pair_text(shown_pair),
     )
 
 

@@ -267,7 +267,7 @@ def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
         ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
         ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
     )
-    rows = [(title, tuple(tell(one.analysis) for one in shown)) for title, tell in counted]
+    rows = [(title, tuple(format_value(one.analysis) for one in shown)) for title, format_value in counted]
     rows.append(("Published accuracy", tuple(_accuracy(one) for one in shown)))
     return [(title, values) for title, values in rows if set(values) != {"—"}]
 
@@ -299,14 +299,14 @@ def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) 
             )  # fmt: skip
 
 
-def _html(found: Sequence[Line], names: Sequence[str]) -> str:
+def _html(lines: Sequence[Line], names: Sequence[str]) -> str:
     heads = "".join(
         f'<th scope="col"><i style="background:{hue.css}"></i>{escape(name)}</th>'
         for name, hue in zip(names, COMPARED, strict=False)
     )
     rows = "".join(
         f'<tr><th scope="row">{escape(title)}</th>{"".join(f"<td>{escape(v)}</td>" for v in values)}</tr>'
-        for title, values in found
+        for title, values in lines
     )
     return (
         f'<div class="totals" tabindex="0" role="region" aria-label="Totals"><table>'
@@ -319,7 +319,7 @@ def to_csv(rows: Sequence[Line], names: Sequence[str]) -> str:
     return csv_text(["", *names], ([title, *values] for title, values in rows))
 
 
-def to_markdown(found: Sequence[Line], names: Sequence[str]) -> str:
+def to_markdown(rows: Sequence[Line], names: Sequence[str]) -> str:
     """Return the table as Markdown, with right-aligned numbers."""
-    rows = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in found)]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+    table = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in rows)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in table)

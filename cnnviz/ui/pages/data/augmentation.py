@@ -112,9 +112,11 @@ def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
 def _sheets(
     ready: Dataset, page_state: PageState, summary: Summary, recipe: Recipe, shape: Shape, row: int
 ) -> tuple[Sprite, Sprite, Sprite]:
-    kept = recipe.model_dump_json(include=set(_fields()))
+    settings = recipe.model_dump_json(include=set(_fields()))
     image = part_of(page_state, ready).pixels(np.array([row]))[0]
-    return _previews(ready.fingerprint, image.tobytes(), kept, shape, page_state.draw, row, image, summary)
+    return _previews(
+        ready.fingerprint, image.tobytes(), settings, shape, page_state.draw, row, image, summary
+    )
 
 
 def _fields() -> tuple[str, ...]:
@@ -165,8 +167,8 @@ def _choose_recipe(page_state: PageState) -> None:
 
 
 def _chosen_recipe(dataset: str) -> None:
-    gone = dict.fromkeys(name for name in st.query_params if name.startswith(SET))
-    state.put(**gone, recipe=st.session_state[RECIPE] or None, dataset=dataset)
+    dropped = dict.fromkeys(name for name in st.query_params if name.startswith(SET))
+    state.put(**dropped, recipe=st.session_state[RECIPE] or None, dataset=dataset)
 
 
 def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -> None:

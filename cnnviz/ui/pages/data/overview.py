@@ -30,12 +30,12 @@ MEANS = 100
 ALL = "all"
 
 
-def headline(asked: PageState, ready: Dataset) -> None:
+def headline(page_state: PageState, ready: Dataset) -> None:
     """Draw the summary and the headline figures."""
-    st.html(f'<p class="about">{escape(asked.spec.summary)}</p>')
+    st.html(f'<p class="about">{escape(page_state.spec.summary)}</p>')
     figures = "".join(
-        f'<div class="figure" title="{escape(exact)}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
-        for value, what, exact in state.headline_figures(asked.spec, ready)
+        f'<div class="figure" title="{escape(exact)}"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
+        for value, name, exact in state.headline_figures(page_state.spec, ready)
     )
     st.html(f'<div class="headline"><div class="figures">{figures}</div></div>')
 
@@ -58,17 +58,17 @@ def problems(ready: Dataset) -> None:
 
     bar = progress.Progress()
     try:
-        found = data_report(ready, bar)
+        report = data_report(ready, bar)
     except (DataError, OSError) as error:
         st.error(progress.error_text(error))
         return
     finally:
         bar.clear()
-    for problem in found.problems:
+    for problem in report.problems:
         st.warning(notice.plain(problem.verdict), icon=":material/warning:")
         with st.expander("How that is seen, and what to do"):
             st.markdown(notice.plain(problem.explanation))
-    _checked(found.clear, found.unknown, others=bool(found.problems))
+    _checked(report.clear, report.unknown, others=bool(report.problems))
 
 
 def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None:
@@ -81,29 +81,32 @@ def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None
         st.markdown("\n".join(f"- {notice.plain(text)}" for text in (*clear, *unknown)))
 
 
-def balance(asked: PageState, ready: Dataset, found: Summary) -> None:
+def balance(page_state: PageState, ready: Dataset, data_summary: Summary) -> None:
     """Draw the class frequencies, and describe their balance and the validation split."""
     term_heading("Classes", "Class imbalance")
-    counts, held_out = _counts(asked, ready, found)
-    class_bars(ready.classes, counts, key="class-bars", chosen=asked.label, on_choose=state.choose_class)
+    counts, held_out = _counts(page_state, ready, data_summary)
+    class_bars(ready.classes, counts, key="class-bars", chosen=page_state.label, on_choose=state.choose_class)
     if len(ready.classes) > MAX_CLASSES:
         st.caption(f"The first {MAX_CLASSES:,} of {len(ready.classes):,} classes; the download has all.")
-    st.caption(f"{notice.plain(state.balance(found, ready.classes))} {held_out}")
+    st.caption(f"{notice.plain(state.balance(data_summary, ready.classes))} {held_out}")
 
 
-def _counts(asked: PageState, ready: Dataset, found: Summary) -> tuple[dict[str, list[int]], str]:
+def _counts(page_state: PageState, ready: Dataset, data_summary: Summary) -> tuple[dict[str, list[int]], str]:
     """Return the images by class of each part, and a sentence on the validation split."""
-    recipe, classes = asked.recipe, len(ready.classes)
-    test = found.test_counts.tolist()
+    recipe, classes = page_state.recipe, len(ready.classes)
+    test = data_summary.test_counts.tolist()
     try:
         held = _held_out(ready.fingerprint, recipe.validation, recipe.seed, classes, ready)
     except DataError as error:
-        return {"training": found.train_counts.tolist(), "test": test}, notice.plain(str(error))
+        return {"training": data_summary.train_counts.tolist(), "test": test}, notice.plain(str(error))
     if not sum(held):
-        return {"training": found.train_counts.tolist(), "test": test}, "Nothing is held out for validation."
-    kept = [int(count) - out for count, out in zip(found.train_counts, held, strict=True)]
+        return {
+            "training": data_summary.train_counts.tolist(),
+            "test": test,
+        }, "Nothing is held out for validation."
+    training = [int(count) - out for count, out in zip(data_summary.train_counts, held, strict=True)]
     return (
-        {"training": kept, "validation": held, "test": test},
+        {"training": training, "validation": held, "test": test},
         f"For validation, {100 * recipe.validation:g} % of the training part are held out, class by class "
         f"(seed {recipe.seed}).",
     )
@@ -115,30 +118,34 @@ def _held_out(fingerprint: str, fraction: float, seed: int, classes: int, _ready
     return [int(count) for count in class_counts(_ready.train.labels[rows], classes)]
 
 
-def provenance(asked: PageState, ready: Dataset) -> None:
+def provenance(page_state: PageState, ready: Dataset) -> None:
     """Draw the provenance."""
-    st.html(state.facts_html(state.provenance(asked.spec, ready)))
+    st.html(state.facts_html(state.provenance(page_state.spec, ready)))
 
 
-def averages(asked: PageState, ready: Dataset, found: Summary) -> None:
+def averages(page_state: PageState, ready: Dataset, data_summary: Summary) -> None:
     """Draw the mean image of all classes and of each class."""
     st.header("Class means", anchor=False)
-    shown = min(len(found.class_means), MEANS)
+    shown = min(len(data_summary.class_means), MEANS)
     cells = [Cell("all classes", ALL), *(Cell(name, name) for name in ready.classes[:shown])]
     pictures(
-        _mean_sheet(ready.fingerprint, found.seen, shown, found),
+        _mean_sheet(ready.fingerprint, data_summary.seen, shown, data_summary),
         [Line("", cells)],
         key="averages",
         alt="The mean picture of all training images, and of each class",
-        name=f"{asked.spec.name.replace('/', '-')}-means",
+        name=f"{page_state.spec.name.replace('/', '-')}-means",
         cell=72,
-        chosen=asked.label or ALL,
+        chosen=page_state.label or ALL,
         captions=True,
         on_choose=lambda name: state.choose_class("" if name == ALL else name),
     )
-    some = f" The first {MEANS} classes." if len(found.class_means) > MEANS else ""
-    none = "" if len(found.class_means) else " So many classes of so large pictures have none of their own."
-    sampled = f" From a sample of {found.seen:,} images." if found.sampled else ""
+    some = f" The first {MEANS} classes." if len(data_summary.class_means) > MEANS else ""
+    none = (
+        ""
+        if len(data_summary.class_means)
+        else " So many classes of so large pictures have none of their own."
+    )
+    sampled = f" From a sample of {data_summary.seen:,} images." if data_summary.sampled else ""
     st.caption(
         "Every pixel averaged. Where a class shows a clear figure, its images are alike in place and pose; "
         f"where it is a blur, only features that may lie anywhere can tell it.{some}{none}{sampled}"
@@ -151,18 +158,18 @@ def _mean_sheet(fingerprint: str, seen: int, classes: int, _found: Summary) -> S
     return sprite((means * 255).round().astype(np.uint8))
 
 
-def channels(asked: PageState, found: Summary) -> None:
+def channels(page_state: PageState, data_summary: Summary) -> None:
     """Draw the pixel histogram by channel, with mean and standard deviation."""
     term_heading("Channels", "Standardization")
     plot(
-        channel_histogram(found.histogram),
+        channel_histogram(data_summary.histogram),
         key="channels",
         height=300,
-        alt=histogram_words(found.histogram),
-        name=f"{asked.spec.name.replace('/', '-')}-channels",
+        alt=histogram_words(data_summary.histogram),
+        name=f"{page_state.spec.name.replace('/', '-')}-channels",
         picks=False,
     )
-    mean, std = found.channels
+    mean, std = data_summary.channels
     lines = "".join(
         f'<tr><th scope="row">{name}</th><td>{m:.4f}</td><td>{s:.4f}</td></tr>'
         for name, m, s in zip(channel_names(len(mean)), mean, std, strict=True)
@@ -171,51 +178,55 @@ def channels(asked: PageState, found: Summary) -> None:
         '<table class="statistics"><thead><tr><td></td><th scope="col">mean</th><th scope="col">spread</th>'
         f"</tr></thead><tbody>{lines}</tbody></table>"
     )
-    of = f"a sample of {found.seen:,}" if found.sampled else f"all {found.seen:,}"
+    of = f"a sample of {data_summary.seen:,}" if data_summary.sampled else f"all {data_summary.seen:,}"
     st.caption(
         f"Of {of} training images, values from 0 to 1. Standardising subtracts the mean and divides by the "
         "spread, so that every channel comes to the first layer around 0."
     )
 
 
-def downloads(place: DeltaGenerator, asked: PageState, ready: Dataset, found: Summary) -> None:
+def downloads(
+    container: DeltaGenerator, page_state: PageState, ready: Dataset, data_summary: Summary
+) -> None:
     """Draw the downloads in the container that the bar reserves for them."""
-    stem = asked.spec.name.replace("/", "-")
-    with place, st.popover("Download", icon=":material/download:", type="tertiary"):
+    stem = page_state.spec.name.replace("/", "-")
+    with container, st.popover("Download", icon=":material/download:", type="tertiary"):
         st.caption("Counts of classes, and all statistics.")
         for label, suffix, mime, write in (
             ("Classes (CSV)", "csv", "text/csv", to_csv),
             ("Statistics (JSON)", "json", "application/json", to_json),
         ):
             st.download_button(
-                label, partial(write, ready, found), f"{stem}.{suffix}", mime, key=f"data-{suffix}",
+                label, partial(write, ready, data_summary), f"{stem}.{suffix}", mime, key=f"data-{suffix}",
                 on_click="ignore", type="tertiary",
             )  # fmt: skip
 
 
-def to_csv(ready: Dataset, found: Summary) -> str:
+def to_csv(ready: Dataset, data_summary: Summary) -> str:
     """Return the images per class as CSV."""
-    counts = zip(ready.classes, found.train_counts.tolist(), found.test_counts.tolist(), strict=True)
+    counts = zip(
+        ready.classes, data_summary.train_counts.tolist(), data_summary.test_counts.tolist(), strict=True
+    )
     return csv_text(("class", "train", "test"), counts)
 
 
-def to_json(ready: Dataset, found: Summary) -> str:
+def to_json(ready: Dataset, data_summary: Summary) -> str:
     """Return all facts and statistics of the data set as JSON."""
-    mean, std = found.channels
+    mean, std = data_summary.channels
     document = {
         "name": ready.name,
         "title": ready.title,
         "shape": ready.shape,
         "classes": ready.classes,
-        "train": found.train_counts.tolist(),
-        "test": found.test_counts.tolist(),
+        "train": data_summary.train_counts.tolist(),
+        "test": data_summary.test_counts.tolist(),
         "fingerprint": ready.fingerprint,
         "notes": ready.notes,
-        "images_seen": found.seen,
+        "images_seen": data_summary.seen,
         "mean": mean.tolist(),
         "std": std.tolist(),
-        "covariance": found.covariance.tolist(),
-        "histogram": found.histogram.tolist(),
-        "mean_image": found.mean_image.tolist(),
+        "covariance": data_summary.covariance.tolist(),
+        "histogram": data_summary.histogram.tolist(),
+        "mean_image": data_summary.mean_image.tolist(),
     }
     return json.dumps(document, indent=2, ensure_ascii=False)

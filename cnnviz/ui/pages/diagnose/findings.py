@@ -37,9 +37,9 @@ LONGEST = 300
 
 def suggested_fix(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
     """Draw the fix of the first finding, with the page's primary button."""
-    found = case.diagnosis.findings
-    if found:
-        changes(case, found[0], children, first=True)
+    reported = case.diagnosis.findings
+    if reported:
+        changes(case, reported[0], children, first=True)
 
 
 def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], *, first: bool) -> None:

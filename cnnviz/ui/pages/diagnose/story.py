@@ -154,13 +154,13 @@ def lost(failed: Evidence) -> None:
     layers = reckoned(start, scale)
     left, right = st.columns([0.42, 0.58], gap="large")
     with left:
-        for said in (
+        for sentence in (
             story_text.first_layer(layers[0], READS[scale]),
             story_text.further(layers),
             story_text.biases(layers),
         ):
-            if said:
-                st.markdown(notice.plain(said))
+            if sentence:
+                st.markdown(notice.plain(sentence))
     with right:
         _signal_figure(layers)
     _layer_by_layer(layers)
@@ -179,7 +179,9 @@ def response() -> None:
     st.header("Is it the weaker normalisation?", anchor=False)
     first = reckoned("article", "unit")[0]
     square = rectified(Signal(first.spread**2, first.signal), first.bias).square
-    weak, strong = (_first_response(network("article", how)) for how in ("lrn-article", "lrn-paper"))
+    weak, strong = (
+        _first_response(network("article", normalisation)) for normalisation in ("lrn-article", "lrn-paper")
+    )
     st.markdown(notice.plain(story_text.response(weak, strong, square)))
 
 
@@ -209,12 +211,15 @@ def _choice(name: str, label: str, titles: Mapping[Value, str]) -> Value:
 
 
 def _measured() -> list[SignalLine]:
-    told = fresh()
+    recorded_networks = fresh()
     return [
         SignalLine(
             MEASURED[key],
-            ["picture", *(layer.name for layer in told.layers[key])],
-            [told.entering(scale).signal, *(layer.signal for layer in told.layers[key])],
+            ["picture", *(layer.name for layer in recorded_networks.layers[key])],
+            [
+                recorded_networks.entering(scale).signal,
+                *(layer.signal for layer in recorded_networks.layers[key]),
+            ],
             colour,
         )
         for (key, (_, _, scale)), colour in zip(STARTS.items(), COMPARED, strict=False)
@@ -327,15 +332,15 @@ def _mended(failed: Evidence, mended: Evidence) -> None:
 
 
 def _proof() -> None:
-    found = arms(table())
+    conditions = arms(table())
     st.header("The proof: one change at a time", anchor=False)
     st.markdown(notice.plain(story_text.ANSWER))
-    for said in story_text.proof(found):
-        st.markdown(notice.plain(said))
-    figure = paired_runs(found, 1 / recorded(FAILED).classes)
-    plot(figure, key="story-arms", height=HEAD + ROOM * len(found), alt=paired_runs_alt(found),
+    for paragraph in story_text.proof(conditions):
+        st.markdown(notice.plain(paragraph))
+    figure = paired_runs(conditions, 1 / recorded(FAILED).classes)
+    plot(figure, key="story-arms", height=HEAD + ROOM * len(conditions), alt=paired_runs_alt(conditions),
          name="alexnet-stl10-conditions", picks=False)  # fmt: skip
-    results_table(found)
+    results_table(conditions)
 
 
 def _cards() -> None:

@@ -77,10 +77,10 @@ def biases(layers: Sequence[Passed]) -> str:
 
 def noise(run: Evidence) -> str:
     """Describe the effect of dropout on so small a signal in the first step."""
-    look = run.looks[0]
-    names = [layer.name for layer in look.layers]
+    statistics = run.looks[0]
+    names = [layer.name for layer in statistics.layers]
     drop = next(names.index(layer.name) for layer in run.layers if layer.type == "Dropout")
-    before, after = look.layers[drop - 1].signal or 0.0, look.layers[drop].signal or 0.0
+    before, after = statistics.layers[drop - 1].signal or 0.0, statistics.layers[drop].signal or 0.0
     return (
         f"Training makes it worse. In the recorded run's first step pictures differ by {_power(before)} "
         f"before {names[drop]}, and by {significant(after, 2)} behind it, {_times(after / before)} as much: "

@@ -130,17 +130,17 @@ def _presets() -> None:
     Then the others.
     """
     measured = {ready.name: _differences(ready) for ready in list_presets().values()}
-    for title, wanted in (("Presets", True), ("Presets without a clear answer yet", False)):
-        shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is wanted]
+    for title, conclusive in (("Presets", True), ("Presets without a clear answer yet", False)):
+        shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is conclusive]
         if not shown:
             continue
         st.header(title, anchor=False)
-        if wanted:
+        if conclusive:
             st.caption(
                 "Each line is a difference to the base in accuracy, with its 95 % interval, from "
                 f"−{100 * SPAN:.0f} to +{100 * SPAN:.0f} points; a full dot is decided."
             )
-        with st.container(key=f"experiments-list-{'decided' if wanted else 'open'}"):
+        with st.container(key=f"experiments-list-{'decided' if conclusive else 'open'}"):
             for ready in shown:
                 with st.container(horizontal=True, gap="small"):
                     layout.link("experiments", ready.title, experiment=ready.name)
@@ -197,8 +197,8 @@ def _answer(ready: Preset) -> str:
 
 
 def _state(stored: Stored) -> str:
-    done = sum(run is not None and run.status is Status.FINISHED for run in stored.runs.values())
-    return f"{stored.experiment.question} {done} of {len(stored.runs)} runs."
+    finished = sum(run is not None and run.status is Status.FINISHED for run in stored.runs.values())
+    return f"{stored.experiment.question} {finished} of {len(stored.runs)} runs."
 
 
 CSS = Path(__file__).with_name("experiments.css")

@@ -136,8 +136,8 @@ def _run(name: str) -> DemoResult:
 def _table(shown: DemoResult) -> None:
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in shown.head)
     rows = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
-        for first, *rest in shown.lines
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in line)}</tr>'
+        for first, *line in shown.lines
     )  # fmt: skip
     st.html(
         '<div class="experiment-table" tabindex="0" role="region" aria-label="What was tried, what it did">'

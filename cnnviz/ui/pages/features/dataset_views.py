@@ -34,17 +34,17 @@ SIDE, CELL = 96, 96
 FRAME = (217, 72, 15)
 
 
-def top_activating_images(network: Network, asked: PageState) -> None:
+def top_activating_images(network: Network, page_state: PageState) -> None:
     """Draw the top-activating images of the selected channel; a click selects one as the image."""
-    if asked.layer.name == SOFTMAX:
+    if page_state.layer.name == SOFTMAX:
         st.info("Probabilities are excited by what the last layer is; choose that.", icon=":material/info:")
         return
-    layer = asked.layer.name
+    layer = page_state.layer.name
     finished = _finished(network)
     if finished is not None and layer in finished.layers:
-        _show_classes(network, asked, finished)
+        _show_classes(network, page_state, finished)
         return
-    found = dataset_pass.offered(
+    result = dataset_pass.offered(
         network,
         "What excites a channel",
         f"features-excites-{layer}",
@@ -52,12 +52,12 @@ def top_activating_images(network: Network, asked: PageState) -> None:
         lambda data, count: _known_activations(network, data, layer, count),
         lambda data, count, progress: _compute_activations(network, data, layer, count, progress),
     )
-    if found is None:
+    if result is None:
         return
-    data, most = found
-    channel = min(asked.channel or 0, len(most.images) - 1)
+    data, most = result
+    channel = min(page_state.channel or 0, len(most.images) - 1)
     _choose_channel(channel, len(most.images))
-    _show(network, asked, data, most, channel)
+    _show(network, page_state, data, most, channel)
 
 
 FRAMED = "is excited most by these test images, and in them by the framed patch."
@@ -74,7 +74,7 @@ def _choose_channel(channel: int, count: int, words: str = FRAMED) -> None:
         st.caption(words)
 
 
-def _show(network: Network, asked: PageState, data: Dataset, most: MaxActivations, channel: int) -> None:
+def _show(network: Network, page_state: PageState, data: Dataset, most: MaxActivations, channel: int) -> None:
     rows = most.images[channel]
     values = most.values[channel]
     names = [data.classes[data.test.labels[row]] for row in rows]
@@ -82,12 +82,12 @@ def _show(network: Network, asked: PageState, data: Dataset, most: MaxActivation
         Cell(f"{value:.3g} · {name}", image_input.address_of(data, int(row)))
         for value, name, row in zip(values, names, rows, strict=True)
     ]
-    whole, patches = _pictures(network, asked, data, most, channel)
+    whole, patches = _pictures(network, page_state, data, most, channel)
     pictures(
         sprite(whole), [Line("", cells)], key="features-excites", cell=CELL, captions=True,
         on_choose=image_input.choose,
-        alt=f"The test images that excite map {channel} of {asked.layer.name} most: {', '.join(names)}",
-        name=f"{asked.layer.name}-{channel}-excited-by",
+        alt=f"The test images that excite map {channel} of {page_state.layer.name} most: {', '.join(names)}",
+        name=f"{page_state.layer.name}-{channel}-excited-by",
     )  # fmt: skip
     pictures(
         sprite(patches), [Line("", [Cell(cell.title) for cell in cells])], key="features-patches", cell=CELL,
@@ -115,10 +115,10 @@ def _without_images(figures: DatasetFigures) -> str:
     )
 
 
-def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -> None:
+def _show_classes(network: Network, page_state: PageState, figures: DatasetFigures) -> None:
     """Draw the classes of the top-activating images of the selected channel, with their activations."""
-    layer, classes = figures.layers[asked.layer.name], network.loaded.classes
-    channel = min(asked.channel or 0, len(layer.labels) - 1)
+    layer, classes = figures.layers[page_state.layer.name], network.loaded.classes
+    channel = min(page_state.channel or 0, len(layer.labels) - 1)
     _choose_channel(channel, len(layer.labels), "is excited most by images of these classes.")
     strongest = max(float(layer.values[channel].max()), 1e-6)
     rows = [
@@ -131,16 +131,16 @@ def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -
         f"</i><em>{value:.3g}</em></li>"
         for name, value in rows
     )
-    label = escape(f"Map {channel} of {asked.layer.name} is excited most by images of {words}")
+    label = escape(f"Map {channel} of {page_state.layer.name} is excited most by images of {words}")
     st.html(f'<ol class="excited" role="img" aria-label="{label}">{items}</ol>')
     st.caption(f"A bar is the map's strongest cell in one image. {_without_images(figures)}")
 
 
 def _pictures(
-    network: Network, asked: PageState, data: Dataset, most: MaxActivations, channel: int
+    network: Network, page_state: PageState, data: Dataset, most: MaxActivations, channel: int
 ) -> tuple[Pixels, Pixels]:
     """Return the images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
-    field = field_of(network.analysis, asked.layer)
+    field = field_of(network.analysis, page_state.layer)
     seen = dataset_pass.seen_of(network, data, most.images[channel])
     whole, patches = [], []
     for place, image in enumerate(seen):
@@ -182,12 +182,12 @@ def _compute_activations(
 
     rows = dataset_pass.some_rows(data, count)
     batches = dataset_pass.images_of(network, data, rows)
-    found = find_max_activations(network.loaded.model, batches, [layer], total=len(rows), progress=progress)[
-        layer
-    ]
-    found = replace(found, images=rows[found.images])
-    save_cached(dataset_pass.key_of(network, data, layer, count), found)
-    return found
+    activations = find_max_activations(
+        network.loaded.model, batches, [layer], total=len(rows), progress=progress
+    )[layer]
+    activations = replace(activations, images=rows[activations.images])
+    save_cached(dataset_pass.key_of(network, data, layer, count), activations)
+    return activations
 
 
 # Embedding of the test images by the layer's features; a click selects one.
@@ -200,24 +200,24 @@ POINTS = 1_000
 """Number of points; t-SNE and UMAP take some seconds for them."""
 
 
-def space(network: Network, asked: PageState) -> None:
+def space(network: Network, page_state: PageState) -> None:
     """Draw the embedding."""
-    if asked.layer.name == SOFTMAX:
+    if page_state.layer.name == SOFTMAX:
         st.info("Choose a layer; probabilities are the answer itself.", icon=":material/info:")
         return
     from cnnviz.interpret.embedding import NO_UMAP, has_umap
 
     finished = _finished(network)
-    if finished is not None and asked.layer.name in finished.layers:
-        _draw_finished(network, asked, finished)
+    if finished is not None and page_state.layer.name in finished.layers:
+        _draw_finished(network, page_state, finished)
         return
     methods = [name for name in METHODS if name != "umap" or has_umap()]
     method = st.segmented_control(
         "Method", methods, format_func=METHODS.__getitem__, key=METHOD, default="pca", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    layer = asked.layer.name
-    found = dataset_pass.offered(
+    layer = page_state.layer.name
+    result = dataset_pass.offered(
         network,
         "The map",
         f"features-space-{layer}",
@@ -225,20 +225,21 @@ def space(network: Network, asked: PageState) -> None:
         lambda data, count: _known_embedding(network, data, layer, str(method)),
         lambda data, count, progress: _compute_embedding(network, data, layer, str(method), progress),
     )
-    if found is not None:
-        _draw(network, asked, *found)
+    if result is not None:
+        _draw(network, page_state, *result)
     if "umap" not in methods:
         st.caption(NO_UMAP)
 
 
-def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -> None:
+def _draw(network: Network, page_state: PageState, data: Dataset, embedding: Embedding) -> None:
     rows = dataset_pass.some_rows(data, POINTS)
     labels = data.test.labels[rows]
-    figure = scatter(found.points, labels, data.classes, rows, image_input.chosen_row(data))
-    name = asked.layer.name or "the network"
+    figure = scatter(embedding.points, labels, data.classes, rows, image_input.chosen_row(data))
+    name = page_state.layer.name or "the network"
+    variance = embedding.explained
     explained = (
-        f" The axes hold {percent(found.explained[0])} and {percent(found.explained[1])} of the variance."
-        if found.explained
+        f" The axes hold {percent(variance[0])} and {percent(variance[1])} of the variance."
+        if variance
         else " Only near neighbours mean something, not distances or sizes."
     )
     st.caption(
@@ -247,8 +248,9 @@ def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -
         "Pointing at one shows the image, a click opens it."
     )
     picked = plot(
-        figure, key=f"features-space-{found.method}", height=520, name=f"{asked.layer.name}-{found.method}",
-        alt=f"{len(rows)} test images by what {asked.layer.name} makes of them, coloured by class",
+        figure, key=f"features-space-{embedding.method}", height=520,
+        name=f"{page_state.layer.name}-{embedding.method}",
+        alt=f"{len(rows)} test images by what {page_state.layer.name} makes of them, coloured by class",
         images=_images(data.fingerprint, POINTS, data),
     )  # fmt: skip
     if picked is not None and picked["customdata"] != st.session_state.get(OPENED):
@@ -257,9 +259,9 @@ def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -
         st.rerun()
 
 
-def _draw_finished(network: Network, asked: PageState, figures: DatasetFigures) -> None:
-    embedding = figures.layers[asked.layer.name].embedding
-    count, name = len(figures.labels), asked.layer.name
+def _draw_finished(network: Network, page_state: PageState, figures: DatasetFigures) -> None:
+    embedding = figures.layers[page_state.layer.name].embedding
+    count, name = len(figures.labels), page_state.layer.name
     rows = np.arange(count)
     figure = scatter(embedding.points, figures.labels.astype(np.int64), network.loaded.classes, rows, None)
     explained = [percent(part) for part in embedding.explained or (0.0, 0.0)]
@@ -283,11 +285,11 @@ def _known_embedding(network: Network, data: Dataset, layer: str, method: str) -
     from cnnviz.interpret import cache
     from cnnviz.interpret.embedding import Embedding
 
-    kept = cache.load("embedding", key_of(network, data, layer, POINTS, method))
-    if kept is None:
+    arrays = cache.load("embedding", key_of(network, data, layer, POINTS, method))
+    if arrays is None:
         return None
-    explained = tuple(kept["explained"].tolist()) or None
-    return Embedding(method, kept["points"], cast("tuple[float, float] | None", explained))  # type: ignore[arg-type]
+    explained = tuple(arrays["explained"].tolist()) or None
+    return Embedding(method, arrays["points"], cast("tuple[float, float] | None", explained))  # type: ignore[arg-type]
 
 
 def _compute_embedding(
@@ -297,14 +299,14 @@ def _compute_embedding(
 
     values = _features(network, data, layer, progress)
     if method == "pca":
-        found = embedding.pca(values)
+        result = embedding.pca(values)
     elif method == "tsne":
-        found = embedding.tsne(values, progress=progress)
+        result = embedding.tsne(values, progress=progress)
     else:
-        found = embedding.umap(values, progress=progress)
-    kept = {"points": found.points, "explained": np.array(found.explained or (), np.float32)}
-    cache.save("embedding", key_of(network, data, layer, POINTS, method), kept)
-    return found
+        result = embedding.umap(values, progress=progress)
+    arrays = {"points": result.points, "explained": np.array(result.explained or (), np.float32)}
+    cache.save("embedding", key_of(network, data, layer, POINTS, method), arrays)
+    return result
 
 
 def _features(network: Network, data: Dataset, layer: str, progress: Progress) -> Floats:

@@ -29,19 +29,19 @@ AGAINST, FILTER = "features-against", "features-filter"
 ENLARGED, CELL = 12, 64
 
 
-def filters(network: Network, asked: PageState) -> None:
+def filters(network: Network, page_state: PageState) -> None:
     """Draw the filters; for a layer without weights, link to the nearest one before it."""
     from cnnviz.interpret.filters import layers_with_filters
 
     having = layers_with_filters(network.loaded.model)
-    if asked.layer.name not in having:
-        _elsewhere(network, asked, having)
+    if page_state.layer.name not in having:
+        _elsewhere(network, page_state, having)
         return
-    shown = [(network, _weights(network.stamp, asked.layer.name, network))]
+    shown = [(network, _weights(network.stamp, page_state.layer.name, network))]
     beside = _beside(network)
-    if beside is not None and asked.layer.name in layers_with_filters(beside.loaded.model):
-        shown.append((beside, _weights(beside.stamp, asked.layer.name, beside)))
-    channel = min(asked.channel or 0, len(shown[0][1].values) - 1)
+    if beside is not None and page_state.layer.name in layers_with_filters(beside.loaded.model):
+        shown.append((beside, _weights(beside.stamp, page_state.layer.name, beside)))
+    channel = min(page_state.channel or 0, len(shown[0][1].values) - 1)
     for place, (one, weights) in enumerate(shown):
         if len(shown) > 1:
             st.markdown(f"**{notice.plain(one.loaded.name)}**")
@@ -76,10 +76,10 @@ def _pictures(network: Network, weights: Weights, channel: int, place: int) -> N
     _kernels(network, weights, channel, place)
 
 
-def _elsewhere(network: Network, asked: PageState, having: tuple[str, ...]) -> None:
+def _elsewhere(network: Network, page_state: PageState, having: tuple[str, ...]) -> None:
     st.info("This layer has no weights of its own that make pictures.", icon=":material/info:")
     order = [row.name for row in network.analysis.rows]
-    place = order.index(asked.layer.row) if asked.layer.row in order else len(order)
+    place = order.index(page_state.layer.row) if page_state.layer.row in order else len(order)
     before = [name for name in order[:place] if name in having][-1:]
     for name in before or having[:1]:
         st.button(f"Filters of {name}", on_click=choose_layer, args=(name,), key="features-filters-of")
@@ -158,12 +158,12 @@ def _histogram(drawn: Sequence[tuple[str, Weights]]) -> None:
 
     layer, end = drawn[0][1].layer, max(one.magnitude for _, one in drawn)
     counted = [(name, histogram(one, magnitude=end)) for name, one in drawn]
-    told = "; ".join(
+    summary = "; ".join(
         f"{name}: mean {numbers.significant(one.mean)}, standard deviation {numbers.significant(one.spread)}"
         for name, one in counted
     )
     plot(
         weight_histogram(counted), key="features-histogram", height=260, name=f"{layer}-weights", picks=False,
-        alt=f"Histogram of the weights of {layer}. {told}",
+        alt=f"Histogram of the weights of {layer}. {summary}",
     )  # fmt: skip
-    st.caption(notice.plain(told))
+    st.caption(notice.plain(summary))

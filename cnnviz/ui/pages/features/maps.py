@@ -114,8 +114,8 @@ def _network_range(
     from cnnviz.interpret import activations
     from cnnviz.interpret.activations import summarize_activations
 
-    found = summarize_activations(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
-    low, high = activations.network_range(found.values())
+    ranges = summarize_activations(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
+    low, high = activations.network_range(ranges.values())
     return (low, high) if np.isfinite([low, high]).all() else (-1.0, 1.0)
 
 
@@ -127,16 +127,16 @@ def row_names(analysis: Analysis) -> list[str]:
 # Strip of all layers as small images; a click selects one.
 
 
-def strip(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+def strip(network: Network, ready: PreprocessedImage, page_state: PageState) -> None:
     """Draw one map per layer: the one with the largest variance."""
     known = every_layer(network.analysis)
-    shown = strip_layers(network.analysis, known, asked.layer.row)
+    shown = strip_layers(network.analysis, known, page_state.layer.row)
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
     sheet = _sheet(network.stamp, ready.digest, tuple(shown), theme, network, ready)
     cells = [Cell(short(name or ROOT), name or ROOT) for name in shown]
     pictures(
         sheet, [Line("", cells)], key="features-strip", name="", cell=CELL, captions=True,
-        alt=f"One map of each of {len(shown)} layers", chosen=asked.layer.name or ROOT,
+        alt=f"One map of each of {len(shown)} layers", chosen=page_state.layer.name or ROOT,
         on_choose=lambda name: choose_layer("" if name == ROOT else name),
     )  # fmt: skip
     rows = sum(1 for row in network.analysis.predicting if row.outputs)
@@ -161,8 +161,8 @@ def _sheet(
     def small(_: str, values: Tensor) -> Pixels:
         return strip_image(as_maps(values[0], side), theme)
 
-    found = reduce_activations(_network.loaded.model, _ready.tensor, layers, small)
-    return sprite(np.stack([found[name] for name in layers]))
+    images = reduce_activations(_network.loaded.model, _ready.tensor, layers, small)
+    return sprite(np.stack([images[name] for name in layers]))
 
 
 # Arithmetic of the layer's cells.
@@ -172,19 +172,25 @@ LIMIT = 6_000_000
 ARITHMETIC_CELL = "features-cell"
 
 
-def arithmetic(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+def arithmetic(network: Network, ready: PreprocessedImage, page_state: PageState) -> None:
     """Draw the arithmetic of the layer.
 
     Raises:
         ValueError: This kind of layer is not supported.
     """
-    inspection = _inspection(network.stamp, ready.digest, asked.layer.name, network, ready)
+    inspection = _inspection(network.stamp, ready.digest, page_state.layer.name, network, ready)
     count = len(inspection.output)
-    channel = min(asked.channel, count - 1) if asked.channel is not None else _loudest(inspection)
-    units = network.loaded.classes if _names_classes(network, asked, count) else ()
+    channel = min(page_state.channel, count - 1) if page_state.channel is not None else _loudest(inspection)
+    units = network.loaded.classes if _names_classes(network, page_state, count) else ()
     layer_arithmetic(
         _arithmetic_packet(
-            network.stamp, ready.digest, asked.layer.name, channel, _cell(asked), inspection, tuple(units)
+            network.stamp,
+            ready.digest,
+            page_state.layer.name,
+            channel,
+            _cell(page_state),
+            inspection,
+            tuple(units),
         ),
         key="features-arithmetic",
         on_ask=_ask,
@@ -196,9 +202,9 @@ def _ask(channel: int, y: int, x: int) -> None:
     change_without_model(channel=str(max(0, channel)))
 
 
-def _cell(asked: PageState) -> tuple[int, int] | None:
+def _cell(page_state: PageState) -> tuple[int, int] | None:
     layer, y, x = st.session_state.get(ARITHMETIC_CELL, (None, 0, 0))
-    return (y, x) if layer == asked.layer.name else None
+    return (y, x) if layer == page_state.layer.name else None
 
 
 def _loudest(inspection: Inspection) -> int:
@@ -206,9 +212,9 @@ def _loudest(inspection: Inspection) -> int:
     return int(abs(inspection.output).reshape(len(inspection.output), -1).max(1).argmax())
 
 
-def _names_classes(network: Network, asked: PageState, count: int) -> bool:
+def _names_classes(network: Network, page_state: PageState, count: int) -> bool:
     last = [row.name for row in network.analysis.predicting if row.outputs][-1:]
-    return count == len(network.loaded.classes) and asked.layer.name in (SOFTMAX, "", *last)
+    return count == len(network.loaded.classes) and page_state.layer.name in (SOFTMAX, "", *last)
 
 
 @RESULTS.cached()
@@ -257,16 +263,16 @@ def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
 
     `own` is the network's own preprocessing.
     """
-    how = ready.how
+    current = ready.how
     st.html(CSS)
     st.html(f'<div class="steps">{"".join(map(_step, ready.shots))}</div>')
     st.caption("What the network was trained on went the same way. Change a step, and see what that does.")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="prep"):
         for name in preprocessing.SWITCHES:
-            _switch(name, how, own)
+            _switch(name, current, own)
         for name in preprocessing.CHOICES:
-            _choice(name, how, own)
-        if how != own:
+            _choice(name, current, own)
+        if current != own:
             st.button("As trained", key="prep-reset", on_click=partial(change_without_model, prep=None))
 
 
@@ -281,25 +287,25 @@ def _step(shot: Shot) -> str:
     )
 
 
-def _switch(name: str, how: Preprocessing, own: Preprocessing) -> None:
+def _switch(name: str, current: Preprocessing, own: Preprocessing) -> None:
     key = f"prep-{name}"
-    st.session_state[key] = getattr(how, name)
+    st.session_state[key] = getattr(current, name)
     explanation = type(own).model_fields[name].description
-    st.toggle(LABELS[name], key=key, help=explanation, on_change=_changed, args=(name, key, how, own))
+    st.toggle(LABELS[name], key=key, help=explanation, on_change=_changed, args=(name, key, current, own))
 
 
-def _choice(name: str, how: Preprocessing, own: Preprocessing) -> None:
+def _choice(name: str, current: Preprocessing, own: Preprocessing) -> None:
     possible = preprocessing.values(name, own)
     if len(possible) < 2:
         return
     key = f"prep-{name}"
-    st.session_state[key] = getattr(how, name)
+    st.session_state[key] = getattr(current, name)
     explanation = type(own).model_fields[name].description
     st.selectbox(
         LABELS[name], possible, key=key, help=explanation, width=150, on_change=_changed,
-        args=(name, key, how, own),
+        args=(name, key, current, own),
     )  # fmt: skip
 
 
-def _changed(name: str, key: str, how: Preprocessing, own: Preprocessing) -> None:
-    preprocessing.change(name, st.session_state[key], how, own)
+def _changed(name: str, key: str, current: Preprocessing, own: Preprocessing) -> None:
+    preprocessing.change(name, st.session_state[key], current, own)

@@ -34,7 +34,7 @@ MOST_VALUES = 16_000_000
 WANTED = "network-kernel-wanted"
 
 
-def whole_network(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+def whole_network(network: Network, ready: PreprocessedImage, page_state: PageState) -> None:
     """Draw the network, or a sentence on why it cannot be drawn."""
     st.html(CSS)
     try:
@@ -46,18 +46,20 @@ def whole_network(network: Network, ready: PreprocessedImage, asked: PageState) 
             icon=":material/info:",
         )
         return
-    _parts(network, ready, asked, program)
+    _parts(network, ready, page_state, program)
 
 
 @st.fragment
-def _parts(network: Network, ready: PreprocessedImage, asked: PageState, program: NetworkProgram) -> None:
+def _parts(
+    network: Network, ready: PreprocessedImage, page_state: PageState, program: NetworkProgram
+) -> None:
     """Draw as a fragment, which is rerun alone when a kernel is requested."""
     with st.container(key="network-arrays"):
         network_arrays(
             weights_slot(network.stamp), {"weights": program.program.weights}, key="network-weights"
         )
         _wanted_kernel(network, program)
-    packet = _packet(network.stamp, ready.digest, asked.opened, network, ready, program)
+    packet = _packet(network.stamp, ready.digest, page_state.opened, network, ready, program)
     network_view(packet, key="network-view", on_kernel=_want)
 
 
@@ -67,14 +69,14 @@ def _want(layer: int, channel: int) -> None:
 
 def _wanted_kernel(network: Network, program: NetworkProgram) -> None:
     """Send the requested kernel, if the network's weights are not in the browser."""
-    wanted = st.session_state.get(WANTED)
-    if program.has_kernels or wanted is None:
+    requested = st.session_state.get(WANTED)
+    if program.has_kernels or requested is None:
         return
     try:
-        values = kernel(program, *wanted).numpy().ravel()
+        values = kernel(program, *requested).numpy().ravel()
     except ValueError:  # a request for another network, or a forged one
         return
-    network_arrays(kernel_slot(network.stamp, *wanted), {"kernel": values}, key="network-kernel")
+    network_arrays(kernel_slot(network.stamp, *requested), {"kernel": values}, key="network-kernel")
 
 
 @RESULTS.cached()
@@ -118,10 +120,10 @@ def drawable_program(network: Network) -> NetworkProgram:
     Raises:
         InferenceError: The network has no program, or is too large; the message is one sentence.
     """
-    found = _program_or_reason(network.stamp, network)
-    if isinstance(found, str):
-        raise InferenceError(found)
-    return found
+    program = _program_or_reason(network.stamp, network)
+    if isinstance(program, str):
+        raise InferenceError(program)
+    return program
 
 
 @RESULTS.cached(keep=2)

@@ -38,11 +38,11 @@ from cnnviz.ui.shared.url_state import change_without_model, unless
 # The bar on top: network, layer; share.
 
 
-def features_bar(network: Network, asked: PageState) -> None:
+def features_bar(network: Network, page_state: PageState) -> None:
     """Draw the bar."""
     named = {layer.name: label(layer) for layer in every_layer(network.analysis).values()}
     with inside_bar(network):
-        stepper("Layer", named, asked.layer.name, key="features-layer", width=330, choose=choose_layer)
+        stepper("Layer", named, page_state.layer.name, key="features-layer", width=330, choose=choose_layer)
 
 
 def label(layer: Layer) -> str:
@@ -53,15 +53,15 @@ def label(layer: Layer) -> str:
 # Description of the selected layer, and links.
 
 
-def inspector(network: Network, asked: PageState) -> None:
+def inspector(network: Network, page_state: PageState) -> None:
     """Draw a line on the layer, and links that carry it along."""
     analysis = network.analysis
-    row = next((row for row in analysis.rows if row.name == asked.layer.row), None)
+    row = next((row for row in analysis.rows if row.name == page_state.layer.row), None)
     if row is not None:
         side = (analysis.input_shape[1], analysis.input_shape[2])
         words = f"{worked_numbers.in_words(row)} {receptive_words(row, side)}"
         shapes = f"{numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
-        name = notice.plain(asked.layer.name or "(model)")
+        name = notice.plain(page_state.layer.name or "(model)")
         st.markdown(f"**{name}** · {shapes} · {notice.plain(words)}")
     onwards(network, "features", row.name if row is not None else None)
 
@@ -83,29 +83,29 @@ RANGE_WORDS = {
 }
 
 
-def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Preprocessing) -> None:
+def views(network: Network, ready: PreprocessedImage, page_state: PageState, own: Preprocessing) -> None:
     """Draw the choice of views and the selected one; `own` is the network's own preprocessing."""
     known: dict[str, Callable[[], None]] = {
-        "maps": partial(_maps, network, ready, asked),
-        "arithmetic": partial(arithmetic, network, ready, asked),
-        "filters": partial(filters, network, asked),
-        "excites": partial(top_activating_images, network, asked),
-        "space": partial(space, network, asked),
+        "maps": partial(_maps, network, ready, page_state),
+        "arithmetic": partial(arithmetic, network, ready, page_state),
+        "filters": partial(filters, network, page_state),
+        "excites": partial(top_activating_images, network, page_state),
+        "space": partial(space, network, page_state),
         "input": partial(preprocessing_steps, ready, own),
     }
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="features-look"):
-        _choose_view(asked)
-        if asked.view == "maps":
-            _choice("order", "Order", ORDER_WORDS, asked.order)
-            _choice("range", "What the colours span", RANGE_WORDS, asked.range)
+        _choose_view(page_state)
+        if page_state.view == "maps":
+            _choice("order", "Order", ORDER_WORDS, page_state.order)
+            _choice("range", "What the colours span", RANGE_WORDS, page_state.range)
     try:
-        known[asked.view]()
+        known[page_state.view]()
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
 
 
-def _choose_view(asked: PageState) -> None:
-    st.session_state[VIEW] = asked.view
+def _choose_view(page_state: PageState) -> None:
+    st.session_state[VIEW] = page_state.view
     st.segmented_control(
         "View",
         list(VIEWS),
@@ -117,10 +117,10 @@ def _choose_view(asked: PageState) -> None:
     )
 
 
-def _maps(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+def _maps(network: Network, ready: PreprocessedImage, page_state: PageState) -> None:
     # A channel picked in the mosaic is enlarged there already, so the packet need not change.
-    chosen = None if asked.channel == st.session_state.get(PICKED) else asked.channel
-    packet = maps.view_packet(network, ready, asked.layer, asked.order, asked.range, chosen)
+    chosen = None if page_state.channel == st.session_state.get(PICKED) else page_state.channel
+    packet = maps.view_packet(network, ready, page_state.layer, page_state.order, page_state.range, chosen)
     feature_mosaic(packet, key="features-mosaic", on_select=_picked)
 
 
@@ -146,14 +146,14 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
 # The whole network on one screen, with the controls above it collapsed.
 
 
-def network_on_one_screen(network: Network, asked: PageState) -> None:
+def network_on_one_screen(network: Network, page_state: PageState) -> None:
     """Draw bar, views and image in one row each, and the network below."""
     with inside_bar(network):
         pass
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
-        _choose_view(asked)
-        about = folded_question(network, asked.problems)
-    whole_network(network, about.ready, asked)
+        _choose_view(page_state)
+        about = folded_question(network, page_state.problems)
+    whole_network(network, about.ready, page_state)
     doubts(network, about.picture, about.ready, about.own)
     onwards(network, "features")
 
@@ -169,12 +169,12 @@ def features() -> None:
     st.html(CSS)
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network()
-    asked = state.current(current)
-    if asked.view == NETWORK:
-        network_on_one_screen(current, asked)
+    page_state = state.current(current)
+    if page_state.view == NETWORK:
+        network_on_one_screen(current, page_state)
         return
-    features_bar(current, asked)
-    about = question(current, asked.problems)
-    strip(current, about.ready, asked)
-    views(current, about.ready, asked, about.own)
-    inspector(current, asked)
+    features_bar(current, page_state)
+    about = question(current, page_state.problems)
+    strip(current, about.ready, page_state)
+    views(current, about.ready, page_state, about.own)
+    inspector(current, page_state)

@@ -45,31 +45,31 @@ class PageState:
 
 def every_layer(analysis: Analysis) -> dict[str, Layer]:
     """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
-    found = {layer.name: layer for layer in layers(analysis)}
-    found |= {layer.name: layer for layer in inner_layers(analysis)}
+    by_name = {layer.name: layer for layer in layers(analysis)}
+    by_name |= {layer.name: layer for layer in inner_layers(analysis)}
     order = {row.name: place for place, row in enumerate(analysis.rows)}
-    ordered = sorted(found.values(), key=lambda layer: order.get(layer.row, len(order)))
+    ordered = sorted(by_name.values(), key=lambda layer: order.get(layer.row, len(order)))
     softmax = Layer(SOFTMAX, SOFTMAX, "activation", (analysis.classes,))
     return {layer.name: layer for layer in ordered} | {SOFTMAX: softmax}
 
 
 def current(network: Network) -> PageState:
     """Read the state from the page's URL; invalid parameters become problems."""
-    known, said = every_layer(network.analysis), []
+    known, problems = every_layer(network.analysis), []
     name = st.query_params.get("layer")
     name = "" if name == url_state.ROOT else name
     if name is not None and name not in known:
-        said.append(f"{network.loaded.name} gives nothing called {quoted(name)} to look at.")
+        problems.append(f"{network.loaded.name} gives nothing called {quoted(name)} to look at.")
         name = None
     layer = known[name] if name is not None else first_choice(known)
     view, wrong = url_state.choice("view", tuple(VIEWS), "maps")
     order, unordered = url_state.choice("order", ORDERS, "index")
     reach, beyond = url_state.choice("range", RANGES, "layer")
-    said += [sentence for sentence in (wrong, unordered, beyond) if sentence]
-    channel = _channel(st.query_params.get("channel"), layer, said)
+    problems += [sentence for sentence in (wrong, unordered, beyond) if sentence]
+    channel = _channel(st.query_params.get("channel"), layer, problems)
     opened = st.query_params.get("open")
     return PageState(
-        layer, view, cast(Order, order), cast(Range, reach), channel, tuple(said),
+        layer, view, cast(Order, order), cast(Range, reach), channel, tuple(problems),
         None if opened is None else (opened[:200], channel),
     )  # fmt: skip
 
@@ -93,10 +93,10 @@ def type_of(analysis: Analysis, layer: Layer) -> str:
     return next((row.type for row in analysis.rows if row.name == layer.row), "")
 
 
-def _channel(text: str | None, layer: Layer, said: list[str]) -> int | None:
+def _channel(text: str | None, layer: Layer, problems: list[str]) -> int | None:
     if text is None or re.fullmatch(r"[0-9]{1,7}", text):
         return None if text is None else int(text)
-    said.append(f"“channel” cannot be {quoted(text)}, only a whole number from 0 on.")
+    problems.append(f"“channel” cannot be {quoted(text)}, only a whole number from 0 on.")
     return None
 
 

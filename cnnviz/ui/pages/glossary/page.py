@@ -18,15 +18,15 @@ FIND, TERM = "glossary-find", "term"
 
 def glossary() -> None:
     """Draw the term that the URL names, and all terms or those that match the search."""
-    wanted, find = st.query_params.get(TERM), st.query_params.get("find", "")
+    selected, find = st.query_params.get(TERM), st.query_params.get("find", "")
     known = terms()
-    if wanted is not None and wanted not in known:
-        notice.say([f"The glossary has no term {quoted(wanted)}; here are all of them."])
+    if selected is not None and selected not in known:
+        notice.say([f"The glossary has no term {quoted(selected)}; here are all of them."])
     url_state.show_value(FIND, find)
     st.text_input("Find a term", key=FIND, on_change=_write, placeholder="such as receptive field", width=420)
-    if wanted in known and not find:
+    if selected in known and not find:
         with st.container(border=True, key="glossary-wanted"):
-            _entry(known[wanted])
+            _entry(known[selected])
     shown = [term for term in known.values() if _matches(term, find)]
     if not shown:
         st.info(f"No term holds {quoted(find)}. Try a shorter word, or one of the paper or PyTorch.")

@@ -290,13 +290,22 @@ def _overview(block: Block, activations: BlockActivations) -> None:
             numbers.percent,
         ),
     ]
-    st.html(splits([_split(title, total, values, tell, activations) for title, total, values, tell in rows]))
+    st.html(
+        splits(
+            [
+                _split(title, total, values, format_value, activations)
+                for title, total, values, format_value in rows
+            ]
+        )
+    )
 
 
-def _split(title: str, total: str, values: Sequence[float], tell: Tell, activations: BlockActivations) -> str:
+def _split(
+    title: str, total: str, values: Sequence[float], format_value: Tell, activations: BlockActivations
+) -> str:
     whole = sum(values) or 1
     parts = [
-        Bar(one.branch.title, value / whole, tell(value), hue)
+        Bar(one.branch.title, value / whole, format_value(value), hue)
         for one, value, hue in zip(activations.branches, values, COMPARED, strict=True)
     ]
     return split(title, total, parts)
@@ -307,11 +316,11 @@ def _branch(
     ready: PreprocessedImage,
     activations: BlockActivations,
     place: int,
-    way: str,
+    operations: str,
     page_state: PageState,
 ) -> None:
     one = activations.branches[place]
-    st.html(_head(one, way, place))
+    st.html(_head(one, operations, place))
     key = f"inception-drop-{place}"
     st.session_state[key] = place in page_state.dropped
     st.toggle(
@@ -334,11 +343,11 @@ def _dropped(place: int, before: tuple[int, ...]) -> None:
     drop(tuple({*before} ^ {place}))
 
 
-def _head(one: BranchActivations, way: str, place: int) -> str:
+def _head(one: BranchActivations, operations: str, place: int) -> str:
     title = f"{one.branch.title} branch"
     return (
         f'<div class="inception-head"><b><i style="background:{COMPARED[place].css}"></i>{title}</b>'
-        f"<span>{escape(way)}</span></div>"
+        f"<span>{escape(operations)}</span></div>"
     )
 
 

@@ -201,8 +201,8 @@ def _key(network: Network, data: Dataset, count: int) -> str:
 def _known(network: Network, data: Dataset, count: int) -> Result | None:
     from cnnviz.interpret import cache
 
-    kept = cache.load(KIND, _key(network, data, count))
-    return None if kept is None else (kept["table"], len(dataset_pass.some_rows(data, count)), False)
+    cached = cache.load(KIND, _key(network, data, count))
+    return None if cached is None else (cached["table"], len(dataset_pass.some_rows(data, count)), False)
 
 
 def _work_out(

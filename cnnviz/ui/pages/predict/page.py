@@ -125,22 +125,22 @@ def predict() -> None:
 
 
 def _found(job: Job, page_state: PageState) -> None:
-    judged = JobResults(job)
-    _state(judged)
-    if not judged.count:
+    job_results = JobResults(job)
+    _state(job_results)
+    if not job_results.count:
         return
-    summary(judged)
-    if judged.told:
-        mistakes(judged)
-    rows(judged, page_state, partial(_downloads, judged))
+    summary(job_results)
+    if job_results.told:
+        mistakes(job_results)
+    rows(job_results, page_state, partial(_downloads, job_results))
 
 
-def _state(judged: JobResults) -> None:
-    job = judged.job
+def _state(job_results: JobResults) -> None:
+    job = job_results.job
     if job.failed:
         st.error(notice.plain(f"It ended early: {job.failed} What was answered before is kept."))
     elif job.cancelled:
-        st.info(f"Stopped after {judged.count:,} of {job.total:,} pictures; what was answered is kept.")
+        st.info(f"Stopped after {job_results.count:,} of {job.total:,} pictures; what was answered is kept.")
     if bundled():
         st.caption(
             "These are the bundled pictures. Hand in your own, many at once, and compare networks on them."
@@ -152,20 +152,20 @@ def _state(judged: JobResults) -> None:
     hints = [
         words
         for place, one in enumerate(job.networks)
-        for words in _hints(judged, place, one.loaded.name if len(job.networks) > 1 else "")
+        for words in _hints(job_results, place, one.loaded.name if len(job.networks) > 1 else "")
     ]
     if hints:
         with st.expander(f"Unlike the training images: {len(hints)} to look at", key="predict-hints"):
             for words in hints:
                 st.caption(f":material/help: {notice.plain(words)}")
-    if judged.refused:
-        words = "one file was" if judged.refused == 1 else f"{judged.refused:,} files were"
+    if job_results.refused:
+        words = "one file was" if job_results.refused == 1 else f"{job_results.refused:,} files were"
         st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
 
 
-def _hints(judged: JobResults, place: int, network: str) -> Iterator[str]:
+def _hints(job_results: JobResults, place: int, network: str) -> Iterator[str]:
     """Yield a sentence per kind of hint on how the images differ from the network's training images."""
-    results = [result for result in judged.results(place) if not isinstance(result, Refusal)]
+    results = [result for result in job_results.results(place) if not isinstance(result, Refusal)]
     for hint, count, first in grouped((result.name, result.hints) for result in results):
         whose = f"{network}: " if network else ""
         words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
@@ -174,12 +174,12 @@ def _hints(judged: JobResults, place: int, network: str) -> Iterator[str]:
         yield words
 
 
-def _downloads(judged: JobResults) -> None:
-    results = {one.reference: judged.results(i) for i, one in enumerate(judged.job.networks)}
+def _downloads(job_results: JobResults) -> None:
+    results = {one.reference: job_results.results(i) for i, one in enumerate(job_results.job.networks)}
     alone = next(iter(results.values())) if len(results) == 1 else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
-        took = numbers.duration(sum(judged.job.seconds.values()))
-        st.caption(f"answered in {took}", width="content")
+        duration = numbers.duration(sum(job_results.job.seconds.values()))
+        st.caption(f"answered in {duration}", width="content")
         st.download_button(
             "CSV", partial(evaluate.as_csv, results), "predictions.csv", "text/csv", key="predict-csv",
             on_click="ignore", type="tertiary", icon=":material/download:",

@@ -125,20 +125,20 @@ MOST = 60
 """Maximum number of classes of a matrix."""
 
 
-def mistakes(judged: JobResults) -> None:
+def mistakes(job_results: JobResults) -> None:
     """Draw a confusion matrix for each network with counted images."""
-    known = [place for place, one in enumerate(judged.evaluations) if one.counted]
+    known = [place for place, one in enumerate(job_results.evaluations) if one.counted]
     if not known:
         return
     term_heading("Confusion matrix")
     st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
     for column, place in zip(st.columns(len(known)), known, strict=True):
         with column:
-            _matrix(judged, place, len(known))
+            _matrix(job_results, place, len(known))
 
 
-def _matrix(judged: JobResults, place: int, count: int) -> None:
-    network, evaluation = judged.job.networks[place], judged.evaluations[place]
+def _matrix(job_results: JobResults, place: int, count: int) -> None:
+    network, evaluation = job_results.job.networks[place], job_results.evaluations[place]
     counts = evaluation.confusion
     used = np.flatnonzero(counts.sum(0) + counts.sum(1))
     if count > 1:
@@ -171,15 +171,15 @@ def reasons(job: Job, row: int) -> None:
         return
     st.html(CSS)
     st.caption(f"{notice.plain(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
-    judged = JobResults(job)
+    job_results = JobResults(job)
     for place, network in enumerate(job.networks):
         _one(network, picture)
         if len(job.networks) == 1:  # with several networks the row shows all classes
-            st.html(f'<div class="said">{_bars(judged, place, row)}</div>')
+            st.html(f'<div class="said">{_bars(job_results, place, row)}</div>')
     if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
-        kept = image_input.add(file)
-        if not isinstance(kept, Refusal):
-            st.switch_page("attribution.py", query_params=_onwards(job, kept.number))
+        stored = image_input.add(file)
+        if not isinstance(stored, Refusal):
+            st.switch_page("attribution.py", query_params=_onwards(job, stored.number))
 
 
 def _one(network: Network, picture: Picture) -> None:
@@ -209,7 +209,7 @@ AT_ONCE = 24
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
-def rows(judged: JobResults, page_state: PageState, beside: Callable[[], None]) -> None:
+def rows(job_results: JobResults, page_state: PageState, beside: Callable[[], None]) -> None:
     """Draw one page of predictions in the selected order.
 
     `beside` draws to the right of the order's choice.
@@ -217,22 +217,23 @@ def rows(judged: JobResults, page_state: PageState, beside: Callable[[], None]) 
     known = [
         name
         for name in ORDERS
-        if (name != "mistakes" or judged.told) and (name != "disagreement" or len(page_state.networks) > 1)
+        if (name != "mistakes" or job_results.told)
+        and (name != "disagreement" or len(page_state.networks) > 1)
     ]
     order = page_state.order if page_state.order in known else DEFAULT_ORDER
-    ordered = judged.ordered(order)
+    ordered = job_results.ordered(order)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="predict-order-bar"):
         _choose_order(known, order)
         shown = _paging(page_state.page, ordered)
         beside()
-    _draw_all(judged, shown, over=True)
+    _draw_all(job_results, shown, over=True)
 
 
-def rows_so_far(judged: JobResults, page: int) -> None:
+def rows_so_far(job_results: JobResults, page: int) -> None:
     """Draw one page of a running job's predictions, in upload order."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        shown = _paging(page, judged.ordered("file"))
-    _draw_all(judged, shown, over=False)
+        shown = _paging(page, job_results.ordered("file"))
+    _draw_all(job_results, shown, over=False)
 
 
 def _choose_order(known: list[str], order: str) -> None:
@@ -262,51 +263,51 @@ def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
     return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
-def _draw_all(judged: JobResults, shown: Sequence[int], *, over: bool) -> None:
+def _draw_all(job_results: JobResults, shown: Sequence[int], *, over: bool) -> None:
     """Draw images as a grid of tiles; with several networks, as rows with all predictions."""
-    if len(judged.job.networks) > 1:
+    if len(job_results.job.networks) > 1:
         for row in shown:
-            _draw_row(judged, row, over=over)
+            _draw_row(job_results, row, over=over)
         return
     with st.container(key="predict-grid"):
         for row in shown:
             with st.container(key=f"predict-tile-{row}"):
-                st.html(_picture(judged, row, _answer(judged, row)))
-                _look(judged, row, over=over)
+                st.html(_picture(job_results, row, _answer(job_results, row)))
+                _look(job_results, row, over=over)
 
 
-def _draw_row(judged: JobResults, row: int, *, over: bool) -> None:
+def _draw_row(job_results: JobResults, row: int, *, over: bool) -> None:
     with st.container(key=f"predict-row-{row}"):
         left, right = st.columns([0.27, 0.73], gap="medium")
         with left:
-            st.html(_picture(judged, row))
-            _look(judged, row, over=over)
+            st.html(_picture(job_results, row))
+            _look(job_results, row, over=over)
         with right:
-            cells = "".join(_bars(judged, place, row) for place in range(len(judged.job.networks)))
+            cells = "".join(_bars(job_results, place, row) for place in range(len(job_results.job.networks)))
             st.html(f'<div class="said">{cells}</div>')
 
 
-def _look(judged: JobResults, row: int, *, over: bool) -> None:
+def _look(job_results: JobResults, row: int, *, over: bool) -> None:
     """Draw the button for details; before the job is `over` the dialog would not stay open."""
-    if not over or isinstance(judged.results(0)[row], Refusal):
+    if not over or isinstance(job_results.results(0)[row], Refusal):
         return
-    alone = len(judged.job.networks) == 1
+    alone = len(job_results.job.networks) == 1
     # With one network the button covers its tile invisibly, so that the tile is clickable.
-    label = f"Details of {notice.plain(judged.job.seen[row].file.name)}" if alone else "Where they look"
+    label = f"Details of {notice.plain(job_results.job.seen[row].file.name)}" if alone else "Where they look"
     icon = None if alone else ":material/center_focus_strong:"
     if st.button(label, key=f"predict-why-{row}", type="tertiary", icon=icon):
-        reasons(judged.job, row)
+        reasons(job_results.job, row)
 
 
-def _picture(judged: JobResults, row: int, answer: str = "") -> str:
-    seen = judged.job.seen[row]
+def _picture(job_results: JobResults, row: int, answer: str = "") -> str:
+    seen = job_results.job.seen[row]
     name = escape(seen.file.name)
     image = ""
     if seen.thumb is not None:
         source = base64.b64encode(png(seen.thumb)).decode()
         image = f'<img src="data:image/png;base64,{source}" alt="{name}">'
     truth = f"<p>true class: <b>{escape(seen.file.truth)}</b></p>" if seen.file.truth is not None else ""
-    agree = judged.agree[row]
+    agree = job_results.agree[row]
     mark = f'<p class="{"" if agree else "differ"}">{AGREE[agree]}</p>' if agree is not None else ""
     return f'<div class="shown">{image}<div>{answer}<b title="{name}">{name}</b>{truth}{mark}</div></div>'
 
@@ -314,13 +315,13 @@ def _picture(judged: JobResults, row: int, answer: str = "") -> str:
 MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
-def _answer(judged: JobResults, row: int) -> str:
+def _answer(job_results: JobResults, row: int) -> str:
     """Return the top class of the single network, with its probability."""
-    result = judged.results(0)[row]
+    result = job_results.results(0)[row]
     if isinstance(result, Refusal):
         return f'<p class="refused">{escape(result.reason)}</p>'
     best = result.top[0]
-    name, mark = escape(best.name), MARKS[judged.right[0][row]]
+    name, mark = escape(best.name), MARKS[job_results.right[0][row]]
     return (
         f'<p class="best"><strong title="{name}">{name}{mark}</strong>'
         f"<em>{numbers.percent(best.probability, 1)}</em></p>"
@@ -328,13 +329,13 @@ def _answer(judged: JobResults, row: int) -> str:
     )
 
 
-def _bars(judged: JobResults, place: int, row: int) -> str:
+def _bars(job_results: JobResults, place: int, row: int) -> str:
     """Return a network's top classes as bars, with its name if there are several networks."""
-    result, network = judged.results(place)[row], judged.job.networks[place]
-    named = f"<h3>{escape(network.loaded.name)}</h3>" if len(judged.job.networks) > 1 else ""
+    result, network = job_results.results(place)[row], job_results.job.networks[place]
+    named = f"<h3>{escape(network.loaded.name)}</h3>" if len(job_results.job.networks) > 1 else ""
     if isinstance(result, Refusal):
         return f"<div>{named}<p>{escape(result.reason)}</p></div>"
-    mark = MARKS[judged.right[place][row]]
+    mark = MARKS[job_results.right[place][row]]
     hue = COMPARED[place].css
     bars = "".join(
         f'<span title="{escape(answer.name)}">{escape(answer.name)}{mark if first == 0 else ""}</span>'
@@ -359,31 +360,35 @@ HEADINGS = {
 }
 
 
-def summary(judged: JobResults) -> None:
+def summary(job_results: JobResults) -> None:
     """Draw one line per network, and how often they agree."""
-    known = [name for name in HEADINGS if judged.told or name != "right"]
+    known = [name for name in HEADINGS if job_results.told or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
-    rows = "".join(_row(judged, place, known) for place in range(len(judged.job.networks)))
+    rows = "".join(_row(job_results, place, known) for place in range(len(job_results.job.networks)))
     region = '<div class="wide" tabindex="0" role="region" aria-label="Accuracy and cost of each network">'
     st.html(f'{region}<table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
-    agreed = [one for one in judged.agree if one is not None]
+    agreed = [one for one in job_results.agree if one is not None]
     if agreed:
         same = numbers.percent(sum(agreed) / len(agreed), 1)
         st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} pictures ({same}).")
-    for evaluation, network in zip(judged.evaluations, judged.job.networks, strict=True):
+    for evaluation, network in zip(job_results.evaluations, job_results.job.networks, strict=True):
         _strangers(evaluation.unknown, network)
 
 
-def _row(judged: JobResults, place: int, known: list[str]) -> str:
-    network = judged.job.networks[place]
-    facts = _facts(judged, place)
+def _row(job_results: JobResults, place: int, known: list[str]) -> str:
+    network = job_results.job.networks[place]
+    facts = _facts(job_results, place)
     hue = f'<i style="background:{COMPARED[place].css}"></i>'
     cells = "".join(f"<td>{facts[name]}</td>" for name in known)
     return f"<tr><th>{hue}{escape(network.loaded.name)}</th>{cells}</tr>"
 
 
-def _facts(judged: JobResults, place: int) -> dict[str, str]:
-    job, network, evaluation = judged.job, judged.job.networks[place], judged.evaluations[place]
+def _facts(job_results: JobResults, place: int) -> dict[str, str]:
+    job, network, evaluation = (
+        job_results.job,
+        job_results.job.networks[place],
+        job_results.evaluations[place],
+    )
     cost = job.costs.get(network.reference)
     spent = job.seconds[network.reference]
     accuracy = evaluation.accuracy
@@ -391,8 +396,8 @@ def _facts(judged: JobResults, place: int) -> dict[str, str]:
         "right": MISSING
         if accuracy is None
         else f"{numbers.percent(accuracy, 1)} <small>{evaluation.right:,} of {evaluation.counted:,}</small>",
-        "throughput": f"{numbers.significant(judged.count / spent)} images/s"
-        if spent and judged.count
+        "throughput": f"{numbers.significant(job_results.count / spent)} images/s"
+        if spent and job_results.count
         else MISSING,
         "latency (batch 1)": MISSING if cost is None else f"{numbers.significant(1e3 * cost.seconds)} ms",
         "parameters": numbers.short(sum(p.numel() for p in network.loaded.model.parameters())),

@@ -59,15 +59,15 @@ def macs_of_runs(runs: Sequence[RunSummary]) -> list[float | None]:
     from cnnviz import tracking
 
     recipes = tracking.recipes(run_data.database(), [run.id for run in runs])
-    known: dict[str, float | None] = {}
-    found = []
+    by_key: dict[str, float | None] = {}
+    counts = []
     for run in runs:
         recipe = recipes.get(run.id, {})
-        asked = repr([recipe.get(name) for name in ("model", "options", "layers", "size")]) + run.dataset
-        if asked not in known:
-            known[asked] = macs_of(recipe, run.dataset)
-        found.append(known[asked])
-    return found
+        key = repr([recipe.get(name) for name in ("model", "options", "layers", "size")]) + run.dataset
+        if key not in by_key:
+            by_key[key] = macs_of(recipe, run.dataset)
+        counts.append(by_key[key])
+    return counts
 
 
 # Small tables with one column per run, marked by its color.
@@ -105,8 +105,8 @@ def best_of(values: Sequence[float | None], lower: bool) -> tuple[int, ...]:
     known = [value for value in values if value is not None]
     if len(known) < 2 or min(known) == max(known):
         return ()
-    wanted = min(known) if lower else max(known)
-    return tuple(place for place, value in enumerate(values) if value == wanted)
+    best = min(known) if lower else max(known)
+    return tuple(place for place, value in enumerate(values) if value == best)
 
 
 def _row(line: TableRow) -> str:
@@ -147,8 +147,8 @@ def recipes_beside(runs: Sequence[RunSummary]) -> None:
 def finals_beside(runs: Sequence[RunSummary]) -> None:
     """Draw the last value of every metric."""
     st.header("Results", anchor=False)
-    found = full(runs)
-    run_columns([*metric_lines(found), *cost_lines(found)], runs, "Last values of every measure")
+    records = full(runs)
+    run_columns([*metric_lines(records), *cost_lines(records)], runs, "Last values of every measure")
     st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")
 
 
@@ -166,10 +166,10 @@ def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
         TableRow(field.replace("_", " "), description, [value_text(value) for value in values])
         for field, description, values in differing([run.recipe for run in runs])
     ]
-    for title, about, tell in FACTS:
-        told = [tell(run) or MISSING for run in runs]
-        if len(set(told)) > 1:
-            lines.append(TableRow(title, about, told))
+    for title, about, format_value in FACTS:
+        values_text = [format_value(run) or MISSING for run in runs]
+        if len(set(values_text)) > 1:
+            lines.append(TableRow(title, about, values_text))
     return lines
 
 
@@ -182,17 +182,17 @@ def metric_lines(runs: Sequence[Run]) -> list[TableRow]:
 
 
 def _metric_line(name: str, runs: Sequence[Run], lower: bool) -> TableRow:
-    found = [run.metrics.get(name) for run in runs]
+    metrics = [run.metrics.get(name) for run in runs]
     best = [
         f"run {run.id}: best {numbers.metric_text(name, metric.best)} at step {metric.best_step:,}"
-        for run, metric in zip(runs, found, strict=True)
+        for run, metric in zip(runs, metrics, strict=True)
         if metric is not None and metric.best_step is not None
     ]
     return TableRow(
         numbers.metric_title(name),
         "; ".join(best),
-        [MISSING if m is None else numbers.metric_text(name, _or_nan(m.last)) for m in found],
-        best_of([m.last if m else None for m in found], lower) if name.endswith(JUDGED) else (),
+        [MISSING if m is None else numbers.metric_text(name, _or_nan(m.last)) for m in metrics],
+        best_of([m.last if m else None for m in metrics], lower) if name.endswith(JUDGED) else (),
     )
 
 

@@ -52,7 +52,7 @@ class Result:
 def results() -> list[Result]:
     """Return every published accuracy of a registered model."""
     known = overview()
-    found = []
+    published = []
     for spec in models.specs().values():
         facts = known.get(spec.name)
         for figure in spec.published:
@@ -60,13 +60,13 @@ def results() -> list[Result]:
                 seconds = next(
                     (p.value for p in spec.published if (p.what, p.on) == ("seconds", figure.on)), None
                 )
-                found.append(
+                published.append(
                     Result(
                         spec.name, spec.title, figure.value, figure.on, figure.source,
                         facts.params if facts else None, facts.macs if facts else None, seconds,
                     )
                 )  # fmt: skip
-    return found
+    return published
 
 
 def published_of(model: str, dataset: str) -> list[Result]:
@@ -79,8 +79,8 @@ def published_on(dataset: str) -> list[Result]:
 
     `cifar10`, and a folder `cifar10-jpeg`, match CIFAR-10.
     """
-    asked = _plain(_title(dataset))
-    return [result for result in results() if re.match(rf"{_plain(result.on)}(?![0-9])", asked)]
+    wanted = _plain(_title(dataset))
+    return [result for result in results() if re.match(rf"{_plain(result.on)}(?![0-9])", wanted)]
 
 
 def published_data() -> list[str]:
@@ -108,35 +108,35 @@ MINUTES_FROM, HOURS_FROM = 300.0, 18_000.0
 PARTS: dict[str, Part] = {"val": "validation", "test": "test"}
 
 
-def overlay(runs: Sequence[RunSummary], asked: PageState) -> None:
+def overlay(runs: Sequence[RunSummary], page_state: PageState) -> None:
     """Draw the figure of the selected metric and the choices of its axes."""
     scale, wrong = url_state.choice("scale", SCALES, SCALES[0])
     notice.say([wrong] if wrong else [])
-    title = numbers.metric_title(asked.metric)
+    title = numbers.metric_title(page_state.metric)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
         st.header(title.capitalize(), anchor=False, width="content")
-        choose_x(asked.x)
+        choose_x(page_state.x)
         _choose_scale(scale)
-    timed = [run_data.curve(run, asked.metric) for run in runs]
-    missing = [run for run, found in zip(runs, timed, strict=True) if not len(found.curve)]
+    timed = [run_data.curve(run, page_state.metric) for run in runs]
+    missing = [run for run, timed_curve in zip(runs, timed, strict=True) if not len(timed_curve.curve)]
     if len(missing) == len(runs):
         st.caption(f"None of these runs has measured {title}. Choose another measure above.")
         return
-    x_title, unit = x_axis(asked.x, timed)
-    part = PARTS.get(asked.metric.partition("/")[0], "train")
+    x_title, unit = x_axis(page_state.x, timed)
+    part = PARTS.get(page_state.metric.partition("/")[0], "train")
     lines = [
-        Line(short_name(run), x_values(found, asked.x) / unit, found.curve.values, part, hue)
-        for run, found, hue in zip(runs, timed, COMPARED, strict=False)
-        if len(found.curve)
+        Line(short_name(run), x_values(timed_curve, page_state.x) / unit, timed_curve.curve.values, part, hue)
+        for run, timed_curve, hue in zip(runs, timed, COMPARED, strict=False)
+        if len(timed_curve.curve)
     ]
     panel = Panel(
-        title, lines, log=scale == "log", percent=numbers.is_fraction(asked.metric),
-        references=_references(runs, asked.metric),
+        title, lines, log=scale == "log", percent=numbers.is_fraction(page_state.metric),
+        references=_references(runs, page_state.metric),
     )  # fmt: skip
-    figure = curves([panel], x_title=x_title, smoothing=SMOOTHING, revision=asked.metric)
+    figure = curves([panel], x_title=x_title, smoothing=SMOOTHING, revision=page_state.metric)
     plot(
         figure, key="overlay", height=HEIGHT, alt=curves_alt([panel], x_title), picks=False,
-        name=f"runs-{'-'.join(str(run.id) for run in runs)}-{asked.metric.replace('/', '-')}",
+        name=f"runs-{'-'.join(str(run.id) for run in runs)}-{page_state.metric.replace('/', '-')}",
     )  # fmt: skip
     if missing:
         st.caption(f"{', '.join(short_name(run) for run in missing)}: no {title} was measured.")
@@ -169,11 +169,11 @@ def _chosen_scale() -> None:
     state.change(scale=None if chosen == SCALES[0] else chosen)
 
 
-def x_values(found: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
+def x_values(timed_curve: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
     """Return a curve's x values on that axis; time in seconds."""
     if axis == "time":
-        return found.seconds
-    values = found.curve.epochs if axis == "epoch" else found.curve.steps
+        return timed_curve.seconds
+    values = timed_curve.curve.epochs if axis == "epoch" else timed_curve.curve.steps
     return np.asarray(values, np.float64)
 
 
@@ -181,7 +181,7 @@ def x_axis(axis: XAxis, timed: Sequence[run_data.Timed]) -> tuple[str, float]:
     """Return the axis title, and the divisor of its values."""
     if axis != "time":
         return axis, 1.0
-    longest = max(float(found.seconds[-1]) for found in timed if len(found.curve))
+    longest = max(float(timed_curve.seconds[-1]) for timed_curve in timed if len(timed_curve.curve))
     unit, name = 1.0, "seconds"
     if longest > MINUTES_FROM:
         unit, name = 60.0, "minutes"
@@ -194,12 +194,12 @@ def _references(runs: Sequence[RunSummary], metric: str) -> list[Reference]:
     """Return the published accuracies of the compared models on their data."""
     if metric != "test/accuracy":
         return []
-    found = {}
+    by_title = {}
     for run in runs:
         for result in published_of(run.model, run.dataset):
             text = f"{result.title}, published {100 * result.value:.1f} %"
-            found[result.title] = Reference(text, result.value, f"{result.source}, on {result.on}")
-    return list(found.values())
+            by_title[result.title] = Reference(text, result.value, f"{result.source}, on {result.on}")
+    return list(by_title.values())
 
 
 # Curves of one run: accuracy and loss of training, validation and test.
@@ -213,16 +213,19 @@ OWN_PARTS: tuple[tuple[str, Part, str], ...] = (
 )
 
 
-def own_curves(run: Run, asked: PageState) -> None:
+def own_curves(run: Run, page_state: PageState) -> None:
     """Draw the run's curves, or that there are none yet."""
     timed = {name: run_data.curve(run, name) for name in (*_names(), *HEADS)}
-    found = {name: one for name, one in timed.items() if len(one.curve)}
-    if not found:
+    measured = {name: timed_curve for name, timed_curve in timed.items() if len(timed_curve.curve)}
+    if not measured:
         st.caption("Nothing was measured yet.")
         return
-    choose_x(asked.x)
-    title, unit = x_axis(asked.x, list(found.values()))
-    points = {name: (x_values(one, asked.x) / unit, one.curve.values) for name, one in found.items()}
+    choose_x(page_state.x)
+    title, unit = x_axis(page_state.x, list(measured.values()))
+    points = {
+        name: (x_values(timed_curve, page_state.x) / unit, timed_curve.curve.values)
+        for name, timed_curve in measured.items()
+    }
     panels = [
         Panel(
             what,

@@ -192,8 +192,8 @@ def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
     """Draw the details of a run."""
     from cnnviz import tracking
 
-    kept = tracking.checkpoints(run_data.database(), run.id)
-    _bar(run, list(kept))
+    checkpoints = tracking.checkpoints(run_data.database(), run.id)
+    _bar(run, list(checkpoints))
     notice.say([*page_state.problems, *notice.pending_notices()])
     if run.deleted_at is not None:
         _deleted(run)
@@ -207,7 +207,7 @@ def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
     with right:
         edit_fields(run, known_tags)
         recipe(run)
-        keeping(run, kept)
+        keeping(run, checkpoints)
         origin(run)
         happened(run)
 

@@ -119,21 +119,21 @@ LOST = {
 }
 
 
-def keeping(run: Run, kept: Mapping[str, Checkpoint]) -> None:
+def keeping(run: Run, checkpoints: Mapping[str, Checkpoint]) -> None:
     """Draw each checkpoint with its size and a delete button."""
     from cnnviz import tracking
 
     st.header("On disk", anchor=False)
     total = tracking.disk_bytes(run.id, run.key)
     st.caption(f"{numbers.size(total)} in all. Rows in the database are not counted.")
-    for kind, checkpoint in kept.items():
+    for kind, checkpoint in checkpoints.items():
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"kept-{kind}"):
             st.markdown(
                 f"**{kind}** · step {checkpoint.step:,} · {numbers.size(checkpoint.bytes)}", width="stretch"
             )
             if not run.active:
                 _delete(run, kind, checkpoint)
-    if not kept:
+    if not checkpoints:
         st.caption("No checkpoints.")
 
 
@@ -166,12 +166,12 @@ JUST_DELETED = "runs-just-deleted"
 
 def undo_line() -> None:
     """Draw which runs were just deleted, with an undo button."""
-    gone: tuple[int, ...] = st.session_state.get(JUST_DELETED, ())
-    if not gone:
+    deleted: tuple[int, ...] = st.session_state.get(JUST_DELETED, ())
+    if not deleted:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-undo-line"):
-        st.markdown(f"{named(gone).capitalize()} deleted. The files stay until it is removed for good.")
-        st.button("Undo", key="runs-undo", icon=":material/undo:", on_click=restore, args=(gone,))
+        st.markdown(f"{named(deleted).capitalize()} deleted. The files stay until it is removed for good.")
+        st.button("Undo", key="runs-undo", icon=":material/undo:", on_click=restore, args=(deleted,))
         st.button(
             ":material/close:",
             key="runs-undo-close",
@@ -188,12 +188,12 @@ def chosen_line(page_state: PageState, known: Sequence[RunSummary], disk: dict[i
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-chosen-line"):
         more = len(ids) - state.COMPARED_AT_ONCE
-        rest = (
+        note = (
             f"; the first {state.COMPARED_AT_ONCE} are compared"
             if more > 0 and not page_state.deleted
             else ""
         )
-        st.markdown(f"**{named(ids).capitalize()}** chosen{rest}", width="content")
+        st.markdown(f"**{named(ids).capitalize()}** chosen{note}", width="content")
         st.button("Choose none", key="runs-none", type="tertiary", on_click=_choose_none)
         if page_state.deleted:
             st.button("Bring back", key="runs-restore", icon=":material/undo:", on_click=restore, args=(ids,))
@@ -218,9 +218,9 @@ def delete(ids: Sequence[int]) -> None:
     """Delete runs (restorable), for use in callbacks; errors are reported, the others are deleted."""
     from cnnviz import tracking
 
-    gone = _each(ids, tracking.delete_run)
-    if gone:
-        st.session_state[JUST_DELETED] = gone
+    deleted = _each(ids, tracking.delete_run)
+    if deleted:
+        st.session_state[JUST_DELETED] = deleted
         state.change(runs=None, cell=None, pair=None, run=None)
 
 
@@ -260,16 +260,16 @@ def _purged(ids: tuple[int, ...]) -> None:
     state.change(runs=None)
 
 
-def _each(ids: Sequence[int], deed: Callable[[Database, int], None]) -> tuple[int, ...]:
-    done = []
+def _each(ids: Sequence[int], action: Callable[[Database, int], None]) -> tuple[int, ...]:
+    changed = []
     for run_id in ids:
         try:
-            deed(run_data.database(), run_id)
+            action(run_data.database(), run_id)
         except ValueError as error:
             notice.later(str(error))
         else:
-            done.append(run_id)
-    return tuple(done)
+            changed.append(run_id)
+    return tuple(changed)
 
 
 def _choose_none() -> None:

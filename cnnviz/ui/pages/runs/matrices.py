@@ -46,11 +46,11 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
     if run is None or matrix is None or max(cell.true, cell.answer) >= len(matrix.classes):
         notice.say([f"There is no cell {cell.true}, {cell.answer} in a matrix of run {cell.run} here."])
         return
-    true, said = matrix.classes[cell.true], matrix.classes[cell.answer]
+    true, predicted = matrix.classes[cell.true], matrix.classes[cell.answer]
     count, of = int(matrix.counts[cell.true, cell.answer]), int(matrix.counts[cell.true].sum())
     with st.container(key="cell-images"):
         how_many = f"{count:,} image{'' if count == 1 else 's'} ({numbers.percent(count / max(1, of))})"
-        st.header(f"Run {run.id}: true {true}, predicted {said}: {how_many}", anchor=False)
+        st.header(f"Run {run.id}: true {true}, predicted {predicted}: {how_many}", anchor=False)
         _choose(cell, matrix)
         answers = _known(run)
         if answers is None and _takes_long(run, int(matrix.counts.sum())):
@@ -129,13 +129,13 @@ def _work_out(run: RunSummary) -> None:
 def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None:
     rows = answers.rows(cell.true, cell.answer)
     total = int((answers.true == cell.true).sum())
-    said = f"{len(rows):,} of {total:,} test images of {matrix.classes[cell.true]}"
+    caption = f"{len(rows):,} of {total:,} test images of {matrix.classes[cell.true]}"
     if len(rows) == 0:
         st.caption(f"None of the {total:,} test images of {matrix.classes[cell.true]}.")
         return
     shown = rows[:MOST]
     st.caption(
-        f"{said}{f', the {MOST} surest' if len(rows) > MOST else ''}; the surest answer first, with its "
+        f"{caption}{f', the {MOST} surest' if len(rows) > MOST else ''}; the surest answer first, with its "
         f"probability.{_differs(matrix, cell, len(rows))}"
     )
     pixels = _pixels(run.dataset, answers, shown)
@@ -145,7 +145,7 @@ def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None
     titles = [Picture(numbers.percent(float(share), 0)) for share in answers.share[shown]]
     pictures(
         sprite(pixels), [Line("", titles)], key="cell-pictures", cell=SIZE, captions=True,
-        alt=f"{said}, predicted as {matrix.classes[cell.answer]} by {short_name(run)}.",
+        alt=f"{caption}, predicted as {matrix.classes[cell.answer]} by {short_name(run)}.",
         name=f"run-{run.id}-{matrix.classes[cell.true]}-as-{matrix.classes[cell.answer]}",
     )  # fmt: skip
 
@@ -179,37 +179,37 @@ Found = list[tuple["RunSummary", int, Matrix]]
 """The compared runs that have a matrix: run, index among the compared, matrix."""
 
 
-def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
+def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
     """Draw the matrices, the images of the selected cell, and the comparisons."""
-    found = [
+    entries = [
         (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
     ]
     term_heading("Confusion matrix")
-    if not found:
+    if not entries:
         st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
         return
     st.caption(
         "A row is a true class, a column what the network said; on the diagonal it is right. "
         "Click a cell to see its images."
     )
-    cell = asked.cell
-    alone = len(found) == 1  # then the images are drawn beside it
-    columns = st.columns([0.5, 0.5] if alone else len(found), gap="medium")
-    for column, (run, place, matrix) in zip(columns, found, strict=False):
+    cell = page_state.cell
+    alone = len(entries) == 1  # then the images are drawn beside it
+    columns = st.columns([0.5, 0.5] if alone else len(entries), gap="medium")
+    for column, (run, place, matrix) in zip(columns, entries, strict=False):
         with column:
-            cell = _matrix(run, place, matrix, len(found)) or cell
+            cell = _matrix(run, place, matrix, len(entries)) or cell
     if cell is not None:
         with columns[1] if alone else st.container():
             cell_images(runs, cell)
-    alike = [one for one in found if one[2].classes == found[0][2].classes]
-    if len(alike) < len(found):
+    alike = [one for one in entries if one[2].classes == entries[0][2].classes]
+    if len(alike) < len(entries):
         st.caption("Classes differ between these runs: only those like the first's are compared further.")
     _class_by_class(alike)
     if len(alike) > 1:
-        _difference(alike, asked)
+        _difference(alike, page_state)
 
 
-def one_matrix(run: RunSummary, asked: PageState) -> None:
+def one_matrix(run: RunSummary, page_state: PageState) -> None:
     """Draw the matrix of one run, its per-class accuracies, and the images of the selected cell."""
     matrix = run_data.matrix(run)
     if matrix is None:
@@ -218,7 +218,7 @@ def one_matrix(run: RunSummary, asked: PageState) -> None:
     st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
     left, right = st.columns([0.58, 0.42], gap="medium")
     with left:
-        cell = _matrix(run, 0, matrix, 1) or asked.cell
+        cell = _matrix(run, 0, matrix, 1) or page_state.cell
     with right:
         if cell is not None and cell.run == run.id:
             cell_images([run], cell)
@@ -252,10 +252,10 @@ def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
     return cell
 
 
-def _class_by_class(found: Found) -> None:
+def _class_by_class(entries: Found) -> None:
     st.header("Accuracy class by class", anchor=False)
-    shown = [(short_name(run), matrix.counts, COMPARED[place]) for run, place, matrix in found]
-    classes = found[0][2].classes
+    shown = [(short_name(run), matrix.counts, COMPARED[place]) for run, place, matrix in entries]
+    classes = entries[0][2].classes
     figure = by_class(shown, classes)
     plot(
         figure, key="by-class", height=330, alt=by_class_alt(shown, classes), picks=False,
@@ -263,12 +263,12 @@ def _class_by_class(found: Found) -> None:
     )  # fmt: skip
 
 
-def _difference(found: Found, asked: PageState) -> None:
+def _difference(entries: Found, page_state: PageState) -> None:
     st.header("Two matrices' difference", anchor=False)
-    places = [place for _, place, _ in found]
-    pair = asked.pair if set(asked.pair) <= set(places) else (places[0], places[1])
-    _choose_pair(found, pair)
-    (one, _, first), (other, _, second) = (next(f for f in found if f[1] == place) for place in pair)
+    places = [place for _, place, _ in entries]
+    pair = page_state.pair if set(page_state.pair) <= set(places) else (places[0], places[1])
+    _choose_pair(entries, pair)
+    (one, _, first), (other, _, second) = (next(f for f in entries if f[1] == place) for place in pair)
     moved = int(np.abs(second.counts - first.counts).sum() // 2)
     st.caption(
         f"A cell in the hue of run {other.id} is what that run said more often, in points of a per cent of "
@@ -282,8 +282,8 @@ def _difference(found: Found, asked: PageState) -> None:
     )  # fmt: skip
 
 
-def _choose_pair(found: Found, pair: tuple[int, int]) -> None:
-    names = {place: short_name(run) for run, place, _ in found}
+def _choose_pair(entries: Found, pair: tuple[int, int]) -> None:
+    names = {place: short_name(run) for run, place, _ in entries}
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("From", "to")):
             key = f"runs-pair-{side}"

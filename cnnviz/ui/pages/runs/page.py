@@ -54,8 +54,8 @@ def bar(page_state: PageState, listing: Listing) -> None:
             "on": filters.data,
             "tag": filters.tags,
         }
-        for name, label, values, tell in _parts(listing.runs):
-            _several(name, label, values, chosen[name], tell)
+        for name, label, values, format_value in _parts(listing.runs):
+            _several(name, label, values, chosen[name], format_value)
         if listing.runs:
             _metric(page_state.metric, listing.metrics)
         with st.container(
@@ -83,23 +83,23 @@ def _parts(
     runs: Iterable[RunSummary],
 ) -> list[tuple[str, str, list[str], Callable[[str], str]]]:
     """Return each filter with its values, most frequent first."""
-    found: dict[str, Counter[str]] = {name: Counter() for name in ("status", "of", "on", "tag")}
+    counts_by_filter: dict[str, Counter[str]] = {name: Counter() for name in ("status", "of", "on", "tag")}
     for run in runs:
-        found["status"][run.status.value] += 1
-        found["of"][run.model] += 1
-        found["on"][run.data] += 1
-        found["tag"].update(run.tags)
+        counts_by_filter["status"][run.status.value] += 1
+        counts_by_filter["of"][run.model] += 1
+        counts_by_filter["on"][run.data] += 1
+        counts_by_filter["tag"].update(run.tags)
     labels = {"status": "state", "of": "model", "on": "data", "tag": "tag"}
     shown: Callable[[str], str] = str
     return [
         (name, labels[name], [value for value, _ in counts.most_common()],
          shown)
-        for name, counts in found.items()
+        for name, counts in counts_by_filter.items()
     ]  # fmt: skip
 
 
 def _several(
-    name: str, label: str, values: list[str], chosen: tuple[str, ...], tell: Callable[[str], str]
+    name: str, label: str, values: list[str], chosen: tuple[str, ...], format_value: Callable[[str], str]
 ) -> None:
     key = f"runs-{name}"
     known = [*values, *(value for value in chosen if value not in values)]
@@ -107,7 +107,7 @@ def _several(
         return
     show_value(key, list(chosen))
     st.multiselect(
-        label.capitalize(), known, key=key, format_func=tell, placeholder=f"Any {label}", width=150,
+        label.capitalize(), known, key=key, format_func=format_value, placeholder=f"Any {label}", width=150,
         label_visibility="collapsed", on_change=partial(_write, name, key),
     )  # fmt: skip
 
@@ -268,8 +268,8 @@ def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
             state.change(run=str(run))
         case {"do": "sort", "column": str(column)} if column in COLUMNS:
             down = not page_state.descending if column == page_state.sort else column not in FIRST_UP
-            wanted = f"{'-' if down else ''}{column}"
-            state.change(sort=None if wanted == state.DEFAULT_SORT else wanted)
+            order = f"{'-' if down else ''}{column}"
+            state.change(sort=None if order == state.DEFAULT_SORT else order)
         case {"do": "page", "page": int(page)} if page > 0:
             state.change(page=None if page == 1 else str(page))
 

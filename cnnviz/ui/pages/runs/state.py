@@ -142,11 +142,11 @@ def listed(values: Sequence[str] | Sequence[int]) -> str | None:
 def _columns(text: str | None, problems: list[str]) -> tuple[str, ...]:
     if text is None:
         return COLUMNS
-    wanted = [part for part in text.split(",") if part]
-    for name in wanted:
+    requested = [part for part in text.split(",") if part]
+    for name in requested:
         if name not in COLUMNS:
             problems.append(f"“columns” cannot hold {quoted(name)}; it can hold {', '.join(COLUMNS)}.")
-    return tuple(name for name in COLUMNS if name in (*FIXED_COLUMNS, *wanted))
+    return tuple(name for name in COLUMNS if name in (*FIXED_COLUMNS, *requested))
 
 
 def _filters(parameters: Mapping[str, str], problems: list[str]) -> Filters:
@@ -403,8 +403,8 @@ def _lower(metric: str) -> bool:
 def _value(page_state: PageState, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
     """Return the sort key function; it returns None for a run without a value."""
 
-    def measured(tell: Callable[[MetricSummary], float | None], name: str) -> Callable[[RunSummary], Any]:
-        return lambda run: tell(run.metrics[name]) if name in run.metrics else None
+    def measured(getter: Callable[[MetricSummary], float | None], name: str) -> Callable[[RunSummary], Any]:
+        return lambda run: getter(run.metrics[name]) if name in run.metrics else None
 
     getters: dict[str, Callable[[RunSummary], Any]] = {
         "id": lambda run: run.id,

@@ -68,10 +68,10 @@ def lineage() -> None:
     st.html(f"<style>:root {{ {kind_variables()} }}\n{_css()}</style>")
     drawn = ancestors()
     largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
-    room = columns(drawn)
+    depth = columns(drawn)
     with st.container(key="lineage", gap=None):
         for position, one in enumerate(drawn):
-            _row(position, one, room, largest)
+            _row(position, one, depth, largest)
     with st.container(horizontal=True, key="lineage-foot", vertical_alignment="center"):
         st.html(_legend())
         theme = "dark" if st.context.theme.type == "dark" else "light"
@@ -105,13 +105,13 @@ def _ancestor(name: str) -> Ancestor:
     )
 
 
-def _row(position: int, one: Ancestor, room: int, largest: tuple[int, int]) -> None:
+def _row(position: int, one: Ancestor, depth: int, largest: tuple[int, int]) -> None:
     with st.container(key=f"row-{position}", horizontal=True, gap="small", vertical_alignment="center"):
         with st.container(key=f"who-{position}", gap=None):
             st.html(f'<p class="year">{one.year}</p>')
             link("architecture", one.title, icon="", model=one.name, layer=None)
             st.html(f'<p class="news">{escape(one.news)}</p>')
-        drawing = strip_svg(one.volumes, room, escape(one.facts))
+        drawing = strip_svg(one.volumes, depth, escape(one.facts))
         miniature(f'<div class="anatomy">{drawing}{_facts(one, largest)}</div>', key=f"anatomy-{position}")
 
 

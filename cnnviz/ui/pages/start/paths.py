@@ -92,8 +92,13 @@ def paths() -> None:
             with column:
                 st.header(f"{path.icon} {path.title}", anchor=False)
                 st.markdown(path.text)
-                for way in path.links:
-                    link(way.page, way.label, icon=":material/arrow_forward:", **way.parameters)
+                for destination in path.links:
+                    link(
+                        destination.page,
+                        destination.label,
+                        icon=":material/arrow_forward:",
+                        **destination.parameters,
+                    )
 
 
 def lesson_steps() -> None:

@@ -45,17 +45,17 @@ def published_accuracy(recipe: Recipe) -> PublishedAccuracy | None:
     """Return the published accuracy to compare a run of this recipe with, preferably on the same data."""
     if recipe.layers is not None or recipe.model not in models.names():
         return None
-    found = [figure for figure in models.get(recipe.model).published if figure.what == "accuracy"]
-    found.sort(key=lambda figure: not _same(figure.on, recipe.dataset))
-    return PublishedAccuracy(found[0], _differs(found[0], recipe)) if found else None
+    figures = [figure for figure in models.get(recipe.model).published if figure.what == "accuracy"]
+    figures.sort(key=lambda figure: not _same(figure.on, recipe.dataset))
+    return PublishedAccuracy(figures[0], _differs(figures[0], recipe)) if figures else None
 
 
 def _differs(figure: Published, recipe: Recipe) -> str:
     from cnnviz.tracking import data_name
 
-    said = []
+    differences = []
     if figure.on and not _same(figure.on, recipe.dataset):
-        said.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
+        differences.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
     article = next((one for one in _articles(recipe.model) if _same(figure.on, one.dataset)), None)
     if article is not None:
         settings = [
@@ -63,10 +63,10 @@ def _differs(figure: Published, recipe: Recipe) -> str:
             for field, (theirs, ours) in article.difference(recipe).items()
             if field not in ("dataset", "model", "device", "seed")
         ]
-        said += settings[:MOST_NAMED]
+        differences += settings[:MOST_NAMED]
         if len(settings) > MOST_NAMED:
-            said.append(f"{len(settings) - MOST_NAMED} more")
-    return f"What differs: {'; '.join(said)}." if said else ""
+            differences.append(f"{len(settings) - MOST_NAMED} more")
+    return f"What differs: {'; '.join(differences)}." if differences else ""
 
 
 def _articles(model: str) -> list[Recipe]:
@@ -108,20 +108,20 @@ def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: C
 
 def _axes() -> tuple[XAxis, Scale, str]:
     """Draw the choices of axes and smoothing, which are in the URL, and return them."""
-    said: list[str] = []
+    problems: list[str] = []
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-axes"):
-        x = _choice("x", "over", get_args(XAxis), said)
-        scale = _choice("scale", "scale", get_args(Scale), said)
-        smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), said, "smooth")
-    notice.say(said)
+        x = _choice("x", "over", get_args(XAxis), problems)
+        scale = _choice("scale", "scale", get_args(Scale), problems)
+        smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), problems, "smooth")
+    notice.say(problems)
     return cast("XAxis", x), cast("Scale", scale), smoothing
 
 
-def _choice(name: str, label: str, values: tuple[str, ...], said: list[str], default: str = "") -> str:
+def _choice(name: str, label: str, values: tuple[str, ...], problems: list[str], default: str = "") -> str:
     key = f"train-{name}"
     default = default or values[0]
     chosen, fault = url_state.choice(name, values, default)
-    said += [fault] if fault else []
+    problems += [fault] if fault else []
     url_state.show_value(key, chosen)
 
     def write() -> None:
@@ -134,14 +134,14 @@ def _choice(name: str, label: str, values: tuple[str, ...], said: list[str], def
 
 def _lines(story: RunData, x: XAxis, what: str, *, error: bool = False) -> list[Line]:
     """Return the curves of training, validation and test; with `error` as 1 − accuracy."""
-    found = []
+    lines = []
     for prefix, part in PARTS:
         curve = story.curves.get(f"{prefix}/{what}")
         if curve is not None:
             values = 1 - curve.values if error else curve.values
             values = np.where(values > 0, values, np.nan) if error else values
-            found.append(Line(part, story.at(curve, x), values, part))
-    return found
+            lines.append(Line(part, story.at(curve, x), values, part))
+    return lines
 
 
 def _heads(story: RunData, x: XAxis) -> list[Line]:
@@ -190,10 +190,10 @@ TERMS: dict[Statistic, str] = {
 
 def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> None:
     st.header("Layer statistics", anchor=False)
-    said: list[str] = []
+    problems: list[str] = []
     key = "train-layers"
     chosen, fault = url_state.choice("layers", STATISTICS, STATISTICS[0])
-    said += [fault] if fault else []
+    problems += [fault] if fault else []
     url_state.show_value(key, chosen)
 
     def write() -> None:
@@ -205,7 +205,7 @@ def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> Non
         format_func=lambda statistic: LOOKS[statistic].title,
     )  # fmt: skip
     statistic = cast("Statistic", chosen)
-    notice.say(said)
+    notice.say(problems)
     st.caption(LOOKS[statistic].meaning, help=explanation(TERMS[statistic]))
     looks = story.look_at(x)
     if not looks:

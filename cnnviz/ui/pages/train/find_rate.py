@@ -101,23 +101,23 @@ def _result(job: RateJob, plan: Plan) -> None:
 
     with st.container(key="train-rate-result", gap="small", border=True):
         st.markdown("**Learning-rate range test**")
-        found = job.result
-        if found is None:
+        result = job.result
+        if result is None:
             st.error(error_text(job.error or ValueError("It ended without a result.")))
         else:
             plot(
-                range_test(found.rates, found.losses, found.smoothed, found.suggestion),
+                range_test(result.rates, result.losses, result.smoothed, result.suggestion),
                 key="train-rate-figure", height=300, picks=False, name="learning-rate-range-test",
-                alt=range_test_alt(found.rates, found.smoothed, found.suggestion),
+                alt=range_test_alt(result.rates, result.smoothed, result.suggestion),
             )  # fmt: skip
-            st.caption(notice.plain(found.sentence), help=RULE)
+            st.caption(notice.plain(result.sentence), help=RULE)
         with st.container(horizontal=True, gap="small"):
-            if found is not None and found.suggestion is not None:
-                taken = plan.recipe is not None and plan.recipe.lr == found.suggestion
+            if result is not None and result.suggestion is not None:
+                used = plan.recipe is not None and plan.recipe.lr == result.suggestion
                 st.button(
-                    "This rate is used" if taken else f"Use {found.suggestion:g}",
-                    icon=":material/check:", key="train-rate-use", disabled=taken,
-                    on_click=plans.set_field, args=("lr", f"{found.suggestion:g}"),
+                    "This rate is used" if used else f"Use {result.suggestion:g}",
+                    icon=":material/check:", key="train-rate-use", disabled=used,
+                    on_click=plans.set_field, args=("lr", f"{result.suggestion:g}"),
                 )  # fmt: skip
             st.button("Test again", key="train-rate-again", type="tertiary", on_click=_begin)
             st.button("Close", key="train-rate-close", type="tertiary", on_click=_close)

@@ -47,7 +47,7 @@ def setup(plan: Plan, database: Database | None) -> None:
         _recipe(plan)
         common_fields(plan)
         rate_finder(plan)
-        room = st.container(key="train-expected", gap="small")
+        estimate = st.container(key="train-expected", gap="small")
         st.button(
             "Start",
             icon=":material/play_arrow:",
@@ -68,7 +68,7 @@ def setup(plan: Plan, database: Database | None) -> None:
             _file(plan)
             share_button(recipe=None if plan.parent else plan.origin)
     if database is not None:
-        with room:  # last, since a network without precomputed facts has to wait for torch
+        with estimate:  # last, since a network without precomputed facts has to wait for torch
             expected(plan, database)
 
 
@@ -255,8 +255,8 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
             "Your teacher has frozen the queue: what trains goes on, and nothing begins.",
             icon=":material/ac_unit:",
         )
-    there = tracking.machines(database)
-    _machines(there, waiting)
+    machines = tracking.machines(database)
+    _machines(machines, waiting)
     for run in runs:
         first = not waiting or run.id == waiting[0].id
         with st.container(
@@ -267,7 +267,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
             owner = visitors.whose(database, run.owner_id)
-            state = notice.plain(_state(run, there))
+            state = notice.plain(_state(run, machines))
             st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
             if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
                 if not first:
@@ -277,9 +277,9 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
 
 def in_queue(database: tracking.Database) -> list[RunSummary]:
     """Return the running and waiting runs in queue order."""
-    found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
+    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
     order = {number: position for position, number in enumerate(tracking.queue_order(database))}
-    return sorted(found, key=lambda run: (order.get(run.id, -1), run.queued, run.id))
+    return sorted(runs, key=lambda run: (order.get(run.id, -1), run.queued, run.id))
 
 
 def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]) -> None:
@@ -288,16 +288,16 @@ def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]
     )
 
 
-def _machines(there: list[Machine], waiting: list[RunSummary]) -> None:
+def _machines(machines: list[Machine], waiting: list[RunSummary]) -> None:
     """Name the active machines if there are several, or if none can take a waiting run."""
-    unable = any(tracking.why_it_waits(there, run.device_class) for run in waiting)
-    if len(there) > 1 or unable:
-        st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in there) + "."))
+    unable = any(tracking.why_it_waits(machines, run.device_class) for run in waiting)
+    if len(machines) > 1 or unable:
+        st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in machines) + "."))
 
 
-def _state(run: RunSummary, there: list[Machine]) -> str:
+def _state(run: RunSummary, machines: list[Machine]) -> str:
     if run.status is Status.QUEUED:
-        return tracking.why_it_waits(there, run.device_class) or f"waits for {run.device_text}"
+        return tracking.why_it_waits(machines, run.device_class) or f"waits for {run.device_text}"
     share = run.step / run.total_steps if run.total_steps else 0
     if not run.trained:
         return f"{run.status}, a loop of its own, step {run.step:,}"
@@ -325,10 +325,10 @@ QUEUE_SECONDS = 1.0
 def train_page() -> None:
     """Draw the page; if the database cannot be used, an error and the setup."""
     styles()
-    asked = st.query_params.get("run")
+    requested = st.query_params.get("run")
     try:
         database = run_data.database()
-        if asked is not None and (run := _run(database, asked)) is not None:
+        if requested is not None and (run := _run(database, requested)) is not None:
             notice.say(notice.pending_notices())
             watch(run)
             return
@@ -342,15 +342,15 @@ def train_page() -> None:
         st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
 
 
-def _run(database: Database, asked: str) -> int | None:
+def _run(database: Database, requested: str) -> int | None:
     """Return the run that the URL names; None with a notice if it does not exist."""
-    if re.fullmatch(r"[0-9]{1,9}", asked) is None:
-        notice.later(f"“run” is the number of a run, not {quoted(asked)}.")
+    if re.fullmatch(r"[0-9]{1,9}", requested) is None:
+        notice.later(f"“run” is the number of a run, not {quoted(requested)}.")
         return None
     try:
-        return tracking.get_run(database, int(asked)).id
+        return tracking.get_run(database, int(requested)).id
     except NoSuchRunError:
-        notice.later(f"There is no run {quoted(asked)}.")
+        notice.later(f"There is no run {quoted(requested)}.")
         return None
 
 

@@ -98,12 +98,12 @@ class Hints:
             return
         known.looking = None
         try:
-            found = looking.result()
+            diagnosis = looking.result()
         except Exception:  # no hint then; the Diagnose page reports the error
             logging.getLogger(__name__).debug("No hint", exc_info=True)
-            found = EarlyDiagnosis(None, MOST_SECONDS)
-        known.finding = found.finding
-        known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, found.seconds / SHARE))
+            diagnosis = EarlyDiagnosis(None, MOST_SECONDS)
+        known.finding = diagnosis.finding
+        known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, diagnosis.seconds / SHARE))
 
 
 def _found(database: Database, run_id: int) -> EarlyDiagnosis:
@@ -130,17 +130,17 @@ def hint_line(run: Run) -> None:
     """Draw at most one hint, which can be dismissed; none for a failed run, which has a link of its own."""
     if run.status is Status.FAILED:
         return
-    found = hints().of(run_data.database(), run)
+    finding = hints().of(run_data.database(), run)
     hushed: set[tuple[int, str]] = st.session_state.setdefault(HUSHED, set())
-    if found is None or (run.id, found.cause) in hushed:
+    if finding is None or (run.id, finding.cause) in hushed:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-hint"):
-        title = notice.plain(rules()[found.cause].title)
-        st.markdown(f":material/lightbulb: **{title}?** {notice.plain(found.verdict)}", width="stretch")
+        title = notice.plain(rules()[finding.cause].title)
+        st.markdown(f":material/lightbulb: **{title}?** {notice.plain(finding.verdict)}", width="stretch")
         layout.link("diagnose", "See why", icon=":material/stethoscope:", run=str(run.id))
         st.button(
             ":material/close:", key="train-hint-close", type="tertiary", help="Put this hint away",
-            on_click=hushed.add, args=((run.id, found.cause),),
+            on_click=hushed.add, args=((run.id, finding.cause),),
         )  # fmt: skip
 
 
@@ -179,18 +179,18 @@ def headline(run: Run, story: RunData, recipe: Recipe) -> None:
 def _figures(run: Run, story: RunData) -> list[str]:
     """Return the headline figures with their labels, most important first."""
     alive = " lives" if run.active else ""
-    found = [
+    figures = [
         f'<div><b class="run-state{alive}" role="status">{run.status}</b><span>{_since(run)}</span></div>'
     ]
     if run.total_steps:
         epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
-        found.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
+        figures.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
     elif not run.has_recipe and run.step:
-        found.append(_figure(f"{run.step:,}", f"steps, {run.epoch:.3g} epochs"))
+        figures.append(_figure(f"{run.step:,}", f"steps, {run.epoch:.3g} epochs"))
     left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
-        found.append(_figure(numbers.duration(left), "left"))
-    found.append(_figure(numbers.duration(run.seconds), "in training"))
+        figures.append(_figure(numbers.duration(left), "left"))
+    figures.append(_figure(numbers.duration(run.seconds), "in training"))
     for name, label in (
         ("test/accuracy", "test accuracy"),
         ("images_per_second", "images / s"),
@@ -199,8 +199,8 @@ def _figures(run: Run, story: RunData) -> list[str]:
         value = story.last(name)
         if value is not None:
             text = numbers.short(value) if name == "images_per_second" else numbers.metric_text(name, value)
-            found.append(_figure(text, label))
-    return found
+            figures.append(_figure(text, label))
+    return figures
 
 
 def _origin(run: Run, recipe: Recipe) -> str:
@@ -234,8 +234,8 @@ def _since(run: Run) -> str:
 def _queue_place(run: Run) -> str:
     """Describe what a queued run waits for: other runs, with an estimate of the time, or a machine."""
     database = run_data.database()
-    there, code = tracking.machines(database), run.recipe.get("code")
-    if waits := tracking.why_it_waits(there, run.device_class, code, run.needs, run.host):
+    machines, code = tracking.machines(database), run.recipe.get("code")
+    if waits := tracking.why_it_waits(machines, run.device_class, code, run.needs, run.host):
         return escape(waits)
     place = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*place.training, *place.waiting)]
@@ -275,7 +275,7 @@ def _reason(run: Run, story: RunData) -> None:
 
 
 def _buttons(run: Run) -> None:
-    asked = tracking.pending(run_data.database(), run.id) if run.active else None
+    pending = tracking.pending(run_data.database(), run.id) if run.active else None
     ours = visitors.may_change(run_data.database(), run.owner_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
         if not ours:
@@ -286,11 +286,11 @@ def _buttons(run: Run) -> None:
                 _button(run, "Ask to stop", "stop", Command.STOP)
         elif run.deleted_at is None and run.trained:
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED):
-                _button(run, "Pause", "pause", Command.PAUSE, disabled=asked is not None)
+                _button(run, "Pause", "pause", Command.PAUSE, disabled=pending is not None)
             if run.resumable:
                 _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
-                _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
+                _button(run, "Stop", "stop", Command.STOP, disabled=pending is Command.STOP)
         if run.has_recipe and st.button(
             "Clone run", icon=":material/fork_right:", key="run-fork", type="tertiary",
             help="A new run from this recipe, changed as you like.",
@@ -306,8 +306,8 @@ def _buttons(run: Run) -> None:
         if run.parent_id is not None:
             beside = f"Beside run {run.parent_id}"
             layout.link("diagnose", beside, icon=":material/vertical_split:", run=str(run.parent_id))
-        if asked is not None and run.trained:
-            st.caption(f"asked to {asked}: it finishes its step")
+        if pending is not None and run.trained:
+            st.caption(f"asked to {pending}: it finishes its step")
 
 
 def _button(
@@ -385,9 +385,9 @@ def sample_predictions(story: RunData, name: str) -> None:
 
 
 def _cards(story: RunData) -> list[str]:
-    said = {one["index"]: one["top"] for one in story.predictions}
+    predictions = {one["index"]: one["top"] for one in story.predictions}
     return [
-        _card(story.classes, image["label"], image["png"], said.get(image["index"], []))
+        _card(story.classes, image["label"], image["png"], predictions.get(image["index"], []))
         for image in story.images
     ]
 

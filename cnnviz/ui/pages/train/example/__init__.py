@@ -20,30 +20,31 @@ RECORDED = Path(__file__).with_name("digits.json")
 
 def draw() -> None:
     """Draw the recorded run, labeled as recorded."""
-    told = _read()
+    recording = _read()
     st.header("How it will look: a recorded run", anchor=False)
     st.caption(
-        f"{told['model']} on {told['dataset']}, recorded on {told['hardware']} with torch {told['torch']} "
-        "and shipped with cnnviz: nothing of it happens now. Press Start, and your own run takes its place."
+        f"{recording['model']} on {recording['dataset']}, recorded on {recording['hardware']} with torch "
+        f"{recording['torch']} and shipped with cnnviz: nothing of it happens now. Press Start, and your own "
+        "run takes its place."
     )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story(told), published_accuracy(Recipe.model_validate(told["recipe"])), "recorded")
+        charts(story(recording), published_accuracy(Recipe.model_validate(recording["recipe"])), "recorded")
     with right:
-        sample_predictions(story(told), "recorded")
+        sample_predictions(story(recording), "recorded")
 
 
-def story(told: dict[str, Any]) -> RunData:
+def story(recording: dict[str, Any]) -> RunData:
     """Convert the recording to run data."""
     return RunData(
-        curves={name: _curve(name, rows) for name, rows in told["curves"].items()},
-        looks=tuple(LayerStatsAt(*look) for look in told["looks"]),
-        confused=ConfusionAt(*told["confused"]),
-        data=told["data"],
-        images=told["images"],
-        predictions=told["predictions"],
-        predicted_at=told["predicted_at"],
-        history=(StatusChange(1, None, Status.RUNNING, told["began"], None),),
+        curves={name: _curve(name, rows) for name, rows in recording["curves"].items()},
+        looks=tuple(LayerStatsAt(*statistics) for statistics in recording["looks"]),
+        confused=ConfusionAt(*recording["confused"]),
+        data=recording["data"],
+        images=recording["images"],
+        predictions=recording["predictions"],
+        predicted_at=recording["predicted_at"],
+        history=(StatusChange(1, None, Status.RUNNING, recording["began"], None),),
     )
 
 
@@ -59,5 +60,5 @@ def _curve(name: str, rows: dict[str, list[float]]) -> Curve:
 
 @st.cache_data(show_spinner=False)
 def _read() -> dict[str, Any]:
-    told: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
-    return told
+    recording: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
+    return recording

@@ -29,12 +29,12 @@ def recording(database: Database, run_id: int) -> dict[str, Any]:
     curves = Curves(database, run_id, POINTS)
     curves.refresh()
     began = next(change.time for change in tracking.history(database, run_id) if change.new is Status.RUNNING)
-    looks = tracking.read_records(database, run_id, "layers")
-    matrix, said = (
+    layer_records = tracking.read_records(database, run_id, "layers")
+    matrix, predictions = (
         tracking.latest_record(database, run_id, kind) for kind in ("test/confusion", "fixed_predictions")
     )
     images, data = (tracking.latest_record(database, run_id, kind) for kind in ("fixed_images", "data"))
-    if matrix is None or said is None or images is None or data is None:
+    if matrix is None or predictions is None or images is None or data is None:
         raise ValueError(f"Run {run_id} has not recorded all that is shown.")
     return {
         "model": run.model,
@@ -45,13 +45,14 @@ def recording(database: Database, run_id: int) -> dict[str, Any]:
         "began": 0.0,
         "curves": {curve.name: _rows(curve, began) for curve in curves if curve.name in DRAWN},
         "looks": [
-            (look.step, look.epoch, round(look.time - began, 2), _rounded(look.body)) for look in looks
+            (record.step, record.epoch, round(record.time - began, 2), _rounded(record.body))
+            for record in layer_records
         ],
         "confused": ("test", matrix.epoch, matrix.body),
         "data": data.body,
         "images": images.body,
-        "predictions": said.body,
-        "predicted_at": said.epoch,
+        "predictions": predictions.body,
+        "predicted_at": predictions.epoch,
     }
 
 
