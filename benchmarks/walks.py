@@ -65,7 +65,7 @@ def image_to_mosaic(seed: int) -> bytes:
     """Read an image that nobody has read before, and pack the maps of a layer for it."""
     from cnnviz.inference.images.read_image import Upload, read
     from cnnviz.ui.pages.features import maps
-    from cnnviz.ui.pages.features.state import every_layer
+    from cnnviz.ui.pages.features.state import selectable_layers
     from cnnviz.ui.shared.model_input import network
     from cnnviz.ui.shared.preprocessing import prepared
 
@@ -75,7 +75,9 @@ def image_to_mosaic(seed: int) -> bytes:
     current = network(["shipped:lenet5-digits"])
     picture = read(Upload(f"{seed}.png", buffer.getvalue()))
     ready = prepared(picture, current.loaded.preprocessing)  # type: ignore[arg-type] # it is no refusal
-    return maps.view_packet(current, ready, every_layer(current.analysis)["conv2"], "index", "layer", None)
+    return maps.view_packet(
+        current, ready, selectable_layers(current.analysis)["conv2"], "index", "layer", None
+    )
 
 
 def metric_to_point(database: Database, writer: MetricWriter, run: int, step: int) -> None:

@@ -1,6 +1,6 @@
 """Attribution page: which pixels speak for a class, and a deletion check."""
 
-from cnnviz.ui.pages.attribution.page import why
+from cnnviz.ui.pages.attribution.page import attribution_page
 from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
@@ -11,4 +11,4 @@ PAGE = Page(
     blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
 )
 
-why()
+attribution_page()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cnnviz.ui.pages.build.editor import bars, comparison, editor, structure, summary
-from cnnviz.ui.pages.build.header import aftermath, builder_bar
+from cnnviz.ui.pages.build.header import builder_bar, outcome_notice
 from cnnviz.ui.pages.build.inspector import inspector
 from cnnviz.ui.pages.build.state import costed, read
 from cnnviz.ui.shared.model_data import problem_boxes
@@ -19,7 +19,7 @@ PAGE = Page(
 
 design = read()
 builder_bar(design)
-aftermath(design)
+outcome_notice(design)
 cost = costed(design)
 problems = structure(cost)
 summary(cost, problems)

@@ -18,7 +18,7 @@ page_state = state.current()
 shown = [analysed(entry) for entry in page_state.entries]
 names = [state.label(model.selection) for model in shown]
 compare_bar(shown)
-notice.say([*page_state.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
+notice.show([*page_state.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
 figure(shown, names, page_state.batch)
 totals_table(shown, names, page_state.batch)
 difference(shown, names, page_state.pair)

@@ -4,16 +4,16 @@ import streamlit as st
 
 from cnnviz.ui.pages.data.augmentation import augmentation
 from cnnviz.ui.pages.data.gallery import gallery
-from cnnviz.ui.pages.data.load import data_bar, opened
+from cnnviz.ui.pages.data.load import data_bar, load_dataset
 from cnnviz.ui.pages.data.overview import (
-    averages,
     balance,
     channels,
+    class_means,
     downloads,
     headline,
+    load_summary,
     problems,
     provenance,
-    summarised,
 )
 from cnnviz.ui.pages.data.state import current
 from cnnviz.ui.shared.page_registry import Page
@@ -28,8 +28,8 @@ PAGE = Page(
 
 page_state = current()
 download_container = data_bar(page_state)
-ready = opened(page_state.spec)
-data_summary = summarised(ready) if ready is not None else None
+ready = load_dataset(page_state.spec)
+data_summary = load_summary(ready) if ready is not None else None
 if ready is not None and data_summary is not None:
     headline(page_state, ready)
     problems(ready)
@@ -43,6 +43,6 @@ if ready is not None and data_summary is not None:
     augmentation(page_state, ready, data_summary)
     means_column, channels_column = st.columns([0.55, 0.45], gap="medium")
     with means_column:
-        averages(page_state, ready, data_summary)
+        class_means(page_state, ready, data_summary)
     with channels_column:
         channels(page_state, data_summary)

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz.ui.shared import visitors
-from cnnviz.ui.shared.layout import old_pages, page_header
+from cnnviz.ui.shared.layout import page_header, redirect_pages
 from cnnviz.ui.shared.lesson import lesson_bar
 from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.startup import page_drawn
@@ -24,7 +24,7 @@ routes = {
     for position, (name, page) in enumerate(pages.items())
 }
 shared = visitors.shared_routes()  # empty in a single-user app
-chosen = st.navigation([*routes.values(), *old_pages(routes), *shared], position="hidden")
+chosen = st.navigation([*routes.values(), *redirect_pages(routes), *shared], position="hidden")
 current = next((name for name, route in routes.items() if route is chosen), None)
 if chosen in shared or (current is not None and shared):
     from cnnviz.ui.shared import class_header

@@ -27,7 +27,7 @@ TURN_SECONDS = 1.0
 """Polling interval of a queued run."""
 
 
-def look_after(database: Database) -> None:
+def reconcile_runs(database: Database) -> None:
     """Mark runs whose process is gone, before runs are shown; a read-only database is left unchanged."""
     from cnnviz import tracking
     from cnnviz.training.workers import reconcile
@@ -36,7 +36,7 @@ def look_after(database: Database) -> None:
         reconcile(database)
 
 
-def work_on(
+def train_in_turn(
     database: Database, run: Run, progress: Progress, interrupted: Callable[[], bool], now: bool = False
 ) -> Status:
     """Train a run once it is its turn, or follow it if a supervisor claimed it first.
@@ -61,7 +61,7 @@ def work_on(
 
     if now:
         try:
-            return try_on(database, run, progress, interrupted, beside=True)
+            return train_if_free(database, run, progress, interrupted, beside=True)
         except tracking.WrongStateError:
             tracking.request(database, run.id, tracking.Command.STOP)
             raise
@@ -70,10 +70,10 @@ def work_on(
         while not interrupted():
             run = tracking.get_run(database, run.id)
             if run.status is not tracking.Status.QUEUED or _is_next(database, run):
-                status = try_on(database, run, progress, interrupted)
+                status = train_if_free(database, run, progress, interrupted)
                 if status is not tracking.Status.QUEUED:
                     return status
-            _tell_place(database, run, progress)
+            _report_place(database, run, progress)
             _pause(interrupted)
         return tracking.get_run(database, run.id).status
     finally:
@@ -81,7 +81,7 @@ def work_on(
             tracking.attend(database, run.id, None)
 
 
-def try_on(
+def train_if_free(
     database: Database,
     run: Run,
     progress: Progress,
@@ -94,7 +94,7 @@ def try_on(
     from cnnviz.device_class import is_gpu
     from cnnviz.training.workers import process_id
 
-    look_after(database)
+    reconcile_runs(database)
     elsewhere = beside and is_gpu(run.device_class)  # `claim` refuses it
     device = run.device_class if elsewhere else _device_here(run)
     lease = tracking.claim(database, device, only=run.id, beside=beside, classes=[run.device_class])
@@ -148,7 +148,7 @@ def _is_next(database: Database, run: Run) -> bool:
 
     place = place_in_queue(database, run)
     if place.training:
-        look_after(database)
+        reconcile_runs(database)
         return False
     if supervised(database):
         return not place.waiting
@@ -156,7 +156,7 @@ def _is_next(database: Database, run: Run) -> bool:
     return not any(attended(other, here) for other in place.waiting)
 
 
-def _tell_place(database: Database, run: Run, progress: Progress) -> None:
+def _report_place(database: Database, run: Run, progress: Progress) -> None:
     from cnnviz.datasets import Step
     from cnnviz.training.queue import place_in_queue
 
@@ -201,7 +201,7 @@ def _watch(database: Database, run_id: int, progress: Progress, interrupted: Cal
             tracking.request(database, run_id, tracking.Command.STOP)
             stop_requested = True
         if time.monotonic() - looked > TURN_SECONDS:
-            look_after(database)
+            reconcile_runs(database)
             looked = time.monotonic()
         time.sleep(WATCH_SECONDS)
     return run.status
@@ -280,7 +280,7 @@ def _command(name: str) -> Callable[[int, bool], None]:
 # Runs of an experiment, one after another in the foreground.
 
 
-def go_through(database: Database, experiment_id: int) -> bool:
+def train_experiment(database: Database, experiment_id: int) -> bool:
     """Train the remaining runs of an experiment one by one; return whether Ctrl-C ended it.
 
     A run is queued only when its turn comes, so that nothing else trains what a Ctrl-C leaves undone.
@@ -306,9 +306,9 @@ def _train_condition(
 
     waits = cell in stored.waiting() and stored.runs[cell]
     number = waits.id if waits else cell_run(database, stored, cell)
-    report = _telling(_stage(database, stored, cell), bar)
+    report = _with_stage(_stage(database, stored, cell), bar)
     while not interrupted():
-        ended = try_on(database, tracking.get_run(database, number), report, interrupted)
+        ended = train_if_free(database, tracking.get_run(database, number), report, interrupted)
         if ended is not tracking.Status.QUEUED:
             return
         bar(Step("Waiting for the device", 0, None, ""))
@@ -328,7 +328,7 @@ def _stage(database: Database, stored: Stored, cell: Cell) -> str:
     return f"Run {cells.index(cell) + 1} of {len(cells)}{all_left}: {cell.arm}, seed {cell.seed}"
 
 
-def _telling(stage: str, bar: Bar) -> Progress:
+def _with_stage(stage: str, bar: Bar) -> Progress:
     """Return a progress callback that shows `stage` instead of `Training`."""
 
     def tell(step: Step) -> None:

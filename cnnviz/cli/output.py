@@ -167,7 +167,9 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozens
     return "\n".join(text)
 
 
-def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str], widest: int) -> str:
+def wrapped_table(
+    head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str], widest: int
+) -> str:
     """Format rows as `table` does, wrapping the last column to fit lines into `widest` characters."""
     before = sum(max(len(_cell(line[at])) for line in [head, *lines]) + 2 for at in range(len(head) - 1))
     width_left = max(widest - before, LEAST)
@@ -178,7 +180,7 @@ def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozen
     return table(head, rows, right)
 
 
-def notes(rows: Sequence[tuple[str, str]], widest: int) -> str:
+def definition_list(rows: Sequence[tuple[str, str]], widest: int) -> str:
     """Format `(name, sentence)` rows, the sentences wrapped to `widest` characters in all."""
     indent = max(len(name) for name, _ in rows) + 2
     return "\n".join(

@@ -142,8 +142,8 @@ def curves(
             data += _traces(line, place, panel, smoothing, few, line.label not in named)
             named.add(line.label)
         for reference in panel.references:
-            layout["shapes"].append(level(reference, _axis("y", place)))
-            name = level_name(reference, _axis("y", place), log=panel.log)
+            layout["shapes"].append(reference_shape(reference, _axis("y", place)))
+            name = reference_annotation(reference, _axis("y", place), log=panel.log)
             layout["annotations"].append(name | {"bgcolor": level_background})
     scales = "".join("l" if panel.log else "-" for panel in panels)
     layout["uirevision"] = f"{x_title}|{log_x}|{scales}|{revision}"
@@ -231,7 +231,7 @@ def _traces(
     return [raw | {"opacity": FAINT}, through]
 
 
-def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
+def reference_shape(reference: Reference, axis: str = "y") -> dict[str, Any]:
     """Return the line of a reference as a Plotly shape."""
     return {
         "type": "line", "xref": "x domain", "yref": axis, "x0": 0, "x1": 1, "y0": reference.value,
@@ -240,7 +240,7 @@ def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def level_name(reference: Reference, axis: str = "y", *, log: bool) -> dict[str, Any]:
+def reference_annotation(reference: Reference, axis: str = "y", *, log: bool) -> dict[str, Any]:
     """Return the label of a reference as a Plotly annotation."""
     # An annotation on a logarithmic axis is placed by the logarithm, a shape by the value.
     height = float(np.log10(reference.value)) if log else reference.value
@@ -253,20 +253,20 @@ def level_name(reference: Reference, axis: str = "y", *, log: bool) -> dict[str,
 
 # Losses of auxiliary classifiers.
 
-HEADS: dict[str, tuple[str, Colour]] = {
+AUXILIARY_LOSSES: dict[str, tuple[str, Colour]] = {
     "train/aux1_loss": ("auxiliary 1", COMPARED[1]),
     "train/aux2_loss": ("auxiliary 2", COMPARED[2]),
 }
 """Title and color of each auxiliary classifier's curve, by metric."""
 
 
-def head_lines(find: Callable[[str], tuple[Floats, Floats] | None]) -> list[Line]:
+def auxiliary_lines(find: Callable[[str], tuple[Floats, Floats] | None]) -> list[Line]:
     """Return a curve for each auxiliary classifier whose metric has points.
 
     Args:
         find: Returns x and y of a metric, or None.
     """
-    candidates = ((title, hue, find(metric)) for metric, (title, hue) in HEADS.items())
+    candidates = ((title, hue, find(metric)) for metric, (title, hue) in AUXILIARY_LOSSES.items())
     return [Line(title, *points, "train", hue) for title, hue, points in candidates if points is not None]
 
 

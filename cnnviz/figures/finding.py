@@ -11,14 +11,22 @@ import numpy as np
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, level, level_name
+from cnnviz.figures.curves import (
+    Floats,
+    Line,
+    Panel,
+    Reference,
+    curves,
+    reference_annotation,
+    reference_shape,
+)
 from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import COMPARED, PAPER, Colour, build_figure, mix_srgb, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["alt", "bars", "lines", "strip"]
+__all__ = ["alt", "bars", "images_html", "lines"]
 
 # Colors of the series.
 
@@ -147,8 +155,10 @@ def bars(picture: Bars) -> Figure:
     }
     if picture.reference:
         reference = Reference(*picture.reference)
-        layout["shapes"] = [level(reference)]
-        layout["annotations"] = [level_name(reference, log=picture.logarithmic) | {"bgcolor": NAME_PAPER}]
+        layout["shapes"] = [reference_shape(reference)]
+        layout["annotations"] = [
+            reference_annotation(reference, log=picture.logarithmic) | {"bgcolor": NAME_PAPER}
+        ]
     return build_figure(data, layout)
 
 
@@ -185,12 +195,12 @@ def _label(picture: Bars, place: int) -> str:
 # Images of a finding as HTML.
 
 
-def strip(picture: Images) -> str:
+def images_html(picture: Images) -> str:
     """Return the images side by side as HTML, each with its caption."""
-    return f'<div class="evidence-images">{"".join(_one(*image) for image in picture.images)}</div>'
+    return f'<div class="evidence-images">{"".join(_image_html(*image) for image in picture.images)}</div>'
 
 
-def _one(png: str, line: str) -> str:
+def _image_html(png: str, line: str) -> str:
     text = escape(line)
     return (
         f'<figure><img src="data:image/png;base64,{escape(png)}" alt="{text}">'

@@ -47,7 +47,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
         classes: Names of the classes.
     """
     strays = relative(table)
-    shown = _telling(strays)
+    shown = _most_selective(strays)
     names = [classes[place] for place in shown]
     data = [
         {
@@ -72,13 +72,13 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
     return build_figure(data, layout)
 
 
-def favourites(table: Table) -> list[tuple[int, float]]:
+def preferred_classes(table: Table) -> list[tuple[int, float]]:
     """Return, for each branch, the class with the largest mean magnitude and its relative deviation."""
     strays = np.nan_to_num(relative(table), nan=-np.inf)
     return [(int(row.argmax()), float(row.max())) for row in strays]
 
 
-def _telling(strays: Table) -> list[int]:
+def _most_selective(strays: Table) -> list[int]:
     count = strays.shape[1]
     if count <= MOST:
         return list(range(count))

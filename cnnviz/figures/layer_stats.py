@@ -19,7 +19,7 @@ STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 
 @dataclass(frozen=True)
-class Look:
+class StatisticInfo:
     """Display of a layer statistic: its title, how to read it, and whether its color scale is logarithmic."""
 
     title: str
@@ -27,20 +27,20 @@ class Look:
     log: bool
 
 
-LOOKS: dict[Statistic, Look] = {
-    "zeros": Look(
+STATISTIC_INFO: dict[Statistic, StatisticInfo] = {
+    "zeros": StatisticInfo(
         "sparsity", "Part of a layer's outputs that are exactly 0. After a ReLU about half is usual.", False
     ),
-    "dead": Look(
+    "dead": StatisticInfo(
         "dead units", "Part of the channels that are 0 for a whole batch: they learn nothing.", False
     ),
-    "gradient": Look(
+    "gradient": StatisticInfo(
         "gradient", "Norm of the weights' gradient. Ever smaller towards the input: it vanishes.", True
     ),
-    "update": Look(
+    "update": StatisticInfo(
         "update-to-weight ratio", "How far a step moves the weights. About 0.001 is usual; 0.1 is wild.", True
     ),
-    "spread": Look(
+    "spread": StatisticInfo(
         "activation std",
         "Standard deviation of a layer's outputs. It should neither die out nor explode.",
         True,
@@ -48,7 +48,7 @@ LOOKS: dict[Statistic, Look] = {
 }
 
 
-def layer_heat(
+def layer_heatmap(
     looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]],
     statistic: Statistic,
     x_title: str,
@@ -64,7 +64,7 @@ def layer_heat(
     """
     names, values = _table(looks, statistic)
     names = [f"{name} (frozen)" if name in frozen else name for name in names]
-    log = LOOKS[statistic].log
+    log = STATISTIC_INFO[statistic].log
     with np.errstate(divide="ignore"):
         shown = np.log10(values) if log else values
     shown = np.where(np.isfinite(shown), shown, np.nan)
@@ -73,7 +73,7 @@ def layer_heat(
         ticks = _powers(shown)
         bar |= {"tickformat": "", "tickvals": ticks, "ticktext": [f"{10.0**tick:g}" for tick in ticks]}
     trace = {
-        "type": "heatmap", "name": LOOKS[statistic].title, "x": [at for at, _ in looks], "y": names,
+        "type": "heatmap", "name": STATISTIC_INFO[statistic].title, "x": [at for at, _ in looks], "y": names,
         "z": shown.astype(np.float32), "customdata": values.astype(np.float32), "colorscale": "Viridis",
         "colorbar": bar, "hoverongaps": False,
         "hovertemplate": f"%{{y}}, {x_title} %{{x:.4~g}}: %{{customdata:.3~g}}<extra></extra>",
@@ -87,15 +87,17 @@ def layer_heat(
     return build_figure([trace], layout)
 
 
-def layer_heat_alt(looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic) -> str:
+def layer_heatmap_alt(
+    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
+) -> str:
     """Describe the newest column in words: the layers with the highest and the lowest value."""
     names, values = _table(looks, statistic)
     last = values[:, -1] if values.size else np.array([])
     if not np.isfinite(last).any():
-        return f"No {LOOKS[statistic].title} of layers yet."
+        return f"No {STATISTIC_INFO[statistic].title} of layers yet."
     high, low = int(np.nanargmax(last)), int(np.nanargmin(last))
     return (
-        f"{LOOKS[statistic].title.capitalize()} of {len(names)} layers over time. Now highest in "
+        f"{STATISTIC_INFO[statistic].title.capitalize()} of {len(names)} layers over time. Now highest in "
         f"{names[high]} ({last[high]:.3g}), lowest in {names[low]} ({last[low]:.3g})."
     )
 

@@ -146,7 +146,7 @@ class Point:
     """Index among the compared runs, which decides the color; None for the others."""
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """Compute the Pareto front of (cost, value) pairs: indices of non-dominated points, by ascending cost.
 
     A point dominates another if it costs no more, is worth no less, and is strictly better in one of the two
@@ -187,7 +187,7 @@ def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, val
 def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> str:
     """Describe `pareto` in words: the points on the front."""
     shown = runs or published
-    best = [shown[i] for i in front([(point.cost, point.value) for point in shown])]
+    best = [shown[i] for i in pareto_front([(point.cost, point.value) for point in shown])]
     text = "; ".join(f"{p.label}: {cost_text(cost, p.cost)}, {numbers.percent(p.value, 1)}" for p in best[:8])
     counted = f"{len(runs)} runs and {len(published)} published results"
     return (
@@ -208,8 +208,8 @@ def cost_text(cost: Cost, amount: float) -> str:
 def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
     """Return traces: all uncompared runs in gray, then each compared run in its own color, on top."""
     compared = sorted((p for p in points if p.place is not None), key=lambda p: p.place or 0)
-    on_front = {points[i].key for i in front([(point.cost, point.value) for point in points])}
-    others = thinned([p for p in points if p.place is None], {key for key in on_front if key})
+    on_front = {points[i].key for i in pareto_front([(point.cost, point.value) for point in points])}
+    others = downsample([p for p in points if p.place is None], {key for key in on_front if key})
     traces = [_marks("runs", others, cost, INK, 7, 0.55 if len(others) > 60 else 0.8)]
     for point in compared:
         hue = COMPARED[(point.place or 0) % len(COMPARED)]
@@ -217,7 +217,7 @@ def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
     return traces
 
 
-def thinned(points: Sequence[Point], keep: set[str]) -> list[Point]:
+def downsample(points: Sequence[Point], keep: set[str]) -> list[Point]:
     """Downsample to about `MOST_POINTS` points: the first in each grid cell is kept.
 
     Args:
@@ -266,7 +266,7 @@ def _published(points: Sequence[Point]) -> dict[str, Any]:
         "x": [point.cost for point in points],
         "y": [point.value for point in points],
         "text": [point.label if named else "" for point in points],
-        "textposition": [_beside(point, points) for point in points],
+        "textposition": [_label_position(point, points) for point in points],
         "textfont": {"size": 11},
         "cliponaxis": False,
         "customdata": [[point.key, point.label, "", point.note] for point in points],
@@ -275,7 +275,7 @@ def _published(points: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def _beside(point: Point, points: Sequence[Point]) -> str:
+def _label_position(point: Point, points: Sequence[Point]) -> str:
     """Return a label's position: below the point if a label above it would overlap another point."""
     logs, values = [math.log(p.cost) for p in points], [p.value for p in points]
     near_x = NEAR * (max(logs) - min(logs)) or 1.0
@@ -290,7 +290,7 @@ def _beside(point: Point, points: Sequence[Point]) -> str:
 
 def _front(points: Sequence[Point]) -> dict[str, Any]:
     """Return the front as a staircase: up to the next cost no better value is available."""
-    best = [points[i] for i in front([(point.cost, point.value) for point in points])]
+    best = [points[i] for i in pareto_front([(point.cost, point.value) for point in points])]
     return {
         "type": "scatter",
         "mode": "lines",

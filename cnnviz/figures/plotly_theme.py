@@ -237,7 +237,7 @@ def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
     """Replace each `Colour` by its light shade, and record in `shades` the pair that represents it."""
     if isinstance(value, Colour):
         if value not in shades:
-            shades[value] = _distinct(value, shades.values())
+            shades[value] = _distinct_pair(value, shades.values())
         return shades[value].light
     if isinstance(value, Mapping):
         return {key: _plain(part, shades) for key, part in value.items()}
@@ -246,7 +246,7 @@ def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
     return value
 
 
-def _distinct(colour: Colour, others: Iterable[Colour]) -> Colour:
+def _distinct_pair(colour: Colour, others: Iterable[Colour]) -> Colour:
     """Return the color, changed imperceptibly if one of its shades is in use: pairs must be unique."""
     lights, darks = {other.light for other in others}, {other.dark for other in others}
     return Colour(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))

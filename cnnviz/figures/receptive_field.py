@@ -13,7 +13,7 @@ FINEST_GRID = 64
 """Inputs up to this many pixels a side show a grid line at every pixel."""
 
 
-def centre_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int, int]:
+def center_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int, int]:
     """Return the cell (row, column) whose receptive field is nearest to the center of the input.
 
     It is computed from the field alone, because the axes of the feature maps differ between layers.
@@ -35,7 +35,7 @@ def visible_field(row: Row, input_size: tuple[int, int]) -> tuple[float, float, 
         return 0.0, 0.0, float(input_size[0]), float(input_size[1])
     top, left = (
         start + cell * jump
-        for start, cell, jump in zip(field.start, centre_cell(field, input_size), field.jump, strict=True)
+        for start, cell, jump in zip(field.start, center_cell(field, input_size), field.jump, strict=True)
     )
     return top, left, top + field.size[0], left + field.size[1]
 
@@ -64,7 +64,7 @@ def receptive_svg(row: Row, input_size: tuple[int, int], alt: str) -> str:
     scale = SIDE / max(height, width)
     drawn_height, drawn_width = height * scale, width * scale
     top, left, bottom, right = (
-        _kept(edge * scale, side)
+        _clamp(edge * scale, side)
         for edge, side in zip(
             visible_field(row, input_size),
             (drawn_height, drawn_width, drawn_height, drawn_width),
@@ -94,7 +94,7 @@ def _rect(name: str, box: tuple[float, float, float, float], style: str = "") ->
     )
 
 
-def _kept(edge: float, side: float) -> float:
+def _clamp(edge: float, side: float) -> float:
     """Clamp an edge to the drawing: a field much larger than the input is cut off at the margin."""
     return min(max(edge, 4.0 - MARGIN), side + MARGIN - 4.0)
 

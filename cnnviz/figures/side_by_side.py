@@ -79,8 +79,8 @@ class Measure:
     title: str
     unit: str
     count: Callable[[Row], int]
-    told: Callable[[float], str]
-    exact: Callable[[float], str]
+    format_total: Callable[[float], str]
+    format_exact: Callable[[float], str]
 
 
 def measures(batch: int) -> tuple[Measure, ...]:
@@ -127,7 +127,7 @@ def _panel(measure: Measure, named: Sequence[tuple[str, Analysis]], own_scale: b
     bands = tuple(
         Band(
             name,
-            measure.told(sum(map(measure.count, rows[name]))),
+            measure.format_total(sum(map(measure.count, rows[name]))),
             _parts(measure, rows[name], largest),
             _columns(measure, model_groups, top if own_scale else max(tops)),
         )
@@ -151,7 +151,7 @@ def _parts(measure: Measure, rows: Sequence[Row], largest: int) -> tuple[Part, .
         amount = sum(measure.count(row) for row in rows if row.kind == kind)
         if amount:
             share = numbers.percent(amount / total, 1)
-            text = f"{KIND_TITLES[kind]}: {measure.exact(amount)}, {share}"
+            text = f"{KIND_TITLES[kind]}: {measure.format_exact(amount)}, {share}"
             parts.append(Part(kind, amount / largest, text))
     return tuple(parts)
 
@@ -165,7 +165,7 @@ def _columns(measure: Measure, groups: Sequence[Group], top: int) -> tuple[Colum
             1 / count,
             amount / top,
             group.name or "(model)",
-            f"{measure.exact(amount)}, at {numbers.percent((i + 0.5) / count)} of the depth",
+            f"{measure.format_exact(amount)}, at {numbers.percent((i + 0.5) / count)} of the depth",
         )
         for i, group in enumerate(groups)
         if (amount := _count(group, measure))

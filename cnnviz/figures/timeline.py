@@ -62,7 +62,7 @@ def volumes(analysis: Analysis) -> tuple[Volume, ...]:
     return tuple(sorted([*stacked, *pools], key=lambda volume: (volume.column, volume.kind == "pool")))
 
 
-def strip_svg(drawn: tuple[Volume, ...], columns: int, alt: str) -> str:
+def thumbnail_svg(drawn: tuple[Volume, ...], columns: int, alt: str) -> str:
     """Draw a thumbnail as SVG, wide enough for `columns` layers.
 
     Kinds have CSS classes `k-conv`, `k-fc`, `k-pool`.
@@ -78,7 +78,7 @@ def strip_svg(drawn: tuple[Volume, ...], columns: int, alt: str) -> str:
 def box_svg(volume: Volume) -> str:
     """Draw one box: its front, top and right side."""
     low, high = volume.share
-    column = tall(volume)
+    column = column_height(volume)
     whole = high - low == 1
     y = MARGIN + HEIGHT / 2 - column / 2 + column * low + (0 if whole or not low else GAP / 2)
     h = max(1.5, column * (high - low) - (0 if whole else GAP))
@@ -100,7 +100,7 @@ def _depth_svg(x: float, y: float, w: float, h: float, channels: int) -> str:
     )
 
 
-def tall(volume: Volume) -> float:
+def column_height(volume: Volume) -> float:
     """Return the height of a volume's column."""
     if volume.kind == "fc" or volume.side == 0:
         return HEIGHT * max(0.06, sqrt(min(1.0, volume.channels / MOST_UNITS)))
@@ -134,11 +134,17 @@ def _stack(column: list[Volume]) -> Iterator[Volume]:
         low = high
 
 
-LINEAGE = ("lenet5-1998", "alexnet", "torchvision/vgg16", "torchvision/googlenet", "torchvision/resnet50")
+TIMELINE_MODELS = (
+    "lenet5-1998",
+    "alexnet",
+    "torchvision/vgg16",
+    "torchvision/googlenet",
+    "torchvision/resnet50",
+)
 SHOWN: tuple[Kind, ...] = ("conv", "fc", "norm", "other")
 SQUARE = 64.0
 """Side of the largest square, in pixels."""
-NEWS = {
+CONTRIBUTIONS = {
     "lenet5-1998": "Convolution and pooling, learned end to end, read handwritten digits.",
     "alexnet": "The same idea a thousand times larger, on GPUs, with ReLU and dropout, wins ImageNet.",
     "torchvision/vgg16": "Only 3×3 convolutions, twice as deep; most parameters sit in three last layers.",
@@ -149,7 +155,7 @@ NEWS = {
 
 
 @dataclass(frozen=True)
-class Ancestor:
+class TimelineEntry:
     """One architecture of the timeline, with everything that its row shows."""
 
     name: str
@@ -182,16 +188,16 @@ class Ancestor:
         return f"{numbers.percent(self.accuracy, 1)} on {self.accuracy_on}"
 
 
-def ancestor(
+def timeline_entry(
     analysis: Analysis, *, year: int, depth: int, accuracy: float | None, accuracy_on: str
-) -> Ancestor:
+) -> TimelineEntry:
     """Build a timeline entry from an architecture's analysis and published facts."""
-    return Ancestor(
+    return TimelineEntry(
         name=analysis.model,
         title=analysis.title.removesuffix(" (torchvision)"),
         year=year,
         depth=depth,
-        news=NEWS.get(analysis.model, ""),
+        news=CONTRIBUTIONS.get(analysis.model, ""),
         volumes=volumes(analysis),
         params=_by_kind(
             {
@@ -243,7 +249,7 @@ def square_side(value: int, largest: int) -> float:
     return max(1.5, SQUARE * sqrt(value / largest))
 
 
-def columns(drawn: Sequence[Ancestor]) -> int:
+def columns(drawn: Sequence[TimelineEntry]) -> int:
     """Return the depth of the deepest network, in weight layers."""
     return max(volume.column for one in drawn for volume in one.volumes)
 
@@ -254,7 +260,7 @@ LEFT, ROW, HEAD, PAD, ACCURACY = 150.0, 104.0, 34.0, 16.0, 230.0
 PAPER = {"light": ("#ffffff", "#1c2529"), "dark": ("#12171a", "#e4e9eb")}
 
 
-def lineage_sheet(drawn: Sequence[Ancestor], theme: Theme) -> str:
+def timeline_svg(drawn: Sequence[TimelineEntry], theme: Theme) -> str:
     """Draw all rows below one heading as a standalone SVG."""
     strip = 2 * MARGIN + columns(drawn) * PITCH
     width = LEFT + strip + 2 * (SQUARE + 66) + ACCURACY
@@ -275,7 +281,7 @@ def lineage_sheet(drawn: Sequence[Ancestor], theme: Theme) -> str:
     )
 
 
-def _row(one: Ancestor, top: float, strip: float, largest: tuple[int, int]) -> str:
+def _row(one: TimelineEntry, top: float, strip: float, largest: tuple[int, int]) -> str:
     middle = top + ROW / 2
     total, arithmetic = sum(one.params.values()), sum(one.macs.values())
     areas = (

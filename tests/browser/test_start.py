@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cnnviz.analysis import overview
-from cnnviz.figures.timeline import LINEAGE
+from cnnviz.figures.timeline import TIMELINE_MODELS
 from cnnviz.ui.components.digit_network import FIRST
 from tests.browser.chromium import DESKTOP_DARK, PHONE, Look
 from tests.browser.conftest import Visit
@@ -98,7 +98,7 @@ def test_a_map_is_enlarged_and_named_by_pointer_and_keys(visit: Visit) -> None:
 def test_the_networks_are_drawn_in_every_look(visit: Visit, look: Look) -> None:
     page = networks(visit("", look))
     drawings = page.locator(".strip")
-    expect(drawings).to_have_count(len(LINEAGE))
+    expect(drawings).to_have_count(len(TIMELINE_MODELS))
     expect(drawings.nth(2)).to_have_attribute("aria-label", re.compile("^VGG-16, 2014: 16 weight layers"))
     for drawing in drawings.all():
         expect(drawing).to_be_visible()
@@ -110,7 +110,7 @@ def test_the_networks_are_drawn_in_every_look(visit: Visit, look: Look) -> None:
 @pytest.mark.slow
 def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
     page = networks(visit(""))
-    expect(page.locator(".strip")).to_have_count(len(LINEAGE))
+    expect(page.locator(".strip")).to_have_count(len(TIMELINE_MODELS))
     ends = page.locator(".strip").evaluate_all(
         """strips => strips.map(strip => {
           const faces = [...strip.querySelectorAll('.k-conv .face, .k-fc .face')];
@@ -118,7 +118,7 @@ def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
           return Math.max(...faces.map(face => face.getBoundingClientRect().left)) - left;
         })"""
     )
-    depths = [{entry.name: entry.depth for entry in overview()}[name] for name in LINEAGE]
+    depths = [{entry.name: entry.depth for entry in overview()}[name] for name in TIMELINE_MODELS]
     pitch = ends[-1] / (depths[-1] - 1)
     assert ends == pytest.approx([pitch * (depth - 1) for depth in depths], abs=1)
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from cnnviz.ui.pages.diagnose.story import reckoned
+from cnnviz.ui.pages.diagnose.story import compute_signal
 from tests.browser.conftest import Visit
 from tests.browser.waiting import rerun
 
@@ -30,7 +30,7 @@ def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(v
     story = page.locator(".st-key-story")
     expect(story.get_by_role("heading", name="The AlexNet/STL-10 paper review, solved")).to_be_in_viewport()
     before = reached(page)
-    assert before == reckoned("article", "unit")[-1].signal
+    assert before == compute_signal("article", "unit")[-1].signal
     with rerun(page):
         story.get_by_role("radio", name="He", exact=True).click()
     page.wait_for_function(f"before => ({RECKONED})() > 100 * before", arg=before)

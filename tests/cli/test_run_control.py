@@ -14,7 +14,7 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.cli.app import main
-from cnnviz.cli.foreground import place_text, work_on
+from cnnviz.cli.foreground import place_text, train_in_turn
 from cnnviz.cli.output import Bar
 from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Status
@@ -195,9 +195,9 @@ def test_a_run_that_another_command_waits_with_comes_first(runs: Database, dead:
                 tracking.end(runs, lease, Status.FINISHED)
             return len(asked) > 30
 
-        assert work_on(runs, tracking.get_run(runs, second), silent, interrupted) is Status.QUEUED
+        assert train_in_turn(runs, tracking.get_run(runs, second), silent, interrupted) is Status.QUEUED
         other.kill()
-    status = work_on(runs, tracking.get_run(runs, second), silent, lambda: False)
+    status = train_in_turn(runs, tracking.get_run(runs, second), silent, lambda: False)
     assert status is Status.FINISHED, "the command before it is gone, and nobody else waits with the others"
 
 
@@ -213,7 +213,7 @@ def test_now_trains_beside_the_other_on_the_cpu(runs: Database, capsys: Out) -> 
 def test_now_is_for_the_cpu_only(runs: Database) -> None:
     run = tracking.create_run(runs, {}, model="lenet5", dataset="digits", seed=0, device="cuda:0")
     with pytest.raises(ValueError, match="Only on the CPU"):
-        work_on(runs, run, silent, lambda: False, now=True)
+        train_in_turn(runs, run, silent, lambda: False, now=True)
     assert tracking.get_run(runs, run.id).status is Status.STOPPED
 
 

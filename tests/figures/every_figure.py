@@ -13,7 +13,7 @@ from cnnviz.figures.alexnet_stl10 import SignalLine, by_layer, paired_runs
 from cnnviz.figures.curves import Line, Panel, Reference, curves, range_test
 from cnnviz.figures.experiment import experiment
 from cnnviz.figures.finding import bars, lines
-from cnnviz.figures.layer_stats import STATISTICS, layer_heat
+from cnnviz.figures.layer_stats import STATISTICS, layer_heatmap
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.interpret.filters import Weights, histogram
 from tests.figures.test_alexnet_stl10 import ARMS
@@ -62,7 +62,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "weights": lambda: histograms.weight_histogram([("a", WEIGHTS), ("b", WEIGHTS)]),
     "branch_classes": lambda: inception.branch_classes(np.ones((4, 2)), ("1", "3", "5", "pool"), CLASSES),
     "growth": lambda: inception.growth(STAGES, STAGES),
-    **{f"layers_{name}": partial(layer_heat, LAYERS, name, "epoch") for name in STATISTICS},
+    **{f"layers_{name}": partial(layer_heatmap, LAYERS, name, "epoch") for name in STATISTICS},
     "pareto": lambda: pareto.pareto(POINTS, PUBLISHED, "time", value="test accuracy"),
     "experiment": lambda: experiment(RESULT),
     "finding_lines": lambda: lines(Lines("Loss", SERIES, reference=("ln 10", 2.303))),

@@ -10,7 +10,7 @@ import pytest
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
 from cnnviz.diagnosis.evidence.evidence import Histogram
-from cnnviz.figures.finding import MOST_LABELS, alt, bars, lines, strip
+from cnnviz.figures.finding import MOST_LABELS, alt, bars, images_html, lines
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.report.curve_svg import WIDTH
 from cnnviz.figures.report.diagnosis import bars_svg, html_report, lines_svg
@@ -99,7 +99,7 @@ def test_of_very_many_names_some_are_written_and_all_can_be_pointed_at() -> None
 
 
 def test_images_are_escaped() -> None:
-    html = strip(Images("Twins", (("AAAA", "<b>cat</b> & dog"),)))
+    html = images_html(Images("Twins", (("AAAA", "<b>cat</b> & dog"),)))
     assert "&lt;b&gt;cat&lt;/b&gt; &amp; dog" in html
     assert "base64,AAAA" in html
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnviz.analysis.bottleneck import Cost, Stage
-from cnnviz.figures.inception import MOST, branch_classes, favourites, growth, growth_alt, relative
+from cnnviz.figures.inception import MOST, branch_classes, growth, growth_alt, preferred_classes, relative
 
 TITLES = ("1×1", "3×3", "5×5", "pool")
 TABLE = np.array([[1.0, 3.0, np.nan], [2.0, 2.0, np.nan], [0.0, 0.0, np.nan], [4.0, 1.0, np.nan]])
@@ -14,8 +14,8 @@ def test_each_branch_is_told_against_its_own_average() -> None:
     result = relative(TABLE)
     assert result[:, :2] == pytest.approx(np.array([[-0.5, 0.5], [0, 0], [0, 0], [0.6, -0.6]]))
     assert np.isnan(result[:, 2]).all()
-    assert [favourites(TABLE)[branch][0] for branch in (0, 3)] == [1, 0]
-    assert [favourites(TABLE)[branch][1] for branch in (0, 3)] == pytest.approx([0.5, 0.6])
+    assert [preferred_classes(TABLE)[branch][0] for branch in (0, 3)] == [1, 0]
+    assert [preferred_classes(TABLE)[branch][1] for branch in (0, 3)] == pytest.approx([0.5, 0.6])
 
 
 def test_a_bar_a_branch_and_class() -> None:

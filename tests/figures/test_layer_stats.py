@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnviz.figures.layer_stats import STATISTICS, Statistic, layer_heat, layer_heat_alt
+from cnnviz.figures.layer_stats import STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
 
 POOL: dict[str, Any] = {"name": "pool1", "gradient": None}
 LOOKS: list[tuple[float, list[dict[str, Any]]]] = [
@@ -15,7 +15,7 @@ LOOKS: list[tuple[float, list[dict[str, Any]]]] = [
 
 
 def test_layers_go_down_and_time_goes_right() -> None:
-    trace = layer_heat(LOOKS, "zeros", "epoch")["data"][0]
+    trace = layer_heatmap(LOOKS, "zeros", "epoch")["data"][0]
     assert trace["y"] == ("conv1", "pool1")
     assert trace["x"] == (1, 2)
     assert trace["z"].tolist() == [[0.25, 0.5], [0.5, 1.0]]
@@ -23,11 +23,11 @@ def test_layers_go_down_and_time_goes_right() -> None:
 
 
 def test_frozen_layers_are_named_so() -> None:
-    assert layer_heat(LOOKS, "zeros", "epoch", {"conv1"})["data"][0]["y"] == ("conv1 (frozen)", "pool1")
+    assert layer_heatmap(LOOKS, "zeros", "epoch", {"conv1"})["data"][0]["y"] == ("conv1 (frozen)", "pool1")
 
 
 def test_magnitudes_are_logarithms_with_true_values_to_point_at() -> None:
-    trace = layer_heat(LOOKS, "gradient", "epoch")["data"][0]
+    trace = layer_heatmap(LOOKS, "gradient", "epoch")["data"][0]
     assert trace["y"] == ("conv1",), "a layer without weights has no gradient"
     assert trace["z"][0, 0] == pytest.approx(-2)
     assert np.isnan(trace["z"][0, 1]), "no logarithm of nothing"
@@ -36,12 +36,12 @@ def test_magnitudes_are_logarithms_with_true_values_to_point_at() -> None:
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_nothing_yet_is_a_figure_too(statistic: Statistic) -> None:
-    figure = layer_heat([], statistic, "epoch")
+    figure = layer_heatmap([], statistic, "epoch")
     assert figure["data"][0]["y"] == ()
-    assert layer_heat_alt([], statistic).startswith("No ")
+    assert layer_heatmap_alt([], statistic).startswith("No ")
 
 
 def test_words_name_the_extremes() -> None:
-    assert layer_heat_alt(LOOKS, "zeros") == (
+    assert layer_heatmap_alt(LOOKS, "zeros") == (
         "Sparsity of 2 layers over time. Now highest in pool1 (1), lowest in conv1 (0.5)."
     )

@@ -18,7 +18,7 @@ def betters(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 @given(PAIRS)
 def test_the_front_is_what_nothing_betters(pairs: list[tuple[float, float]]) -> None:
-    front = pareto.front(pairs)
+    front = pareto.pareto_front(pairs)
     assert set(front) == {
         i for i, pair in enumerate(pairs) if not any(betters(other, pair) for other in pairs)
     }
@@ -35,7 +35,7 @@ def points(count: int) -> list[Point]:
 
 def test_many_points_are_thinned_but_the_front_and_the_compared_stay() -> None:
     many = points(10_000)
-    best = {many[i].key for i in pareto.front([(p.cost, p.value) for p in many])}
+    best = {many[i].key for i in pareto.pareto_front([(p.cost, p.value) for p in many])}
     many[5000] = Point("5000", "run 5000", 500.0, 0.5, place=0)
     drawn = pareto.pareto(many, [], "parameters", value="test accuracy")["data"]
     keys = {key for trace in drawn for key, *_ in trace["customdata"] or ()}
@@ -46,7 +46,7 @@ def test_many_points_are_thinned_but_the_front_and_the_compared_stay() -> None:
 
 
 def test_few_points_are_all_drawn() -> None:
-    assert pareto.thinned(points(50), set()) == points(50)
+    assert pareto.downsample(points(50), set()) == points(50)
 
 
 def test_published_results_are_said_to_be_published() -> None:

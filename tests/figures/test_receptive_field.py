@@ -10,7 +10,7 @@ from cnnviz.analysis.types import Row
 from cnnviz.figures.receptive_field import (
     MARGIN,
     SIDE,
-    centre_cell,
+    center_cell,
     receptive_svg,
     receptive_words,
     visible_field,
@@ -31,7 +31,7 @@ def drawn(row: Row, size: tuple[int, int]) -> dict[str, list[float]]:
 
 def test_first_convolution_sees_its_window_in_the_middle() -> None:
     row = analyze("alexnet-cifar10").row("conv1")
-    assert centre_cell(row.receptive_field, (32, 32)) == (14, 14)
+    assert center_cell(row.receptive_field, (32, 32)) == (14, 14)
     assert visible_field(row, (32, 32)) == (14, 14, 18, 18)
     assert drawn(row, (32, 32))["field"] == pytest.approx([14, 14, 4, 4], abs=0.05)
     assert receptive_words(row, (32, 32)) == "One output sees 4×4 pixels of the input."

@@ -8,18 +8,26 @@ from xml.etree import ElementTree
 import pytest
 
 from cnnviz.analysis import analyze, overview
-from cnnviz.figures.timeline import HEIGHT, LINEAGE, MOST_UNITS, box_svg, strip_svg, tall, volumes
+from cnnviz.figures.timeline import (
+    HEIGHT,
+    MOST_UNITS,
+    TIMELINE_MODELS,
+    box_svg,
+    column_height,
+    thumbnail_svg,
+    volumes,
+)
 
 DEPTH = {entry.name: entry.depth for entry in overview()}
 
 
-@pytest.mark.parametrize("name", LINEAGE)
+@pytest.mark.parametrize("name", TIMELINE_MODELS)
 def test_the_drawing_is_as_deep_as_the_network(name: str) -> None:
     drawn = [volume for volume in volumes(analyze(name)) if volume.kind != "pool"]
     assert {volume.column for volume in drawn} == set(range(1, DEPTH[name] + 1))
 
 
-@pytest.mark.parametrize("name", LINEAGE)
+@pytest.mark.parametrize("name", TIMELINE_MODELS)
 def test_every_weight_layer_is_drawn_once_and_none_that_only_training_uses(name: str) -> None:
     analysis = analyze(name)
     kinds = ("conv", "fc")
@@ -51,18 +59,20 @@ def test_heights_follow_the_square_roots_of_sides_and_units() -> None:
     by_name = {volume.name: volume for volume in volumes(analyze("alexnet"))}
     convs = [volume for volume in by_name.values() if volume.kind == "conv"]
     for volume in convs:
-        assert tall(volume) / tall(convs[0]) == pytest.approx(sqrt(volume.side / convs[0].side))
+        assert column_height(volume) / column_height(convs[0]) == pytest.approx(
+            sqrt(volume.side / convs[0].side)
+        )
     dense = [volume for volume in by_name.values() if volume.kind == "fc"]
     assert [volume.channels for volume in dense] == [4096, 4096, 1000]
-    assert [tall(volume) for volume in dense] == pytest.approx(
+    assert [column_height(volume) for volume in dense] == pytest.approx(
         [HEIGHT, HEIGHT, HEIGHT * sqrt(1000 / MOST_UNITS)]
     )
 
 
-@pytest.mark.parametrize("name", LINEAGE)
+@pytest.mark.parametrize("name", TIMELINE_MODELS)
 def test_the_drawing_is_sound_svg_within_its_frame(name: str) -> None:
     drawn = volumes(analyze(name))
-    svg = ElementTree.fromstring(strip_svg(drawn, 50, "words"))
+    svg = ElementTree.fromstring(thumbnail_svg(drawn, 50, "words"))
     assert svg.get("aria-label") == "words"
     assert len(svg) == len(drawn)
     _, _, width, height = map(float, str(svg.get("viewBox")).split())

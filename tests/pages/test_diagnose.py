@@ -28,7 +28,7 @@ from cnnviz.diagnosis.report.report_text import MARKS
 from cnnviz.experiments.experiment import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
-from cnnviz.ui.pages.diagnose.story import FAILED, MENDED
+from cnnviz.ui.pages.diagnose.story import FAILED, FIXED
 from tests.diagnosis.runs import bare, told
 from tests.pages.runner import assert_sound, components, figures, links, open_page
 
@@ -105,7 +105,7 @@ def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(
 
 def test_without_runs_the_shipped_failed_run_stands_there_with_its_mended_one() -> None:
     app = open_page("diagnose")
-    failed, mended = (recorded.recorded(name) for name in (FAILED, MENDED))
+    failed, mended = (recorded.recorded(name) for name in (FAILED, FIXED))
     assert 'class="verdict cause-found"' in verdict(app)
     assert escape(failed.title) in verdict(app)
     names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{FAILED}"]["data"]}
@@ -120,9 +120,9 @@ def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_
     runs: Database,
 ) -> None:
     app = open_page("diagnose")
-    app.selectbox(key="diagnose-run").set_value(MENDED).run()
+    app.selectbox(key="diagnose-run").set_value(FIXED).run()
     assert_sound(app)
-    assert app.query_params["recorded"] == MENDED
+    assert app.query_params["recorded"] == FIXED
     assert 'class="verdict not-judged"' in verdict(app)
     app = open_page("diagnose", recorded=FAILED)
     apply = next(button for button in app.button if button.label == "Apply and run")

@@ -89,7 +89,7 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
         looked.append(run_id)
         return run_views.EarlyDiagnosis(None, 0.0)
 
-    monkeypatch.setattr(run_views, "_found", found)
+    monkeypatch.setattr(run_views, "_early_diagnosis", found)
     monkeypatch.setattr(run_views, "PATIENCE", DEADLINE)
     run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
@@ -110,7 +110,7 @@ def test_a_look_that_fails_is_no_hint(runs: Database, monkeypatch: pytest.Monkey
     def broken(database: Database, run_id: int) -> run_views.EarlyDiagnosis:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(run_views, "_found", broken)
+    monkeypatch.setattr(run_views, "_early_diagnosis", broken)
     run = told(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
     app.run()

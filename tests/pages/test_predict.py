@@ -19,7 +19,7 @@ from cnnviz.inference import evaluate, predict
 from cnnviz.inference.predict import STRETCHES, Predictor
 from cnnviz.ui.pages.predict import page
 from cnnviz.ui.pages.predict.job import KEY as FILES_KEY
-from cnnviz.ui.pages.predict.job import Job, gathered
+from cnnviz.ui.pages.predict.job import Job, collect_files
 from cnnviz.ui.pages.predict.page import KEY
 from cnnviz.ui.pages.predict.views import JobResults
 from tests.datasets.making import encoded
@@ -81,7 +81,7 @@ def test_two_networks_are_compared_and_their_agreement_is_marked() -> None:
 
 def test_a_zip_of_class_folders_is_judged(zipped: bytes) -> None:
     app = open_page("predict", weights="run:1")
-    app.session_state[FILES_KEY] = gathered([("digits.zip", zipped)], folder=False)[0]
+    app.session_state[FILES_KEY] = collect_files([("digits.zip", zipped)], folder=False)[0]
     app.query_params["order"] = "mistakes"
     app.run()
     over(app)
@@ -109,7 +109,7 @@ def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: 
     monkeypatch.setattr(Predictor, "predict", held_up)
     monkeypatch.setattr(page, "PATIENCE", 0.0)
     app = open_page("predict", weights="run:1")
-    app.session_state[FILES_KEY] = gathered([("digits.zip", zipped)], folder=False)[0]
+    app.session_state[FILES_KEY] = collect_files([("digits.zip", zipped)], folder=False)[0]
     app.run()
     job = app.session_state[KEY]
     deadline = time.monotonic() + PATIENCE
@@ -187,7 +187,7 @@ def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
 
     network = model_input.model_to_compare("run:1")
     assert network is not None
-    some = gathered([("digits.zip", zipped)], folder=False)[0]
+    some = collect_files([("digits.zip", zipped)], folder=False)[0]
     job = Job(some * 40, [network])
     job.cancel()
     job.wait(PATIENCE)
@@ -208,7 +208,7 @@ def test_numbers_and_files_are_those_of_the_cli(
     theirs = json.loads(capsys.readouterr().out)
     network = model_input.model_to_compare("run:1")
     assert network is not None
-    job = Job(gathered([("digits.zip", zipped)], folder=False)[0], [network])
+    job = Job(collect_files([("digits.zip", zipped)], folder=False)[0], [network])
     job.wait(PATIENCE)
     results = JobResults(job).results(0)
     ours = json.loads(evaluate.as_json(results))
@@ -228,8 +228,8 @@ def test_numbers_and_files_are_those_of_the_cli(
 def test_a_folder_as_the_browser_hands_it_in() -> None:
     picture = encoded(np.zeros((8, 8, 3), np.uint8))
     given = [("mine/cat/1.png", picture), ("mine/dog/1.png", picture), ("mine/readme.txt", b"words")]
-    result, count = gathered(given, folder=True)
+    result, count = collect_files(given, folder=True)
     assert count == 2
     assert {(one.name, one.truth) for one in result} == {("mine/cat/1.png", "cat"), ("mine/dog/1.png", "dog")}
-    loose, _ = gathered([("mine/1.png", picture)], folder=True)
+    loose, _ = collect_files([("mine/1.png", picture)], folder=True)
     assert [(one.name, one.truth) for one in loose] == [("mine/1.png", None)]

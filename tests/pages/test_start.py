@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.diagnosis import recorded
-from cnnviz.figures.timeline import LINEAGE
+from cnnviz.figures.timeline import TIMELINE_MODELS
 from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
 from cnnviz.ui.pages.start.hero import WEIGHTS
@@ -92,8 +92,8 @@ def test_every_state_of_the_lesson_names_what_there_is() -> None:
 def test_the_networks_wait_in_a_fold() -> None:
     assert not any(query.get("model") == ["torchvision/vgg16"] for _, _, query in links(open_page("start")))
     opened = [query for _, page, query in links(with_networks()) if page == "architecture"]
-    assert [query["model"][0] for query in opened][-len(LINEAGE) :] == list(LINEAGE)
-    assert all("layer" not in query for query in opened[-len(LINEAGE) :])
+    assert [query["model"][0] for query in opened][-len(TIMELINE_MODELS) :] == list(TIMELINE_MODELS)
+    assert all("layer" not in query for query in opened[-len(TIMELINE_MODELS) :])
 
 
 def test_it_is_drawn_without_torch_and_pandas() -> None:

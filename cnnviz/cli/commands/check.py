@@ -83,7 +83,7 @@ def _text(title: str, problems: tuple[Problem, ...]) -> str:
         head = f"{problem.severity}: {problem.title} ({problem.check})"
         lines = [(head, ""), ("", problem.message), ("fix", problem.fix)]
         lines += [("source", problem.reference)] if problem.reference else []
-        body = output.notes([(f"  {name}", words) for name, words in lines[1:]], output.width())
+        body = output.definition_list([(f"  {name}", words) for name, words in lines[1:]], output.width())
         parts += [f"{head}\n{body}"]
     return "\n\n".join(parts) + "\n"
 
@@ -102,4 +102,4 @@ def _all_checks(as_json: bool) -> str:
         keys = ("check", "title", "reference")
         entries = [dict(zip(keys, row, strict=True)) for row in rows]
         return orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n"
-    return output.fitted(("check", "title", "source"), rows, frozenset(), output.width()) + "\n"
+    return output.wrapped_table(("check", "title", "source"), rows, frozenset(), output.width()) + "\n"

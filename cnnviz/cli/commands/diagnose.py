@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cnnviz.cli.output import Bar, notes, width
+from cnnviz.cli.output import Bar, definition_list, width
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding, Outcome
@@ -97,7 +97,7 @@ def _causes(as_json: bool) -> None:
         ]
         typer.echo(_json(plain))
         return
-    typer.echo(notes([(one.cause, one.summary) for one in known], width()))
+    typer.echo(definition_list([(one.cause, one.summary) for one in known], width()))
     if recorded.names():
         typer.echo(f"\nRecorded runs: {', '.join(recorded.names())}")
 
@@ -147,15 +147,14 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
     if evidence.probes:
         from cnnviz.diagnosis.report.report_text import describe_probes
 
-        parts.append(f"Probes\n{notes(describe_probes(evidence.probes), width())}")
+        parts.append(f"Probes\n{definition_list(describe_probes(evidence.probes), width())}")
     if diagnosis.comparisons:
-        parts.append(
-            f"Compared with\n{notes([(one.name, one.text) for one in diagnosis.comparisons], width())}"
-        )
+        compared = [(one.name, one.text) for one in diagnosis.comparisons]
+        parts.append(f"Compared with\n{definition_list(compared, width())}")
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
         entries = [(one.cause, one.because) for one in diagnosis.checked if one.outcome == outcome]
         if entries:
-            parts.append(f"{title}\n{notes(entries, width())}")
+            parts.append(f"{title}\n{definition_list(entries, width())}")
     return "\n\n".join(parts)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from cnnviz.cli.foreground import NO_SUPERVISOR, go_through
-from cnnviz.cli.output import fitted, table, width
+from cnnviz.cli.foreground import NO_SUPERVISOR, train_experiment
+from cnnviz.cli.output import table, width, wrapped_table
 
 if TYPE_CHECKING:
     from cnnviz.experiments import Experiment, Result
@@ -34,13 +34,13 @@ _RIGHT = frozenset(
 def register(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Questions put to several runs.")
-    group.command("list", help="The ready-made experiments, and those that were started.")(list_them)
+    group.command("list", help="The ready-made experiments, and those that were started.")(list_experiments)
     group.command("run", help="Run one in the foreground. Ctrl-C stops it; its number goes on with it.")(run)
     group.command("show", help="What one asks, or what came of it.")(show)
     app.add_typer(group, name="experiment")
 
 
-def list_them(as_json: _Json = False) -> None:
+def list_experiments(as_json: _Json = False) -> None:
     """Print presets, demonstrations and started experiments."""
     from cnnviz import tracking
     from cnnviz.experiments import every
@@ -67,13 +67,13 @@ def list_them(as_json: _Json = False) -> None:
         typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
         return
     lines = [(r.name, len(list(r.small.cells())), r.small.question) for r in ready]
-    typer.echo(fitted(("ready-made", "runs", "question"), lines, _RIGHT, width()))
+    typer.echo(wrapped_table(("ready-made", "runs", "question"), lines, _RIGHT, width()))
     shown_lines = [(d.name, d.question) for d in shown]
-    typer.echo("\n" + fitted(("demonstration", "question"), shown_lines, _RIGHT, width()))
+    typer.echo("\n" + wrapped_table(("demonstration", "question"), shown_lines, _RIGHT, width()))
     if own:
         started = [(s.id, s.experiment.name, f"{p.done} of {p.total}", s.experiment.question) for s, p in own]
         head = ("id", "started", "runs", "question")
-        typer.echo("\n" + fitted(head, started, frozenset(("id",)), width()))
+        typer.echo("\n" + wrapped_table(head, started, frozenset(("id",)), width()))
 
 
 def run(
@@ -110,9 +110,9 @@ def run(
             number = save(database, chosen)
         if queue:
             runs = experiments.queue(database, number)
-            _say_queued(database, number, runs, as_json)
+            _print_queued(database, number, runs, as_json)
             return
-        stopped = go_through(database, number)
+        stopped = train_experiment(database, number)
         result = experiments.result(database, number)
     typer.echo(result.write() if as_json else as_text(result))
     if stopped:
@@ -155,7 +155,7 @@ def show(
 
     if not what.isdigit():
         experiment = _chosen(what, large, None)
-        typer.echo(experiment.write() if as_json else _asked(what, experiment) + _recorded(what, large))
+        typer.echo(experiment.write() if as_json else _plan_text(what, experiment) + _recorded(what, large))
         return
     with tracking.connect() as database:
         result = experiments.result(database, int(what))
@@ -194,7 +194,7 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
     return result if seeds is None else result.with_seeds(seeds)
 
 
-def _asked(name: str, experiment: Experiment) -> str:
+def _plan_text(name: str, experiment: Experiment) -> str:
     from cnnviz.experiments.experiment import changes_text
     from cnnviz.experiments.presets import current_name, list_presets
 
@@ -202,7 +202,7 @@ def _asked(name: str, experiment: Experiment) -> str:
     lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]
     paragraphs = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
     head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
-    conditions = fitted(head, lines, frozenset(), width())
+    conditions = wrapped_table(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
     parts = [*map(_wrapped, paragraphs), "", conditions, "", seeds]
     return "\n".join([*parts, *([_wrapped(f"Limits: {ready.limits}")] if ready else [])])
@@ -242,7 +242,7 @@ def _demonstrate(demonstration: Demo, as_json: bool) -> None:
     typer.echo("\n\n".join("\n".join(part) for part in [*parts, *prose] if part))
 
 
-def _say_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:
+def _print_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:
     from cnnviz.training.workers import supervised
 
     at_work = supervised(database)

@@ -217,7 +217,7 @@ def _attribute(
     if attribution.blank:
         typer.echo(attribution.blank)
     if png is not None:
-        png.write_bytes(_drawn(shown.picture, attribution))
+        png.write_bytes(_overlay_png(shown.picture, attribution))
     if npz is not None:
         _save(npz, attribution=attribution.values, input=shown.tensor[0].numpy())
 
@@ -255,7 +255,7 @@ def _attribute_all(
             attribution = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(image.name).stem)[:80].strip("-.") or "image"
             name = f"{number + 1:04}-{stem}.png"
-            (into / name).write_bytes(_drawn(shown.picture, attribution))
+            (into / name).write_bytes(_overlay_png(shown.picture, attribution))
             lines.append((
                 image.name, name, method.value, attribution.layer, str(attribution.target),
                 loaded.classes[attribution.target], repr(attribution.probability), attribution.blank,
@@ -267,7 +267,7 @@ def _attribute_all(
         raise typer.Exit(REFUSED)
 
 
-def _drawn(picture: Bytes, attribution: Attribution) -> bytes:
+def _overlay_png(picture: Bytes, attribution: Attribution) -> bytes:
     """Overlay the attribution on the enlarged image, as PNG."""
     import io
 

@@ -13,7 +13,7 @@ import orjson
 import typer
 
 from cnnviz.cli import foreground
-from cnnviz.cli.foreground import look_after
+from cnnviz.cli.foreground import reconcile_runs
 from cnnviz.cli.output import short, table
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def list_runs(
 
     statuses = [_status(name) for name in status] if status else None
     with tracking.connect() as database:
-        look_after(database)
+        reconcile_runs(database)
         shown = None if as_json else SHOWN
         runs = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit, metrics=shown)
         disk = tracking.checkpoint_bytes(database)
@@ -222,7 +222,7 @@ def show(run: _Id, as_json: _Json = False) -> None:
     from cnnviz import tracking
 
     with tracking.connect() as database:
-        look_after(database)
+        reconcile_runs(database)
         report = tracking.report(database, run)
     if as_json:
         _print_json(report)
@@ -256,7 +256,7 @@ def delete(
     with tracking.connect() as database:
         for run in runs:
             tracking.get_run(database, run)
-        look_after(database)
+        reconcile_runs(database)
         for run in runs:
             action(database, run)
         purged, freed = tracking.purge_runs(database, ids=runs) if for_good else (0, 0)

@@ -58,9 +58,9 @@ def summary(
     analyses = [_analyzed(name, size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
     typer.echo(
-        _one(analyses[0], batch, form, chosen[0])
+        _analysis_text(analyses[0], batch, form, chosen[0])
         if len(analyses) == 1
-        else _two(analyses[0], analyses[1], form),
+        else _difference_text(analyses[0], analyses[1], form),
         nl=False,
     )
 
@@ -81,7 +81,7 @@ def _torchinfo(name: str, size: Any, classes: int | None, options: dict[str, str
     return "\n".join([table_of_theirs.text, "", *table_of_theirs.differences]) + "\n"
 
 
-def _one(analysis: Analysis, batch: int, form: str, name: str) -> str:
+def _analysis_text(analysis: Analysis, batch: int, form: str, name: str) -> str:
     if form == "json":
         return orjson.dumps(export.to_json(analysis, batch), option=orjson.OPT_INDENT_2).decode() + "\n"
     if form == "csv":
@@ -114,7 +114,7 @@ def _headline(analysis: Analysis, batch: int, name: str) -> str:
     return "\n".join(lines)
 
 
-def _two(first: Analysis, second: Analysis, form: str) -> str:
+def _difference_text(first: Analysis, second: Analysis, form: str) -> str:
     changes = diff(first, second).changes
     if form == "json":
         listed: list[dict[str, Any]] = [

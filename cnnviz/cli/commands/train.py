@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from cnnviz import models
-from cnnviz.cli.foreground import interruptible, work_on
+from cnnviz.cli.foreground import interruptible, train_in_turn
 from cnnviz.cli.options import ModelOptions, named_model, pairs
 from cnnviz.cli.output import Bar, table
 from cnnviz.device_class import ANY, CPU, class_of
@@ -87,21 +87,21 @@ def train(
         if resume is not None:
             if recipe or given or start_from:
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
-            run = _again(database, resume)
+            run = _request_resume(database, resume)
         else:
             chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
-            chosen = _with_start(chosen, start_from or chosen.start_from)
+            chosen = _with_initial_weights(chosen, start_from or chosen.start_from)
             _check_device(chosen)
             run = enqueue(database, chosen)
-            _warn(chosen)
+            _print_problems(chosen)
         try:
             with interruptible() as interrupted, Bar() as bar:
-                status = work_on(database, run, bar, interrupted, now)
+                status = train_in_turn(database, run, bar, interrupted, now)
             report = tracking.report(database, run.id)
             early = tracking.latest_record(database, run.id, "early_stopping")
         except tracking.DatabaseUnavailableError as error:
             raise ValueError(f"{error} {_checkpoint_text(run)}") from error
-        left = _left_queued(database, run.id) if status is tracking.Status.QUEUED else None
+        left = _queued_text(database, run.id) if status is tracking.Status.QUEUED else None
     typer.echo(
         orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(report)
     )
@@ -121,7 +121,7 @@ def _check_device(recipe: Recipe) -> None:
         device_of(recipe)
 
 
-def _with_start(recipe: Recipe, start: str) -> Recipe:
+def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
     """Return the recipe with its initial weights; only a command line may name a file of weights."""
     path = start.removeprefix("file:")
     if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
@@ -167,7 +167,7 @@ def named_recipe(name: str | None, model: str | None, dataset: str | None) -> Re
         return Recipe.read(file.read(MAX_BYTES + 1))
 
 
-def _warn(recipe: Recipe) -> None:
+def _print_problems(recipe: Recipe) -> None:
     """Print structural problems of the network once, on stderr; training continues."""
     from cnnviz.training.estimate import structural_problems
 
@@ -180,7 +180,7 @@ def _warn(recipe: Recipe) -> None:
             typer.echo(f"cnnviz: {problem.severity}: {problem.message} {problem.fix}", err=True)
 
 
-def _again(database: Database, run_id: int) -> Run:
+def _request_resume(database: Database, run_id: int) -> Run:
     """Request to resume a run unless it is queued; a run whose process is gone is marked as such first."""
     from cnnviz import tracking
     from cnnviz.training.workers import reconcile
@@ -206,7 +206,7 @@ def _checkpoint_text(run: Run) -> str:
     return f"The checkpoint of run {run.id} after step {step:,} is whole: {path}."
 
 
-def _left_queued(database: Database, run_id: int) -> str:
+def _queued_text(database: Database, run_id: int) -> str:
     """Describe what happens to a run that Ctrl-C left in the queue."""
     from cnnviz.training.workers import supervised
 

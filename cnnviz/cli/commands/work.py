@@ -48,7 +48,7 @@ def work(
     _check_devices(device)
     launcher = _cluster(ray, ray_cores)
     for name in model or []:
-        _keep_code(name)
+        _register_code(name)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cnnviz").setLevel(logging.INFO)
     with tracking.connect() as database:
@@ -91,7 +91,7 @@ def _check_devices(names: list[str] | None) -> None:
             raise ValueError(f"'{name[:40]}' is no device; a device is cpu, mps, or cuda:0 and so on.")
 
 
-def _keep_code(name: str) -> None:
+def _register_code(name: str) -> None:
     """Register a user's model file, as `cnnviz app --model` does, and keep a copy of it for the workers."""
     from cnnviz.models.user_code import registration
 

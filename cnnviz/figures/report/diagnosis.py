@@ -21,7 +21,7 @@ from cnnviz.diagnosis.report.report_text import (
     sureness,
     where,
 )
-from cnnviz.figures.finding import alt, hues, strip
+from cnnviz.figures.finding import alt, hues, images_html
 from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Colour
 from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
@@ -36,7 +36,7 @@ Value = float | None
 
 
 @dataclass(frozen=True)
-class Upwards:
+class VerticalAxis:
     """Vertical axis: ticks from bottom to top, as base-10 logarithms on a logarithmic axis."""
 
     marks: Sequence[float]
@@ -63,7 +63,7 @@ class Upwards:
 def lines_svg(picture: Lines) -> str:
     """Draw curves as an HTML figure with heading and legend; empty if there is no point."""
     values = [value for one in picture.series for value in one.y]
-    up = _upwards(picture, values)
+    up = _vertical_axis(picture, values)
     xs = [x for one in picture.series for x in one.x]
     if up is None or not xs:
         return ""
@@ -82,7 +82,7 @@ def lines_svg(picture: Lines) -> str:
 
 def bars_svg(picture: Bars) -> str:
     """Draw bars (points on a logarithmic axis) as an HTML figure with legend; empty if there is no value."""
-    up = _upwards(picture, [value for values in picture.values.values() for value in values])
+    up = _vertical_axis(picture, [value for values in picture.values.values() for value in values])
     if up is None:
         return ""
     slot = (WIDTH - LEFT - RIGHT) / len(picture.names)
@@ -103,7 +103,7 @@ def bars_svg(picture: Bars) -> str:
 
 
 def _columns(
-    picture: Bars, values: Sequence[Value], up: Upwards, colour: Colour, slot: float, number: int
+    picture: Bars, values: Sequence[Value], up: VerticalAxis, colour: Colour, slot: float, number: int
 ) -> str:
     width = 0.75 * slot / len(picture.values)
     drawn = []
@@ -120,7 +120,7 @@ def _columns(
     return "".join(drawn)
 
 
-def _upwards(picture: Lines | Bars, values: Sequence[Value]) -> Upwards | None:
+def _vertical_axis(picture: Lines | Bars, values: Sequence[Value]) -> VerticalAxis | None:
     """Build the axis that spans all values and the reference; for bars it includes zero."""
     known = _usable(picture, values)
     if not known:
@@ -132,7 +132,7 @@ def _upwards(picture: Lines | Bars, values: Sequence[Value]) -> Upwards | None:
         marks = [float(mark) for mark in range(low, max(high, low + 1) + step, step)]
     else:
         marks = ticks(min(0.0, *known) if isinstance(picture, Bars) else min(known), max(known))
-    return Upwards(marks, picture.logarithmic, picture.percent)
+    return VerticalAxis(marks, picture.logarithmic, picture.percent)
 
 
 def _usable(picture: Lines | Bars, values: Sequence[Value]) -> list[float]:
@@ -144,7 +144,7 @@ def _usable(picture: Lines | Bars, values: Sequence[Value]) -> list[float]:
     ]
 
 
-def _grid(up: Upwards) -> str:
+def _grid(up: VerticalAxis) -> str:
     drawn = []
     for mark in up.marks:
         y = up.at(mark)
@@ -176,7 +176,7 @@ def _path(
     return f'<path class="line" d="{moves}" style="stroke:{colour.css}{dash}"/>{circles}'
 
 
-def _level(picture: Lines | Bars, up: Upwards) -> str:
+def _level(picture: Lines | Bars, up: VerticalAxis) -> str:
     if picture.reference is None:
         return ""
     name, value = picture.reference
@@ -277,7 +277,7 @@ def _fix(finding: Finding) -> str:
 
 def _picture(picture: Picture) -> str:
     if isinstance(picture, Images):
-        return f"<figure><figcaption>{escape(picture.title)}</figcaption>{strip(picture)}</figure>"
+        return f"<figure><figcaption>{escape(picture.title)}</figcaption>{images_html(picture)}</figure>"
     return bars_svg(picture) if isinstance(picture, Bars) else lines_svg(picture)
 
 

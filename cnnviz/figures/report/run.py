@@ -108,7 +108,7 @@ def matrix_html(counts: Counts, classes: Sequence[str]) -> str:
     """Render the matrix with cells shaded by row share, or its most frequent confusions."""
     words = f"<p>{escape(confusion_alt(counts, classes))}</p>"
     if len(classes) > WHOLE:
-        return words + _mistakes(counts, classes)
+        return words + _top_confusions(counts, classes)
     heads = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
     rows = "".join(_row(row, place, classes) for place, row in enumerate(counts.tolist()))
     return (
@@ -131,7 +131,7 @@ def _cell(count: int, share: float) -> str:
     return f'<td{kind} style="--share:{shade}%">{count or ""}</td>'
 
 
-def _mistakes(counts: Counts, classes: Sequence[str]) -> str:
+def _top_confusions(counts: Counts, classes: Sequence[str]) -> str:
     wrong = counts - np.diag(counts.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
     places = [divmod(int(place), len(classes)) for place in order]

@@ -68,7 +68,7 @@ def current(network: Network) -> AttributionState:
         None if target is None else network.loaded.classes[target],
         _layer(network, problems),
         DEFAULT_OPACITY if opacity is None else opacity,
-        _other(st.query_params.get("against"), problems),
+        _compared(st.query_params.get("against"), problems),
         tuple(problems),
     )
 
@@ -101,7 +101,7 @@ def _layer(network: Network, problems: list[str]) -> str | None:
     return None
 
 
-def _other(reference: str | None, problems: list[str]) -> Network | None:
+def _compared(reference: str | None, problems: list[str]) -> Network | None:
     if not reference:
         return None
     network = model_input.model_to_compare(reference)
@@ -152,7 +152,7 @@ def attribution_result(
     Raises:
         ValueError: The network or layer cannot be attributed; the message is one sentence.
     """
-    target = attribution_state.target if first else alike(network, attribution_state.target_name)
+    target = attribution_state.target if first else class_index(network, attribution_state.target_name)
     layer = attribution_state.layer if first or attribution_state.layer in cells(network) else None
     if attribution_state.method != "gradcam":
         layer = None
@@ -162,7 +162,7 @@ def attribution_result(
     return AttributionResult(network, ready, attribution, checked)
 
 
-def alike(network: Network, name: str | None) -> int | None:
+def class_index(network: Network, name: str | None) -> int | None:
     """Return the index of the network's class with that name, ignoring case; None if it has none."""
     folded = [one.casefold() for one in network.loaded.classes]
     return folded.index(name.casefold()) if name is not None and name.casefold() in folded else None
@@ -190,7 +190,7 @@ def strip_cells(
     return grad_cams(_network.loaded.model, _ready.tensor, target, layers)
 
 
-def where(values: Floats) -> str:
+def strongest_position(values: Floats) -> str:
     """Describe where a map is strongest: `at the upper left`, `in the middle`."""
     if not np.any(values > 0):
         return "nowhere"
@@ -297,7 +297,10 @@ def panel(result: AttributionResult, attribution_state: AttributionState, named:
         st.caption(
             f"It has no class {notice.plain(attribution_state.target_name)}; this is for its own answer."
         )
-    parts = (pictures_of(result, attribution_state.method, attribution_state.opacity), _without(result))
+    parts = (
+        images_html(result, attribution_state.method, attribution_state.opacity),
+        _deletion_figures(result),
+    )
     st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
     if attribution.blank:
         st.caption(f":material/info: {notice.plain(attribution.blank)}")
@@ -306,12 +309,12 @@ def panel(result: AttributionResult, attribution_state: AttributionState, named:
     st.caption(_verdict(result))
 
 
-def pictures_of(result: AttributionResult, method: Method, opacity: int) -> str:
+def images_html(result: AttributionResult, method: Method, opacity: int) -> str:
     """Return the network's input, the map over it and the map alone, as HTML."""
     from cnnviz.interpret.attribution import TITLES
 
     title = TITLES[method]
-    strongest = where(result.attribution.values)
+    strongest = strongest_position(result.attribution.values)
     over = f"{title} for {result.target} over the picture, strongest {strongest}"
     alone = f"{title} for {result.target} alone, strongest {strongest}"
     return (
@@ -321,7 +324,7 @@ def pictures_of(result: AttributionResult, method: Method, opacity: int) -> str:
     )
 
 
-def _without(result: AttributionResult) -> str:
+def _deletion_figures(result: AttributionResult) -> str:
     sides = (("most", result.check.most), ("least", result.check.least))
     return "".join(
         figure(

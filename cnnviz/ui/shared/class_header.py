@@ -101,7 +101,7 @@ def _person(classroom: Classroom | None, who: access.Principal) -> None:
 def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
     """Draw the link to the teacher's handout."""
     state = classroom.state
-    place = parts(state.handout, pages)
+    place = parse_address(state.handout, pages)
     if place is not None:
         page, query = place
         with st.container(key="class-handout", border=True):
@@ -111,7 +111,7 @@ def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
             )  # fmt: skip
 
 
-def parts(address: str, pages: Mapping[str, Page]) -> tuple[str, dict[str, str]] | None:
+def parse_address(address: str, pages: Mapping[str, Page]) -> tuple[str, dict[str, str]] | None:
     """Return the page and query parameters of an address of this app; None for any other."""
     if not address or len(address) > 4_000:
         return None

@@ -27,7 +27,7 @@ AT_ONCE = 2e10
 BATCH = 64
 
 
-def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+def iter_batches(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches as the network takes them, `(B, C, H, W)`, with their labels `(B,)`."""
     import torch
 
@@ -39,7 +39,7 @@ def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Itera
         yield preprocessing.inputs(pixels), torch.from_numpy(np.array(labels))
 
 
-def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def cropped_images(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the images of `rows` as cropped for the network, before normalization, uint8 `(N, C, H, W)`."""
     import torch
 
@@ -52,13 +52,13 @@ def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray
     return preprocessing.centred(pixels).round().clamp(0, 255).byte().numpy()
 
 
-def some_rows(data: Dataset, count: int) -> NDArray[np.int64]:
+def sample_rows(data: Dataset, count: int) -> NDArray[np.int64]:
     """Return at most `count` row indices of the test images, evenly spaced."""
     every = len(data.test)
     return np.unique(np.linspace(0, every - 1, min(count, every)).astype(np.int64))
 
 
-def offered(
+def result_or_offer(
     network: Network,
     what: str,
     key: str,
@@ -89,11 +89,11 @@ def offered(
         if stored is not None:
             return data, stored
     least = possible[0]
-    count_chosen = least if network.analysis.macs * least <= AT_ONCE else _asked(what, key, possible)
-    return None if count_chosen is None else _worked(data, count_chosen, work)
+    count_chosen = least if network.analysis.macs * least <= AT_ONCE else _draw_offer(what, key, possible)
+    return None if count_chosen is None else _compute(data, count_chosen, work)
 
 
-def _asked(what: str, key: str, possible: Sequence[int]) -> int | None:
+def _draw_offer(what: str, key: str, possible: Sequence[int]) -> int | None:
     st.caption(f"{what} takes going through test images once; the result is kept.")
     chosen = None
     with st.container(horizontal=True, gap="small"):
@@ -104,7 +104,7 @@ def _asked(what: str, key: str, possible: Sequence[int]) -> int | None:
     return chosen
 
 
-def _worked(data: Dataset, count: int, work: Callable[..., T]) -> tuple[Dataset, T] | None:
+def _compute(data: Dataset, count: int, work: Callable[..., T]) -> tuple[Dataset, T] | None:
     progress = Progress()
     try:
         return data, work(data, count, progress)

@@ -88,7 +88,7 @@ def _side(side: Side, row: Row | None, sides: Sides) -> dict[str, Any]:
 def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
     """Draw the table of differences or of all layers, and its downloads."""
     chosen, wrong = url_state.choice("view", VIEWS, VIEWS[0])
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     st.session_state[f"{key}-only"] = chosen == "differences"
     frame = diff_frame(diff, sides, chosen == "differences")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):

@@ -43,7 +43,7 @@ def images_of_data(network: Network, image_state: ImageState) -> None:
         return
     _offer_all(name, dataset)
     chosen = st.session_state.get(CLASS, ALL)
-    answers = image_input.known_answers(network, dataset) if chosen == WRONG else None
+    answers = image_input.known_predictions(network, dataset) if chosen == WRONG else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.selectbox(
             "Which", [ALL, WRONG, *dataset.classes], key=CLASS, label_visibility="collapsed", width=220,
@@ -52,7 +52,7 @@ def images_of_data(network: Network, image_state: ImageState) -> None:
         rows = _rows(dataset, chosen, answers)
         page = _paging(len(rows))
     if chosen == WRONG and answers is None:
-        _ask(network, dataset)
+        _offer_predictions(network, dataset)
         return
     _sheet(dataset, rows[page * AT_ONCE : (page + 1) * AT_ONCE], answers, image_state)
 
@@ -131,10 +131,10 @@ def _offer_all(name: str, dataset: Dataset) -> None:
             st.rerun()
 
 
-def _ask(network: Network, dataset: Dataset) -> None:
+def _offer_predictions(network: Network, dataset: Dataset) -> None:
     st.caption(f"Which they are takes asking it about all {len(dataset.test):,} test images once.")
     if st.button("Ask it", key="picture-ask", type="primary"):
-        image_input.ask_all(network, dataset)
+        image_input.predict_all(network, dataset)
         st.rerun()
 
 
@@ -156,13 +156,13 @@ def uploads() -> None:
         help="They stay with you: nobody else sees them, and they are forgotten when you close the page.",
     )
     if given:
-        _take([(file.name, file.getvalue()) for file in given])
+        _store_uploads([(file.name, file.getvalue()) for file in given])
         st.session_state[COUNT] += 1
         st.rerun()
-    _say(st.session_state.get(REFUSED, []))
+    _draw_refusals(st.session_state.get(REFUSED, []))
 
 
-def _take(files: list[tuple[str, bytes]]) -> None:
+def _store_uploads(files: list[tuple[str, bytes]]) -> None:
     from cnnviz.inference.images.image_files import handed_in
 
     images = [one for name, data in files for one in handed_in(name, data)]
@@ -185,7 +185,7 @@ def _take(files: list[tuple[str, bytes]]) -> None:
         image_input.choose(f"handed:{last.number}")
 
 
-def _say(refused: list[str]) -> None:
+def _draw_refusals(refused: list[str]) -> None:
     if not refused:
         return
     more = [f"… and {len(refused) - TOLD} more."] if len(refused) > TOLD else []
@@ -244,7 +244,7 @@ def picture_chooser(network: Network, image_state: ImageState) -> None:
 
 
 def _samples(network: Network, image_state: ImageState) -> None:
-    names = image_input.names(network.loaded)
+    names = image_input.sample_names(network.loaded)
     cells = [
         Cell(f"{image_input.title(name)} ({image_input.credit(name)})", f"sample:{name}") for name in names
     ]
@@ -278,7 +278,7 @@ def _own(image_state: ImageState) -> None:
 
 def _camera() -> None:
     photo = st.camera_input("Take a picture", label_visibility="collapsed", width=320)
-    if photo is not None and image_input.keep_taken(photo.getvalue()):
+    if photo is not None and image_input.store_camera_image(photo.getvalue()):
         image_input.choose("camera")
         st.rerun()
 

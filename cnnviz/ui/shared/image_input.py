@@ -85,7 +85,7 @@ THUMB = 96
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class UploadedImage:
     """An uploaded image: its file, and a thumbnail uint8 `(3, THUMB, THUMB)`."""
 
     number: int
@@ -94,13 +94,13 @@ class Kept:
     thumb: Pixels
 
 
-def uploaded_images() -> list[Kept]:
+def uploaded_images() -> list[UploadedImage]:
     """Return this visitor's uploads, oldest first."""
-    images: list[Kept] = st.session_state.setdefault(KEY, [])
+    images: list[UploadedImage] = st.session_state.setdefault(KEY, [])
     return images
 
 
-def add(upload: Upload) -> Kept | Refusal:
+def add(upload: Upload) -> UploadedImage | Refusal:
     """Read a file and keep its image.
 
     The oldest are dropped beyond the limits. Return why if it is refused.
@@ -110,7 +110,9 @@ def add(upload: Upload) -> Kept | Refusal:
     if isinstance(image, Refusal):
         return image
     all_kept = uploaded_images()
-    one = Kept(1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(image.pixels))
+    one = UploadedImage(
+        1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(image.pixels)
+    )
     all_kept.append(one)
     while len(all_kept) > MOST or sum(len(old.data) for old in all_kept) > MOST_BYTES:
         del all_kept[0]
@@ -129,7 +131,7 @@ def decoded(name: str, data: bytes) -> Picture | Refusal:
     return _decoded(hashlib.blake2b(data, digest_size=16).hexdigest(), name, data)
 
 
-def sheet(all_kept: Sequence[Kept]) -> Pixels:
+def sheet(all_kept: Sequence[UploadedImage]) -> Pixels:
     """Return the thumbnails, uint8 `(N, 3, THUMB, THUMB)`."""
     return np.stack([one.thumb for one in all_kept])
 
@@ -152,15 +154,15 @@ def _thumb(pixels: Pixels) -> Pixels:
 # Bundled images.
 
 
-def names(loaded: Loaded) -> list[str]:
+def sample_names(loaded: Loaded) -> list[str]:
     """Return the names of all bundled images, those that suit the network first."""
     first: tuple[Kind, ...] = ("digit",) if loaded.preprocessing.channels == 1 else ("photograph", "drawing")
     return sorted(all_samples(), key=lambda name: get(name).kind not in first)
 
 
-def fitting(loaded: Loaded) -> str:
+def default_sample(loaded: Loaded) -> str:
     """Return the bundled image that is shown by default."""
-    known = names(loaded)
+    known = sample_names(loaded)
     default = "digit-3" if loaded.preprocessing.channels == 1 else "airplane"
     return default if default in known else known[0]
 
@@ -199,7 +201,7 @@ def drawn() -> bytes | None:
     return drawing
 
 
-def emptied() -> bool:
+def pad_cleared() -> bool:
     """Return whether this visitor has used the drawing pad, and nothing is on it."""
     return DRAWN in st.session_state and st.session_state[DRAWN] is None
 
@@ -211,13 +213,13 @@ def store_drawing(data: bytes | None) -> bool:
     return other
 
 
-def taken() -> bytes | None:
+def camera_image() -> bytes | None:
     """Return the camera's image as a file."""
     photo: bytes | None = st.session_state.get(TAKEN)
     return photo
 
 
-def keep_taken(data: bytes) -> bool:
+def store_camera_image(data: bytes) -> bool:
     """Store the camera's image; return whether it differs from the previous one."""
     other: bool = data != st.session_state.get(TAKEN)
     st.session_state[TAKEN] = data
@@ -267,13 +269,13 @@ def of_class(data: Dataset, label: int | None) -> Rows:
     return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
 
 
-def known_answers(network: Network, data: Dataset) -> Rows | None:
+def known_predictions(network: Network, data: Dataset) -> Rows | None:
     """Return the network's prediction for every test image; None if not computed yet."""
-    answers: dict[str, Rows] = _all_answers()
+    answers: dict[str, Rows] = _predictions()
     return answers.get(f"{network.stamp} {data.fingerprint}")
 
 
-def ask_all(network: Network, data: Dataset) -> None:
+def predict_all(network: Network, data: Dataset) -> None:
     """Predict every test image, with progress, and keep the predictions for all visitors."""
     import torch
 
@@ -291,11 +293,11 @@ def ask_all(network: Network, data: Dataset) -> None:
         answers.append(probabilities(network.loaded.model, preprocessing, pixels).argmax(1).numpy())
         count += len(images)
     progress.clear()
-    _all_answers()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(answers)
+    _predictions()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(answers)
 
 
 @st.cache_resource(show_spinner=False)
-def _all_answers() -> dict[str, Rows]:
+def _predictions() -> dict[str, Rows]:
     return {}
 
 
@@ -314,14 +316,14 @@ def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
         if isinstance(image, Picture):
             return image_state, image, problems
         problems.append(f"{image} A bundled picture is shown instead.")
-    name = fitting(network.loaded)
+    name = default_sample(network.loaded)
     return ImageState("sample", name), sample_image(name), problems
 
 
 def _picture(image_state: ImageState, network: Network) -> Picture | str:
     """Return the image, or a sentence on why there is none."""
     if image_state.kind == "sample":
-        known = image_state.detail in names(network.loaded)
+        known = image_state.detail in sample_names(network.loaded)
         return (
             sample_image(image_state.detail)
             if known
@@ -333,9 +335,9 @@ def _picture(image_state: ImageState, network: Network) -> Picture | str:
         return uploaded_image(int(image_state.detail)) or (
             "That picture was handed in by somebody else, or too long ago; it is not kept."
         )
-    if image_state.kind == "drawn" and emptied():
+    if image_state.kind == "drawn" and pad_cleared():
         return Picture("empty pad", np.zeros((*PAD, 3), np.uint8), mode="L")
-    data = drawn() if image_state.kind == "drawn" else taken()
+    data = drawn() if image_state.kind == "drawn" else camera_image()
     if data is None:
         return "Nothing has been drawn yet." if image_state.kind == "drawn" else "No picture was taken yet."
     image = decoded("drawing" if image_state.kind == "drawn" else "camera", data)

@@ -16,7 +16,7 @@ from cnnviz.ui.shared import image_input, layout, model_picker, notice, preproce
 from cnnviz.ui.shared.image_chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.shared.image_input import ImageState, chosen
 from cnnviz.ui.shared.model_input import Network, weights_chooser
-from cnnviz.ui.shared.predictions import doubts, draw_predictions
+from cnnviz.ui.shared.predictions import draw_hints, draw_predictions
 from cnnviz.ui.shared.preprocessing import PreprocessedImage, prepared
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def inside_bar(network: Network) -> Iterator[None]:
         weights_chooser(network)
         yield
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-            sample = f"sample:{image_input.fitting(network.loaded)}"
+            sample = f"sample:{image_input.default_sample(network.loaded)}"
             model_picker.share_button(weights=network.reference, picture=sample)
 
 
@@ -99,11 +99,11 @@ class ImageAndModel:
         return prepared(self.picture, fitting(network.loaded.preprocessing, self.which))
 
 
-def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
+def choose_image(network: Network, problems: Sequence[str]) -> ImageAndModel:
     """Draw URL errors (`problems` are the page's own), the image chooser, and the prediction."""
     about, sentences = _about(network, problems)
     which, picture, ready = about.which, about.picture, about.ready
-    notice.say(sentences)
+    notice.show(sentences)
     left, right = st.columns([0.68, 0.32], gap="large")
     with left:
         picture_chooser(network, which)
@@ -114,7 +114,7 @@ def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
         else:
             with st.spinner(f"{network.loaded.name} looks at the picture …"):
                 draw_predictions(network, ready)
-            doubts(network, picture, ready, about.own)
+            draw_hints(network, picture, ready, about.own)
     return about
 
 
@@ -137,7 +137,7 @@ def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, li
 IMAGE, IMAGE_SHOWN = "folded-image", "folded-image-shown"
 
 
-def folded_question(network: Network, problems: Sequence[str]) -> ImageAndModel:
+def choose_image_folded(network: Network, problems: Sequence[str]) -> ImageAndModel:
     """Draw as `question` does, but with the chooser in a popover and without the prediction."""
     about, sentences = _about(network, problems)
     if st.session_state.get(IMAGE_SHOWN) != about.which.text and about.which.kind != "drawn":
@@ -146,7 +146,7 @@ def folded_question(network: Network, problems: Sequence[str]) -> ImageAndModel:
     named = notice.plain(about.picture.name)
     with st.popover(f"Image: {named}", icon=":material/image:", key=IMAGE, on_change="rerun"):
         picture_chooser(network, about.which)
-    notice.say(sentences)
+    notice.show(sentences)
     return about
 
 
@@ -173,7 +173,7 @@ def _blocks(stamp: str, _network: Network) -> tuple[Block, ...]:
 # Links to other pages for the same network, image and layer.
 
 
-def onwards(network: Network, here: str, layer: str | None = None) -> None:
+def next_links(network: Network, here: str, layer: str | None = None) -> None:
     """Draw links to every other page that supports the network.
 
     Args:
@@ -204,10 +204,10 @@ def onwards(network: Network, here: str, layer: str | None = None) -> None:
                 layer=layer if inner else None, **whose,
             )  # fmt: skip
         layout.link("predict", "Ask it about many pictures", icon=":material/checklist:", layer=None, **whose)
-        _elsewhere(network, named)
+        _model_links(network, named)
 
 
-def _elsewhere(network: Network, layer: str | None) -> None:
+def _model_links(network: Network, layer: str | None) -> None:
     loaded = network.loaded
     if loaded.spec.name not in models.specs() and loaded.spec.description is None:
         return
@@ -245,7 +245,7 @@ def _cells(network: Network) -> tuple[str, ...]:
 # Placeholder while the first network is loaded.
 
 
-def kept_free(key: str, height: int) -> contextlib.AbstractContextManager[object]:
+def reserve_height(key: str, height: int) -> contextlib.AbstractContextManager[object]:
     """Reserve `height` pixels on the first visit, which may wait for torch; later nothing shifts.
 
     `key` is the page's own.

@@ -33,7 +33,7 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
         st.html(HERE / "present.css")
     with st.container(key="routes"):
         for name, other in pages.items():
-            link(name, other.title, icon=other.icon, **_left_behind(name))
+            link(name, other.title, icon=other.icon, **_dropped_parameters(name))
     with st.container(key="bar"):
         _navigation(pages, current)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
@@ -56,7 +56,7 @@ def _present() -> None:
     change_without_model(present=None if presenting() else "1")
 
 
-def _left_behind(page: str) -> dict[str, None]:
+def _dropped_parameters(page: str) -> dict[str, None]:
     """Return parameters that the bar's link to a page drops: Runs opens on its list, not on one run."""
     return {"run": None} if page == "runs" else {}
 
@@ -67,7 +67,7 @@ def _navigation(pages: Mapping[str, Page], current: str) -> None:
     home: list[Item] = []
     for position, (name, page) in enumerate(pages.items()):
         path = "" if position == 0 else name
-        shown = {key: value for key, value in carried().items() if key not in _left_behind(name)}
+        shown = {key: value for key, value in carried().items() if key not in _dropped_parameters(name)}
         query = urlencode(shown)
         item = Item(
             title=page.title, blurb=page.blurb, href=f"/{path}?{query}" if query else f"/{path}",
@@ -105,13 +105,15 @@ MOVED = {"why": "attribution", "side-by-side": "compare"}
 """Current page name by former path."""
 
 
-def old_pages(routes: Mapping[str, Any]) -> list[Any]:
+def redirect_pages(routes: Mapping[str, Any]) -> list[Any]:
     """Return a page for each former path that switches to the current one in `routes`."""
     return [
-        st.Page(partial(_lead_on, routes[name]), title=routes[name].title, url_path=path, visibility="hidden")
+        st.Page(
+            partial(_redirect, routes[name]), title=routes[name].title, url_path=path, visibility="hidden"
+        )
         for path, name in MOVED.items()
     ]
 
 
-def _lead_on(page: Any) -> None:
+def _redirect(page: Any) -> None:
     st.switch_page(page, query_params=st.query_params.to_dict())

@@ -127,7 +127,7 @@ def lesson_bar(page: str) -> None:
     """Draw the step that the URL names, if any, on `page`: question, answer, and links back and forward."""
     number, problem = read(st.query_params.get(PARAMETER))
     if problem:
-        notice.say([problem])
+        notice.show([problem])
     if number is None:
         return
     step = STEPS[number - 1]

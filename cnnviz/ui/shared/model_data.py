@@ -60,13 +60,13 @@ def analysis_of(selection: Selection) -> Analysis:
 def shown_model(selection: Selection) -> ShownModel:
     """Return the selected model, or the nearest fallback that can be analyzed, with the reason."""
     error = ""
-    for candidate in _ever_plainer(selection):
+    for candidate in _fallbacks(selection):
         try:
             analysis = analysis_of(candidate)
         except ValueError as problem:
             error = error or str(problem)
             continue
-        problems = [f"{error} {_instead(candidate, analysis)}"] if error else []
+        problems = [f"{error} {_fallback_text(candidate, analysis)}"] if error else []
         return ShownModel(_with_known_layer(candidate, analysis, problems), analysis)
     return _default_instead(selection, error)
 
@@ -80,7 +80,7 @@ def _default_instead(selection: Selection, error: str) -> ShownModel:
     return shown_model(replace(default, batch=selection.batch, problems=(*selection.problems, sentence)))
 
 
-def _ever_plainer(selection: Selection) -> Iterator[Selection]:
+def _fallbacks(selection: Selection) -> Iterator[Selection]:
     """Yield the selection, then it with default size, with default classes and options, with all defaults."""
     own_size = replace(selection, size=None)
     own_rest = replace(selection, classes=None, options={})
@@ -89,7 +89,7 @@ def _ever_plainer(selection: Selection) -> Iterator[Selection]:
             yield candidate
 
 
-def _instead(shown: Selection, analysis: Analysis) -> str:
+def _fallback_text(shown: Selection, analysis: Analysis) -> str:
     """Describe a fallback in a sentence."""
     _, height, width = analysis.input_shape
     classes = f"{analysis.classes:,} class{'' if analysis.classes == 1 else 'es'}"

@@ -133,19 +133,19 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
         if spec.description is None:  # a Keras configuration has no weights: a model like any other
             return f"fresh:{spec.name}"
         reference = f"{HANDED}{spec.name.removeprefix(handed.PREFIX)}"
-        _keep(reference, of_description(spec, reference))
+        _store_upload(reference, of_description(spec, reference))
         return reference
     digest = hashlib.blake2b(data + (model or "").encode(), digest_size=8).hexdigest()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
         registered = _registered(from_file(path, model, name=name))
-    _keep(f"{HANDED}{digest}", registered)
+    _store_upload(f"{HANDED}{digest}", registered)
     return f"{HANDED}{digest}"
 
 
-def _keep(reference: str, entry: Loaded) -> None:
-    uploads = _kept()
+def _store_upload(reference: str, entry: Loaded) -> None:
+    uploads = _uploads()
     uploads[reference] = entry
     for old in list(uploads)[:-MOST]:
         del uploads[old]
@@ -164,7 +164,7 @@ def loaded(reference: str) -> Loaded:
     Raises:
         ValueError: This visitor has no such upload.
     """
-    entry = _kept().get(reference)
+    entry = _uploads().get(reference)
     if entry is None:
         raise ValueError(
             "A weights file that was handed in is known only to who did, until the page is closed."
@@ -174,10 +174,10 @@ def loaded(reference: str) -> Loaded:
 
 def names() -> dict[str, str]:
     """Return the titles of this visitor's uploads by reference."""
-    return {reference: f"{entry.name} · handed in" for reference, entry in _kept().items()}
+    return {reference: f"{entry.name} · handed in" for reference, entry in _uploads().items()}
 
 
-def _kept() -> dict[str, Loaded]:
+def _uploads() -> dict[str, Loaded]:
     uploads: dict[str, Loaded] = st.session_state.setdefault(KEY, {})
     return uploads
 
@@ -223,8 +223,8 @@ def network(preferred: Sequence[str] = ()) -> Network:
     problems_found: list[str] = []
     ships = next((choice.reference for choice in known if choice.status == "shipped"), FALLBACK)
     for candidate in (requested, ships, FALLBACK):
-        with _said(problems_found):
-            stamp, loaded = _answering(candidate)
+        with _collect_errors(problems_found):
+            stamp, loaded = _load_and_check(candidate)
             title = "" if candidate == requested else f"{loaded.name} is shown instead."
             problems = (f"{problems_found[0]} {title}",) if title else ()
             return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
@@ -233,13 +233,13 @@ def network(preferred: Sequence[str] = ()) -> Network:
 
 def model_to_compare(reference: str) -> Network | None:
     """Return another network for comparison; None if it cannot be loaded."""
-    with _said([]):
-        stamp, loaded = _answering(reference)
+    with _collect_errors([]):
+        stamp, loaded = _load_and_check(reference)
         return Network(reference, stamp, loaded, _analysis(stamp, loaded))
     return None
 
 
-def _answering(reference: str) -> tuple[str, Loaded]:
+def _load_and_check(reference: str) -> tuple[str, Loaded]:
     """Load a network and check that it still answers: one shown by another process may be gone."""
     from cnnviz.models.outside.network import require_answer
 
@@ -263,7 +263,7 @@ def _load(reference: str) -> tuple[str, Loaded]:
 
 
 @contextlib.contextmanager
-def _said(problems: list[str]) -> Iterator[None]:
+def _collect_errors(problems: list[str]) -> Iterator[None]:
     """Append errors to `problems` as sentences."""
     try:
         yield
@@ -372,11 +372,11 @@ def _own_file() -> None:
             help="Files that cnnviz wrote say it themselves.",
         )
         if given is not None and st.button("Load it", type="primary", key="weights-load"):
-            _take(given.name, given.getvalue(), None if model == SAYS_ITSELF else str(model))
+            _load_upload(given.name, given.getvalue(), None if model == SAYS_ITSELF else str(model))
         st.caption("Nothing in a file is executed: pickled objects are refused. It stays yours alone.")
 
 
-def _take(name: str, data: bytes, model: str | None) -> None:
+def _load_upload(name: str, data: bytes, model: str | None) -> None:
     try:
         with st.spinner("Reading the weights …"):
             reference = add_weights(name, data, model)

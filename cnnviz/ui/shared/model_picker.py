@@ -140,15 +140,15 @@ EXPORTS = (
 def model_bar() -> ShownModel:
     """Draw the bar and a notice of URL errors; return the model to show."""
     st.html(CSS)
-    with _kept_free():
+    with _reserve_height():
         current = shown_model(url_state.current())
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
-        _what(current)
-    notice.say(current.selection.problems)
+        _controls(current)
+    notice.show(current.selection.problems)
     return current
 
 
-def _kept_free() -> contextlib.AbstractContextManager[object]:
+def _reserve_height() -> contextlib.AbstractContextManager[object]:
     """Reserve space for the page on the first visit, which may wait for torch; later nothing shifts."""
     if "what-drawn" in st.session_state:
         st.empty()  # takes the skeleton's position, without which everything below would be redrawn
@@ -157,7 +157,7 @@ def _kept_free() -> contextlib.AbstractContextManager[object]:
     return st.skeleton(height=PAGE_HEIGHT)
 
 
-def _what(current: ShownModel) -> None:
+def _controls(current: ShownModel) -> None:
     selection, analysis = current.selection, current.analysis
     write = partial(_write_selection, "model", "what-name")
     model_picker("Model", selection.spec.name, key="what-name", on_change=write, width=380)
@@ -186,7 +186,7 @@ def _own_file() -> None:
         if given is not None and st.button("Open it", type="primary", key="model-upload-open"):
             try:
                 with st.spinner("Reading the network …"):
-                    name = _handed(given.name, given.getvalue())
+                    name = _register_upload(given.name, given.getvalue())
             except ValueError as error:
                 st.error(notice.plain(str(error)))
                 return
@@ -198,7 +198,7 @@ def _own_file() -> None:
         )
 
 
-def _handed(name: str, data: bytes) -> str:
+def _register_upload(name: str, data: bytes) -> str:
     from cnnviz.models.outside import handed, registration
 
     if not registration.is_data_file(name):
@@ -232,7 +232,7 @@ def share_button(elsewhere: str | None = None, **resolved: str | None) -> None:
         if elsewhere is not None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)
-        if visitors.at_this_machine():
+        if visitors.is_local_session():
             st.caption("Open to the class: a second app, which students on your network join with a code.")
             st.code(visitors.class_command(), language=None, wrap_lines=True)
 

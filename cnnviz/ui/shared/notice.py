@@ -10,13 +10,13 @@ import streamlit as st
 LATER = "notice-later"
 
 
-def say(problems: Sequence[str]) -> None:
+def show(problems: Sequence[str]) -> None:
     """Draw one notice with all `problems`, if there are any."""
     if problems:
         st.warning("  \n".join(plain(problem) for problem in problems), icon=":material/info:")
 
 
-def later(sentence: str) -> None:
+def defer(sentence: str) -> None:
     """Store a sentence of a callback until the page is drawn."""
     st.session_state[LATER] = [*st.session_state.get(LATER, []), sentence]
 

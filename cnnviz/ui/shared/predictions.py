@@ -30,7 +30,7 @@ CHANGES = {"invert": "Invert it", "centre": "Center it"}
 """Preprocessing fields that a hint may propose to change, with the button's label."""
 
 
-def shares(network: Network, ready: PreprocessedImage) -> Floats:
+def class_probabilities(network: Network, ready: PreprocessedImage) -> Floats:
     """Return the probabilities of all classes, float32 `(classes,)`."""
     return _shares(network.stamp, ready.digest, network, ready)
 
@@ -44,7 +44,7 @@ def top(network: Network, probabilities: Floats) -> list[ClassProbability]:
 def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
     """Draw the top classes as bars, and a note on the network's accuracy."""
     st.html(CSS)
-    best = top(network, shares(network, ready))
+    best = top(network, class_probabilities(network, ready))
     rows = "".join(_row(answer, ready.truth) for answer in best)
     truth = f"<p>True class: <b>{escape(ready.truth)}</b></p>" if ready.truth is not None else ""
     words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in best)
@@ -68,7 +68,7 @@ def _form(loaded: Loaded) -> str:
     return f" ({', '.join(differs)})" if differs else ""
 
 
-def doubts(network: Network, picture: Picture, ready: PreprocessedImage, own: Preprocessing) -> None:
+def draw_hints(network: Network, picture: Picture, ready: PreprocessedImage, own: Preprocessing) -> None:
     """Draw hints on what is unsuitable about the image for this network, with buttons that change it.
 
     Args:

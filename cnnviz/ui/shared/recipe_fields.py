@@ -65,7 +65,7 @@ def _write_option(name: str, key: str) -> None:
     try:
         options = kind.parse({**recipe.options, name: st.session_state[key]})
     except ValueError as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
     # A recipe may contain options that equal the defaults.
     same = base.model == recipe.model and options == kind.parse(base.options)

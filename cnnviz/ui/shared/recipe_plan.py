@@ -75,7 +75,7 @@ def read() -> Plan:
     base, origin, parent = _base(selection, problems)
     typed = _typed(problems)
     try:
-        recipe, fault = base.changed(_elsewhere(base, selection, problems) | typed), ""
+        recipe, fault = base.changed(_shared_changes(base, selection, problems) | typed), ""
         recipe = recipe.model_copy(update={"name": _name(base, recipe)})
     except ValueError as error:
         recipe, fault = None, str(error)
@@ -89,7 +89,7 @@ def plain(spec: models.ModelSpec | None = None) -> Recipe:
     return Recipe(model=spec.name, dataset="digits" if spec.input_shape[0] == 1 else "shapes")
 
 
-def _offered_before(spec: models.ModelSpec) -> tuple[Recipe, str]:
+def _legacy_default(spec: models.ModelSpec) -> tuple[Recipe, str]:
     """Return the recipe, with its name, that URLs without a name meant before there were defaults."""
     known = [recipe for recipe in training.all_recipes().values() if recipe.model == spec.name]
     known = [recipe for recipe in known if not is_default(recipe.name)]
@@ -206,7 +206,7 @@ def _base(selection: Selection, problems: list[str]) -> tuple[Recipe, str, int |
             problems.append(str(error))
     spec = selection.spec if "model" in st.query_params else None
     if name is None and any(field.startswith(SET) for field in st.query_params):
-        recipe, origin = (plain(), PLAIN) if spec is None else _offered_before(spec)
+        recipe, origin = (plain(), PLAIN) if spec is None else _legacy_default(spec)
         return recipe, origin, None
     if name == PLAIN:
         return plain(spec), PLAIN, None
@@ -215,7 +215,7 @@ def _base(selection: Selection, problems: list[str]) -> tuple[Recipe, str, int |
     return recipe, recipe.name, None
 
 
-def _elsewhere(base: Recipe, selection: Selection, problems: list[str]) -> dict[str, Any]:
+def _shared_changes(base: Recipe, selection: Selection, problems: list[str]) -> dict[str, Any]:
     """Return the changes by parameters that other pages share: model, options, size, data."""
     changed: dict[str, Any] = {}
     if (data := st.query_params.get("dataset")) and data != base.dataset:
@@ -279,8 +279,8 @@ def expected(plan: Plan, database: Database) -> None:
         f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in shown
     )
     st.html(f'<div class="expected">{figures}</div>')
-    st.caption(notice.plain(f"{result.basis} {fetched_first(plan.recipe)}"))
-    if fetched_first(plan.recipe):
+    st.caption(notice.plain(f"{result.basis} {download_note(plan.recipe)}"))
+    if download_note(plan.recipe):
         here = "digits" if spec_for(plan.recipe).input_shape[0] == 1 else "shapes"
         st.button(
             f"Use {datasets.get(here).title} instead", icon=":material/swap_horiz:", key="train-offline-data",
@@ -290,7 +290,7 @@ def expected(plan: Plan, database: Database) -> None:
     problem_boxes(problems, notes=False)
 
 
-def fetched_first(recipe: Recipe) -> str:
+def download_note(recipe: Recipe) -> str:
     """Describe what has to be downloaded before the first step; empty if nothing or unknown."""
     spec = datasets.specs().get(recipe.dataset)
     if spec is None or is_on_disk(spec.name):

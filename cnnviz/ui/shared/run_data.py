@@ -48,15 +48,15 @@ def database() -> Database:
     from cnnviz.tracking.database import address
 
     result = _opened(address().render_as_string(hide_password=False))
-    now, looks = time.monotonic(), _looks()
+    now, looks = time.monotonic(), _last_checks()
     if now - looks.get(result.where, -LOOK_SECONDS) >= LOOK_SECONDS:
         looks[result.where] = now
-        _look_after(result)
+        _reconcile(result)
     result.verify()
     return result
 
 
-def _look_after(database: Database) -> None:
+def _reconcile(database: Database) -> None:
     from cnnviz.training.workers import reconcile, supervised
 
     with suppress(ValueError, OSError):  # reported by the page that needs the database
@@ -77,10 +77,10 @@ def listing(metric: str, deleted: bool = False) -> Listing:
     result = _listing(opened, opened.where, metric, deleted, state)
     if not visitors.shared():
         return result
-    return replace(result, runs=visitors.with_owners(opened, visitors.mine_first(opened, result.runs)))
+    return replace(result, runs=visitors.with_owners(opened, visitors.own_first(opened, result.runs)))
 
 
-def edited() -> None:
+def invalidate() -> None:
     """Invalidate cached lists after names, notes, tags or checkpoints changed, which no stamp reflects."""
     where = database().where
     _edits()[where] = _edits().get(where, 0) + 1
@@ -105,7 +105,7 @@ def _listing(_opened: Database, where: str, metric: str, deleted: bool, state: A
 
 
 @st.cache_resource(show_spinner=False)
-def _looks() -> dict[str, float]:
+def _last_checks() -> dict[str, float]:
     return {}
 
 
@@ -132,14 +132,14 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedCurve:
     """Curve of a metric, with the training time in seconds at each of its points."""
 
     curve: Curve
     seconds: NDArray[np.float64]
 
 
-def curve(run: RunSummary, metric: str) -> Timed:
+def curve(run: RunSummary, metric: str) -> TimedCurve:
     """Return the curve of a metric of a run."""
     opened = database()
     return _curve(opened, opened.where, run.id, metric, _state(run))
@@ -163,11 +163,11 @@ def _state(run: RunSummary) -> tuple[Any, ...]:
 
 
 @st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
-def _curve(_opened: Database, where: str, run_id: int, metric: str, state: Any) -> Timed:
+def _curve(_opened: Database, where: str, run_id: int, metric: str, state: Any) -> TimedCurve:
     from cnnviz import tracking
 
     sampled = tracking.sample_metric(_opened, run_id, metric, POINTS)
-    return Timed(sampled, tracking.elapsed(tracking.history(_opened, run_id), sampled.times))
+    return TimedCurve(sampled, tracking.elapsed(tracking.history(_opened, run_id), sampled.times))
 
 
 @st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
@@ -326,7 +326,7 @@ def _of_numbers(place: int) -> str:
 SEEN = "runs-picks"
 
 
-def once(key: str, pick: Pick | None) -> Pick | None:
+def new_click(key: str, pick: Pick | None) -> Pick | None:
     """Return a click on the figure with that key the first time it is seen, else None."""
     seen = st.session_state.setdefault(SEEN, {})
     if pick is None:

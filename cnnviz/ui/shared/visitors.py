@@ -106,7 +106,7 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "v
 """Headers set by proxies: a request that came through one may be from another machine."""
 
 
-def at_this_machine() -> bool:
+def is_local_session() -> bool:
     """Return whether the session is that of a browser on this machine, in a single-user app."""
     if shared():
         return False
@@ -209,7 +209,7 @@ def may_change(database: Database, owner_id: int | None) -> bool:
     return own is not None and own == owner_id
 
 
-def whose(database: Database, owner_id: int | None) -> str:
+def owner_name(database: Database, owner_id: int | None) -> str:
     """Return the owner's name in a shared app; empty for the session's own."""
     from cnnviz import tracking
 
@@ -218,7 +218,7 @@ def whose(database: Database, owner_id: int | None) -> str:
     return tracking.owner_names(database).get(owner_id) or "Teacher"
 
 
-def mine_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary]:
+def own_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Sort the session's own runs before all others, each in their order."""
     if not shared():
         return list(runs)

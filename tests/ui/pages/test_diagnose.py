@@ -10,7 +10,7 @@ from cnnviz.diagnosis.fixes import normalised
 from cnnviz.experiments.presets import thin_alexnet
 from cnnviz.training import Recipe
 from cnnviz.ui.pages.diagnose import comparison as page
-from cnnviz.ui.pages.diagnose.comparison import Side, beside, better
+from cnnviz.ui.pages.diagnose.comparison import Side, draw_comparison, improvement_text
 from cnnviz.ui.pages.diagnose.state import PageState, in_rows, in_words, read
 
 
@@ -45,14 +45,16 @@ def test_of_a_layer_list_it_is_told_which_layers_change() -> None:
 def test_the_best_of_the_others_is_named_with_what_it_changed() -> None:
     mine = side("Run 1", 0.1, lr=0.5)
     others = [side("Run 2", 0.3, lr=0.2), side("Run 3", 0.9, lr=0.05), side("Run 4", None)]
-    assert better(mine, others) == (
+    assert improvement_text(mine, others) == (
         "Run 3 reaches 90.00 %, Run 1 10.00 %. What differs: learning rate 0.5 → 0.05."
     )
 
 
 def test_a_run_that_ships_is_named_in_quotes_since_its_name_has_commas() -> None:
     mine, other = (replace(side(f"X, {n}", n / 10), recorded=f"x{n}") for n in (1, 9))
-    assert better(mine, [other]).startswith("“X, 9” reaches 90.00 %, “X, 1” 10.00 %. What differs: ")
+    assert improvement_text(mine, [other]).startswith(
+        "“X, 9” reaches 90.00 %, “X, 1” 10.00 %. What differs: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,17 +66,17 @@ def test_a_spike_does_not_take_the_axis_for_itself(
     drawn: list[Any] = []
     monkeypatch.setattr(page, "plot", lambda figure, **_: drawn.append(figure))
     x, y = np.arange(float(len(losses))), np.array(losses, np.float64)
-    beside(Side("Run 1", "finished", {"train/loss": (x, y)}, Recipe(), recorded="x"), [])
+    draw_comparison(Side("Run 1", "finished", {"train/loss": (x, y)}, Recipe(), recorded="x"), [])
     assert drawn[0]["layout"]["yaxis"]["type"] == kind
 
 
 @pytest.mark.parametrize(("mine", "other"), [(0.9, 0.5), (0.5, 0.5), (0.5, None)])
 def test_nothing_is_said_where_none_is_better(mine: float, other: float | None) -> None:
-    assert better(side("Run 1", mine), [side("Run 2", other)]) == ""
+    assert improvement_text(side("Run 1", mine), [side("Run 2", other)]) == ""
 
 
 def test_a_run_that_never_got_to_an_accuracy_has_none_beside_the_other() -> None:
-    assert better(side("Run 1", None), [side("Run 2", 0.5)]).startswith("Run 2 reaches 50.00 %. ")
+    assert improvement_text(side("Run 1", None), [side("Run 2", 0.5)]).startswith("Run 2 reaches 50.00 %. ")
 
 
 def test_a_run_of_the_database_is_asked_for_by_its_number() -> None:

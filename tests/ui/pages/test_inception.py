@@ -10,7 +10,7 @@ from cnnviz.ui.shared.preprocessing import prepared
 def test_without_a_branch_the_bundled_picture_gets_another_answer() -> None:
     network = model_input.model_to_compare("checkpoint:small-googlenet-cifar10")
     assert network is not None
-    picture = image_input.sample_image(image_input.fitting(network.loaded))
+    picture = image_input.sample_image(image_input.default_sample(network.loaded))
     image = prepared(picture, network.loaded.preprocessing).tensor
     block = branches.blocks(network.loaded.model, network.analysis)[0]
 

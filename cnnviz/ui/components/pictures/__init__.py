@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cnnviz.figures.sprite_sheet import Sprite
-from cnnviz.ui.components.shared import component, says, sheet
+from cnnviz.ui.components.shared import component, sheet, state_callback
 
 HERE = Path(__file__).parent
 CAPTION = 20
@@ -67,5 +67,5 @@ def pictures(
             "chosen": chosen,
             "captions": captions,
         },
-        on_chosen_change=says(key, "chosen", on_choose),
+        on_chosen_change=state_callback(key, "chosen", on_choose),
     )

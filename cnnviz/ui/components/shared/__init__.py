@@ -64,7 +64,7 @@ def sheet(sprite: Sprite) -> dict[str, Any]:
     }
 
 
-def says(key: str, name: str, callback: Callable[[str], None] | None) -> Callable[[], None]:
+def state_callback(key: str, name: str, callback: Callable[[str], None] | None) -> Callable[[], None]:
     """Return a callback for the component under `key` that calls `tell` with the text of its state `what`."""
 
     def changed() -> None:

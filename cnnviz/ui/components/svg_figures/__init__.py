@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnviz.figures.layer_bars import Area, Bars
 from cnnviz.figures.side_by_side import SideBySide
-from cnnviz.ui.components.shared import component, says
+from cnnviz.ui.components.shared import component, state_callback
 
 # Scatter plot of all models, with hover, arrow keys and click.
 
@@ -95,7 +95,7 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
         key=key,
         data=bars.data() | {"name": name},
         height=LAYER_BARS_HEIGHT,
-        on_selected_change=says(key, "selected", on_select),
+        on_selected_change=state_callback(key, "selected", on_select),
     )
 
 
@@ -134,7 +134,7 @@ def treemap_chart(
             "height": TREEMAP_HEIGHT - 12,
         },
         height=TREEMAP_HEIGHT,
-        on_selected_change=says(key, "selected", on_select),
+        on_selected_change=state_callback(key, "selected", on_select),
     )
 
 
@@ -175,5 +175,5 @@ def class_bars(
         key=key,
         data={"rows": rows, "parts": list(parts), "chosen": chosen or "", "height": height - 28},
         height=height,
-        on_chosen_change=says(key, "chosen", on_choose),
+        on_chosen_change=state_callback(key, "chosen", on_choose),
     )

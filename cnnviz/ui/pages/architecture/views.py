@@ -71,7 +71,7 @@ GRAPH_HEIGHT = 560
 def bars(current: ShownModel) -> None:
     """Draw the bars by layer; neighbors share a column if there are many layers, unless all are requested."""
     columns, wrong = url_state.choice("columns", ("groups", "all"), "groups")
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     figure = layer_bars(current.analysis, current.batch, current.selection.layer, columns == "all")
     layer_bars_chart(figure, name=_file_name(current), key="layer-bars", on_select=select_layer)
     if figure.grouped:
@@ -94,7 +94,7 @@ def views(current: ShownModel) -> None:
     """Draw the choice of views and the selected one."""
     known = _views(current)
     chosen, wrong = url_state.choice("view", tuple(known), next(iter(known)))
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     st.session_state["view"] = chosen
     st.segmented_control(
         "View",

@@ -26,10 +26,10 @@ from cnnviz.ui.shared.attribution import (
     png,
     strip_cells,
 )
-from cnnviz.ui.shared.inspect_header import inside_bar, onwards, question
+from cnnviz.ui.shared.inspect_header import choose_image, inside_bar, next_links
 from cnnviz.ui.shared.layer_strip import MOST, short, strip_layers
 from cnnviz.ui.shared.model_input import Network, choices, network, shipped
-from cnnviz.ui.shared.predictions import shares
+from cnnviz.ui.shared.predictions import class_probabilities
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, unless
@@ -40,7 +40,7 @@ BESIDE = "why-beside"
 NONE = ""
 
 
-def why_bar(network: Network, attribution_state: AttributionState) -> None:
+def attribution_bar(network: Network, attribution_state: AttributionState) -> None:
     """Draw the bar."""
     with inside_bar(network):
         _beside(network, attribution_state)
@@ -229,20 +229,24 @@ def _sheet(
     return sprite(np.stack(images))
 
 
-def why() -> None:
+def attribution_page() -> None:
     """Draw the page for its URL."""
     st.html(CSS)
     current = network([attribution.PREFERRED] if shipped(attribution.PREFERRED) else ())
     attribution_state = attribution.current(current)
-    why_bar(current, attribution_state)
-    about = question(current, attribution_state.problems)
+    attribution_bar(current, attribution_state)
+    about = choose_image(current, attribution_state.problems)
     method_choice(attribution_state)
-    settings(current, attribution_state, current.loaded.classes[int(shares(current, about.ready).argmax())])
+    settings(
+        current,
+        attribution_state,
+        current.loaded.classes[int(class_probabilities(current, about.ready).argmax())],
+    )
     asking = [(current, about.ready)]
     if attribution_state.other is not None:
         asking.append((attribution_state.other, about.to(attribution_state.other)))
     _panels(asking, attribution_state)
-    onwards(current, "attribution", attribution_state.layer)
+    next_links(current, "attribution", attribution_state.layer)
 
 
 def _panels(asking: list[tuple[Network, PreprocessedImage]], attribution_state: AttributionState) -> None:

@@ -42,7 +42,7 @@ FUNCTIONS = {
 
 def layer_text(layer: Layer, classes: int) -> str:
     """Format the layer's settings without defaults: `96 maps · 4×4 · stride 2`."""
-    formatter = TELLERS.get(layer.kind)
+    formatter = FORMATTERS.get(layer.kind)
     parts = formatter(layer, classes) if formatter else []
     return " · ".join(part for part in parts if part)
 
@@ -75,7 +75,7 @@ def _inception(layer: Any, _classes: int) -> list[str]:
     return [" + ".join(map(str, (layer.one, layer.three, layer.five, layer.pool))) + " maps"]
 
 
-TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
+FORMATTERS: dict[str, Callable[[Any, int], list[str]]] = {
     "conv": _conv,
     "pool": _pool,
     "linear": _linear,

@@ -79,7 +79,7 @@ def _delete(name: str) -> None:
         design = state.read()
         library.delete(name)
     except (KeyError, ValueError):
-        notice.later(f"{name} is deleted already.")
+        notice.defer(f"{name} is deleted already.")
         return
     if design.selection.spec.name == name:
         state.start_from(state.DEFAULT)
@@ -120,12 +120,12 @@ def _save(key: str, replace: bool = False) -> None:
     except FileExistsError as error:
         st.session_state[TAKEN] = (str(error), key)
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
     else:
         state.put(named)
 
 
-def aftermath(design: Design) -> None:
+def outcome_notice(design: Design) -> None:
     """Draw the result of saving or deleting below the bar, with the next steps."""
     if conflict := st.session_state.get(TAKEN):
         sentence, key = conflict
@@ -146,7 +146,7 @@ def aftermath(design: Design) -> None:
             st.button("Close", key="builder-close", on_click=_dismiss, args=(DELETED,), type="tertiary")
     elif draft := state.draft():
         with _describe_saved("A design of this model that you made before is still here.", "edit_note"):
-            st.button("Go on with it", key="builder-draft", on_click=state.go_on, args=(draft,))
+            st.button("Go on with it", key="builder-draft", on_click=state.reopen_draft, args=(draft,))
 
 
 NOTHING_ELSE = {"classes": None, "size": None, "layer": None}
@@ -170,7 +170,7 @@ def _restore() -> None:
     try:
         library.save(document)
     except (FileExistsError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
     else:
         st.session_state[SAVED] = name
 
@@ -213,7 +213,7 @@ def builder_bar(design: Design) -> None:
         open_popover()
         save_popover(design)
         share_button(model=None if "list" in st.query_params else design.base.name)
-    notice.say([*design.problems, *notice.pending_notices()])
+    notice.show([*design.problems, *notice.pending_notices()])
 
 
 def _field(
@@ -237,7 +237,7 @@ def _start() -> None:
 def _set_input(document: LayerList, text: str) -> None:
     sides = [int(side) for side in re.findall(r"[0-9]{1,6}", text)]
     if not re.fullmatch(r"[\s0-9x×X*]+", text) or not 1 <= len(sides) <= 3:
-        notice.later(
+        notice.defer(
             f"An input cannot be {url_state.quoted(text)}; write 3x32x32 (channels, height, width) or 32."
         )
         return
@@ -248,7 +248,7 @@ def _set_input(document: LayerList, text: str) -> None:
 
 def _set_classes(document: LayerList, text: str) -> None:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        notice.later(f"The number of classes cannot be {url_state.quoted(text)}; it is a whole number.")
+        notice.defer(f"The number of classes cannot be {url_state.quoted(text)}; it is a whole number.")
         return
     state.attempt(lambda: layer_list_edit.describe(document, classes=int(text)))
 

@@ -28,7 +28,7 @@ def inspector(costed: Costed) -> None:
             st.markdown("**Nothing selected.** The list is empty: add a first layer, or open another list.")
             return
         st.html(_about(step, costed))
-        _trouble(costed)
+        _draw_problem(costed)
         _fields(costed.design, step.layer)
 
 
@@ -67,7 +67,7 @@ def _sum(title: str, amount: int, formula: str, total: int) -> str:
     return f"<section><h3>{title}<span>{share}</span></h3><div>{escape(text)}</div></section>"
 
 
-def _trouble(costed: Costed) -> None:
+def _draw_problem(costed: Costed) -> None:
     """Draw the problem of the selected layer, with its fixes."""
     design = costed.design
     if costed.misfit != design.place or not design.steps[design.place].problem:

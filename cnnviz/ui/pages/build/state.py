@@ -69,7 +69,7 @@ def change(**changes: str | None) -> None:
         st.session_state[TIP] = _identity(after)
 
 
-def forget_another_past() -> None:
+def drop_other_history() -> None:
     """Drop the undo history of another design, after a link or the browser's buttons led away from it."""
     here = _identity(st.query_params.to_dict())
     if st.session_state.get(TIP) not in (None, here):
@@ -125,7 +125,7 @@ def read() -> Design:
     base, original = _start(selection, problems)
     document = _document(st.query_params.get("list"), original, base, problems)
     place = _place(document, selection, base, problems)
-    forget_another_past()
+    drop_other_history()
     return Design(selection, base, original, document, place, tuple(problems))
 
 
@@ -183,7 +183,7 @@ def put(document: LayerList, place: int | None = None) -> None:
     try:
         text = None if document == design.original else url_codec.encode(document)
     except ValueError as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
     st.session_state[DRAFTS] = {**st.session_state.get(DRAFTS, {}), design.base.name: text}
     names = document.names()
@@ -198,7 +198,7 @@ def draft() -> str | None:
     return None if "list" in st.query_params else text
 
 
-def go_on(text: str) -> None:
+def reopen_draft(text: str) -> None:
     """Reopen a draft."""
     change(list=text, layer=None)
 
@@ -220,7 +220,7 @@ def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
     try:
         document = change()
     except ValueError as error:
-        notice.later(str(error))
+        notice.defer(str(error))
     else:
         put(document, place)
 

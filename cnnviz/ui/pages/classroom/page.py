@@ -37,7 +37,7 @@ def class_page() -> None:
         st.info("This page is the teacher’s. Your own limits stand behind your name above.")
         return
     st.html(CSS)
-    notice.say(notice.pending_notices())
+    notice.show(notice.pending_notices())
     try:
         database = run_data.database()
     except (ValueError, OSError) as error:
@@ -51,7 +51,7 @@ def class_page() -> None:
     with right:
         _limits(database)
         if classroom is not None:
-            _hand_out(classroom)
+            _handout_form(classroom)
 
 
 # Join card.
@@ -137,7 +137,7 @@ def _queue(database: Database) -> None:
         st.button(
             "Let the queue go on" if frozen else "Freeze the queue", key="class-freeze",
             icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
-            on_click=_do, args=(lambda: tracking.freeze_queue(database, not frozen),),
+            on_click=_attempt, args=(lambda: tracking.freeze_queue(database, not frozen),),
             help="What trains goes on; nothing that waits begins.",
         )  # fmt: skip
         with st.popover("Stop all", icon=":material/stop:", disabled=not runs):
@@ -147,12 +147,12 @@ def _queue(database: Database) -> None:
                 on_click=_stop, args=(database, [run.id for run in runs]),
             )  # fmt: skip
     for run in sorted(runs, key=lambda run: (run.status is Status.QUEUED, run.queued))[:20]:
-        _one(database, run)
+        _queue_row(database, run)
 
 
-def _one(database: Database, run: RunSummary) -> None:
+def _queue_row(database: Database, run: RunSummary) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        owner = visitors.whose(database, run.owner_id) or "you"
+        owner = visitors.owner_name(database, run.owner_id) or "you"
         st.markdown(f"{run.id} · {notice.plain(run.name)} · {notice.plain(owner)}", width="stretch")
         st.caption(run.status.value, width="content")
         st.button(
@@ -172,15 +172,15 @@ def _stop(database: Database, ids: list[int]) -> None:
         except tracking.WrongStateError:
             continue  # it has ended meanwhile
         except (ValueError, OSError) as error:
-            notice.later(str(error))
+            notice.defer(str(error))
             return
 
 
-def _do(change: Callable[[], None]) -> None:
+def _attempt(change: Callable[[], None]) -> None:
     try:
         change()
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
 
 
 def _members(classroom: Classroom | None, database: Database) -> None:
@@ -228,14 +228,14 @@ def _limits(database: Database) -> None:
             for place, (name, (title, about)) in enumerate(FIELDS.items())
         }  # fmt: skip
         if st.form_submit_button("Save limits"):
-            _do(lambda: tracking.write_limits(database, Limits(**{n: int(v) for n, v in given.items()})))
+            _attempt(lambda: tracking.write_limits(database, Limits(**{n: int(v) for n, v in given.items()})))
             st.rerun()
 
 
 # Handout.
 
 
-def _hand_out(classroom: Classroom) -> None:
+def _handout_form(classroom: Classroom) -> None:
     st.header("Hand out", anchor=False)
     st.caption("A step of the lesson, or any page: set it up, copy its address under Share, and put it here.")
     titles = [step.title for step in STEPS]
@@ -243,12 +243,12 @@ def _hand_out(classroom: Classroom) -> None:
     if st.session_state.get("class-what") == ADDRESS:
         st.text_input("Address", key="class-address", max_chars=4_000, placeholder="http://…/train?recipe=…")
         st.text_input("What students read", key="class-title", max_chars=60, placeholder="LeNet-5 on digits")
-    st.button("Hand it out", key="class-hand-out", on_click=_handed_out, args=(classroom,))
+    st.button("Hand it out", key="class-hand-out", on_click=_store_handout, args=(classroom,))
     if classroom.state.handout:
         st.caption(f"Handed out now: {notice.plain(classroom.state.handout_title)}")
 
 
-def _handed_out(classroom: Classroom) -> None:
+def _store_handout(classroom: Classroom) -> None:
     from urllib.parse import urlencode
 
     from cnnviz import resources
@@ -263,7 +263,7 @@ def _handed_out(classroom: Classroom) -> None:
             classroom.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
             return
     address = st.session_state["class-address"].strip()
-    if class_header.parts(address, find_pages(resources.ROOT / "pages")) is None:
-        notice.later(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
+    if class_header.parse_address(address, find_pages(resources.ROOT / "pages")) is None:
+        notice.defer(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
         return
     classroom.hand_out(address, st.session_state["class-title"].strip() or "a page")

@@ -47,9 +47,9 @@ def read(parameters: Mapping[str, str], carried: Selection, problems: list[str])
     """Validate the parameters; every error becomes a sentence in `problems`."""
     text = parameters.get("models")
     if text is None:
-        entries = _beside(carried) if "model" in parameters else _registered(DEFAULT)
+        entries = _with_defaults(carried) if "model" in parameters else _registered(DEFAULT)
     else:
-        entries = _enough(_named(text[:LONGEST], problems), problems)
+        entries = _at_least_two(_named(text[:LONGEST], problems), problems)
     pair = _pair(parameters.get("pair"), len(entries), problems)
     return Compared(tuple(entries), pair, carried.batch, tuple(problems))
 
@@ -58,7 +58,7 @@ def _registered(names: tuple[str, ...]) -> list[Selection]:
     return [Selection(models.get(name)) for name in names]
 
 
-def _beside(carried: Selection) -> list[Selection]:
+def _with_defaults(carried: Selection) -> list[Selection]:
     """Return the model selected on another page, with default ones to compare it with."""
     first = replace(carried, layer=None, batch=url_state.DEFAULT_BATCH, problems=())
     others = tuple(name for name in DEFAULT if name != carried.spec.name)
@@ -103,7 +103,7 @@ def _shortened(sentence: str, name: str) -> str:
     return sentence.replace(f"'{name}'", quoted(name))
 
 
-def _enough(entries: list[Selection], problems: list[str]) -> list[Selection]:
+def _at_least_two(entries: list[Selection], problems: list[str]) -> list[Selection]:
     """Return at least two models: default ones are added, with a problem."""
     known = {entry.spec.name for entry in entries}
     missing = max(0, FEWEST - len(entries))

@@ -130,7 +130,7 @@ def _set(entries: list[Selection], place: int, name: str, value: str) -> None:
     """Change a setting of one model; an invalid value is reported at the next run, and nothing changes."""
     entry = url_state.read({**entries[place].parameters(), name: value})
     if entry.problems:
-        notice.later(f"{entry.spec.title}: {entry.problems[0]}")
+        notice.defer(f"{entry.spec.title}: {entry.problems[0]}")
     else:
         _replace(entries, place, replace(entry, problems=()))
 
@@ -219,7 +219,7 @@ KEY = "scale"
 def figure(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
     """Draw the figure."""
     chosen, wrong = url_state.choice(KEY, tuple(SCALES), "shared")
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     named = [(name, one.analysis) for name, one in zip(names, shown, strict=True)]
     drawn = side_by_side(named, batch, own_scale=chosen == "own")
     side_by_side_chart(drawn, name="side-by-side", key="side-by-side")

@@ -165,7 +165,7 @@ def data_bar(page_state: PageState) -> DeltaGenerator:
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
             model_picker.share_button(dataset=page_state.spec.name)
             downloads = st.container(width="content", key="data-downloads")
-    notice.say([*page_state.problems, *datasets.problems(), *notice.pending_notices()])
+    notice.show([*page_state.problems, *datasets.problems(), *notice.pending_notices()])
     _upload(page_state)
     return downloads
 
@@ -208,10 +208,10 @@ def _own(page_state: PageState) -> None:
 
 def _begin(given: UploadedFile, shown: str) -> None:
     st.session_state[POPOVER], st.session_state[SHOWN] = False, shown
-    begin(UPLOAD, given.name, partial(_keep, given.name, given.getvalue()))
+    begin(UPLOAD, given.name, partial(_keep_upload, given.name, given.getvalue()))
 
 
-def _keep(name: str, content: bytes, progress: Progress) -> Dataset:
+def _keep_upload(name: str, content: bytes, progress: Progress) -> Dataset:
     return library.keep_upload(name, content, progress)
 
 
@@ -252,17 +252,17 @@ def _remove(name: str) -> None:
     try:
         datasets.forget(name)
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
     dismiss(name)
-    notice.later(f"{name} is taken out of the list.")
+    notice.defer(f"{name} is taken out of the list.")
     state.choose_data(state.DEFAULT)
 
 
 # Loading the data set: a prepared one opens at once, others are prepared in a job, or offered.
 
 
-def opened(spec: DatasetSpec) -> Dataset | None:
+def load_dataset(spec: DatasetSpec) -> Dataset | None:
     """Return the data set.
 
     None if it is being prepared, must be downloaded first, or failed, which is drawn.
@@ -282,10 +282,10 @@ def opened(spec: DatasetSpec) -> Dataset | None:
             draw(spec.name, job)
         return job.result
     # Generated data sets take a second or two.
-    return prepare(spec) if spec.offline else _offered(spec)
+    return prepare(spec) if spec.offline else _offer_download(spec)
 
 
-def _offered(spec: DatasetSpec) -> Dataset | None:
+def _offer_download(spec: DatasetSpec) -> Dataset | None:
     """Draw facts and the download button; return the data set once its job is done."""
     job = job_of(spec.name)
     if job is not None and job.result is not None:

@@ -40,7 +40,7 @@ def headline(page_state: PageState, ready: Dataset) -> None:
     st.html(f'<div class="headline"><div class="figures">{figures}</div></div>')
 
 
-def summarised(ready: Dataset) -> Summary | None:
+def load_summary(ready: Dataset) -> Summary | None:
     """Return the summary, computed with progress the first time; None if that failed, with an error drawn."""
     bar = progress.Progress()
     try:
@@ -123,7 +123,7 @@ def provenance(page_state: PageState, ready: Dataset) -> None:
     st.html(state.facts_html(state.provenance(page_state.spec, ready)))
 
 
-def averages(page_state: PageState, ready: Dataset, data_summary: Summary) -> None:
+def class_means(page_state: PageState, ready: Dataset, data_summary: Summary) -> None:
     """Draw the mean image of all classes and of each class."""
     st.header("Class means", anchor=False)
     shown = min(len(data_summary.class_means), MEANS)

@@ -60,7 +60,7 @@ class Side:
         return None
 
 
-def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
+def related_runs(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
     """Return the parent and the newest clones of a run; the counterpart of a recorded one."""
     if case.recorded is not None:
         name = recorded.fixed(case.recorded)
@@ -68,15 +68,15 @@ def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
     if case.run is None:
         return []
     parent = [run for run in runs if run.id == case.run.parent_id]
-    return [_of_run(run) for run in [*parent, *made_from(case.run, runs)][:MOST]]
+    return [_of_run(run) for run in [*parent, *clones(case.run, runs)][:MOST]]
 
 
-def made_from(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
+def clones(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Return the clones of a run, newest first."""
     return [other for other in runs if other.parent_id == run.id]
 
 
-def itself(case: LoadedDiagnosis) -> Side:
+def diagnosed_side(case: LoadedDiagnosis) -> Side:
     """Return the diagnosed run."""
     side = _shipped(case.evidence, case.recorded or "")
     if case.run is None:
@@ -84,7 +84,7 @@ def itself(case: LoadedDiagnosis) -> Side:
     return Side(case.name, case.run.status.value, side.curves, case.evidence.recipe, run=case.run.id)
 
 
-def better(mine: Side, beside: Sequence[Side]) -> str:
+def improvement_text(mine: Side, beside: Sequence[Side]) -> str:
     """Describe the best of the other runs with its changes; empty if none is better."""
     known = [(one.accuracy, one) for one in beside if one.accuracy is not None]
     if not known:
@@ -103,7 +103,7 @@ def difference(mine: Side, other: Side) -> str:
     return in_words(mine.recipe, other.recipe) or "nothing in the recipe"
 
 
-def beside(mine: Side, sides: Sequence[Side]) -> None:
+def draw_comparison(mine: Side, sides: Sequence[Side]) -> None:
     """Draw the curves of all runs, and a line for each of the others."""
     drawn = [mine, *sides]
     panels = [
@@ -140,13 +140,13 @@ def _links(mine: Side, sides: Sequence[Side]) -> None:
         layout.link("train", f"Watch run {mine.run}", icon=":material/monitoring:", run=str(mine.run))
         for one in sides:
             if one.run is not None:
-                _other(one.run)
+                _diagnose_button(one.run)
         chosen = ",".join(str(one.run) for one in (mine, *sides))
         label = "Compare on Runs" if sides else "Find it on Runs"
         layout.link("runs", label, icon=":material/table_rows:", runs=chosen, run=None)
 
 
-def _other(run: int) -> None:
+def _diagnose_button(run: int) -> None:
     """Draw the button to another run; not a link, which would be marked as the current page."""
     icon, key = ":material/stethoscope:", f"diagnose-other-{run}"
     if st.button(f"Diagnose run {run}", icon=icon, key=key, type="tertiary"):

@@ -14,7 +14,7 @@ from cnnviz.diagnosis.finding import Picture
 from cnnviz.diagnosis.report.report_text import COMPARISONS as NAMES
 from cnnviz.diagnosis.report.report_text import SIGNS, sureness, where
 from cnnviz.experiments import from_change
-from cnnviz.figures.finding import alt, bars, lines, strip
+from cnnviz.figures.finding import alt, bars, images_html, lines
 from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.components.plot import plot
@@ -22,7 +22,7 @@ from cnnviz.ui.pages.diagnose.state import in_rows, in_words
 from cnnviz.ui.shared import layout, notice, run_data
 from cnnviz.ui.shared.follow import follow
 from cnnviz.ui.shared.live_run import is_in_progress
-from cnnviz.ui.shared.recipe_plan import fetched_first, test_parameters
+from cnnviz.ui.shared.recipe_plan import download_note, test_parameters
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change
@@ -75,7 +75,7 @@ def _change(
     with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
         st.markdown(f"{'**Fix.** ' if primary else ''}{notice.plain(change.why)}")
         _one(case, change, children, key, primary=primary)
-        fetched = fetched_first(case.evidence.recipe) if place == 0 else ""
+        fetched = download_note(case.evidence.recipe) if place == 0 else ""
         if fetched:
             st.caption(notice.plain(fetched))
 
@@ -100,8 +100,8 @@ def _one(
             help="A new run with this change; this one stays as it is, with its checkpoint.",
         ):
             _apply(case, new)
-        _test(case, change, new)
-        _done(new, children)
+        _experiment_link(case, change, new)
+        _existing_run(new, children)
 
 
 def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
@@ -118,7 +118,7 @@ def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
     follow("train", f"Watch run {run.id}", run=str(run.id))
 
 
-def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
+def _experiment_link(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
     """Draw the link to a paired experiment: the same seeds with and without the change."""
     settings = in_words(case.evidence.recipe, new)
     question = f"Is {case.name} fixed by: {settings}?"
@@ -131,7 +131,7 @@ def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
     layout.link("experiments", "Run as experiment", icon=":material/science:", **(elsewhere | parameters))
 
 
-def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
+def _existing_run(new: Recipe, children: Sequence[RunSummary]) -> None:
     """Draw a link to the newest run that has this change already."""
     for child in children:
         try:
@@ -228,7 +228,7 @@ def _pictures(case: LoadedDiagnosis, finding: Finding) -> None:
 def _picture(picture: Picture, key: str) -> None:
     st.html(f'<p class="evidence-title">{escape(picture.title)}</p>')
     if isinstance(picture, Images):
-        st.html(strip(picture))
+        st.html(images_html(picture))
         return
     figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
     plot(figure, key=f"evidence-{key}", height=HEIGHT, alt=alt(picture), name=key, picks=False)
@@ -239,7 +239,7 @@ def _picture(picture: Picture, key: str) -> None:
 OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
 
 
-def what_probes_found(results: Mapping[str, Any], key: str) -> None:
+def probe_results(results: Mapping[str, Any], key: str) -> None:
     """Draw one line per probe, if the run was probed."""
     if not results:
         return

@@ -19,17 +19,23 @@ from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS
 from cnnviz.ui.pages.diagnose import probes, state
 from cnnviz.ui.pages.diagnose import state as cases
-from cnnviz.ui.pages.diagnose.comparison import beside, better, itself, made_from, others
+from cnnviz.ui.pages.diagnose.comparison import (
+    clones,
+    diagnosed_side,
+    draw_comparison,
+    improvement_text,
+    related_runs,
+)
 from cnnviz.ui.pages.diagnose.findings import (
     checked,
     compared,
     findings,
+    probe_results,
     suggested_fix,
     title,
-    what_probes_found,
 )
 from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis, PageState
-from cnnviz.ui.pages.diagnose.story import FAILED, MENDED, story
+from cnnviz.ui.pages.diagnose.story import FAILED, FIXED, story
 from cnnviz.ui.shared import layout, notice, run_data, url_state
 from cnnviz.ui.shared.follow import following
 from cnnviz.ui.shared.live_run import is_in_progress
@@ -86,10 +92,10 @@ def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content", key="diagnose-actions"):
             if case is not None:
                 exports(case)
-            share_button(**_whose(case))
+            share_button(**_url_parameter(case))
 
 
-def _whose(case: LoadedDiagnosis | None) -> dict[str, str | None]:
+def _url_parameter(case: LoadedDiagnosis | None) -> dict[str, str | None]:
     """Return the URL parameter of the shown run or recording."""
     if case is None:
         return {}
@@ -117,10 +123,10 @@ def label(run: RunSummary) -> str:
     parts = [f"Run {run.id}", run.name, *([] if value is None else [numbers.percent(value, 1)])]
     if run.status.value != "finished":
         parts.append(run.status.value)
-    return f"{'▲ ' if strange(run) else ''}{' · '.join(parts)}"
+    return f"{'▲ ' if is_suspicious(run) else ''}{' · '.join(parts)}"
 
 
-def strange(run: RunSummary) -> bool:
+def is_suspicious(run: RunSummary) -> bool:
     """Return whether a run failed, or ended close to chance level."""
     if run.status.value == "failed":
         return True
@@ -225,17 +231,17 @@ def diagnose_page() -> None:
         problems.append(f"Runs cannot be used now. {error}")
     case = _case(page_state, runs, problems)
     bar(case, runs)
-    notice.say([*page_state.problems, *problems, *notice.pending_notices()])
+    notice.show([*page_state.problems, *problems, *notice.pending_notices()])
     if case is None:
         _nothing()
-    elif page_state.story and case.recorded in (FAILED, MENDED):
+    elif page_state.story and case.recorded in (FAILED, FIXED):
         _link_story("Back to its diagnosis", ":material/arrow_back:", case, None)
         story()
     elif case.run is None:
         _draw(case, runs)
     else:
         probes.progress(case.run)
-        _follow(case.run.id, _anything_going(case.run, runs))
+        _follow(case.run.id, _in_progress(case.run, runs))
 
 
 def _case(page_state: PageState, runs: Sequence[RunSummary], problems: list[str]) -> LoadedDiagnosis | None:
@@ -260,9 +266,9 @@ def _case(page_state: PageState, runs: Sequence[RunSummary], problems: list[str]
     return None
 
 
-def _anything_going(run: RunSummary, runs: Sequence[RunSummary]) -> bool:
+def _in_progress(run: RunSummary, runs: Sequence[RunSummary]) -> bool:
     """Return whether the run, or a clone of it drawn beside it, can still change."""
-    return is_in_progress(run) or any(is_in_progress(other) for other in made_from(run, runs))
+    return is_in_progress(run) or any(is_in_progress(other) for other in clones(run, runs))
 
 
 def _follow(run_id: int, alive: bool) -> None:
@@ -277,7 +283,7 @@ def _follow(run_id: int, alive: bool) -> None:
         except (ValueError, OSError) as error:
             st.error(f"The run cannot be read just now. {notice.plain(str(error))}")
             return
-        if case.run is not None and _anything_going(case.run, runs) != alive:
+        if case.run is not None and _in_progress(case.run, runs) != alive:
             st.rerun()  # the whole page, so that the ticking ends or begins
         _draw(case, runs)
 
@@ -286,25 +292,25 @@ def _follow(run_id: int, alive: bool) -> None:
 
 
 def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
-    mine, sides = itself(case), others(case, runs)
-    made = [] if case.run is None else made_from(case.run, runs)
+    mine, sides = diagnosed_side(case), related_runs(case, runs)
+    made = [] if case.run is None else clones(case.run, runs)
     verdict(case, going=case.run is not None and is_in_progress(case.run))
     suggested_fix(case, made)
-    fixed = better(mine, sides)
+    fixed = improvement_text(mine, sides)
     if fixed:
         st.markdown(f":material/trending_up: {notice.plain(fixed)}")
-    if case.recorded in (FAILED, MENDED):
+    if case.recorded in (FAILED, FIXED):
         _link_story("The whole story, from the article to the proof", ":material/menu_book:", case, "story")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         advice(case)
         findings(case, made)
         notes(case)
-        what_probes_found(case.evidence.probes, case.key)
+        probe_results(case.evidence.probes, case.key)
         compared(case.diagnosis, case.key)
         checked(case.diagnosis, case.key)
     with right, st.container(key="diagnose-beside"):
-        beside(mine, sides)
+        draw_comparison(mine, sides)
 
 
 def _link_story(label: str, icon: str, case: LoadedDiagnosis, view: str | None) -> None:

@@ -104,7 +104,7 @@ def of_run(run_id: int) -> LoadedDiagnosis:
     opened = run_data.database()
     run = tracking.get_run(opened, run_id)
     state = (run.key, run.attempt, run.step, run.status.value)
-    evidence, diagnosis = _judged(opened, opened.where, run_id, state, probes.stamp(run))
+    evidence, diagnosis = _diagnosed(opened, opened.where, run_id, state, probes.stamp(run))
     return LoadedDiagnosis(evidence, diagnosis, run=run)
 
 
@@ -119,7 +119,7 @@ def of_recorded(name: str) -> LoadedDiagnosis:
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _judged(
+def _diagnosed(
     _opened: Database, where: str, run_id: int, state: Any, probes_stamp: tuple[int, ...]
 ) -> tuple[Evidence, Diagnosis]:
     evidence = gather(_opened, run_id)

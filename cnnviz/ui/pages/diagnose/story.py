@@ -33,19 +33,19 @@ from cnnviz.training import get
 from cnnviz.training.recipe import Recipe, Scale
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose import story_text
-from cnnviz.ui.pages.diagnose.story_text import gained
+from cnnviz.ui.pages.diagnose.story_text import gain_text
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, text_of
 from cnnviz.ui.shared.url_state import SET
 
-__all__ = ["FAILED", "MENDED", "story"]
+__all__ = ["FAILED", "FIXED", "story"]
 
 # Links to the failing recipe, the fixed one, and the experiment.
 
 RECIPE, EXPERIMENT = "article-alexnet-stl10", "alexnet-stl10"
 
 
-def again(failed: Evidence, mended: Evidence) -> None:
+def recipe_links(failed: Evidence, fixed: Evidence) -> None:
     """Draw the links."""
     st.header("Try it yourself", anchor=False)
     st.markdown(
@@ -59,7 +59,7 @@ def again(failed: Evidence, mended: Evidence) -> None:
             icon=":material/sentiment_dissatisfied:",
             **parameters(failed.recipe),
         )
-        layout.link("train", "The fixed recipe", icon=":material/play_arrow:", **parameters(mended.recipe))
+        layout.link("train", "The fixed recipe", icon=":material/play_arrow:", **parameters(fixed.recipe))
         layout.link("experiments", "The experiment", icon=":material/science:", experiment=EXPERIMENT)
 
 
@@ -88,7 +88,7 @@ def results_table(arms: Sequence[RecordedCondition]) -> None:
             "steps": [arm.steps for arm in arms],
             "training loss": [arm.loss for arm in arms],
             "test accuracy": [100 * arm.accuracy for arm in arms],
-            "gain, in points": [gained(arm) for arm in arms],
+            "gain, in points": [gain_text(arm) for arm in arms],
             "commonest answer": [100 * arm.largest_share for arm in arms],
             "one answer for nearly all": [f"{arm.collapsed} of {arm.n} runs" for arm in arms],
         },
@@ -135,13 +135,13 @@ def network(start: Start, normalisation: str) -> LayerList:
     return spec.layers(CLASSES, FULL, spec.options.parse({"init": start, "normalisation": normalisation}))
 
 
-def reckoned(start: Start, scale: Scale) -> tuple[Passed, ...]:
+def compute_signal(start: Start, scale: Scale) -> tuple[Passed, ...]:
     """Compute the signal propagation for that initialization and pixel scale."""
     normalisation = "lrn-paper" if start == "paper" else "lrn-article"
     return propagated(network(start, normalisation), fresh().entering(scale))
 
 
-def lost(failed: Evidence) -> None:
+def signal_section(failed: Evidence) -> None:
     """Draw the section on signal propagation: settings, figure, and the arithmetic in words and by layer."""
     st.header("Where the pictures get lost", anchor=False)
     st.markdown(
@@ -151,12 +151,12 @@ def lost(failed: Evidence) -> None:
         "you choose here."
     )
     start, scale = _choices()
-    layers = reckoned(start, scale)
+    layers = compute_signal(start, scale)
     left, right = st.columns([0.42, 0.58], gap="large")
     with left:
         for sentence in (
             story_text.first_layer(layers[0], READS[scale]),
-            story_text.further(layers),
+            story_text.last_layer(layers),
             story_text.biases(layers),
         ):
             if sentence:
@@ -177,7 +177,7 @@ def _signal_figure(layers: tuple[Passed, ...]) -> None:
 def response() -> None:
     """Draw the section on LRN."""
     st.header("Is it the weaker normalisation?", anchor=False)
-    first = reckoned("article", "unit")[0]
+    first = compute_signal("article", "unit")[0]
     square = rectified(Signal(first.spread**2, first.signal), first.bias).square
     weak, strong = (
         _first_response(network("article", normalisation)) for normalisation in ("lrn-article", "lrn-paper")
@@ -197,7 +197,7 @@ def _choice(name: str, label: str, titles: Mapping[Value, str]) -> Value:
     values = list(titles)
     key = f"story-{name}"
     chosen, wrong = url_state.choice(name, values, values[0])
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     url_state.show_value(key, chosen)
 
     def write() -> None:
@@ -264,7 +264,7 @@ def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
 
 # The whole story, which needs neither internet access, nor a run database, nor torch.
 
-FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
+FAILED, FIXED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 CSS = Path(__file__).with_name("story.css")
 HEIGHT = 300
 ROOM, HEAD = 30, 130
@@ -273,9 +273,9 @@ ROOM, HEAD = 30, 130
 
 def story() -> None:
     """Draw the story; nothing if the recorded runs do not ship."""
-    if not {FAILED, MENDED} <= set(names()):
+    if not {FAILED, FIXED} <= set(names()):
         return
-    failed, mended = recorded(FAILED), recorded(MENDED)
+    failed, fixed = recorded(FAILED), recorded(FIXED)
     st.html(CSS)
     with st.container(key="story"):
         st.header("The AlexNet/STL-10 paper review, solved", anchor=False)
@@ -284,19 +284,19 @@ def story() -> None:
             "10 %: the same answer for nearly every picture. It never found out why. Here the run is made "
             "again, its inside is measured, and one thing at a time is changed until it learns."
         )
-        _saw(failed)
-        lost(failed)
+        _observed(failed)
+        signal_section(failed)
         _backwards()
         response()
-        _mended(failed, mended)
+        _fixed(failed, fixed)
         _proof()
-        again(failed, mended)
+        recipe_links(failed, fixed)
         _cards()
 
 
-def _saw(failed: Evidence) -> None:
+def _observed(failed: Evidence) -> None:
     st.header("What the article saw", anchor=False)
-    st.markdown(notice.plain(story_text.saw(failed)))
+    st.markdown(notice.plain(story_text.observed(failed)))
     left, right = st.columns(2, gap="medium")
     with left:
         _picture(losses({"as the article": failed}), "saw-loss")
@@ -319,10 +319,10 @@ def _backwards() -> None:
          name="alexnet-stl10-gradients", picks=False)  # fmt: skip
 
 
-def _mended(failed: Evidence, mended: Evidence) -> None:
+def _fixed(failed: Evidence, fixed: Evidence) -> None:
     st.header("The fixed run beside the failed one", anchor=False)
-    st.markdown(notice.plain(story_text.compared(failed, mended)))
-    runs = {"as the article": failed, "mended": mended}
+    st.markdown(notice.plain(story_text.compared(failed, fixed)))
+    runs = {"as the article": failed, "mended": fixed}
     left, right = st.columns(2, gap="medium")
     with left:
         _picture(losses(runs), "mended-loss")
@@ -345,7 +345,7 @@ def _proof() -> None:
 
 def _cards() -> None:
     with st.expander("How the recorded runs were made", key="story-cards"):
-        for name in (FAILED, MENDED):
+        for name in (FAILED, FIXED):
             st.markdown(
                 f"**{notice.plain(recorded(name).title)}.** {notice.plain(story_text.made(card(name)))}"
             )

@@ -17,7 +17,7 @@ SMALL = 0.1
 """A difference below this fraction of the bias counts as drowned."""
 
 
-def saw(run: Evidence) -> str:
+def observed(run: Evidence) -> str:
     """Describe what the article observed, which the recorded run reproduces."""
     loss, test = run.curve("train/epoch_loss").last, run.curve("test/accuracy").last
     seen = run.predicted["test"][-1]
@@ -43,7 +43,7 @@ def first_layer(layer: Passed, reads: str) -> str:
     )
 
 
-def further(layers: Sequence[Passed]) -> str:
+def last_layer(layers: Sequence[Passed]) -> str:
     """Describe the signal at the last layer, and its share of the output."""
     first, last = layers[0], layers[-1]
     left = last.signal / first.entering.signal
@@ -198,10 +198,10 @@ def _named(condition: RecordedCondition, most: int) -> str:
 
 
 def _gain(condition: RecordedCondition) -> str:
-    return f"{condition.name}, {gained(condition)} points"
+    return f"{condition.name}, {gain_text(condition)} points"
 
 
-def gained(condition: RecordedCondition) -> str:
+def gain_text(condition: RecordedCondition) -> str:
     """Format the gain: `+11.2 ± 1.9`; without an interval if there is none, empty for the baseline."""
     if condition.gain is None:
         return ""

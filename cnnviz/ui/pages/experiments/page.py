@@ -18,7 +18,7 @@ from cnnviz.experiments.verdict import Interval, brief, decided, inconclusive_te
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.experiments import state, views
 from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored
-from cnnviz.ui.pages.experiments.views import demonstration, going, meanwhile, plan
+from cnnviz.ui.pages.experiments.views import demonstration, plan, progress_and_actions, small_form_result
 from cnnviz.ui.shared import layout, notice, run_data, url_state
 from cnnviz.ui.shared.follow import following
 from cnnviz.ui.shared.model_picker import share_button
@@ -228,7 +228,7 @@ def experiments_page() -> None:
     shown = list_demos().get(page_state.name or "")
     now = shown or chosen(page_state, own, database, problems)
     bar(now, own)
-    notice.say([*page_state.problems, *problems, *notice.pending_notices()])
+    notice.show([*page_state.problems, *problems, *notice.pending_notices()])
     if not isinstance(now, LoadedExperiment):
         demonstration(now)
     elif now.stored is not None and database is not None:
@@ -261,7 +261,7 @@ def _draw(now: LoadedExperiment, database: Database) -> None:
     if now.result is None or now.stored is None:
         return
     views.verdict(now.result)
-    going(now.stored, database)
+    progress_and_actions(now.stored, database)
     views.evidence(now, now.result)
     views.runs_link(now.result)
 
@@ -284,11 +284,11 @@ def _not_started(now: LoadedExperiment, database: Database | None) -> None:
         if now.result is not None:
             views.evidence(now, now.result)
         else:
-            _asked(now.ready)
-            meanwhile(now.ready)
+            _draw_about(now.ready)
+            small_form_result(now.ready)
     with right:
         if now.result is not None:
-            _asked(now.ready)
+            _draw_about(now.ready)
         if database is not None:
             plan(now, database)
         if now.form == "small":
@@ -305,6 +305,6 @@ def _from_link(now: LoadedExperiment, database: Database | None) -> None:
             plan(now, database)
 
 
-def _asked(ready: Preset) -> None:
+def _draw_about(ready: Preset) -> None:
     st.markdown(ready.about)
     st.caption(f"Asked by {ready.asked_by}.")

@@ -151,7 +151,7 @@ def chosen(
         )
     if page_state.name is None and own and database is not None:
         return of_stored(database, own[0])
-    return of_ready(list_presets()[page_state.name or next(iter(list_presets()))], page_state)
+    return of_preset(list_presets()[page_state.name or next(iter(list_presets()))], page_state)
 
 
 def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
@@ -159,7 +159,7 @@ def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
     return LoadedExperiment(str(stored.id), stored.experiment, stored=stored, result=of(database, stored))
 
 
-def of_ready(ready: Preset, page_state: PageState) -> LoadedExperiment:
+def of_preset(ready: Preset, page_state: PageState) -> LoadedExperiment:
     """Return a preset, with its recorded result if the small form is selected and one ships."""
     experiment = _seeded(ready.form(page_state.form), page_state.seeds)
     if page_state.form != FORMS[0] or ready.name not in names():

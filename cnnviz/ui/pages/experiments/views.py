@@ -27,8 +27,8 @@ from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.follow import follow
-from cnnviz.ui.shared.recipe_plan import fetched_first
-from cnnviz.ui.shared.run_data import once
+from cnnviz.ui.shared.recipe_plan import download_note
+from cnnviz.ui.shared.run_data import new_click
 
 COMPARED = 4
 """Maximum number of runs that the Runs page overlays."""
@@ -63,7 +63,7 @@ def evidence(chosen: LoadedExperiment, result: Result) -> None:
         picture(result), key=f"experiment-{chosen.key}", height=height(result), alt=experiment_alt(result),
         name=f"experiment-{chosen.key}", picks=chosen.stored is not None,
     )  # fmt: skip
-    point = once("experiment", picked)
+    point = new_click("experiment", picked)
     if point is not None and point["customdata"] and point["customdata"][0]:
         run = str(point["customdata"][0])
         follow("runs", f"See run {run}", run=run)
@@ -148,7 +148,7 @@ def _table(shown: DemoResult) -> None:
 # The recorded result of the small form, shown with the large form, which has none.
 
 
-def meanwhile(ready: Preset) -> None:
+def small_form_result(ready: Preset) -> None:
     """Draw the small form's result, if one ships."""
     if ready.name not in names():
         return
@@ -214,7 +214,7 @@ def queues_text(runs: int, seconds: float | None) -> str:
     return f"This queues {runs:,} run{'' if runs == 1 else 's'}, {long} on this machine."
 
 
-def say_room(database: Database, runs: int) -> bool:
+def check_room(database: Database, runs: int) -> bool:
     """Return whether so many more runs may wait; if not, draw a warning."""
     try:
         tracking.require_room(database, runs)
@@ -230,7 +230,7 @@ MORE = 2
 """Number of seeds that the button adds."""
 
 
-def going(stored: Stored, database: Database) -> None:
+def progress_and_actions(stored: Stored, database: Database) -> None:
     """Draw the progress of a running experiment, and the buttons."""
     state = progress(database, stored)
     each = None if state.waiting else _seconds_of_a_run(stored)
@@ -308,7 +308,7 @@ def plan(chosen: LoadedExperiment, database: Database) -> None:
         st.markdown("**Run it here**")
         _arms(experiment)
         runs, seconds = len(list(experiment.cells())), _expected(experiment, database)
-        fits = say_room(database, runs)
+        fits = check_room(database, runs)
         if wanting:
             st.warning(WANTING, icon=":material/info:")
         row = st.container(
@@ -349,7 +349,7 @@ def _expected(experiment: Experiment, database: Database) -> float | None:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return None
     about = "" if seconds is None else f", about {numbers.duration(seconds)} on this machine"
-    fetched = fetched_first(experiment.base)
+    fetched = download_note(experiment.base)
     st.caption(notice.plain(f"{text}{about}. {basis} {fetched}"))
     if seeds == 1:
         st.caption("One seed gives no interval: chance cannot be told from effect.")

@@ -40,11 +40,11 @@ def top_activating_images(network: Network, page_state: PageState) -> None:
         st.info("Probabilities are excited by what the last layer is; choose that.", icon=":material/info:")
         return
     layer = page_state.layer.name
-    finished = _finished(network)
+    finished = _precomputed(network)
     if finished is not None and layer in finished.layers:
         _show_classes(network, page_state, finished)
         return
-    result = dataset_pass.offered(
+    result = dataset_pass.result_or_offer(
         network,
         "What excites a channel",
         f"features-excites-{layer}",
@@ -98,7 +98,7 @@ def _show(network: Network, page_state: PageState, data: Dataset, most: MaxActiv
 # Precomputed figures of shipped networks whose test images do not ship: classes and points, no images.
 
 
-def _finished(network: Network) -> DatasetFigures | None:
+def _precomputed(network: Network) -> DatasetFigures | None:
     """Return the figures that ship with the network, if its data set is not on this machine."""
     shipped = network.reference.removeprefix("checkpoint:")
     if shipped == network.reference or image_input.data_of(network) is not None:
@@ -141,7 +141,7 @@ def _pictures(
 ) -> tuple[Pixels, Pixels]:
     """Return the images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
     field = field_of(network.analysis, page_state.layer)
-    seen = dataset_pass.seen_of(network, data, most.images[channel])
+    seen = dataset_pass.cropped_images(network, data, most.images[channel])
     whole, patches = [], []
     for place, image in enumerate(seen):
         top, left, bottom, right = most.patch(channel, place, field, (image.shape[1], image.shape[2]))
@@ -180,8 +180,8 @@ def _compute_activations(
 ) -> MaxActivations:
     from cnnviz.interpret.max_activations import find_max_activations, save_cached
 
-    rows = dataset_pass.some_rows(data, count)
-    batches = dataset_pass.images_of(network, data, rows)
+    rows = dataset_pass.sample_rows(data, count)
+    batches = dataset_pass.iter_batches(network, data, rows)
     activations = find_max_activations(
         network.loaded.model, batches, [layer], total=len(rows), progress=progress
     )[layer]
@@ -207,9 +207,9 @@ def space(network: Network, page_state: PageState) -> None:
         return
     from cnnviz.interpret.embedding import NO_UMAP, has_umap
 
-    finished = _finished(network)
+    finished = _precomputed(network)
     if finished is not None and page_state.layer.name in finished.layers:
-        _draw_finished(network, page_state, finished)
+        _draw_precomputed(network, page_state, finished)
         return
     methods = [name for name in METHODS if name != "umap" or has_umap()]
     method = st.segmented_control(
@@ -217,7 +217,7 @@ def space(network: Network, page_state: PageState) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     layer = page_state.layer.name
-    result = dataset_pass.offered(
+    result = dataset_pass.result_or_offer(
         network,
         "The map",
         f"features-space-{layer}",
@@ -232,7 +232,7 @@ def space(network: Network, page_state: PageState) -> None:
 
 
 def _draw(network: Network, page_state: PageState, data: Dataset, embedding: Embedding) -> None:
-    rows = dataset_pass.some_rows(data, POINTS)
+    rows = dataset_pass.sample_rows(data, POINTS)
     labels = data.test.labels[rows]
     figure = scatter(embedding.points, labels, data.classes, rows, image_input.chosen_row(data))
     name = page_state.layer.name or "the network"
@@ -259,7 +259,7 @@ def _draw(network: Network, page_state: PageState, data: Dataset, embedding: Emb
         st.rerun()
 
 
-def _draw_finished(network: Network, page_state: PageState, figures: DatasetFigures) -> None:
+def _draw_precomputed(network: Network, page_state: PageState, figures: DatasetFigures) -> None:
     embedding = figures.layers[page_state.layer.name].embedding
     count, name = len(figures.labels), page_state.layer.name
     rows = np.arange(count)
@@ -278,7 +278,7 @@ def _draw_finished(network: Network, page_state: PageState, figures: DatasetFigu
 
 @RESULTS.cached()
 def _images(fingerprint: str, count: int, _data: Dataset) -> Sprite:
-    return sprite(np.asarray(_data.test.pixels(dataset_pass.some_rows(_data, count))), largest=THUMB)
+    return sprite(np.asarray(_data.test.pixels(dataset_pass.sample_rows(_data, count))), largest=THUMB)
 
 
 def _known_embedding(network: Network, data: Dataset, layer: str, method: str) -> Embedding | None:
@@ -312,6 +312,6 @@ def _compute_embedding(
 def _features(network: Network, data: Dataset, layer: str, progress: Progress) -> Floats:
     from cnnviz.interpret.embedding import features
 
-    rows = dataset_pass.some_rows(data, POINTS)
-    batches = dataset_pass.images_of(network, data, rows)
+    rows = dataset_pass.sample_rows(data, POINTS)
+    batches = dataset_pass.iter_batches(network, data, rows)
     return features(network.loaded.model, batches, layer, len(rows), progress)

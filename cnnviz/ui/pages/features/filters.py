@@ -59,7 +59,7 @@ def _beside(network: Network) -> Network | None:
     named.pop(network.reference, None)
     chosen = st.query_params.get("against", "")
     if chosen not in named:
-        notice.say([f"There are no weights {url_state.quoted(chosen)} of this model to put beside."])
+        notice.show([f"There are no weights {url_state.quoted(chosen)} of this model to put beside."])
     st.session_state[AGAINST] = chosen if chosen in named else ""
     st.selectbox(
         "Beside it", list(named), format_func=lambda name: named.get(name, name), key=AGAINST, width=320,

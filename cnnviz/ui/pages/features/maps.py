@@ -21,11 +21,18 @@ from cnnviz.interpret.mosaic import Floats, Order, Range, flag_channels, limits,
 from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
-from cnnviz.ui.pages.features.state import SOFTMAX, PageState, choose_layer, every_layer, field_of, type_of
+from cnnviz.ui.pages.features.state import (
+    SOFTMAX,
+    PageState,
+    choose_layer,
+    field_of,
+    selectable_layers,
+    type_of,
+)
 from cnnviz.ui.shared import preprocessing
 from cnnviz.ui.shared.layer_strip import CELL, short, strip_image, strip_layers
 from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.predictions import shares
+from cnnviz.ui.shared.predictions import class_probabilities
 from cnnviz.ui.shared.preprocessing import PreprocessedImage, Shot
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import ROOT, change_without_model
@@ -43,7 +50,7 @@ def maps(network: Network, ready: PreprocessedImage, layer: str) -> Floats:
         ValueError: The output cannot be shown as maps.
     """
     if layer == SOFTMAX:
-        return shares(network, ready)[:, None, None]
+        return class_probabilities(network, ready)[:, None, None]
     return _maps(network.stamp, ready.digest, layer, network, ready)
 
 
@@ -129,7 +136,7 @@ def row_names(analysis: Analysis) -> list[str]:
 
 def strip(network: Network, ready: PreprocessedImage, page_state: PageState) -> None:
     """Draw one map per layer: the one with the largest variance."""
-    known = every_layer(network.analysis)
+    known = selectable_layers(network.analysis)
     shown = strip_layers(network.analysis, known, page_state.layer.row)
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
     sheet = _sheet(network.stamp, ready.digest, tuple(shown), theme, network, ready)

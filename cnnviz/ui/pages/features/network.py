@@ -58,16 +58,16 @@ def _parts(
         network_arrays(
             weights_slot(network.stamp), {"weights": program.program.weights}, key="network-weights"
         )
-        _wanted_kernel(network, program)
+        _send_kernel(network, program)
     packet = _packet(network.stamp, ready.digest, page_state.opened, network, ready, program)
-    network_view(packet, key="network-view", on_kernel=_want)
+    network_view(packet, key="network-view", on_kernel=_request_kernel)
 
 
-def _want(layer: int, channel: int) -> None:
+def _request_kernel(layer: int, channel: int) -> None:
     st.session_state[WANTED] = (layer, channel)
 
 
-def _wanted_kernel(network: Network, program: NetworkProgram) -> None:
+def _send_kernel(network: Network, program: NetworkProgram) -> None:
     """Send the requested kernel, if the network's weights are not in the browser."""
     requested = st.session_state.get(WANTED)
     if program.has_kernels or requested is None:

@@ -20,18 +20,18 @@ from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
 from cnnviz.ui.pages.features.filters import filters
 from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
 from cnnviz.ui.pages.features.network import whole_network
-from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, every_layer
+from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, selectable_layers
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspect_header import (
-    folded_question,
+    choose_image,
+    choose_image_folded,
     inside_bar,
-    kept_free,
-    onwards,
-    question,
+    next_links,
+    reserve_height,
     stepper,
 )
 from cnnviz.ui.shared.model_input import Network, network
-from cnnviz.ui.shared.predictions import doubts
+from cnnviz.ui.shared.predictions import draw_hints
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
@@ -40,7 +40,7 @@ from cnnviz.ui.shared.url_state import change_without_model, unless
 
 def features_bar(network: Network, page_state: PageState) -> None:
     """Draw the bar."""
-    named = {layer.name: label(layer) for layer in every_layer(network.analysis).values()}
+    named = {layer.name: label(layer) for layer in selectable_layers(network.analysis).values()}
     with inside_bar(network):
         stepper("Layer", named, page_state.layer.name, key="features-layer", width=330, choose=choose_layer)
 
@@ -63,7 +63,7 @@ def inspector(network: Network, page_state: PageState) -> None:
         shapes = f"{numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
         name = notice.plain(page_state.layer.name or "(model)")
         st.markdown(f"**{name}** · {shapes} · {notice.plain(words)}")
-    onwards(network, "features", row.name if row is not None else None)
+    next_links(network, "features", row.name if row is not None else None)
 
 
 # The views of one layer: maps, arithmetic, filters, top-activating images, embedding, preprocessing.
@@ -152,10 +152,10 @@ def network_on_one_screen(network: Network, page_state: PageState) -> None:
         pass
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
         _choose_view(page_state)
-        about = folded_question(network, page_state.problems)
+        about = choose_image_folded(network, page_state.problems)
     whole_network(network, about.ready, page_state)
-    doubts(network, about.picture, about.ready, about.own)
-    onwards(network, "features")
+    draw_hints(network, about.picture, about.ready, about.own)
+    next_links(network, "features")
 
 
 CSS = Path(__file__).with_name("features.css")
@@ -167,14 +167,14 @@ DRAWN = "features-drawn"
 def features() -> None:
     """Draw the page for its URL."""
     st.html(CSS)
-    with kept_free(DRAWN, PAGE_HEIGHT):
+    with reserve_height(DRAWN, PAGE_HEIGHT):
         current = network()
     page_state = state.current(current)
     if page_state.view == NETWORK:
         network_on_one_screen(current, page_state)
         return
     features_bar(current, page_state)
-    about = question(current, page_state.problems)
+    about = choose_image(current, page_state.problems)
     strip(current, about.ready, page_state)
     views(current, about.ready, page_state, about.own)
     inspector(current, page_state)

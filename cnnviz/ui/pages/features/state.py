@@ -43,7 +43,7 @@ class PageState:
     """The layer that is open in the network view, and its map."""
 
 
-def every_layer(analysis: Analysis) -> dict[str, Layer]:
+def selectable_layers(analysis: Analysis) -> dict[str, Layer]:
     """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
     by_name = {layer.name: layer for layer in layers(analysis)}
     by_name |= {layer.name: layer for layer in inner_layers(analysis)}
@@ -55,13 +55,13 @@ def every_layer(analysis: Analysis) -> dict[str, Layer]:
 
 def current(network: Network) -> PageState:
     """Read the state from the page's URL; invalid parameters become problems."""
-    known, problems = every_layer(network.analysis), []
+    known, problems = selectable_layers(network.analysis), []
     name = st.query_params.get("layer")
     name = "" if name == url_state.ROOT else name
     if name is not None and name not in known:
         problems.append(f"{network.loaded.name} gives nothing called {quoted(name)} to look at.")
         name = None
-    layer = known[name] if name is not None else first_choice(known)
+    layer = known[name] if name is not None else default_layer(known)
     view, wrong = url_state.choice("view", tuple(VIEWS), "maps")
     order, unordered = url_state.choice("order", ORDERS, "index")
     reach, beyond = url_state.choice("range", RANGES, "layer")
@@ -74,7 +74,7 @@ def current(network: Network) -> PageState:
     )  # fmt: skip
 
 
-def first_choice(known: dict[str, Layer]) -> Layer:
+def default_layer(known: dict[str, Layer]) -> Layer:
     """Return the default layer: the output of the first convolution."""
     convolutions = [
         layer for layer in known.values() if layer.kind == "conv" and len(layer.output_shape) == 3

@@ -21,7 +21,7 @@ def glossary() -> None:
     selected, find = st.query_params.get(TERM), st.query_params.get("find", "")
     known = terms()
     if selected is not None and selected not in known:
-        notice.say([f"The glossary has no term {quoted(selected)}; here are all of them."])
+        notice.show([f"The glossary has no term {quoted(selected)}; here are all of them."])
     url_state.show_value(FIND, find)
     st.text_input("Find a term", key=FIND, on_change=_write, placeholder="such as receptive field", width=420)
     if selected in known and not find:

@@ -19,7 +19,7 @@ from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packe
 from cnnviz.ui.pages.inception.state import PageState, drop, short
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.predictions import TOP, shares
+from cnnviz.ui.shared.predictions import TOP, class_probabilities
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 def block_activations(network: Network, ready: PreprocessedImage, block: Block) -> BlockActivations:
     """Return the activations of the block's branches for the image."""
-    return _look(network.stamp, ready.digest, block.name, network, ready, block)
+    return _activations(network.stamp, ready.digest, block.name, network, ready, block)
 
 
 @RESULTS.cached()
-def _look(
+def _activations(
     stamp: str, digest: str, name: str, _network: Network, _ready: PreprocessedImage, _block: Block
 ) -> BlockActivations:
     from cnnviz.interpret.branches import record_block
@@ -179,7 +179,7 @@ def compared(network: Network, ready: PreprocessedImage, block: Block, page_stat
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"**The answer with block {short(block.name)} without {titles}**", width="content")
         st.button("Put all back", on_click=drop, args=((),), type="tertiary", key="inception-restore")
-    whole = shares(network, ready)
+    whole = class_probabilities(network, ready)
     st.html(comparison(network.loaded.classes, whole, left))
     st.caption(_message(network.loaded.classes, whole, left))
 
@@ -238,7 +238,7 @@ def as_csv(activations: BlockActivations) -> str:
     return csv_text(COLUMNS, rows)
 
 
-Tell = Callable[[float], str]
+Formatter = Callable[[float], str]
 
 
 def branches(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
@@ -267,11 +267,11 @@ def _input_words(block: Block, activations: BlockActivations) -> None:
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
         f"concatenated, {block.channels} channels in all. Look for branches that cost much and "
-        f"answer little to this picture.{_stands_in(block)}"
+        f"answer little to this picture.{_torchvision_note(block)}"
     )
 
 
-def _stands_in(block: Block) -> str:
+def _torchvision_note(block: Block) -> str:
     three = block.branches[2].kernel == 3
     return " torchvision's 5×5 branch has a 3×3 where the paper has a 5×5." if three else ""
 
@@ -279,7 +279,7 @@ def _stands_in(block: Block) -> str:
 def _overview(block: Block, activations: BlockActivations) -> None:
     st.markdown("**How the branches share the block**")
     params, macs = (sum(one.params for one in block.branches), sum(one.macs for one in block.branches))
-    rows: list[tuple[str, str, Sequence[float], Tell]] = [
+    rows: list[tuple[str, str, Sequence[float], Formatter]] = [
         ("Channels", f"{block.channels}", [one.channels for one in block.branches], numbers.exact),
         ("Parameters", numbers.short(params), [one.params for one in block.branches], numbers.exact),
         ("Multiply-adds", numbers.macs(macs), [one.macs for one in block.branches], numbers.exact),
@@ -301,7 +301,7 @@ def _overview(block: Block, activations: BlockActivations) -> None:
 
 
 def _split(
-    title: str, total: str, values: Sequence[float], format_value: Tell, activations: BlockActivations
+    title: str, total: str, values: Sequence[float], format_value: Formatter, activations: BlockActivations
 ) -> str:
     whole = sum(values) or 1
     parts = [
@@ -355,13 +355,17 @@ def _facts(activations: BlockActivations, one: BranchActivations) -> str:
     branch, block = one.branch, activations.block
     last = branch.first + branch.channels - 1
     rows = [
-        ("Kept as channels", f"{branch.first} … {last}", _of(branch.channels, block.channels)),
+        ("Kept as channels", f"{branch.first} … {last}", _share_text(branch.channels, block.channels)),
         (
             "Parameters",
             numbers.exact(branch.params),
-            _of(branch.params, sum(b.params for b in block.branches)),
+            _share_text(branch.params, sum(b.params for b in block.branches)),
         ),
-        ("Multiply-adds", numbers.exact(branch.macs), _of(branch.macs, sum(b.macs for b in block.branches))),
+        (
+            "Multiply-adds",
+            numbers.exact(branch.macs),
+            _share_text(branch.macs, sum(b.macs for b in block.branches)),
+        ),
         ("Mean magnitude", f"{one.activity:.3g}", numbers.percent(one.share)),
         ("Exactly zero", "of its values", numbers.percent(one.zeros)),
     ]
@@ -376,7 +380,7 @@ def _mean(activations: BlockActivations) -> str:
     return f"{float(np.abs(activations.output).mean()):.3g}"
 
 
-def _of(part: int, whole: int) -> str:
+def _share_text(part: int, whole: int) -> str:
     return numbers.percent(part / whole) if whole else "0 %"
 
 

@@ -11,8 +11,8 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.datasets import Progress
 from cnnviz.figures import numbers
-from cnnviz.figures.curves import Line, Panel, curves, curves_alt, head_lines
-from cnnviz.figures.inception import Table, branch_classes, favourites
+from cnnviz.figures.curves import Line, Panel, auxiliary_lines, curves, curves_alt
+from cnnviz.figures.inception import Table, branch_classes, preferred_classes
 from cnnviz.figures.plotly_theme import COMPARED, Colour
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception import state
@@ -22,7 +22,14 @@ from cnnviz.ui.pages.inception.state import PageState, choose_block, short
 from cnnviz.ui.shared import dataset_pass, layout, notice, run_data, url_state
 from cnnviz.ui.shared.dataset_pass import key_of
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.inspect_header import blocks_of, inside_bar, kept_free, onwards, question, stepper
+from cnnviz.ui.shared.inspect_header import (
+    blocks_of,
+    choose_image,
+    inside_bar,
+    next_links,
+    reserve_height,
+    stepper,
+)
 from cnnviz.ui.shared.model_input import Network, network
 from cnnviz.ui.shared.predictions import top
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
@@ -61,7 +68,7 @@ SMOOTHING, HEIGHT = 0.02, 320
 def learning(network: Network) -> None:
     """Draw the curves of the network's run; without any, say why and link to training."""
     run = _run(network.reference)
-    heads = [] if run is None else head_lines(lambda metric: _points(run, metric))
+    heads = [] if run is None else auxiliary_lines(lambda metric: _points(run, metric))
     if run is None or not heads:
         _missing(network, run)
         return
@@ -160,13 +167,13 @@ Result = tuple[Table, int, bool]
 
 def classes(network: Network, blocks: tuple[Block, ...], block: Block) -> None:
     """Draw class selectivity for one block; it is computed for all blocks at once."""
-    result = dataset_pass.offered(
+    result = dataset_pass.result_or_offer(
         network,
         "Which branch carries which class",
         "inception-classes",
         (dataset_pass.SOME, dataset_pass.ALL),
-        lambda data, count: _known(network, data, count),
-        lambda data, count, progress: _work_out(network, data, blocks, count, progress),
+        lambda data, count: _cached(network, data, count),
+        lambda data, count, progress: _compute(network, data, blocks, count, progress),
     )
     if result is not None:
         data, (table, count, just_now) = result
@@ -184,7 +191,7 @@ def _draw(network: Network, data: Dataset, table: Table, count: int, block: Bloc
     )
     words = "; ".join(
         f"{title} is loudest for “{data.classes[place]}” (+{numbers.percent(much, 1)})"
-        for title, (place, much) in zip(titles, favourites(table), strict=True)
+        for title, (place, much) in zip(titles, preferred_classes(table), strict=True)
     )
     plot(
         branch_classes(table, titles, data.classes), key="inception-by-class", height=400, picks=False,
@@ -198,21 +205,21 @@ def _key(network: Network, data: Dataset, count: int) -> str:
     return key_of(network, data, "", count, KIND)
 
 
-def _known(network: Network, data: Dataset, count: int) -> Result | None:
+def _cached(network: Network, data: Dataset, count: int) -> Result | None:
     from cnnviz.interpret import cache
 
     cached = cache.load(KIND, _key(network, data, count))
-    return None if cached is None else (cached["table"], len(dataset_pass.some_rows(data, count)), False)
+    return None if cached is None else (cached["table"], len(dataset_pass.sample_rows(data, count)), False)
 
 
-def _work_out(
+def _compute(
     network: Network, data: Dataset, blocks: tuple[Block, ...], count: int, progress: Progress
 ) -> Result:
     from cnnviz.interpret import cache
     from cnnviz.interpret.branches import activity_by_class
 
-    rows = dataset_pass.some_rows(data, count)
-    batches = dataset_pass.images_of(network, data, rows)
+    rows = dataset_pass.sample_rows(data, count)
+    batches = dataset_pass.iter_batches(network, data, rows)
     table = activity_by_class(network.loaded.model, blocks, batches, len(data.classes), len(rows), progress)
     cache.save(KIND, _key(network, data, count), {"table": np.asarray(table)})
     return table, len(rows), True
@@ -227,20 +234,20 @@ DRAWN, VIEW = "inception-drawn", "inception-view"
 def inception() -> None:
     """Draw the page for its URL."""
     st.html(CSS)
-    with kept_free(DRAWN, PAGE_HEIGHT):
+    with reserve_height(DRAWN, PAGE_HEIGHT):
         current = network(state.PREFERRED)
         blocks = blocks_of(current)
     page_state = state.current(current, blocks)
     inception_bar(current, blocks, page_state)
     if page_state.block is None:
-        notice.say([*url_state.current().problems, *current.problems, *page_state.problems])
+        notice.show([*url_state.current().problems, *current.problems, *page_state.problems])
         _no_blocks(current)
         reduction(current, page_state.reduction, None)
         return
-    ready = question(current, page_state.problems).ready
+    ready = choose_image(current, page_state.problems).ready
     _choose_view(page_state.view)
     _view(current, ready, blocks, page_state.block, page_state)
-    onwards(current, "inception", page_state.block.name)
+    next_links(current, "inception", page_state.block.name)
 
 
 def _choose_view(view: str) -> None:

@@ -212,13 +212,13 @@ def upload() -> None:
             width="stretch",
         )
     if isinstance(given, list) and given:
-        _take([(file.name, file.getvalue()) for file in given], folder=folder)
+        _store_uploads([(file.name, file.getvalue()) for file in given], folder=folder)
         st.rerun()
     if not bundled():
         st.button("Back to the bundled pictures", type="tertiary", icon=":material/undo:", on_click=_clear)
 
 
-def gathered(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
+def collect_files(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
     """Return single files, at most `MOST`, and how many there were."""
     from cnnviz.inference.images.image_files import from_named, handed_in
 
@@ -229,12 +229,12 @@ def gathered(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[
     return images[:MOST], len(images)
 
 
-def _take(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
+def _store_uploads(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
     from cnnviz.ui.shared import notice
 
-    images, count = gathered(files, folder=folder)
+    images, count = collect_files(files, folder=folder)
     if count > MOST:
-        notice.later(f"{count:,} pictures are many: the first {MOST:,} are asked about.")
+        notice.defer(f"{count:,} pictures are many: the first {MOST:,} are asked about.")
     st.session_state[KEY] = images
     st.session_state[COUNT] += 1
     change_without_model(page=None)

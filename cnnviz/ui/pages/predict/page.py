@@ -18,7 +18,7 @@ from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.pages.predict import state
 from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
 from cnnviz.ui.pages.predict.state import MOST, PageState, page, written
-from cnnviz.ui.pages.predict.views import JobResults, mistakes, rows, rows_so_far, summary
+from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
 from cnnviz.ui.shared import model_input, notice, url_state
 from cnnviz.ui.shared.inspect_header import inside_bar
 from cnnviz.ui.shared.model_input import Network, choices, network
@@ -112,7 +112,7 @@ def predict() -> None:
     current = network()
     page_state = state.current(current)
     predict_bar(page_state)
-    notice.say(
+    notice.show(
         [*url_state.current().problems, *current.problems, *page_state.problems, *notice.pending_notices()]
     )
     with st.container(key="predict-give"):
@@ -121,17 +121,17 @@ def predict() -> None:
     if job.running:
         watch(job)
         return
-    _found(job, page_state)
+    _draw_results(job, page_state)
 
 
-def _found(job: Job, page_state: PageState) -> None:
+def _draw_results(job: Job, page_state: PageState) -> None:
     job_results = JobResults(job)
     _state(job_results)
     if not job_results.count:
         return
     summary(job_results)
-    if job_results.told:
-        mistakes(job_results)
+    if job_results.has_labels:
+        confusion_matrices(job_results)
     rows(job_results, page_state, partial(_downloads, job_results))
 
 

@@ -27,7 +27,7 @@ from cnnviz.ui.shared.attribution import (
     DEFAULT_OPACITY,
     AttributionState,
     attribution_result,
-    pictures_of,
+    images_html,
     png,
 )
 from cnnviz.ui.shared.glossary import term_heading
@@ -76,7 +76,7 @@ class JobResults:
         return sum(isinstance(result, Refusal) for result in self.results(0))
 
     @property
-    def told(self) -> bool:
+    def has_labels(self) -> bool:
         """Whether any image has a known true class."""
         return any(result.truth is not None for result in self.results(0))
 
@@ -125,7 +125,7 @@ MOST = 60
 """Maximum number of classes of a matrix."""
 
 
-def mistakes(job_results: JobResults) -> None:
+def confusion_matrices(job_results: JobResults) -> None:
     """Draw a confusion matrix for each network with counted images."""
     known = [place for place, one in enumerate(job_results.evaluations) if one.counted]
     if not known:
@@ -159,7 +159,7 @@ def _matrix(job_results: JobResults, place: int, count: int) -> None:
 
 
 @st.dialog("Where the answer comes from", width="large")
-def reasons(job: Job, row: int) -> None:
+def details_dialog(job: Job, row: int) -> None:
     """Draw the dialog."""
     file = job.seen[row].file
     if isinstance(file, Refusal):
@@ -192,7 +192,7 @@ def _one(network: Network, picture: Picture) -> None:
         return
     share = percent(one.attribution.probability, 1)
     st.markdown(f"**{notice.plain(network.loaded.name)}** says **{notice.plain(one.target)}**, {share}")
-    st.html(f'<div class="why"><div>{pictures_of(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
+    st.html(f'<div class="why"><div>{images_html(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
 
 
 def _onwards(job: Job, number: int) -> dict[str, str]:
@@ -217,7 +217,7 @@ def rows(job_results: JobResults, page_state: PageState, beside: Callable[[], No
     known = [
         name
         for name in ORDERS
-        if (name != "mistakes" or job_results.told)
+        if (name != "mistakes" or job_results.has_labels)
         and (name != "disagreement" or len(page_state.networks) > 1)
     ]
     order = page_state.order if page_state.order in known else DEFAULT_ORDER
@@ -273,7 +273,7 @@ def _draw_all(job_results: JobResults, shown: Sequence[int], *, over: bool) -> N
         for row in shown:
             with st.container(key=f"predict-tile-{row}"):
                 st.html(_picture(job_results, row, _answer(job_results, row)))
-                _look(job_results, row, over=over)
+                _details_button(job_results, row, over=over)
 
 
 def _draw_row(job_results: JobResults, row: int, *, over: bool) -> None:
@@ -281,13 +281,13 @@ def _draw_row(job_results: JobResults, row: int, *, over: bool) -> None:
         left, right = st.columns([0.27, 0.73], gap="medium")
         with left:
             st.html(_picture(job_results, row))
-            _look(job_results, row, over=over)
+            _details_button(job_results, row, over=over)
         with right:
             cells = "".join(_bars(job_results, place, row) for place in range(len(job_results.job.networks)))
             st.html(f'<div class="said">{cells}</div>')
 
 
-def _look(job_results: JobResults, row: int, *, over: bool) -> None:
+def _details_button(job_results: JobResults, row: int, *, over: bool) -> None:
     """Draw the button for details; before the job is `over` the dialog would not stay open."""
     if not over or isinstance(job_results.results(0)[row], Refusal):
         return
@@ -296,7 +296,7 @@ def _look(job_results: JobResults, row: int, *, over: bool) -> None:
     label = f"Details of {notice.plain(job_results.job.seen[row].file.name)}" if alone else "Where they look"
     icon = None if alone else ":material/center_focus_strong:"
     if st.button(label, key=f"predict-why-{row}", type="tertiary", icon=icon):
-        reasons(job_results.job, row)
+        details_dialog(job_results.job, row)
 
 
 def _picture(job_results: JobResults, row: int, answer: str = "") -> str:
@@ -362,7 +362,7 @@ HEADINGS = {
 
 def summary(job_results: JobResults) -> None:
     """Draw one line per network, and how often they agree."""
-    known = [name for name in HEADINGS if job_results.told or name != "right"]
+    known = [name for name in HEADINGS if job_results.has_labels or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
     rows = "".join(_row(job_results, place, known) for place in range(len(job_results.job.networks)))
     region = '<div class="wide" tabindex="0" role="region" aria-label="Accuracy and cost of each network">'
@@ -372,7 +372,7 @@ def summary(job_results: JobResults) -> None:
         same = numbers.percent(sum(agreed) / len(agreed), 1)
         st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} pictures ({same}).")
     for evaluation, network in zip(job_results.evaluations, job_results.job.networks, strict=True):
-        _strangers(evaluation.unknown, network)
+        _unknown_classes(evaluation.unknown, network)
 
 
 def _row(job_results: JobResults, place: int, known: list[str]) -> str:
@@ -406,7 +406,7 @@ def _facts(job_results: JobResults, place: int) -> dict[str, str]:
     }
 
 
-def _strangers(unknown: tuple[str, ...], network: Network) -> None:
+def _unknown_classes(unknown: tuple[str, ...], network: Network) -> None:
     if not unknown:
         return
     from cnnviz.ui.shared import notice

@@ -132,10 +132,10 @@ FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
 """Facts of a run besides its recipe: title, help, and the function that returns it."""
 
 
-def recipes_beside(runs: Sequence[RunSummary]) -> None:
+def configuration_diff(runs: Sequence[RunSummary]) -> None:
     """Draw the differing recipe fields and facts."""
     st.header("Configuration diff", anchor=False)
-    lines = difference_lines(full(runs))
+    lines = difference_lines(full_records(runs))
     if not lines:
         st.caption("Nothing: same recipe, same data, same hardware, same versions.")
         return
@@ -144,15 +144,15 @@ def recipes_beside(runs: Sequence[RunSummary]) -> None:
         st.caption("These runs did not see the same data: their accuracies are not on one scale.")
 
 
-def finals_beside(runs: Sequence[RunSummary]) -> None:
+def results_table(runs: Sequence[RunSummary]) -> None:
     """Draw the last value of every metric."""
     st.header("Results", anchor=False)
-    records = full(runs)
+    records = full_records(runs)
     run_columns([*metric_lines(records), *cost_lines(records)], runs, "Last values of every measure")
     st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")
 
 
-def full(runs: Sequence[RunSummary]) -> list[Run]:
+def full_records(runs: Sequence[RunSummary]) -> list[Run]:
     """Return the complete records of the runs."""
     from cnnviz import tracking
 

@@ -12,7 +12,16 @@ import streamlit as st
 
 from cnnviz import datasets, models
 from cnnviz.figures import numbers
-from cnnviz.figures.curves import HEADS, Line, Panel, Part, Reference, curves, curves_alt, head_lines
+from cnnviz.figures.curves import (
+    AUXILIARY_LOSSES,
+    Line,
+    Panel,
+    Part,
+    Reference,
+    auxiliary_lines,
+    curves,
+    curves_alt,
+)
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.runs import state
@@ -111,7 +120,7 @@ PARTS: dict[str, Part] = {"val": "validation", "test": "test"}
 def overlay(runs: Sequence[RunSummary], page_state: PageState) -> None:
     """Draw the figure of the selected metric and the choices of its axes."""
     scale, wrong = url_state.choice("scale", SCALES, SCALES[0])
-    notice.say([wrong] if wrong else [])
+    notice.show([wrong] if wrong else [])
     title = numbers.metric_title(page_state.metric)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
         st.header(title.capitalize(), anchor=False, width="content")
@@ -169,7 +178,7 @@ def _chosen_scale() -> None:
     state.change(scale=None if chosen == SCALES[0] else chosen)
 
 
-def x_values(timed_curve: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
+def x_values(timed_curve: run_data.TimedCurve, axis: XAxis) -> NDArray[np.float64]:
     """Return a curve's x values on that axis; time in seconds."""
     if axis == "time":
         return timed_curve.seconds
@@ -177,7 +186,7 @@ def x_values(timed_curve: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
     return np.asarray(values, np.float64)
 
 
-def x_axis(axis: XAxis, timed: Sequence[run_data.Timed]) -> tuple[str, float]:
+def x_axis(axis: XAxis, timed: Sequence[run_data.TimedCurve]) -> tuple[str, float]:
     """Return the axis title, and the divisor of its values."""
     if axis != "time":
         return axis, 1.0
@@ -215,7 +224,7 @@ OWN_PARTS: tuple[tuple[str, Part, str], ...] = (
 
 def own_curves(run: Run, page_state: PageState) -> None:
     """Draw the run's curves, or that there are none yet."""
-    timed = {name: run_data.curve(run, name) for name in (*_names(), *HEADS)}
+    timed = {name: run_data.curve(run, name) for name in (*_names(), *AUXILIARY_LOSSES)}
     measured = {name: timed_curve for name, timed_curve in timed.items() if len(timed_curve.curve)}
     if not measured:
         st.caption("Nothing was measured yet.")
@@ -234,7 +243,7 @@ def own_curves(run: Run, page_state: PageState) -> None:
                 for part, dashed, words in OWN_PARTS
                 if (name := f"{part}/{what}") in points
             ]
-            + (head_lines(points.get) if what == "loss" else []),
+            + (auxiliary_lines(points.get) if what == "loss" else []),
             percent=percent,
         )
         for what, percent in PANELS

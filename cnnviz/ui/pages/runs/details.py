@@ -14,8 +14,8 @@ from cnnviz.figures.numbers import MISSING
 from cnnviz.training.recipe import Recipe, differing, value_text
 from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.curves import own_curves
-from cnnviz.ui.pages.runs.files import exports, keeping
-from cnnviz.ui.pages.runs.matrices import one_matrix
+from cnnviz.ui.pages.runs.files import disk_usage, exports
+from cnnviz.ui.pages.runs.matrices import run_matrix
 from cnnviz.ui.pages.runs.state import PageState
 from cnnviz.ui.shared import layout, notice, run_data, visitors
 from cnnviz.ui.shared.glossary import term_heading
@@ -34,7 +34,7 @@ def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
     """Draw the fields; edits are saved at once. Another user's run is read-only."""
     ours = _ours(run)
     if not ours:
-        owner = notice.plain(visitors.whose(run_data.database(), run.owner_id) or "somebody else")
+        owner = notice.plain(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
         st.caption(f"This run is {owner}’s: look at it, and clone it.")
     for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
         show_value(_key(run, field), value)
@@ -67,9 +67,9 @@ def _write(run: Run, field: str) -> None:
     try:
         tracking.update_run(run_data.database(), run.id, **changes)
     except ValueError as error:
-        notice.later(str(error))
+        notice.defer(str(error))
     else:
-        run_data.edited()
+        run_data.invalidate()
 
 
 # Provenance and event log: recipe, data, machine, versions, states.
@@ -131,7 +131,7 @@ def _base(run: Run) -> tuple[dict[str, Any], str]:
     return plain | {key: run.recipe.get(key) for key in ("model", "dataset")}, "the plain recipe"
 
 
-def origin(run: Run) -> None:
+def provenance(run: Run) -> None:
     """Draw data, device and versions of the run."""
     st.header("What it ran on", anchor=False)
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
@@ -149,7 +149,7 @@ def origin(run: Run) -> None:
     _table([(title, str(value), about) for title, value, about in facts if value not in (None, "")])
 
 
-def happened(run: Run) -> None:
+def event_log(run: Run) -> None:
     """Draw every state transition, with the restarts."""
     from cnnviz import tracking
 
@@ -194,7 +194,7 @@ def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
 
     checkpoints = tracking.checkpoints(run_data.database(), run.id)
     _bar(run, list(checkpoints))
-    notice.say([*page_state.problems, *notice.pending_notices()])
+    notice.show([*page_state.problems, *notice.pending_notices()])
     if run.deleted_at is not None:
         _deleted(run)
     if run.error:
@@ -203,13 +203,13 @@ def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         own_curves(run, page_state)
-        one_matrix(run, page_state)
+        run_matrix(run, page_state)
     with right:
         edit_fields(run, known_tags)
         recipe(run)
-        keeping(run, checkpoints)
-        origin(run)
-        happened(run)
+        disk_usage(run, checkpoints)
+        provenance(run)
+        event_log(run)
 
 
 def _bar(run: Run, kinds: Sequence[str]) -> None:

@@ -113,13 +113,13 @@ def _exported(run_id: int, form: str, stem: str) -> bytes:
 
 # Disk usage of a run.
 
-LOST = {
+DELETION_EFFECTS = {
     "last": "Without it the run cannot go on from where it is: resumed, it begins anew. Its curves stay.",
     "best": "The weights that did best on the validation images are gone then; the last ones stay.",
 }
 
 
-def keeping(run: Run, checkpoints: Mapping[str, Checkpoint]) -> None:
+def disk_usage(run: Run, checkpoints: Mapping[str, Checkpoint]) -> None:
     """Draw each checkpoint with its size and a delete button."""
     from cnnviz import tracking
 
@@ -140,7 +140,7 @@ def keeping(run: Run, checkpoints: Mapping[str, Checkpoint]) -> None:
 def _delete(run: Run, kind: str, checkpoint: Checkpoint) -> None:
     with st.popover("Delete", type="tertiary", key=f"reclaim-menu-{kind}"):
         size = numbers.size(checkpoint.bytes)
-        st.markdown(f"Frees {size}. {LOST.get(kind, '')} This cannot be undone.")
+        st.markdown(f"Frees {size}. {DELETION_EFFECTS.get(kind, '')} This cannot be undone.")
         st.button(
             f"Delete the {kind} checkpoint", key=f"reclaim-{kind}", type="primary", on_click=_deleted,
             args=(run.id, kind),
@@ -153,10 +153,10 @@ def _deleted(run_id: int, kind: str) -> None:
     try:
         freed = tracking.remove_checkpoint(run_data.database(), run_id, kind)
     except (OSError, ValueError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
-    run_data.edited()
-    notice.later(f"The {kind} checkpoint of run {run_id} is deleted; {numbers.size(freed)} freed.")
+    run_data.invalidate()
+    notice.defer(f"The {kind} checkpoint of run {run_id} is deleted; {numbers.size(freed)} freed.")
 
 
 # Actions on selected runs: delete, restore, remove permanently.
@@ -252,11 +252,11 @@ def _purged(ids: tuple[int, ...]) -> None:
         count, freed = tracking.purge_runs(run_data.database(), ids=ids)
         freed += prune_copies(run_data.database())[1]
     except (OSError, ValueError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
     _forget()
     left = f" {len(ids) - count} lie on another machine." if count < len(ids) else ""
-    notice.later(f"{count} run{'' if count == 1 else 's'} removed; {numbers.size(freed)} freed.{left}")
+    notice.defer(f"{count} run{'' if count == 1 else 's'} removed; {numbers.size(freed)} freed.{left}")
     state.change(runs=None)
 
 
@@ -266,7 +266,7 @@ def _each(ids: Sequence[int], action: Callable[[Database, int], None]) -> tuple[
         try:
             action(run_data.database(), run_id)
         except ValueError as error:
-            notice.later(str(error))
+            notice.defer(str(error))
         else:
             changed.append(run_id)
     return tuple(changed)

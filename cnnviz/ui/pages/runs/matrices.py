@@ -22,7 +22,7 @@ from cnnviz.ui.pages.runs.state import Cell, PageState
 from cnnviz.ui.shared import notice, run_data
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.progress import Progress, error_text
-from cnnviz.ui.shared.run_data import SPEED, Matrix, once
+from cnnviz.ui.shared.run_data import SPEED, Matrix, new_click
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
     run = next((run for run in runs if run.id == cell.run), None)
     matrix = run_data.matrix(run) if run is not None else None
     if run is None or matrix is None or max(cell.true, cell.answer) >= len(matrix.classes):
-        notice.say([f"There is no cell {cell.true}, {cell.answer} in a matrix of run {cell.run} here."])
+        notice.show([f"There is no cell {cell.true}, {cell.answer} in a matrix of run {cell.run} here."])
         return
     true, predicted = matrix.classes[cell.true], matrix.classes[cell.answer]
     count, of = int(matrix.counts[cell.true, cell.answer]), int(matrix.counts[cell.true].sum())
@@ -56,7 +56,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
         if answers is None and _takes_long(run, int(matrix.counts.sum())):
             _offer(run)
         elif answers is None:
-            _work_out(run)
+            _predict(run)
         else:
             _show(run, cell, matrix, answers)
 
@@ -110,10 +110,10 @@ def _offer(run: RunSummary) -> None:
         return
     st.caption("A run records how many images fall into a cell, not which. Its last checkpoint can tell.")
     if st.button("Ask the checkpoint about every test image", key="cell-work-out", type="primary"):
-        _work_out(run)
+        _predict(run)
 
 
-def _work_out(run: RunSummary) -> None:
+def _predict(run: RunSummary) -> None:
     from cnnviz.inference.prediction_cache import work_out
 
     progress = Progress()
@@ -209,7 +209,7 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
         _difference(alike, page_state)
 
 
-def one_matrix(run: RunSummary, page_state: PageState) -> None:
+def run_matrix(run: RunSummary, page_state: PageState) -> None:
     """Draw the matrix of one run, its per-class accuracies, and the images of the selected cell."""
     matrix = run_data.matrix(run)
     if matrix is None:
@@ -243,7 +243,7 @@ def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | N
 
 def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
     """Return the cell that was just clicked, and write it to the URL."""
-    fresh = once(f"matrix-{run.id}", pick)
+    fresh = new_click(f"matrix-{run.id}", pick)
     where = fresh["point"] if fresh is not None else None
     if not isinstance(where, list) or len(where) != 2:
         return None

@@ -16,11 +16,11 @@ from cnnviz.figures import numbers
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.components.run_table import run_table
 from cnnviz.ui.pages.runs import files, recorded, state
-from cnnviz.ui.pages.runs.comparison import finals_beside, recipes_beside
+from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table
 from cnnviz.ui.pages.runs.curves import overlay
 from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.matrices import matrices
-from cnnviz.ui.pages.runs.pareto import published_trade, trade
+from cnnviz.ui.pages.runs.pareto import pareto_figure, published_figure
 from cnnviz.ui.pages.runs.state import (
     COLUMNS,
     DEFAULT_METRIC,
@@ -170,7 +170,7 @@ def no_runs(page_state: PageState) -> None:
             st.caption("or, in a terminal, some seconds long and without a network:", width="content")
         st.code("python -m cnnviz train --model lenet5 --dataset digits --epochs 5", language=None)
     recorded.offer(first=True)
-    published_trade(page_state)
+    published_figure(page_state)
 
 
 def no_match(count: int) -> None:
@@ -280,7 +280,7 @@ def runs_page() -> None:
     page_state = state.current()
     try:
         listing = run_data.listing(page_state.metric, page_state.deleted)
-        run, problem = _one(page_state)
+        run, problem = _requested_run(page_state)
         if run is not None:
             details(run, page_state, _tags(listing))
             follow([run])
@@ -290,7 +290,7 @@ def runs_page() -> None:
         _unusable(error)
 
 
-def _one(page_state: PageState) -> tuple[Run | None, tuple[str, ...]]:
+def _requested_run(page_state: PageState) -> tuple[Run | None, tuple[str, ...]]:
     """Return the run whose details are requested, or why it cannot be shown."""
     from cnnviz import tracking
 
@@ -307,11 +307,11 @@ def _tags(listing: Listing) -> list[str]:
 
 
 def _list(page_state: PageState, listing: Listing) -> None:
-    notice.say([*page_state.problems, *notice.pending_notices()])
+    notice.show([*page_state.problems, *notice.pending_notices()])
     bar(page_state, listing)
     files.undo_line()
-    rows = state.ordered(state.chosen_runs(listing, page_state.filters), page_state, listing.disk)
-    rows = visitors.mine_first(run_data.database(), rows)
+    rows = state.sort_runs(state.filter_runs(listing, page_state.filters), page_state, listing.disk)
+    rows = visitors.own_first(run_data.database(), rows)
     if rows:
         table(rows, page_state, listing.disk, len(listing.runs))
         st.download_button(
@@ -332,7 +332,7 @@ def _list(page_state: PageState, listing: Listing) -> None:
         compared = chosen[: state.COMPARED_AT_ONCE]
         if compared:
             _compare(compared, page_state)
-        trade(rows, page_state)
+        pareto_figure(rows, page_state)
         recorded.offer()
         follow(listing.runs)
 
@@ -343,7 +343,7 @@ def _chosen(page_state: PageState, listing: Listing) -> list[RunSummary]:
     missing = [run_id for run_id in page_state.chosen if run_id not in by_id]
     if missing:
         where = "not deleted" if page_state.deleted else "not there, or deleted"
-        notice.say([f"{files.named(missing).capitalize()}: {where}."])
+        notice.show([f"{files.named(missing).capitalize()}: {where}."])
     return [by_id[run_id] for run_id in page_state.chosen if run_id in by_id]
 
 
@@ -351,9 +351,9 @@ def _compare(runs: list[RunSummary], page_state: PageState) -> None:
     overlay(runs, page_state)
     left, right = st.columns(2, gap="medium")
     with left:
-        recipes_beside(runs)
+        configuration_diff(runs)
     with right:
-        finals_beside(runs)
+        results_table(runs)
     matrices(runs, page_state)
 
 

@@ -16,7 +16,7 @@ from cnnviz.ui.pages.runs import comparison, state
 from cnnviz.ui.pages.runs.comparison import short_name
 from cnnviz.ui.pages.runs.curves import Result, published_data, published_on, results
 from cnnviz.ui.pages.runs.state import AGAINST, COMPARED_AT_ONCE, DEFAULT_METRIC, Against, PageState
-from cnnviz.ui.shared.run_data import once
+from cnnviz.ui.shared.run_data import new_click
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ HEIGHT = 440
 WORDS: dict[Against, str] = {"parameters": "Parameters", "time": "Training time", "macs": "Multiply-adds"}
 
 
-def trade(runs: Sequence[RunSummary], page_state: PageState) -> None:
+def pareto_figure(runs: Sequence[RunSummary], page_state: PageState) -> None:
     """Draw the figure for the runs on the most frequent data set; a click selects a run."""
     metric = page_state.metric if page_state.metric.endswith(("accuracy", "top5")) else DEFAULT_METRIC
     measured = [run for run in runs if _value(run, metric) is not None]
@@ -44,7 +44,7 @@ def trade(runs: Sequence[RunSummary], page_state: PageState) -> None:
     st.caption(" ".join(_text(len(points), len(measured) - len(same), len(same), bool(published))))
 
 
-def published_trade(page_state: PageState) -> None:
+def published_figure(page_state: PageState) -> None:
     """Draw the figure of published results alone, for a user without runs."""
     known = published_data()
     requested = page_state.filters.data[0] if page_state.filters.data else known[0]
@@ -127,7 +127,7 @@ def _published(known_results: Sequence[Result], against: Against) -> list[Point]
 
 def _draw(points: Sequence[Point], published: Sequence[Point], page_state: PageState, metric: str) -> None:
     title = numbers.metric_title(metric)
-    pick = once("trade", plot(
+    pick = new_click("trade", plot(
         pareto(points, published, page_state.against, value=title), key="trade", height=HEIGHT,
         alt=pareto_alt(points, published, page_state.against, value=title),
         name=f"{title}-{page_state.against}",

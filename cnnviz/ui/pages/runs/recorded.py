@@ -56,9 +56,9 @@ def _open(name: str) -> None:
     try:
         run_id = recorded_runs.add(run_data.database(), name)
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
     else:
-        run_data.edited()
+        run_data.invalidate()
         state.change(run=str(run_id))
 
 
@@ -67,5 +67,5 @@ def _add_all(names: tuple[str, ...]) -> None:
         for name in names:
             recorded_runs.add(run_data.database(), name)
     except (ValueError, OSError) as error:
-        notice.later(str(error))
-    run_data.edited()
+        notice.defer(str(error))
+    run_data.invalidate()

@@ -253,13 +253,13 @@ def columns(metric: str) -> list[Column]:
     ]
 
 
-def chosen_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
+def filter_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
     """Return the runs that match the filters, in the order of the listing."""
     words = filters.find.lower().split()
-    return [run for run in listing.runs if _passes(run, filters) and _holds(run, words)]
+    return [run for run in listing.runs if _passes(run, filters) and _matches_words(run, words)]
 
 
-def ordered(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int]) -> list[RunSummary]:
+def sort_runs(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int]) -> list[RunSummary]:
     """Return the sorted runs; those without a value come last in either direction."""
     value = _value(page_state, disk)
     known = [(measured, run) for run in runs if (measured := value(run)) is not None]
@@ -329,11 +329,11 @@ def payload(
         "hues": [hue.css for hue in COMPARED],
         "page": page,
         "pages": last,
-        "said": _said(len(runs), total, page),
+        "said": _count_text(len(runs), total, page),
     }
 
 
-def _said(count: int, total: int, page: int) -> str:
+def _count_text(count: int, total: int, page: int) -> str:
     first, last = (page - 1) * PAGE + 1, min(page * PAGE, count)
     shown = f"{first:,}–{last:,} of " if count > PAGE else ""
     return f"{shown}{count:,} run{'' if count == 1 else 's'}" + (f" of {total:,}" if count < total else "")
@@ -386,7 +386,7 @@ def _passes(run: RunSummary, filters: Filters) -> bool:
     )
 
 
-def _holds(run: RunSummary, words: Sequence[str]) -> bool:
+def _matches_words(run: RunSummary, words: Sequence[str]) -> bool:
     if not words:
         return True
     text = "\n".join((str(run.id), run.name, run.model, run.data, run.notes, run.error or "", *run.tags))

@@ -13,7 +13,15 @@ from cnnviz.analysis.types import Kind
 from cnnviz.figures import numbers
 from cnnviz.figures.pareto import landscape, landscape_words
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.figures.timeline import LINEAGE, Ancestor, ancestor, columns, lineage_sheet, square_svg, strip_svg
+from cnnviz.figures.timeline import (
+    TIMELINE_MODELS,
+    TimelineEntry,
+    columns,
+    square_svg,
+    thumbnail_svg,
+    timeline_entry,
+    timeline_svg,
+)
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
 from cnnviz.ui.shared.layout import link
 from cnnviz.ui.shared.model_data import overview
@@ -77,7 +85,7 @@ def lineage() -> None:
         theme = "dark" if st.context.theme.type == "dark" else "light"
         st.download_button(
             "Picture (SVG)",
-            lambda: lineage_sheet(ancestors(), "dark" if theme == "dark" else "light"),
+            lambda: timeline_svg(ancestors(), "dark" if theme == "dark" else "light"),
             file_name="lineage.svg",
             mime="image/svg+xml",
             on_click="ignore",
@@ -87,16 +95,16 @@ def lineage() -> None:
 
 
 @cache
-def ancestors() -> tuple[Ancestor, ...]:
+def ancestors() -> tuple[TimelineEntry, ...]:
     """Return the timeline's architectures from the shipped facts."""
-    return tuple(_ancestor(name) for name in LINEAGE)
+    return tuple(_ancestor(name) for name in TIMELINE_MODELS)
 
 
-def _ancestor(name: str) -> Ancestor:
+def _ancestor(name: str) -> TimelineEntry:
     facts = overview()[name]
     published = facts if facts.accuracy is not None else overview()[ACCURACY_OF.get(name, name)]
     variant = "" if published is facts else ", torchvision’s variant"
-    return ancestor(
+    return timeline_entry(
         analyze(name),
         year=facts.year,
         depth=facts.depth,
@@ -105,17 +113,17 @@ def _ancestor(name: str) -> Ancestor:
     )
 
 
-def _row(position: int, one: Ancestor, depth: int, largest: tuple[int, int]) -> None:
+def _row(position: int, one: TimelineEntry, depth: int, largest: tuple[int, int]) -> None:
     with st.container(key=f"row-{position}", horizontal=True, gap="small", vertical_alignment="center"):
         with st.container(key=f"who-{position}", gap=None):
             st.html(f'<p class="year">{one.year}</p>')
             link("architecture", one.title, icon="", model=one.name, layer=None)
             st.html(f'<p class="news">{escape(one.news)}</p>')
-        drawing = strip_svg(one.volumes, depth, escape(one.facts))
+        drawing = thumbnail_svg(one.volumes, depth, escape(one.facts))
         miniature(f'<div class="anatomy">{drawing}{_facts(one, largest)}</div>', key=f"anatomy-{position}")
 
 
-def _facts(one: Ancestor, largest: tuple[int, int]) -> str:
+def _facts(one: TimelineEntry, largest: tuple[int, int]) -> str:
     total, arithmetic = sum(one.params.values()), sum(one.macs.values())
     cells = [
         ("", str(one.depth), "depth (weight layers)"),

@@ -10,9 +10,9 @@ import numpy as np
 import streamlit as st
 
 from cnnviz import models, training
-from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, curves_alt, head_lines
+from cnnviz.figures.curves import Floats, Line, Panel, Reference, auxiliary_lines, curves, curves_alt
 from cnnviz.figures.curves import Part as Drawn
-from cnnviz.figures.layer_stats import LOOKS, STATISTICS, Statistic, layer_heat, layer_heat_alt
+from cnnviz.figures.layer_stats import STATISTIC_INFO, STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models import Published
 from cnnviz.training import Recipe
@@ -113,7 +113,7 @@ def _axes() -> tuple[XAxis, Scale, str]:
         x = _choice("x", "over", get_args(XAxis), problems)
         scale = _choice("scale", "scale", get_args(Scale), problems)
         smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), problems, "smooth")
-    notice.say(problems)
+    notice.show(problems)
     return cast("XAxis", x), cast("Scale", scale), smoothing
 
 
@@ -151,7 +151,7 @@ def _heads(story: RunData, x: XAxis) -> list[Line]:
         curve = story.curves.get(metric)
         return None if curve is None else (story.at(curve, x), curve.values)
 
-    return head_lines(points)
+    return auxiliary_lines(points)
 
 
 def _accuracy(story: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy | None) -> Panel:
@@ -202,15 +202,15 @@ def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> Non
 
     st.segmented_control(
         "statistic", STATISTICS, key=key, on_change=write, required=True, label_visibility="collapsed",
-        format_func=lambda statistic: LOOKS[statistic].title,
+        format_func=lambda statistic: STATISTIC_INFO[statistic].title,
     )  # fmt: skip
     statistic = cast("Statistic", chosen)
-    notice.say(problems)
-    st.caption(LOOKS[statistic].meaning, help=explanation(TERMS[statistic]))
+    notice.show(problems)
+    st.caption(STATISTIC_INFO[statistic].meaning, help=explanation(TERMS[statistic]))
     looks = story.look_at(x)
     if not looks:
         st.caption("The first look at the layers comes with the first step.")
         return
     height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(looks[-1][1]) + 90))
-    plot(layer_heat(looks, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
-         alt=layer_heat_alt(looks, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip
+    plot(layer_heatmap(looks, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
+         alt=layer_heatmap_alt(looks, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

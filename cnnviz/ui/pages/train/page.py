@@ -40,7 +40,7 @@ def styles() -> None:
 def setup(plan: Plan, database: Database | None) -> None:
     """Draw the setup of a run: model, data, recipe, Start, and every setting."""
     shown = plan.shown
-    notice.say([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+    notice.show([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
     with st.container(key="train-setup", gap="small"):
         _model(shown.layers.name if shown.layers else shown.model)
         _data(shown.dataset, plan.parent)
@@ -80,7 +80,7 @@ def start() -> None:
     try:
         run = enqueue(run_data.database(), plan.recipe, plan.parent)
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
         return
     plans.put(run=str(run.id))
 
@@ -174,7 +174,7 @@ def _opened(turn: int) -> None:
     try:
         plans.open_recipe(file.getvalue())
     except ValueError as error:
-        notice.later(str(error))
+        notice.defer(str(error))
 
 
 def _on(key: str, now: str, write: Callable[[str], None]) -> Callable[[], None]:
@@ -266,7 +266,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 f"{run.id} · {notice.plain(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
-            owner = visitors.whose(database, run.owner_id)
+            owner = visitors.owner_name(database, run.owner_id)
             state = notice.plain(_state(run, machines))
             st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
             if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
@@ -316,7 +316,7 @@ def _ask(do: Callable[[tracking.Database], object]) -> None:
     try:
         do(run_data.database())
     except (ValueError, OSError) as error:
-        notice.later(str(error))
+        notice.defer(str(error))
 
 
 QUEUE_SECONDS = 1.0
@@ -329,7 +329,7 @@ def train_page() -> None:
     try:
         database = run_data.database()
         if requested is not None and (run := _run(database, requested)) is not None:
-            notice.say(notice.pending_notices())
+            notice.show(notice.pending_notices())
             watch(run)
             return
     except (tracking.TrackingError, OSError) as error:
@@ -345,12 +345,12 @@ def train_page() -> None:
 def _run(database: Database, requested: str) -> int | None:
     """Return the run that the URL names; None with a notice if it does not exist."""
     if re.fullmatch(r"[0-9]{1,9}", requested) is None:
-        notice.later(f"“run” is the number of a run, not {quoted(requested)}.")
+        notice.defer(f"“run” is the number of a run, not {quoted(requested)}.")
         return None
     try:
         return tracking.get_run(database, int(requested)).id
     except NoSuchRunError:
-        notice.later(f"There is no run {quoted(requested)}.")
+        notice.defer(f"There is no run {quoted(requested)}.")
         return None
 
 
@@ -362,7 +362,7 @@ def _plan(database: Database | None) -> None:
             example.draw()
         else:
             _queue(database)
-            _below(database)
+            _last_run(database)
     with left:
         setup(plan, database)
 
@@ -382,7 +382,7 @@ def _queue(database: Database) -> None:
     live()
 
 
-def _below(database: Database) -> None:
+def _last_run(database: Database) -> None:
     """Draw the newest run that has curves, or the recorded example."""
     shown = (Status.FINISHED, Status.STOPPED, Status.PAUSED)
     finished = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=MOST)

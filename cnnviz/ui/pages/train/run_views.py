@@ -90,7 +90,7 @@ class Hints:
             if known.state is not None and known.state[0] != run.attempt:
                 known.finding = None
             known.state = state
-            known.looking = self._pool.submit(_found, database, run.id)
+            known.looking = self._pool.submit(_early_diagnosis, database, run.id)
         return known.looking
 
     def _take(self, known: _Known, looking: Future[EarlyDiagnosis]) -> None:
@@ -106,7 +106,7 @@ class Hints:
         known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, diagnosis.seconds / SHARE))
 
 
-def _found(database: Database, run_id: int) -> EarlyDiagnosis:
+def _early_diagnosis(database: Database, run_id: int) -> EarlyDiagnosis:
     from cnnviz.diagnosis import gather
     from cnnviz.diagnosis.engine import hint
 
@@ -279,7 +279,7 @@ def _buttons(run: Run) -> None:
     ours = visitors.may_change(run_data.database(), run.owner_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
         if not ours:
-            owner = notice.plain(visitors.whose(run_data.database(), run.owner_id) or "somebody else")
+            owner = notice.plain(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
             st.caption(f"This run is {owner}’s: look at it, and clone it.", width="content")
         elif run.deleted_at is None and run.kind is Kind.WATCHED:
             if run.status is Status.RUNNING:
@@ -318,7 +318,7 @@ def _button(
         try:
             tracking.request(run_data.database(), run.id, command)
         except (ValueError, OSError) as error:
-            notice.later(str(error))
+            notice.defer(str(error))
         st.rerun()
 
 

@@ -11,7 +11,7 @@ from cnnviz.diagnosis.recorded.fresh import fresh
 from cnnviz.models.layers import LocalResponseNorm
 from cnnviz.training import Recipe, get
 from cnnviz.ui.pages.diagnose import story_text
-from cnnviz.ui.pages.diagnose.story import parameters, reckoned
+from cnnviz.ui.pages.diagnose.story import compute_signal, parameters
 
 FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 
@@ -19,7 +19,7 @@ FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 def test_what_the_article_saw() -> None:
     run = recorded(FAILED)
     counts = run.predicted["test"][-1].counts
-    text = story_text.saw(run)
+    text = story_text.observed(run)
     assert f"After {run.step} steps" in text
     assert f"ln 10 = {math.log(10):.3f}" in text
     assert f"{run.curve('train/epoch_loss').values[-1]:.3f}" in text
@@ -29,7 +29,7 @@ def test_what_the_article_saw() -> None:
 
 def test_the_first_layer_by_hand() -> None:
     """σ·√(3·11·11) times what pictures differ by."""
-    layers = reckoned("article", "unit")
+    layers = compute_signal("article", "unit")
     differ = fresh().entering("unit").signal
     text = story_text.first_layer(layers[0], "Pixels")
     assert "adds up 363 pixels" in text
@@ -38,20 +38,20 @@ def test_the_first_layer_by_hand() -> None:
 
 
 def test_less_than_a_thousandth_is_left_in_the_article_and_much_more_when_mended() -> None:
-    article, mended = reckoned("article", "unit"), reckoned("he", "standardised")
+    article, mended = compute_signal("article", "unit"), compute_signal("he", "standardised")
     assert article[-1].signal / article[0].entering.signal < 1e-3
     assert mended[-1].signal / mended[0].entering.signal > 0.05
-    part = re.search(r"1 part in ([\d,]+)", story_text.further(article))
+    part = re.search(r"1 part in ([\d,]+)", story_text.last_layer(article))
     assert part is not None
     left = article[0].entering.signal / article[-1].signal
     assert int(part[1].replace(",", "")) == pytest.approx(left, rel=0.05)
-    assert "of what went in" in story_text.further(mended)
+    assert "of what went in" in story_text.last_layer(mended)
 
 
 def test_only_biases_that_are_not_zero_are_spoken_of() -> None:
-    assert "conv2, conv4, conv5" in story_text.biases(reckoned("article", "unit"))
-    assert "fc1, fc2" in story_text.biases(reckoned("paper", "raw-minus-mean"))
-    assert story_text.biases(reckoned("he", "unit")) == ""
+    assert "conv2, conv4, conv5" in story_text.biases(compute_signal("article", "unit"))
+    assert "fc1, fc2" in story_text.biases(compute_signal("paper", "raw-minus-mean"))
+    assert story_text.biases(compute_signal("he", "unit")) == ""
 
 
 def test_dropouts_noise_drowns_the_signal() -> None:
@@ -84,11 +84,11 @@ def test_the_proof_names_the_arms_that_are_freed_and_those_that_are_not() -> Non
     assert f"in {result[0].n} of {result[0].n} runs" in text
     freed, stuck = text.split("Every run still does with: ")
     for arm in result[1:]:
-        assert (f"{arm.name}, {story_text.gained(arm)} points" in freed) == (arm.collapsed == 0), arm.name
+        assert (f"{arm.name}, {story_text.gain_text(arm)} points" in freed) == (arm.collapsed == 0), arm.name
         named = [name.split(" (")[0] for name in stuck.split(". Gains")[0].split("; ")]
         assert (arm.name in named) == (arm.collapsed == arm.n), arm.name
     assert f"{len(table().rows)} on the article's AlexNet" in story_text.paired(table())
-    assert story_text.gained(result[0]) == ""
+    assert story_text.gain_text(result[0]) == ""
 
 
 def test_both_runs_are_compared_at_their_ends() -> None:

@@ -42,7 +42,7 @@ def asked(**changes: Any) -> PageState:
 )
 def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int]) -> None:
     wanted = asked(**filters)
-    assert [run.id for run in state.chosen_runs(RUNS, wanted.filters)] == found
+    assert [run.id for run in state.filter_runs(RUNS, wanted.filters)] == found
     assert wanted.filters.any == bool(filters)
 
 
@@ -50,7 +50,7 @@ def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: str) -> None:
     wanted = asked(sort=f"{sign}{column}")
-    ids = [run.id for run in state.ordered(RUNS.runs, wanted, RUNS.disk)]
+    ids = [run.id for run in state.sort_runs(RUNS.runs, wanted, RUNS.disk)]
     assert sorted(ids) == [1, 2, 3]
     if column in ("last", "best", "params", "disk", "begun", "time"):
         assert ids[-1] == 3
