@@ -1,4 +1,4 @@
-// Drawing on one canvas: matrices of coloured cells with their numbers, text, bars.
+// Canvas drawing: matrices of colored cells with their numbers, text, bars.
 const LEGIBLE = 23;
 
 function inkOf(context, host, table) {
@@ -30,7 +30,7 @@ function write(ink, text, x, y, { size = 13, align = "left", weight = 400, fill 
   context.globalAlpha = 1;
 }
 
-// Black or white, whichever is read more easily on a colour `rgb(r g b)`.
+// Black or white, whichever has more contrast on a color `rgb(r g b)`.
 function onColour(colour) {
   const [red, green, blue] = colour.match(/\d+/g).map(Number);
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";

@@ -1,4 +1,4 @@
-// Streamlit calls this at every run of the script; what is drawn lives on the host.
+// Entry point, which Streamlit calls at every script run; the drawn state is kept on the host.
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const state = (host.state ??= begin(host));
@@ -14,7 +14,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function viewOf({ facts, arrays }) {
   const per = arrays.weight?.shape[1] ?? 0, { groups, connections } = facts.settings;
   const own = (channel) => (facts.scope === "channel" ? 0 : channel);
-  // Of the layers sent by the channel, convolutions come with their group's maps, the rest with one or with all.
+  // Of layers sent by channel, convolutions come with their group's maps, others with one or with all maps.
   const first = facts.scope === "channel" && groups && !connections ? Math.floor(facts.channel / (facts.outputShape[0] / groups)) * per : 0;
   const sentAt = (channel) => Math.min(channel - first, arrays.input.shape[0] - 1);
   return { ...facts, arrays, own, sentAt, outputIsOwn: facts.scope !== "layer", thumbs: new Map(),
@@ -77,7 +77,7 @@ function walk(state, event) {
   return place && point(state, place);
 }
 
-// To the map before or after; what the browser has not is asked for.
+// Select the previous or next map; a map that the browser lacks is requested.
 function turn(state, by) {
   const { view } = state, channel = state.place[0] + by;
   if (channel < 0 || channel >= view.outputShape[0]) return;

@@ -1,4 +1,4 @@
-// The output map whose cells are pointed at; a vector is laid out as a block of its units.
+// The output map with hover; a vector is laid out as a block of its units.
 function gridOf(view) {
   const [count, height, width] = view.outputShape;
   if (height * width > 1 || count === 1) return { rows: height, columns: width, units: 0 };
@@ -24,7 +24,7 @@ function drawOutput(state) {
   state.zoom = zoom;
 }
 
-// Where the pointer is, as (channel, y, x); null behind the last unit.
+// The hovered cell as (channel, y, x); null after the last unit.
 function placeAt(state, x, y) {
   const { grid, zoom, view } = state;
   const row = Math.max(0, Math.min(grid.rows - 1, Math.floor(y / zoom)));
@@ -38,7 +38,7 @@ function onGrid(state, [channel, y, x]) {
   return state.grid.units ? [Math.floor(channel / state.grid.columns), channel % state.grid.columns] : [y, x];
 }
 
-// The cell with the largest magnitude: there is something to see.
+// The cell with the largest magnitude, the initial one.
 function firstCell(view) {
   const { shape: [, height, width], values } = view.arrays.output, size = height * width;
   if (view.asked) return view.asked.cell;

@@ -1,4 +1,4 @@
-// One row a window or a contribution: where it is from, values × weights = products, and what it adds.
+// One row per window or contribution: its position, values × weights = products, and its sum.
 const LABEL = 76, PLACE = 118, SIGN = 20, SUM = 66, BAR = 110, THUMB = 64, NARROW = 600, ROOM = 500, AT_ONCE = 4;
 
 const largest = (lists) => lists.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
@@ -74,7 +74,7 @@ function cutTo(ink, text, room) {
   return `${kept}…`;
 }
 
-// The whole input map, small, and on it where the window lies.
+// The whole input map, small, with the window outlined.
 function drawThumb(ink, view, row, left, top, side) {
   const { input } = view.arrays, [, height, width] = input.shape;
   const scale = side / Math.max(height, width), index = view.sentAt(row.channel);

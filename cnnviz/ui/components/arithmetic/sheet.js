@@ -1,4 +1,4 @@
-// The working of one cell on one canvas, from the inputs down to the result.
+// The computation of one cell on one canvas, from the inputs down to the result.
 const LINE = 23;
 
 function limitsOf(view, worked) {
@@ -64,7 +64,7 @@ function drawSheet(ink, view, worked, width) {
   write(ink, `the network itself gave ${plainly(worked.actual)}, in 32 bits`, 0, y + LINE / 2, { size: 12, fade: 0.75 });
 }
 
-// The function over the values that it meets, and the point of this cell on it.
+// The function's graph, and this cell's point on it.
 function drawCurve(ink, view, worked, top, width) {
   const { context } = ink, height = 150, reach = view.limits.values, input = worked.steps[0].value;
   const values = Array.from({ length: 121 }, (_, i) => -reach + (2 * reach * i) / 120);

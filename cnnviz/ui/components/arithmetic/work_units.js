@@ -56,7 +56,7 @@ const KINDS = {
   "radial basis": radial, softmax,
 };
 
-// How the value of a cell came about; null where it has to be asked for.
+// The computation of a cell's value; null if it has to be requested.
 function workingOf(view, channel, y, x) {
   if (view.scope === "cell") return view.asked && view.asked.cell.join() === [channel, y, x].join() ? view.asked : null;
   const found = KINDS[view.kind](view, channel, y, x);

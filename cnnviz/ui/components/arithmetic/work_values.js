@@ -1,4 +1,4 @@
-// What works on single values: activations, normalisations, sums, joins.
+// Element-wise layers: activations, normalization, sums, concatenation.
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const clamp6 = (x) => Math.min(Math.max(0, x), 6);
 
@@ -80,7 +80,7 @@ function responseNorm(view, channel, y, x) {
   };
 }
 
-// One of the two may be spread over the cells, or over the maps.
+// One of the two may be broadcast over the cells, or over the maps.
 function spread(part, index, channel, y, x, source) {
   const [count, height, width] = part.shape;
   return single(part, count > 1 ? index : 0, count > 1 ? channel : 0, height > 1 ? y : 0, width > 1 ? x : 0, source);

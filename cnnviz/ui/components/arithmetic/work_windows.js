@@ -1,4 +1,4 @@
-// Convolutions, poolings and resizing: what a window of the input gives to a cell. As in cnnviz.interpret.arithmetic,
+// Convolution, pooling and resizing: the contribution of an input window to a cell. As in cnnviz.interpret.arithmetic,
 // in double precision, with the names of its `Working`.
 const at3 = ({ shape: [, height, width], values }, channel, y, x) => values[(channel * height + y) * width + x];
 

@@ -1,4 +1,4 @@
-// One map enlarged beside the pointer or the focus, with what it is in words.
+// Lens: one map enlarged beside the pointer or the focus, with its description.
 const LENS = 168;
 
 function lensOf(host) {
@@ -34,7 +34,7 @@ function paintLens(lens, table) {
   sized(canvas, LENS, LENS).drawImage(tileOf(view, channel, table), 0, 0, LENS, LENS);
 }
 
-// Beside its tile, on whichever side has room, inside the host.
+// Position beside its tile, on the side with room, inside the host.
 function placeLens({ host, part, view, channel }) {
   const outer = host.getBoundingClientRect(), inner = view.canvas.getBoundingClientRect();
   const scale = view.canvas.clientWidth / view.canvas.width, side = (view.tile + view.gap) * scale;

@@ -1,5 +1,5 @@
-// Streamlit calls this at every run of the script; what is drawn lives on the host. Each stroke goes through the whole
-// network within one frame, and Python hears nothing of it. The drawing stays for as long as the window is open.
+// Entry point, which Streamlit calls at every script run; the drawn state is kept on the host. Each stroke runs the whole
+// network within one frame, without the server. The drawing is kept while the window is open.
 const DRAWING = "cnnviz-digit", REPLAY_MS = 700, SPOKEN_MS = 500;
 
 export default function ({ data, parentElement }) {
@@ -38,7 +38,7 @@ function begin(host, { facts, arrays }) {
 
 const copied = (strokes) => strokes.map((stroke) => stroke.map((point) => [...point]));
 
-// A stroke that begins over an example takes its place.
+// A stroke that begins over an example replaces it.
 function start(state) {
   cancelAnimationFrame(state.replay);
   if (state.example !== null) state.pad.strokes = [];
@@ -68,7 +68,7 @@ function update(state) {
   state.host.dispatchEvent(new CustomEvent("cnnviz-forward", { bubbles: true, composed: true }));
 }
 
-// The ten digits to choose from: for those who do not draw, and to see what else there is.
+// The ten example digits, for visitors who do not draw.
 function examplesOf(state) {
   const row = element("div", "examples", null, { role: "group", "aria-label": "Example digits" });
   state.facts.examples.forEach((strokes, digit) => {
@@ -83,7 +83,7 @@ function markExample({ examples, example }) {
   [...examples.children].forEach((button, digit) => button.setAttribute("aria-pressed", String(digit === example)));
 }
 
-// An example is drawn as a hand would; at once where motion is not wanted.
+// An example is drawn stroke by stroke; at once with reduced motion.
 function replay(state, digit, strokes) {
   const total = strokes.reduce((sum, stroke) => sum + stroke.length, 0), begun = performance.now();
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -134,7 +134,7 @@ function showAnswer(answer, probabilities, classes) {
   answer.speaking = setTimeout(() => { if (answer.spoken.textContent !== text) answer.spoken.textContent = text; }, SPOKEN_MS);
 }
 
-// Kept for the window alone; where a browser forbids it, nothing is kept.
+// Stored for the window alone; not at all if the browser forbids it.
 function keep(name, strokes) {
   try { sessionStorage.setItem(name, JSON.stringify(strokes)); } catch { /* not allowed here */ }
 }

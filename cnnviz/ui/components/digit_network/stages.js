@@ -1,4 +1,4 @@
-// The stages that are drawn: what goes in, and what each layer gives once its activation is applied.
+// The stages that are drawn: the input, and each layer's output after its activation.
 const TALL = 172, LOW = 132, GAP = 2, MOST_TILE = 84; // pixels of a stage: of maps of 20 rows and more, of smaller ones
 const WORDS = {
   conv2d: (layer, before) => `Each value sums a window of ${layer.kernel.join("×")} over ${before.shape[0] === 1 ? "the image" : `${before.shape[0]} maps`}.`,
@@ -37,7 +37,7 @@ function gridOf(shape) {
 
 const sizeOf = ({ columns, rows, tile, gap }) => [columns * (tile + gap) - gap, rows * (tile + gap) - gap];
 
-// The stage with its caption; `look.point(stage, channel)` and `look.leave()` tell of pointer and keys.
+// The stage with its caption; `look.point(stage, channel)` and `look.leave()` report pointer and keys.
 function stageView(stage, look) {
   const figure = element("figure", "stage"), caption = element("figcaption", "", stage.name);
   const [width, height] = sizeOf(stage), { count } = stage;

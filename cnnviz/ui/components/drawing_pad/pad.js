@@ -1,4 +1,4 @@
-// Python hears of the drawing when a stroke has ended.
+// The drawing is sent to Python when a stroke has ended.
 const SETTLED_MS = 120;
 
 export default function ({ data, parentElement, setStateValue }) {

@@ -1,4 +1,4 @@
-// How a level's ranks are cut into columns. Pure functions.
+// Splitting of a level's ranks into columns. Pure functions.
 
 // Ranks cut into columns: as many as `limit` asks for, unless one would be a mere remnant. A cut is possible
 // only where a single edge leads on, so that columns read like those of a newspaper.

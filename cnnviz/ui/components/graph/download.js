@@ -1,4 +1,4 @@
-// The picture as a file: the same SVG, whole and at its own size, with its colours written out.
+// Download: the same SVG, whole and at its own size, with its colors inlined.
 
 function svgFile(svg, picture, style) {
   const margin = 16;
@@ -17,7 +17,7 @@ function svgFile(svg, picture, style) {
   return new XMLSerializer().serializeToString(copy);
 }
 
-// A colour with the theme's choice made: a file cannot ask the page for it.
+// A color resolved for the current theme, since a file cannot read the page's.
 function written(svg, name, computed) {
   const value = computed.getPropertyValue(name).trim();
   if (!/light-dark|color-mix/.test(value)) return value;

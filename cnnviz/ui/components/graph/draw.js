@@ -1,4 +1,4 @@
-// The picture as SVG. Colours come from the style sheet; nothing here knows the theme.
+// Drawing as SVG. Colors come from the style sheet, so that nothing here depends on the theme.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -123,7 +123,7 @@ function pathOf(all) {
   return path;
 }
 
-// The kinds that occur, each with its colour.
+// Legend of the kinds that occur.
 function drawLegend(graph, titles) {
   const present = new Set(graph.nodes.filter(({ row }) => row !== null).map(({ kind }) => kind));
   return Object.keys(titles).filter((kind) => present.has(kind)).map((kind) => {

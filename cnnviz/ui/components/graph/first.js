@@ -1,4 +1,4 @@
-// What a visitor sees first: how deep the graph is opened, and how it is cut into columns.
+// Initial view: how deep the graph is opened, and how it is split into columns.
 
 const LIMITS = [1e9, 2400, 1600, 1200, 900, 700, 520];
 const LEGIBLE = 0.72;
@@ -6,7 +6,7 @@ const LEGIBLE = 0.72;
 // { state, limit }: the deepest level of nesting that can be read in a window of this size, with at most
 // `budget` boxes, and beyond it an open example of every kind of block, as long as there is room.
 function firstSight(graph, budget, width, height) {
-  // A narrow window is read by moving down it.
+  // A narrow window is scrolled vertically.
   const room = width < 600 ? 4 * height : height;
   const judge = (open) => {
     const state = { open, unfolded: new Set() };
@@ -44,7 +44,7 @@ function withExamples(graph, sight, judge) {
   return sight;
 }
 
-// Whether a container lies in a folded copy, and is therefore not drawn.
+// Whether a container is in a folded copy, and is therefore not drawn.
 function isCopy(graph, container, state) {
   return pathTo(graph, container).some((id) => {
     const run = foldedRun(graph, id, state);

@@ -1,4 +1,4 @@
-// Where the arrow keys lead: along edges down and up, to the nearest neighbour at the sides.
+// Arrow keys: along edges down and up, to the nearest neighbor at the sides.
 
 function stepFrom(picture, id, key) {
   const here = picture.items.find((item) => item.id === id);

@@ -1,4 +1,4 @@
-// The whole picture: levels laid out from the innermost outwards, then moved to where they belong.
+// Layout: levels are laid out from the innermost outwards, then moved to their positions.
 
 const SIZE = { node: 40, closed: 46, header: 24, pad: 14, letter: 6.7, small: 5.9, least: 96, most: 208 };
 
@@ -69,7 +69,7 @@ function closedBox(graph, id, state) {
   return { ...text, w, h: isContainer(id) ? SIZE.closed : SIZE.node, inX: w / 2, outX: w / 2 };
 }
 
-// What an item says: label, a second line, the kinds inside, how often it repeats, the row it stands for.
+// An item's content: label, a second line, the kinds inside, repetitions, its row.
 function textOf(graph, id, state) {
   if (!isContainer(id)) {
     const { label, shape, kind, training, row } = graph.nodes[numberOf(id)];
@@ -94,12 +94,12 @@ function outputShape(graph, container) {
   return graph.nodes[output ?? inside.at(-1)].shape;
 }
 
-// A type that says something: that layers follow each other is plain to see.
+// A container's type, omitted for sequences, which are evident from the drawing.
 function wordFor(type) {
   return /^(Sequential|ModuleList|ModuleDict)$/.test(type) ? "" : type.replace(/^_+/, "");
 }
 
-// A number alone would say nothing: features.4 rather than 4.
+// A number alone is ambiguous: features.4 rather than 4.
 function shortName(name) {
   const parts = name.split(".");
   return parts.slice(/^\d+$/.test(parts.at(-1)) ? -2 : -1).join(".");

@@ -1,4 +1,4 @@
-// The component: what Streamlit calls at every rerun with new data, and what a visitor does with it.
+// Entry point, which Streamlit calls at every rerun with new data, and the event handlers.
 
 const mounted = new WeakMap();
 
@@ -70,7 +70,7 @@ class GraphView extends Scene {
     }
   }
 
-  // Opening and closing keeps the box under the pointer where it is.
+  // Opening and closing keeps the box under the pointer in place.
   toggle(container, unfold) {
     const { state } = this.memory;
     const open = new Set(state.open);

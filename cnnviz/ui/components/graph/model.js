@@ -1,4 +1,4 @@
-// The graph as it arrives, made convenient: nodes, containers and the runs of equal blocks.
+// The graph's data parsed: nodes, containers and runs of equal blocks.
 // All functions here are pure. Containers are numbered with parents before children; -1 is the model itself.
 
 function readGraph(data) {

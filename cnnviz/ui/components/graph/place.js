@@ -1,4 +1,4 @@
-// Coordinates: where each item of a level stands, in columns when one would be too tall. Pure functions.
+// Coordinates of the items of a level, in columns when one would be too tall. Pure functions.
 // A box is { w, h, inX, outX }: its size and where, from its left side, edges enter above and leave below.
 
 const GAP = { rank: 26, item: 20, bend: 12, column: 52, turn: 14 };

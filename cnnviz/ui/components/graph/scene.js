@@ -1,5 +1,5 @@
-// What stands in the window: the graph as far as it is open, the view on it, the item that the keys are at. What
-// a visitor has opened and where they look is remembered for each model, also across pages, until the
+// Scene: the graph as far as it is open, the viewport, and the focused item. What
+// a visitor has opened and the viewport are remembered for each model, also across pages, until the
 // browser's tab is closed.
 
 const memory = new Map();

@@ -1,4 +1,4 @@
-// Moving about: the view { x, y, k } shifts the picture by (x, y) and enlarges it k times.
+// Pan and zoom: the view { x, y, k } translates the drawing by (x, y) and scales it by k.
 
 const ZOOM = { least: 0.08, most: 2.5, step: 1.25, readable: LEGIBLE, margin: 14 };
 
@@ -8,7 +8,7 @@ function fitView({ w, h }, width, height) {
   return { k, x: (width - w * k) / 2, y: Math.max(ZOOM.margin, (height - h * k) / 2) };
 }
 
-// The whole picture where it can be read so; else its beginning, as large as it fits across.
+// The whole drawing if it is legible; else its beginning, fitted to the width.
 function firstView(picture, width, height) {
   const whole = fitView(picture, width, height);
   if (whole.k >= ZOOM.readable) return whole;
@@ -19,13 +19,13 @@ function firstView(picture, width, height) {
   return { k, x, y: ZOOM.margin };
 }
 
-// Enlarged by `factor` with the point (px, py) of the window staying where it is.
+// Zoom by `factor` around the point (px, py) of the window.
 function zoomAt(view, factor, px, py) {
   const k = Math.min(ZOOM.most, Math.max(ZOOM.least, view.k * factor));
   return { k, x: px - ((px - view.x) * k) / view.k, y: py - ((py - view.y) * k) / view.k };
 }
 
-// Moved just so far that the item is inside the window; enlarged if it were too small to read.
+// Pan as little as needed to show the item; zoom in if it is too small to read.
 function showItem(view, item, width, height) {
   let next = view;
   if (view.k < ZOOM.readable) next = zoomAt(view, 0.9 / view.k, view.x + (item.x + item.w / 2) * view.k, view.y + item.y * view.k);
@@ -43,7 +43,7 @@ function shiftInto(start, size, room) {
   return start + size > room - margin ? Math.max(margin - start, room - margin - start - size) : 0;
 }
 
-// Moved so that the window shows no more emptiness beside the picture than it must.
+// Pan so that the window shows as little empty space as possible.
 function filled(view, { w, h }, width, height) {
   return { k: view.k, x: within(view.x, w * view.k, width), y: within(view.y, h * view.k, height) };
 }

@@ -1,4 +1,4 @@
-// Which part of the graph is on show: containers open or closed, runs folded or not, and edges between
+// Visible part of the graph: containers open or closed, runs folded or not, and edges between
 // what is left. `state` is { open: Set of container numbers, unfolded: Set of first members of runs }.
 
 // { links: [[item, item]], levels: Map of open container (-1: the model) -> { ids, edges } }. In a level's

@@ -1,4 +1,4 @@
-// Loading again is for what the page itself cannot mend; not twice in a row, should it not help.
+// Reload the page when it cannot recover by itself; not twice in a row, in case that does not help.
 const LOADED = "cnnviz-loaded-again", APART = 10_000;
 
 function revive(event) {

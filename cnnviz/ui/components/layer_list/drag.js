@@ -1,11 +1,11 @@
-// Dragging a line by its grip, with a mouse, a pen or a finger: a rule shows where it would come to stand.
+// Drag and drop of a row by its grip, with mouse, pen or touch: a line shows the drop position.
 const dragging = (list, onDrop) => {
   let from = -1, to = -1;
   const rule = el("div", "rule");
 
   const items = () => [...list.querySelectorAll("li")];
 
-  // The gap nearest to the pointer, as the number of lines above it.
+  // The gap nearest to the pointer, as the number of rows above it.
   const gapAt = (y) => items().filter((item) => {
     const box = item.getBoundingClientRect();
     return y > box.top + box.height / 2;

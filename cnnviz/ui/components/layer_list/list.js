@@ -1,5 +1,5 @@
-// The list. The chosen line changes under the pointer at once; Python hears of every deed by the trigger
-// `act`, and answers with new data. Arrow keys walk, with Alt they carry the line along.
+// The list. The selected row changes at once; every action is sent to Python by the trigger
+// `act`, which answers with new data. Arrow keys select, with Alt they move the row.
 const PAUSE_MS = 180;
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -29,7 +29,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     });
   };
 
-  // Walking with the keys tells Python once, when the walk pauses.
+  // Keyboard navigation is sent to Python once, when it pauses.
   const walk = (place) => {
     const to = Math.max(0, Math.min(lines.length - 1, place));
     mark(to);

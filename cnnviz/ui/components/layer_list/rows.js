@@ -1,4 +1,4 @@
-// One line a layer, made of plain elements: what it is, what leaves it, what it costs.
+// One row per layer, of plain elements: settings, output shape, cost.
 const el = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -25,7 +25,7 @@ const heads = () => {
   return line;
 };
 
-// The grip takes the pointer for dragging; the line as a whole is a button for choosing.
+// The grip captures the pointer for dragging; the row as a whole is a button that selects it.
 const lineOf = (row, place) => {
   const item = el("li");
   const line = el("button", `line${row.unknown ? " unknown" : ""}${row.problem ? " broken" : ""}`);

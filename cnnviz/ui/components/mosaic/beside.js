@@ -1,4 +1,4 @@
-// The picture with the field of the pointed-at cell, and one map as large as it.
+// The image with the receptive field of the hovered cell, and one map enlarged to the same size.
 function besideOf(host) {
   const figure = (name, label) => {
     const part = element("figure", name);
@@ -29,7 +29,7 @@ function asPicture({ shape: [height, width], values }) {
   return asCanvas(image);
 }
 
-// What cell (y, x) sees, `{top, left, bottom, right}` in pixels of the input; it may reach into the padding.
+// Receptive field of cell (y, x), `{top, left, bottom, right}` in input pixels; it may extend into the padding.
 function fieldOf(field, y, x, [height, width]) {
   if (field.whole) return { top: 0, left: 0, bottom: height, right: width };
   const top = field.start[0] + y * field.jump[0], left = field.start[1] + x * field.jump[1];

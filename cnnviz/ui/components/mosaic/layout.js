@@ -1,4 +1,4 @@
-// How large tiles are: whole pixels a cell, as many as let all channels stand in the width and a screen's height.
+// Tile size: whole pixels per cell, as many as let all channels fit the width and the screen's height.
 const GAP = 2, TALLEST = 430, LARGEST = 200, COARSEST = 32;
 
 function layoutOf(count, height, width, room) {
@@ -24,7 +24,7 @@ const cornerOf = (layout, place) => ({
   top: Math.floor(place / layout.columns) * (layout.tile.height + GAP),
 });
 
-// Which place and cell lies under a point; null on a gap.
+// The tile and cell at a point; null on a gap.
 function under(layout, x, y, count) {
   const column = Math.floor(x / (layout.tile.width + GAP)), row = Math.floor(y / (layout.tile.height + GAP));
   const place = row * layout.columns + column;

@@ -1,4 +1,4 @@
-// The line above the mosaic: what is pointed at, and what the colours mean.
+// The line above the mosaic: the hovered cell, and the color scale.
 const MEANING = {
   dead: ["✕", "dead: exactly 0 everywhere for this picture"],
   never: ["–", "nowhere above 0: a ReLU behind it leaves nothing"],

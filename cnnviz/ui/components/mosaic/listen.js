@@ -1,4 +1,4 @@
-// Pointer and keys: over the mosaic, and over the enlarged map.
+// Pointer and keyboard handlers of the mosaic and the enlarged map.
 const PAUSE_MS = 220;
 
 function listen(state) {
@@ -36,7 +36,7 @@ function pick(state, channel) {
   state.tell(channel);
 }
 
-// From map to map; Python hears of it once the walk pauses.
+// From map to map; sent to Python once navigation pauses.
 function walk(state, event) {
   const order = state.view.arrays.order.values, at = placeOf(state, state.channel), { columns } = state.layout;
   const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + columns, ArrowUp: at - columns, Home: 0,

@@ -1,4 +1,4 @@
-// Streamlit calls this at every run of the script; what is drawn lives on the host, and a call with the same view
+// Entry point, which Streamlit calls at every script run; the drawn state is kept on the host, and a call with the same view
 // costs a comparison of two strings.
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
@@ -70,7 +70,7 @@ function lay(mark, layout, place) {
     width: `${layout.tile.width}px`, height: `${layout.tile.height}px` });
 }
 
-// The map that is enlarged. It is seen at once; Python hears of it by the trigger `selected`.
+// Select the enlarged map. It is drawn at once, and sent to Python by the trigger `selected`.
 function choose(state, channel) {
   state.channel = channel;
   enlarge(state, channel);
@@ -84,7 +84,7 @@ function enlarge(state, channel) {
   state.one.shows = channel;
 }
 
-// Show what is known of a cell, or of the chosen map where none is pointed at.
+// Describe the hovered cell, or the selected map if there is none.
 function point(state, cell) {
   const { view, legend } = state;
   const [, height, width] = view.arrays.values.shape, { step, field, rounded, noun } = view.facts;

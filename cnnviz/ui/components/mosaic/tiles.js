@@ -1,4 +1,4 @@
-// All channels on one canvas, one pixel of the screen's grid a cell or a whole number of them.
+// All channels on one canvas, a whole number of device pixels per cell.
 function tilesOf(view, table) {
   const { values, order, low, high } = view.arrays;
   const [, height, width] = values.shape;

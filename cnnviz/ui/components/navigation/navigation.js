@@ -114,7 +114,7 @@ function close(host) {
   setDrawer(host, false);
 }
 
-// Back to the button that has opened what is closed.
+// Return the focus to the button that opened the closed menu.
 function escape(host) {
   const button = host.querySelector(".menu.open button") ?? (host.classList.contains("open") ? host.querySelector(".toggle") : null);
   close(host);

@@ -1,5 +1,5 @@
-// Keeps arrays for the components of this window, by a name, and tells that they are there. So weights travel once, and
-// a picture after them on its own.
+// Stores arrays by name for the components of this window, and announces them. So weights are sent once, and
+// images separately.
 const MOST = 400;
 
 export default function ({ data }) {

@@ -1,4 +1,4 @@
-// Every layer's values: worked out here, beside the page in a worker where it takes longer than a frame, or sent by
+// Outputs of all layers: computed here, in a web worker if it takes longer than a frame, or sent by
 // the server, in 8 bits. Weights come by the component `network_arrays`, once for a network; see arrays.js.
 const AT_ONCE_MACS = 5_000_000;
 

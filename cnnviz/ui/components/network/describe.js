@@ -1,4 +1,4 @@
-// What is pointed at, in words and enlarged: below the network, and for those who listen.
+// Description of the hovered map, with an enlarged view: below the network, and for screen readers.
 const SPOKEN_AFTER_MS = 250, ENLARGED = 104, STRONGEST = 8;
 
 function inspectorOf(host) {

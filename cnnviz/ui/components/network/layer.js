@@ -1,4 +1,4 @@
-// One layer opened: the kernel over the input, its terms, and what becomes of the sum. `view` is what is open:
+// An opened layer: the kernel over the input, its terms, and the steps after the sum. `view` is what is open:
 // {stage, channel, cell: {y, x}, input, written}.
 function layerPanel(host) {
   const part = element("section", "layer", null, { "aria-label": "One layer" });
@@ -48,14 +48,14 @@ function openLayer(state, stage, channel) {
   speak(state, `${nameOf(state, stage, channel)}. ${state.panel.sum.textContent}. The arrow keys move the window, Space plays, Enter writes it out, Escape goes back.`);
 }
 
-// The input that adds most is the one that is looked at, as soon as the weights are here.
+// The input with the largest contribution is selected, as soon as the weights are here.
 function chooseStrongest(state) {
   const { layer: view } = state, { parts } = termsOf(state, view.stage, view.channel, view.cell);
   view.undecided = !parts && ["conv2d", "linear"].includes(view.stage.kind);
   if (parts) view.input = parts.reduce((best, part, i) => (Math.abs(part) > Math.abs(parts[best]) ? i : best), 0);
 }
 
-// Where its value is largest: there something is to be seen.
+// The cell with the largest value, the initial one.
 function startCell(state, stage, channel) {
   if (stage.kind === "softmax") return { y: 0, x: 0 };
   const values = mapValues(state, stage, channel), width = stage.shape[2];
@@ -79,7 +79,7 @@ function closeLayer(state) {
   flyBack(state, stage, channel, from);
 }
 
-// The address says what is open, so that it can be shared; the server need not hear of it.
+// The URL contains what is open, so that it can be shared; the server is not informed.
 function remember(stage, channel) {
   const address = new URL(location.href);
   if (stage) { address.searchParams.set("open", stage.name); address.searchParams.set("channel", channel); }

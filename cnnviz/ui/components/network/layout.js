@@ -1,4 +1,4 @@
-// Where every stage and map stands: columns by depth, from the image to the answer; in a column a lane a branch.
+// Layout of stages and maps: columns by depth, from the image to the prediction; one lane per branch in a column.
 const GAP = 2, MOST_TILE = 104, LEAST_TILE = 13, LEAST_UNIT = 4, HEAD = 44, FOOT = 26, LEAST_PITCH = 38, ANSWER = 176, ANSWER_NARROW = 150;
 
 // Adds `column`, `lane`, `box` and `grid` to the stages, and returns {width, height, columns, groups}.

@@ -1,5 +1,5 @@
-// Streamlit calls this at every run of the script; what is drawn lives on the host. Nothing that a pointer does asks the
-// server: only in a network that is worked out there are kernels fetched, one map's at a time.
+// Entry point, which Streamlit calls at every script run; the drawn state is kept on the host. Pointer events do not involve the
+// server: only for a network that is computed there are kernels fetched, one map's at a time.
 const LEAST_HEIGHT = 330, MOST_HEIGHT = 620, BELOW = 150;
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -87,7 +87,7 @@ function redraw(state) {
   if (state.layer) drawLayer(state);
 }
 
-// Arrays that were awaited: the network's weights, or one map's kernel.
+// Arrays arrived: the network's weights, or one map's kernel.
 function arrived(state, slot) {
   const { facts } = state.view ?? {};
   if (!facts) return;
@@ -97,7 +97,7 @@ function arrived(state, slot) {
 
 const ASK_AFTER_MS = 180;
 
-// One kernel at a time, of what is pointed at for a moment or opened.
+// Request one kernel at a time, of the map hovered for a moment or opened.
 function askLater(state, layer, channel) {
   const slot = `${state.view.facts.stamp}:${layer}:${channel}`;
   if (state.asked.has(slot)) return;

@@ -1,4 +1,4 @@
-// The whole network on one canvas, drawn once a picture; what is pointed at is drawn on a second one above it.
+// The whole network on one canvas, drawn once per image; the hovered map is highlighted on a second canvas above it.
 const FEW_LINES = 700, FEW_IN_NARROW = 30, KERNEL = 26;
 
 function overviewOf(host) {
@@ -81,7 +81,7 @@ function drawGroups(state, context) {
   });
 }
 
-// What leaves a column: the maps of all its branches.
+// Number of output maps of a column, over all its branches.
 function columnText(column, short) {
   if (column[0].kind === "softmax") return "probability";
   const [, height, width] = column[0].shape, maps = column.reduce((all, { shape }) => all + shape[0], 0);
@@ -207,7 +207,7 @@ function lineBetween(context, from, to, parent) {
   curveTo(context, x0, y0, to.left, y1);
 }
 
-// What is pointed at: the map, the maps that it reads with the weights between, and who reads it.
+// Highlight: the hovered map, the maps that it reads with the weights between, and the maps that read it.
 function drawSelection(state) {
   const { overview: { over, selected }, layout, colors } = state, context = over.getContext("2d");
   context.clearRect(0, 0, layout.width, layout.height);

@@ -1,4 +1,4 @@
-// Play, step, drag and keys over an opened layer.
+// Playback, stepping, dragging and keys of an opened layer.
 const WHOLE_MS = 9_000, FASTEST_MS = 30, SLOWEST_MS = 420;
 
 // The value in turn: a cell of the map, or where there is one value, the input that is added; in softmax the class.

@@ -1,4 +1,4 @@
-// How one value comes about: the window that it reads, and each input's part of the sum.
+// Terms of one value: the window that it reads, and each input's contribution to the sum.
 
 // The window over an input map for a cell: {top, left, height, width, step} in its cells; the whole map where one value sees all.
 function windowOf(program, stage, { y, x }) {
@@ -63,7 +63,7 @@ function pool(state, layer, terms) {
   }
 }
 
-// What the layers behind the sum make of it, one by one.
+// The steps after the sum, one by one.
 function stepsOf(state, stage, channel, cell, terms) {
   const first = stage.kind === "pointwise" ? 0 : 1;
   let value = terms.sum ?? (stage.kind === "pointwise" ? patchOf(state, terms.reads[0], terms.window)[0] : NaN);

@@ -1,4 +1,4 @@
-// Overview, layer and formula flow into each other: what was small grows from where it stood. Not where motion is unwanted.
+// Animated transitions between overview, layer and formula; none with reduced motion.
 const FLIGHT_MS = 380;
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -32,7 +32,7 @@ function flyIn(state, from) {
   [panel.terms.part, panel.sum].forEach((part) => part.animate([{ opacity: 0 }, { opacity: 1 }], { duration: FLIGHT_MS }));
 }
 
-// Pictures of the panels fly back to their maps.
+// Images of the panels move back to their maps.
 function flyBack(state, stage, channel, panels) {
   if (still() || !panels.length) return;
   const corner = state.overview.over.getBoundingClientRect(), box = boxOf(stage, channel);

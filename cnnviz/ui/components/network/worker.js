@@ -1,4 +1,4 @@
-// What runs beside the page, behind forward.js: weights once, then one picture after another.
+// Web worker, appended to forward.js: receives weights once, then one image after another.
 let kept;
 onmessage = ({ data }) => {
   if (data.weights) { kept = data.weights; return; }

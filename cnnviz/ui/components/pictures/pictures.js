@@ -1,5 +1,5 @@
 // Cells cut out of one image by the browser, so that they wrap. Those that have a value can be chosen, by a
-// click or with arrows and Enter; Python hears of it by the trigger `chosen`.
+// click or with arrows and Enter, which is sent to Python by the trigger `chosen`.
 const SHARP_BELOW = 100; // pixels of a cell: small pictures are enlarged in blocks, photographs smoothly
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -1,4 +1,4 @@
-// The line above a figure: show all again, where it is zoomed, and the figure's menu.
+// The line above a figure: a button that resets the zoom, and the figure's menu.
 function controlsOf(host) {
   const bar = document.createElement("div"), whole = document.createElement("button");
   bar.className = "controls";

@@ -1,4 +1,4 @@
-// The picture that belongs to the point under the pointer: a cell of a sheet, above the pointer where there is room.
+// Image of the hovered point: a cell of a sprite sheet, above the pointer if there is room.
 const HOVER_SIDE = 92, HOVER_AWAY = 16;
 
 function pictureOf(host) {

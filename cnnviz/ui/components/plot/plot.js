@@ -1,4 +1,4 @@
-// One figure. Streamlit calls this at every run of the script and with every change of theme; what is drawn lives on
+// Entry point of a figure, which Streamlit calls at every script run and change of theme; the drawn state is kept on
 // the host, so that a call with the same figure costs a comparison of two strings.
 export default async function ({ data, parentElement, setStateValue }) {
   const host = parentElement.querySelector(".cnnviz-plot");

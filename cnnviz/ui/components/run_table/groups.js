@@ -1,4 +1,4 @@
-// Rows of one group that follow each other, where there are several: a line in front folds and opens them. The host
+// Consecutive rows of one group, if there are several: a header row folds and opens them. The host
 // remembers which are open; where a run of a group is chosen it is.
 const groupsOf = (rows) => {
   const groups = [];
@@ -25,7 +25,7 @@ const groupLineOf = ({ name, start, end }, rows, width, open, toggle) => {
   return line;
 };
 
-// Lays out lines and their groups; returns the lines that are in sight.
+// Lay out rows and groups; return the visible rows.
 function layOut(host, body, lines, data, changed) {
   const unfolded = (host.unfolded ??= new Set()), groups = groupsOf(data.rows), shown = [];
   body.replaceChildren(...lines.flatMap((line, i) => {

@@ -1,4 +1,4 @@
-// One line of the table, made of plain elements.
+// One row of the table, of plain elements.
 const el = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -6,7 +6,7 @@ const el = (tag, className, text) => {
   return made;
 };
 
-// The box that ticks a run. The first few have the hue that the run has in every figure.
+// The checkbox of a run. The first few have the run's color in all figures.
 const boxOf = (row, place, hues) => {
   const cell = el("td", "pick");
   const box = el("input");

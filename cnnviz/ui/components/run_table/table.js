@@ -1,4 +1,4 @@
-// The table. A tick shows under the pointer at once; Python hears of every deed by the trigger `act`, and answers
+// The table. A tick is drawn at once; every action is sent to Python by the trigger `act`, which answers
 // with new data. One row is in the order of Tab; arrows go to its neighbours.
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");

@@ -1,4 +1,4 @@
-// What pictures of values take: colours of a table, a table for the page's theme, a PNG to keep.
+// Images of values: colors of a table, the table for the page's theme, PNG download.
 function isDark(host) {
   const probe = new OffscreenCanvas(1, 1).getContext("2d");
   probe.fillStyle = getComputedStyle(host).getPropertyValue("--st-background-color").trim() || "#fff";
@@ -7,7 +7,7 @@ function isDark(host) {
   return red + green + blue < 384;
 }
 
-// Tells of a new theme: the transition of a colour that hangs on it ends. The host's CSS has to have one.
+// Reports a change of theme, when the transition of a theme color ends. The host's CSS must define one.
 function onTheme(host, redraw) {
   host.addEventListener("transitionend", (event) => { if (event.target === host) redraw(); });
 }
@@ -71,7 +71,7 @@ function savePng(canvas, name) {
   });
 }
 
-// A number as one reads it: four digits, a true minus, nothing of rounding's dust.
+// Format a number: four digits, a typographic minus, no rounding artifacts.
 function plainly(value) {
   if (Number.isNaN(value)) return "not a number";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";

@@ -1,4 +1,4 @@
-// The little that drawing SVG takes.
+// SVG helpers.
 const SVG = "http://www.w3.org/2000/svg";
 
 function make(tag, attributes = {}, text = null) {
@@ -8,7 +8,7 @@ function make(tag, attributes = {}, text = null) {
   return part;
 }
 
-// Draw now and whenever the width changes; one observer a host, however often Streamlit calls.
+// Draw now and whenever the width changes; one observer per host, however often Streamlit calls.
 function drawAtWidth(host, draw) {
   host.redraw = () => { if (host.clientWidth) draw(host.clientWidth); };
   if (!host.watcher) {

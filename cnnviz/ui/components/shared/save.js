@@ -1,4 +1,4 @@
-// Save an SVG as it looks now: colours that hang on the page's theme are written into the copy.
+// Save an SVG as it looks now: colors of the page's theme are inlined in the copy.
 const CARRIED_STYLES = ["fill", "stroke", "stroke-width", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
 
 function savePicture(svg, name) {

@@ -1,5 +1,5 @@
-// Three rows of bars over one axis of layers. The chosen layer changes under the pointer at once; Python
-// hears of it by the trigger `selected`.
+// Three rows of bars over one axis of layers. The selected layer changes at once, and is sent to Python
+// by the trigger `selected`.
 const ROW = 84, HEAD = 22, FOOT = 30, NARROWEST = 2;
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -21,7 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (tell) setTriggerValue("selected", data.columns[chosen].select);
   };
 
-  // Walking with the keys tells Python once, when the walk pauses.
+  // Keyboard navigation is sent to Python once, when it pauses.
   const walk = (index) => {
     choose(Math.max(0, Math.min(data.columns.length - 1, index)), false);
     clearTimeout(host.pause);

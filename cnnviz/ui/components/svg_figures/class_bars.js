@@ -1,5 +1,5 @@
-// A row a class: its name, a bar in lengths by part, the images in all. The trigger `chosen` tells Python of a
-// click; a click on the chosen class, or Escape, says that none is.
+// One row per class: its name, a bar divided by part, the number of images. The trigger `chosen` sends a click
+// to Python; a click on the selected class, or Escape, clears the selection.
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const totals = data.rows.map((row) => row.counts.reduce((a, b) => a + b, 0));
@@ -61,7 +61,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   function tell(i) { mark(i); setTriggerValue("chosen", i < 0 ? "" : data.rows[i].name); }
 
-  // Walking with the keys tells Python once, when the walk pauses.
+  // Keyboard navigation is sent to Python once, when it pauses.
   list.addEventListener("keydown", (event) => {
     const last = rows.length - 1;
     const to = { ArrowDown: Math.min(last, chosen + 1), ArrowUp: Math.max(0, chosen - 1), Home: 0, End: last, Escape: -1 }[event.key];

@@ -1,4 +1,4 @@
-// Names beside points, where there is room: the first of a list of places that covers no other name and no point.
+// Point labels, if there is room: the first of a list of positions that overlaps no other label and no point.
 
 function placeLabels(points, width, height) {
   const taken = points.map(({ x, y, r }) => ({ left: x - r, right: x + r, top: y - r, bottom: y + r, point: true }));

@@ -5,7 +5,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const open = (point) => setTriggerValue("picked", point.name);
   drawGroups(parentElement.querySelector(".groups"), host, data.groups);
   return drawAtWidth(host, (width) => {
-    // Drawn anew at another width, it keeps the keyboard where it was.
+    // Redrawing at another width keeps the keyboard focus.
     const focused = host.querySelector(".point:focus")?.dataset.name;
     host.querySelector(":scope > svg")?.remove();
     const drawn = drawLandscape(data, width, data.height - parentElement.querySelector(".groups").offsetHeight - 14);
@@ -84,7 +84,7 @@ function drawAxes(scale, width, height) {
   return parts;
 }
 
-// Points lie close together: what counts is the nearest to the pointer. A finger's first tap tells, its second opens.
+// Points are close together, so the nearest to the pointer is used. A first tap shows the tooltip, a second opens.
 function listen(host, { svg, points }, open) {
   const tip = tipOf(host);
   let shown;

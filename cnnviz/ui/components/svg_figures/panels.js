@@ -1,4 +1,4 @@
-// Three panels, one a measure: beside each other where there is room, else one under the other. In each,
+// Three panels, one per measure: side by side if there is room, else stacked. In each,
 // every model has a bar of its total, stacked by kind, and under it its layers over the depth.
 const NARROW = 760, GAP = 36, HEAD = 40, NAME = 20, TOTAL = 18, SPACE = 6, PROFILE = 64, BELOW = 22, ROOM = 86;
 

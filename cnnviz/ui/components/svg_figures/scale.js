@@ -57,7 +57,7 @@ function neighbour(points, here, key) {
 
 const REACH = 24;
 
-// The point nearest to a place, if it is within reach of a pointer.
+// The point nearest to a position, if it is within reach of a pointer.
 function nearestTo(points, x, y) {
   const far = (point) => Math.hypot(point.x - x, point.y - y);
   const best = points.reduce((a, b) => (far(b) < far(a) ? b : a));

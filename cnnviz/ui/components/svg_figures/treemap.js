@@ -1,4 +1,4 @@
-// Parameters as areas, block within block. A click, or the arrow keys, choose a layer; Python hears of it by
+// Treemap of parameters by block. A click, or the arrow keys, select a layer, which is sent to Python by
 // the trigger `selected`.
 const FRAME = 3, STRIP = 17;
 
@@ -43,7 +43,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (focused) svg.focus();
   };
 
-  // The room left for a block's parts is what its frame leaves, so blocks deep inside look a little smaller.
+  // A block's parts fill the area inside its frame, so deeply nested blocks look slightly smaller.
   const place = (svg, area, x, y, width, height, depth, path) => {
     if (width < 0.5 || height < 0.5) return;
     if (!area.parts.length) { svg.append(drawLeaf(area, x, y, width, height, path)); return; }
