@@ -48,10 +48,10 @@ def analyze_foreign(
         OutputError,
         candidate_shapes,
         describe,
-        needed_inputs,
+        required_inputs,
     )
 
-    inputs = needed_inputs(module)
+    inputs = required_inputs(module)
     further_shapes: tuple[Shape, ...] = ()
     if is_several(size):
         shapes_given: Any = size

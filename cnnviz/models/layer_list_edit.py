@@ -302,7 +302,7 @@ def fan_in(layer: Conv | Linear, entering: AnyShape) -> int:
     return entering[0] // layer.groups * height * width
 
 
-def narrower(layers: LayerList, *, by: int, hidden: int, side: int) -> LayerList:
+def scale_width(layers: LayerList, *, by: int, hidden: int, side: int) -> LayerList:
     """Scale a network down: widths divided by `by`, `hidden` units and `side`×`side` inputs.
 
     A layer with weights N(0, σ²) over n inputs of mean square q has outputs of standard deviation σ·√(n·q).

@@ -276,7 +276,7 @@ class RadialBasis(nn.Module):
         return -(x[:, None, :] - self.codes).square().sum(dim=-1)
 
 
-def start_as_in_1998(network: nn.Module) -> None:
+def init_as_in_1998(network: nn.Module) -> None:
     """Draw every weight and bias of a unit with F inputs uniformly from ±2.4/F (appendix A), in place.
 
     Subsampling keeps its gain of 1, which belongs to the network, not to a unit.

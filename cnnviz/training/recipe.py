@@ -326,7 +326,7 @@ def with_code(recipe: Recipe) -> Recipe:
     models.get(recipe.model).options.parse(
         recipe.options
     )  # Checked against the registered options, before the copy is loaded.
-    code, arguments = registration.keep_copy(recipe.model), registration.arguments_of(recipe.model)
+    code, arguments = registration.save_copy(recipe.model), registration.arguments_of(recipe.model)
     return recipe.model_copy(update={"code": code, "options": {**arguments, **recipe.options}})
 
 

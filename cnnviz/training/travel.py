@@ -193,7 +193,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _code(recipe: Recipe) -> dict[str, Any]:
-    files = source.kept(recipe.code, recipe.model)
+    files = source.load_copy(recipe.code, recipe.model)
     if sum(len(content) for _, content in files.files) > MOST_CODE_BYTES:
         return {}
     return {
@@ -206,7 +206,7 @@ def _code(recipe: Recipe) -> dict[str, Any]:
 def _keep_code(recipe: Recipe, stored: Mapping[str, Any]) -> None:
     """Store the files that came with a run, after verification of the recipe's digest."""
     try:
-        source.kept(recipe.code, recipe.model)
+        source.load_copy(recipe.code, recipe.model)
         return
     except ValueError:
         pass
@@ -218,7 +218,7 @@ def _keep_code(recipe: Recipe, stored: Mapping[str, Any]) -> None:
     inside = found is not None and all(_is_inside(path) for path, _ in found.files)
     if found is None or not inside or found.digest != recipe.code:
         raise ValueError(f"The code of {recipe.model} was changed on its way here, so it is not run.")
-    source.keep(found)
+    source.save_copy(found)
 
 
 def _is_inside(path: str) -> bool:

@@ -10,11 +10,11 @@ from torch import nn
 
 from cnnviz.models.builder import module_from
 from cnnviz.models.layers import KINDS, Conv, Flatten, LayerList, Linear
-from cnnviz.models.layers.layer_list import MAX_PARAMS, TAKEN_NAMES
+from cnnviz.models.layers.layer_list import MAX_PARAMS, RESERVED_NAMES
 from tests.models.test_layer_shapes import layers
 
 names = st.none() | st.from_regex(r"[A-Za-z][A-Za-z0-9_\-]{0,9}", fullmatch=True).filter(
-    lambda name: name not in TAKEN_NAMES
+    lambda name: name not in RESERVED_NAMES
 )
 documents = st.builds(
     LayerList,
@@ -207,7 +207,7 @@ def test_the_bound_on_parameters_is_on_the_sum() -> None:
 
 
 def test_no_name_hides_what_a_container_needs() -> None:
-    assert {name for name in dir(nn.Sequential()) if not name.startswith("_")} <= TAKEN_NAMES
+    assert {name for name in dir(nn.Sequential()) if not name.startswith("_")} <= RESERVED_NAMES
 
 
 def test_layers_without_a_name_get_one_that_is_free() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnnviz import models
-from cnnviz.models.layer_list_edit import fan_in, narrower
+from cnnviz.models.layer_list_edit import fan_in, scale_width
 from cnnviz.models.layers import Conv, LayerList, Linear
 
 
@@ -30,7 +30,7 @@ def biases(layers: LayerList) -> list[float | None]:
 
 def test_a_quarter_as_wide_for_smaller_images() -> None:
     wide = alexnet(init="article")
-    narrow = narrower(wide, by=4, hidden=512, side=67)
+    narrow = scale_width(wide, by=4, hidden=512, side=67)
     widths = [layer.out for layer in narrow.layers if isinstance(layer, Conv | Linear)]
     assert widths == [24, 64, 96, 96, 64, 512, 512, "classes"]
     assert narrow.input == (3, 67, 67)
@@ -41,21 +41,21 @@ def test_a_quarter_as_wide_for_smaller_images() -> None:
 
 def test_every_layer_hands_on_what_the_wide_one_does() -> None:
     wide = alexnet(init="paper")
-    before, after = strengths(wide), strengths(narrower(wide, by=4, hidden=512, side=67))
+    before, after = strengths(wide), strengths(scale_width(wide, by=4, hidden=512, side=67))
     assert after == pytest.approx(before)
     assert before["conv1"] == pytest.approx(0.01 * math.sqrt(3 * 11 * 11))
     assert before["fc1"] == pytest.approx(0.01 * math.sqrt(9216))
 
 
 def test_rules_that_look_at_the_number_of_inputs_stay() -> None:
-    narrow = narrower(alexnet(init="he"), by=2, hidden=1024, side=67)
+    narrow = scale_width(alexnet(init="he"), by=2, hidden=1024, side=67)
     assert {layer.init.std for layer in narrow.layers if isinstance(layer, Conv | Linear)} == {0.01}
     assert {layer.init.weights for layer in narrow.layers if isinstance(layer, Conv | Linear)} == {"he"}
 
 
 def test_an_input_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        narrower(alexnet(), by=4, hidden=512, side=31)
+        scale_width(alexnet(), by=4, hidden=512, side=31)
 
 
 def test_fan_in_by_the_paper() -> None:

@@ -316,7 +316,7 @@ def test_an_edited_file_is_read_again(own: Path) -> None:
 
 def test_a_copy_runs_as_it_was_after_the_file_was_edited(own: Path) -> None:
     registration.add(f"{own}/net.py:Net", {"note": "mine"})
-    digest = registration.keep_copy("file/Net")
+    digest = registration.save_copy("file/Net")
     assert sorted(p.name for p in (source.folder() / digest).iterdir()) == [
         "manifest.json",
         "net.py",
@@ -331,7 +331,7 @@ def test_a_copy_runs_as_it_was_after_the_file_was_edited(own: Path) -> None:
 
 def test_a_copy_that_was_changed_is_not_run(own: Path) -> None:
     registration.add(f"{own}/net.py:Lazy@1x10x10")
-    digest = registration.keep_copy("file/Lazy")
+    digest = registration.save_copy("file/Lazy")
     os.environ[registration.VARIABLE] = ""
     (source.folder() / digest / "parts.py").write_text("raise SystemExit", encoding="utf-8")
     with pytest.raises(ValueError, match="was changed, so it is not run"):
@@ -379,7 +379,7 @@ def test_a_module_of_a_package_with_relative_imports(own: Path) -> None:
     (package / "width.py").write_text("W = 16\n", encoding="utf-8")
     spec = registration.add(f"{package}/deep/one.py:make")
     assert spec.input_shape == (1, 4, 4)
-    kept = source.kept(registration.keep_copy("file/make"), "file/make")
+    kept = source.load_copy(registration.save_copy("file/make"), "file/make")
     assert [path for path, _ in kept.files] == [
         "mynets/__init__.py", "mynets/deep/__init__.py", "mynets/deep/one.py", "mynets/width.py"
     ]  # fmt: skip

@@ -256,4 +256,4 @@ def test_code_is_run_where_it_is_known_or_allowed_and_compared_with_its_digest(
     with pytest.raises(ValueError, match="was changed on its way here"):
         travel.prepare(stored, changed, open_store())
     travel.prepare(stored, run.needs or {}, open_store())
-    assert source.kept(digest, spec.name).attribute == "Net"
+    assert source.load_copy(digest, spec.name).attribute == "Net"

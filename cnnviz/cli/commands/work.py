@@ -95,4 +95,4 @@ def _register_code(name: str) -> None:
     """Register a user's model file, as `cnnviz app --model` does, and keep a copy of it for the workers."""
     from cnnviz.models.user_code import registration
 
-    registration.keep_copy(registration.add(name).name)
+    registration.save_copy(registration.add(name).name)

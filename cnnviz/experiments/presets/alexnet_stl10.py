@@ -9,7 +9,7 @@ from typing import Any
 from cnnviz import models
 from cnnviz.experiments.experiment import Condition, Experiment
 from cnnviz.experiments.presets import Preset
-from cnnviz.models.layer_list_edit import narrower
+from cnnviz.models.layer_list_edit import scale_width
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe, get
 
@@ -31,7 +31,7 @@ def network(init: str, normalisation: str, biases: bool = True) -> LayerList:
     spec = models.get("alexnet")
     assert spec.layers is not None
     wide = spec.layers(10, FULL, spec.options.parse({"init": init, "normalisation": normalisation}))
-    narrow = narrower(wide, by=BY, hidden=HIDDEN, side=SIDE)
+    narrow = scale_width(wide, by=BY, hidden=HIDDEN, side=SIDE)
     return narrow if biases else _without_biases(narrow)
 
 

@@ -274,7 +274,7 @@ def _own_source(loaded: Loaded) -> str:
     recipe = loaded.recipe
     if recipe is None or not recipe.code:
         raise InferenceError("its source is no file of yours")
-    files = source.kept(recipe.code, recipe.model)
+    files = source.load_copy(recipe.code, recipe.model)
     if len(files.files) != 1:
         raise InferenceError("its source is more than one file")
     arguments = ", ".join(f"{name}={value!r}" for name, value in recipe.options.items())

@@ -181,5 +181,5 @@ def lenet5_1998(classes: int, input_shape: Shape, options: LeNet1998Options) -> 
     )  # fmt: skip
     network = nn.Sequential(parts)
     if options.init == "paper":
-        modules.start_as_in_1998(network)
+        modules.init_as_in_1998(network)
     return network

@@ -134,7 +134,7 @@ def _clip(text: str, length: int = 40) -> str:
 
 # Reserved names of layers: methods and attributes of a PyTorch container.
 
-_TAKEN = """
+_RESERVED = """
 T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
 double dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter
 get_submodule half insert ipu load_state_dict modules mtia named_buffers named_children
@@ -145,7 +145,7 @@ register_module register_parameter register_state_dict_post_hook register_state_
 requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
 xpu zero_grad
 """
-TAKEN_NAMES = frozenset(_TAKEN.split())
+RESERVED_NAMES = frozenset(_RESERVED.split())
 
 
 AnyLayer = Annotated[
@@ -213,7 +213,7 @@ class LayerList(BaseModel):
         duplicates = sorted({name for name in names if names.count(name) > 1})
         if duplicates:
             raise ValueError(f"the name {duplicates[0]!r} stands at more than one layer; each needs its own")
-        reserved = sorted(TAKEN_NAMES.intersection(names))
+        reserved = sorted(RESERVED_NAMES.intersection(names))
         if reserved:
             raise ValueError(f"a layer cannot be called {reserved[0]!r}, which PyTorch needs")
         return self

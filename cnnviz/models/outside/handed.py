@@ -33,7 +33,7 @@ _entries: OrderedDict[str, _Entry] = OrderedDict()
 _lock = threading.Lock()
 
 
-def hand_in(data: bytes, file: str) -> ModelSpec:
+def add_upload(data: bytes, file: str) -> ModelSpec:
     """Register an uploaded `.onnx` or `.keras` file and return its spec; `get` finds it by the spec's name.
 
     Raises:

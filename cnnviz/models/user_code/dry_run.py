@@ -38,7 +38,7 @@ class OutputError(ValueError):
 
 
 @dataclass(frozen=True)
-class Facts:
+class DryRunResult:
     """Results of a dry run."""
 
     input_shape: Shape
@@ -49,7 +49,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
+def inspect_network(module: nn.Module, title: str, size: Any = None) -> DryRunResult:
     """Find the first input shape that a network accepts, and which of its outputs are the logits.
 
     Args:
@@ -60,7 +60,7 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
     Raises:
         ValueError: Where no shape fits, or the forward pass fails; one sentence.
     """
-    inputs = needed_inputs(module)
+    inputs = required_inputs(module)
     if len(inputs) > 1:
         raise ValueError(
             f"{title} reads {len(inputs)} inputs ({', '.join(inputs)}); pages and training give a network "
@@ -82,13 +82,13 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
                 f"{title} gives {'×'.join(map(str, output.shape[1:])) or 'one number'} for an image, not a "
                 "number a class: it can be looked at, but not trained as a classifier.",
             )
-        return Facts(shape, output.shape[1] if output.dim() == 2 else 0, chosen, notes)
+        return DryRunResult(shape, output.shape[1] if output.dim() == 2 else 0, chosen, notes)
     assert first is not None
     sides = "×".join(map(str, shapes[0]))
     raise ValueError(f"{title} cannot take an input of {sides}: {reason(first)}.")
 
 
-def needed_inputs(module: nn.Module) -> list[str]:
+def required_inputs(module: nn.Module) -> list[str]:
     """Return the required arguments of the module's forward method."""
     try:
         parameters = inspect.signature(module.forward).parameters.values()
@@ -130,7 +130,7 @@ def _ordinal(index: int) -> str:
     return ("first", "second", "third")[index] if index < 3 else f"{index + 1}th"
 
 
-def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
+def select_output(module: nn.Module, chosen: Any) -> nn.Module:
     """Make the module return the selected output only; its type's name and its layers stay the same."""
     if chosen is None:
         return module

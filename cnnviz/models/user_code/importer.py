@@ -283,7 +283,7 @@ def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mappi
     return Constructor(name, imported, target, values, classes, options, tuple(missing))
 
 
-def maybe_classes(constructor: Constructor, outputs: int) -> str:
+def infer_classes_parameter(constructor: Constructor, outputs: int) -> str:
     """Return the argument whose default equals the number of outputs, where no name means the classes."""
     parameters = _parameters(constructor.target)
     for name in MAYBE_CLASSES:

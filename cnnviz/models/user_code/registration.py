@@ -314,11 +314,11 @@ def _described(constructor: Constructor, reference: Named, loaded: Imported) -> 
     )
     facts = inspect_network(module, constructor.name, reference.size)
     if not constructor.classes_parameter and facts.classes:
-        constructor.classes_parameter = importer.maybe_classes(constructor, facts.classes)
+        constructor.classes_parameter = importer.infer_classes_parameter(constructor, facts.classes)
         if constructor.classes_parameter:
             fields = set(constructor.options.model_fields) - {constructor.classes_parameter}
             constructor = replace_options(constructor, fields)
-    spec = undescribed(constructor, reference)
+    spec = spec_without_dry_run(constructor, reference)
     return replace(
         spec,
         input_shape=facts.input_shape,
@@ -349,7 +349,7 @@ def replace_options(constructor: Constructor, fields: set[str]) -> Constructor:
     return constructor
 
 
-def undescribed(constructor: Constructor, reference: Named) -> ModelSpec:
+def spec_without_dry_run(constructor: Constructor, reference: Named) -> ModelSpec:
     """Create the spec of a constructor without a forward pass; its input shape is found by an analysis."""
     tags = {OWN_FILE, INPUT_FROM_NETWORK} | (
         set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT}
@@ -377,7 +377,7 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
     """
 
     def build(classes: int, input_shape: Shape, options: Options) -> nn.Module:
-        from cnnviz.models.user_code.dry_run import materialize, reason, with_one_output
+        from cnnviz.models.user_code.dry_run import materialize, reason, select_output
 
         if not constructor.classes_parameter and classes != (outputs or constructor.default_classes):
             text = f" and gives {outputs:,} numbers" if outputs else ""
@@ -395,7 +395,7 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
             raise ValueError(
                 f"{constructor.name} cannot take an input of {sides}: {reason(error)}."
             ) from None
-        return with_one_output(module, output)
+        return select_output(module, output)
 
     build.bound = constructor.bound  # type: ignore[attr-defined]
     build.classes_parameter = constructor.classes_parameter  # type: ignore[attr-defined]
@@ -412,16 +412,16 @@ def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpe
     if isinstance(reference, NamedData):
         return data_files.spec_of(reference, f"{PREFIX}{reference.stem}")
     loaded = Imported(_source_of(reference))
-    return undescribed(_target(loaded, reference), reference)
+    return spec_without_dry_run(_target(loaded, reference), reference)
 
 
 # Copies of the code, for runs.
 
 
-def keep_copy(name: str) -> str:
+def save_copy(name: str) -> str:
     """Save a copy of a registered network's files and return their digest; empty where it has no files."""
     files = source_of(name)
-    return "" if files is None else source.keep(files)
+    return "" if files is None else source.save_copy(files)
 
 
 def known_digests() -> list[str]:
@@ -444,7 +444,7 @@ def _plain(value: Any) -> str | int | float | bool:
 
 @functools.lru_cache(maxsize=32)
 def _from_copy(name: str, digest: str, arguments: tuple[tuple[str, Any], ...]) -> ModelSpec:
-    files = source.kept(digest, name)
+    files = source.load_copy(digest, name)
     reference = Named(f"{files.module}.py", files.attribute, arguments)
     loaded = Imported(files)
     return replace(_described(_target(loaded, reference), reference, loaded), name=name, edition=digest)

@@ -186,7 +186,7 @@ def folder() -> Path:
     return home() / "code"
 
 
-def keep(source: Source) -> str:
+def save_copy(source: Source) -> str:
     """Save a copy of the files atomically, and return their digest."""
     digest = source.digest
     target = folder() / digest
@@ -209,7 +209,7 @@ def keep(source: Source) -> str:
     return digest
 
 
-def kept(digest: str, name: str) -> Source:
+def load_copy(digest: str, name: str) -> Source:
     """Load the copy of that digest and verify its hashes; `name` is its name in messages.
 
     Raises:

@@ -129,7 +129,7 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
     from cnnviz.models.outside.registration import is_data_file
 
     if is_data_file(name):
-        spec = handed.hand_in(data, name)
+        spec = handed.add_upload(data, name)
         if spec.description is None:  # a Keras configuration has no weights: a model like any other
             return f"fresh:{spec.name}"
         reference = f"{HANDED}{spec.name.removeprefix(handed.PREFIX)}"

@@ -203,7 +203,7 @@ def _register_upload(name: str, data: bytes) -> str:
 
     if not registration.is_data_file(name):
         raise ValueError(f"'{name[:80]}' is neither an .onnx nor a .keras file, which are opened here.")
-    return handed.hand_in(data, name).name
+    return handed.add_upload(data, name).name
 
 
 def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:
