@@ -84,9 +84,9 @@ def normalized(code: str) -> str:
     return plain.translate(str.maketrans("OIL", "011"))
 
 
-def clean_name(given: str) -> str:
+def clean_name(text: str) -> str:
     """Normalize a nickname; raise `JoinError` if it is empty or too long."""
-    name = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not 1 <= len(name) <= LONGEST_NAME:
         raise JoinError(f"A nickname has 1 to {LONGEST_NAME} characters.")
     return name

@@ -87,8 +87,8 @@ class Gate:
         path = scope["path"].lstrip("/")
         inner = path.removeprefix(f"{base}/") if base else path
         if scope["type"] == "http" and inner in FORMS and not (base and inner == path):
-            answer = await FORMS[inner](self, Request(scope, receive), f"/{base}/" if base else "/")
-            await answer(scope, receive, send)
+            response = await FORMS[inner](self, Request(scope, receive), f"/{base}/" if base else "/")
+            await response(scope, receive, send)
             return
         member = self._classroom.principal(connection.cookies.get(COOKIE))
         if member is not None or (scope["type"] == "http" and inner in OPEN):
@@ -97,11 +97,11 @@ class Gate:
             else:
                 await self._app(scope, receive, send)
         elif scope["type"] == "http" and "text/html" in connection.headers.get("accept", ""):
-            wanted = quote(
+            target = quote(
                 scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
             )
-            place = f"/{base}/join" if base else "/join"
-            await RedirectResponse(f"{place}?next={wanted}", 303)(scope, receive, send)
+            join_path = f"/{base}/join" if base else "/join"
+            await RedirectResponse(f"{join_path}?next={target}", 303)(scope, receive, send)
         else:
             await _refuse(scope, receive, send, 401, "Join the class first.")
 
@@ -131,69 +131,69 @@ class Gate:
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward an upload and count its bytes; abort it beyond the member's allowance."""
         left = None if self._allowance is None else await run_sync(self._allowance, member)
-        stated = HTTPConnection(scope).headers.get("content-length", "0")
-        if left is not None and stated.isdigit() and int(stated) > left:
+        declared = HTTPConnection(scope).headers.get("content-length", "0")
+        if left is not None and declared.isdigit() and int(declared) > left:
             await _refuse(
                 scope, receive, send, 413,
                 f"This file is larger than what you may still hand in today ({max(0, left) // MEGABYTE} MB).",
             )  # fmt: skip
             return
-        counted = 0
+        received = 0
 
         async def counting() -> Message:
-            nonlocal counted
+            nonlocal received
             message = await receive()
-            counted += len(message.get("body", b""))
-            if left is not None and counted > left:
+            received += len(message.get("body", b""))
+            if left is not None and received > left:
                 return {"type": "http.disconnect"}
             return message
 
         try:
             await self._app(scope, counting, send)
         finally:
-            if self._count is not None and counted:
-                await run_sync(self._count, member, counted)
+            if self._count is not None and received:
+                await run_sync(self._count, member, received)
 
     # Forms.
 
     async def join(self, request: Request, base: str) -> Response:
         """Show the form for students; on POST admit one."""
-        wanted = _local(request.query_params.get("next"), base)
+        target = _local(request.query_params.get("next"), base)
         if request.method in SAFE and self._member(request) is not None:
-            return RedirectResponse(wanted, 303)
-        given, error = await _posted(request), ""
-        if given is not None:
+            return RedirectResponse(target, 303)
+        form, error = await _posted(request), ""
+        if form is not None:
             try:
                 cookie = self._classroom.join(
-                    given.get("code", ""), given.get("name", ""), _client(request), given.get("key", "")
+                    form.get("code", ""), form.get("name", ""), _client(request), form.get("key", "")
                 )
-                return self._let_in(request, cookie, base, wanted)
+                return self._let_in(request, cookie, base, target)
             except JoinError as refused:
                 error = str(refused)
-        given = given or {}
+        form = form or {}
         code = _field(
-            "code", "Join code", "As your teacher shows it, like 7KQ4-M2XD.", given.get("code", ""), "code",
+            "code", "Join code", "As your teacher shows it, like 7KQ4-M2XD.", form.get("code", ""), "code",
             'data-hash required maxlength="20" autocapitalize="characters" spellcheck="false"',
         )  # fmt: skip
         name = _field(
-            "name", "Nickname", "What the others in your class read.", given.get("name", ""), "",
+            "name", "Nickname", "What the others in your class read.", form.get("name", ""), "",
             'maxlength="30"',
         )  # fmt: skip
         key = _field(
             "key", "Your own key", "It opens your runs again; it stands behind your name in the app.",
-            given.get("key", ""), "code", 'maxlength="20" spellcheck="false"',
+            form.get("key", ""), "code", 'maxlength="20" spellcheck="false"',
         )  # fmt: skip
-        unfolded = " open" if given.get("key") else ""
-        fields = f"{code}{name}<details{unfolded}><summary>I was here before</summary>{key}</details>"
+        open_attribute = " open" if form.get("key") else ""
+        fields = f"{code}{name}<details{open_attribute}><summary>I was here before</summary>{key}</details>"
         lead = "Your teacher has opened a class. Come in, and your runs are your own."
         return _form(request, "Join the class", lead, fields, "Join", error)
 
     async def teach(self, request: Request, base: str) -> Response:
         """Show the form for the teacher; on POST admit them."""
-        given, error = await _posted(request), ""
-        if given is not None:
+        form, error = await _posted(request), ""
+        if form is not None:
             try:
-                cookie = self._classroom.teach(given.get("teacher", ""), _client(request))
+                cookie = self._classroom.teach(form.get("teacher", ""), _client(request))
                 return self._let_in(request, cookie, base, f"{base}class")
             except JoinError as refused:
                 error = str(refused)
@@ -209,20 +209,20 @@ class Gate:
         if await _posted(request) is None:
             lead = "Your runs stay. To come back you need your own key, or the same browser if you stay."
             return _form(request, "Leave the class", lead, "", "Leave", "")
-        answer = RedirectResponse(f"{base}join", 303)
-        answer.delete_cookie(COOKIE, path=base, httponly=True, samesite="lax")
-        return answer
+        response = RedirectResponse(f"{base}join", 303)
+        response.delete_cookie(COOKIE, path=base, httponly=True, samesite="lax")
+        return response
 
     def _member(self, request: Request) -> Principal | None:
         return self._classroom.principal(request.cookies.get(COOKIE))
 
-    def _let_in(self, request: Request, cookie: str, base: str, place: str) -> Response:
-        answer = RedirectResponse(place, 303, headers={"Cache-Control": "no-store"})
-        answer.set_cookie(
+    def _let_in(self, request: Request, cookie: str, base: str, target: str) -> Response:
+        response = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
+        response.set_cookie(
             COOKIE, cookie, max_age=COOKIE_DAYS * 86_400, path=base, httponly=True, samesite="lax",
             secure=request.url.scheme == "https",
         )  # fmt: skip
-        return answer
+        return response
 
 
 FORMS = {"join": Gate.join, "teach": Gate.teach, "leave": Gate.leave}
@@ -243,8 +243,8 @@ def _bare(host: str) -> str:
         _ = parts.port
     except ValueError:
         return ""
-    odd = parts.username is not None or parts.path or parts.query or parts.fragment
-    return "" if odd else (parts.hostname or "").rstrip(".")
+    has_other_parts = parts.username is not None or parts.path or parts.query or parts.fragment
+    return "" if has_other_parts else (parts.hostname or "").rstrip(".")
 
 
 def _is_address(name: str) -> bool:
@@ -256,11 +256,11 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _local(wanted: str | None, base: str) -> str:
+def _local(target: str | None, base: str) -> str:
     """Return the target of a redirect: a path within this app, else its first page."""
-    if not wanted or not wanted.startswith(base) or wanted.startswith("//") or len(wanted) > 2_000:
+    if not target or not target.startswith(base) or target.startswith("//") or len(target) > 2_000:
         return base
-    return base if any(c == "\\" or ord(c) < 33 or ord(c) > 126 for c in wanted) else wanted
+    return base if any(c == "\\" or ord(c) < 33 or ord(c) > 126 for c in target) else target
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:

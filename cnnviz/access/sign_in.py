@@ -39,10 +39,10 @@ class SignIn:
     @classmethod
     def read(cls, text: str) -> SignIn:
         """Parse the result of `write`; raise `ValueError`."""
-        found = json.loads(text)
+        policy = json.loads(text)
         try:
-            claims = tuple((str(name), str(value)) for name, value in found["claims"])
-            return cls(found["guests"] is True, claims, tuple(map(str, found["managers"])))
+            claims = tuple((str(name), str(value)) for name, value in policy["claims"])
+            return cls(policy["guests"] is True, claims, tuple(map(str, policy["managers"])))
         except (KeyError, TypeError) as error:
             raise ValueError(f"{VARIABLE} is what `cnnviz app --sign-in` sets.") from error
 

@@ -63,10 +63,10 @@ class Experiment(BaseModel):
         if not all(0 <= seed < 2**63 for seed in self.seeds):
             raise ValueError("a seed is a whole number from 0 on")
         for condition in self.arms:
-            wrong = sorted(NOT_CHANGED & set(condition.changes))
-            if wrong:
+            forbidden = sorted(NOT_CHANGED & set(condition.changes))
+            if forbidden:
                 raise ValueError(
-                    f"arm '{condition.name}' changes '{wrong[0]}', which is not for an arm to change"
+                    f"arm '{condition.name}' changes '{forbidden[0]}', which is not for an arm to change"
                 )
             if not self.base.difference(changed(self.base, condition.changes)):
                 raise ValueError(f"arm '{condition.name}' is no other recipe than the base")
@@ -92,9 +92,9 @@ class Experiment(BaseModel):
 
     def write(self) -> str:
         """Serialize as compact JSON without default values; the inverse of `read`."""
-        kept = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
         return json.dumps(
-            {"format": self.format, **kept, "base": json.loads(self.base.write())},
+            {"format": self.format, **values, "base": json.loads(self.base.write())},
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -167,11 +167,11 @@ def from_change(
 
 def _message(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    location = ".".join(str(part) for part in first["loc"])
     detail = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); an experiment is a JSON document."
-    return f"The experiment cannot be read{f' at {place}' if place else ''}: {detail.rstrip('.')}."
+    return f"The experiment cannot be read{f' at {location}' if location else ''}: {detail.rstrip('.')}."
 
 
 # Experiments in URLs.
@@ -213,7 +213,7 @@ class Changed(NamedTuple):
 def list_changes(old: Recipe, new: Recipe) -> list[Changed]:
     """List the differences of two recipes in the order of their fields; each option separately."""
     pair = [recipe.model_dump(mode="json") for recipe in (old, new)]
-    return [each for field, _, values in differing(pair) for each in _field(field, *values)]
+    return [change for field, _, values in differing(pair) for change in _field(field, *values)]
 
 
 def _field(field: str, old: Any, new: Any) -> list[Changed]:
@@ -233,15 +233,15 @@ def _layers(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Describe the layers that differ, by name."""
     before, after = (_by_name(document) for document in (old, new))
     parts = []
-    for there, other, verb in ((before, after, "removed"), (after, before, "added")):
-        lone = [name for name in there if name not in other]
-        if lone:
-            parts.append(f"{_names(lone)} {verb}")
+    for present, absent, verb in ((before, after, "removed"), (after, before, "added")):
+        unmatched = [name for name in present if name not in absent]
+        if unmatched:
+            parts.append(f"{_names(unmatched)} {verb}")
     list_changes: dict[str, list[str]] = {}
     for name, layer in after.items():
         if name in before and layer != before[name]:
             list_changes.setdefault(_fields(before[name], layer), []).append(name)
-    return "; ".join([*parts, *(f"{_names(names)}: {what}" for what, names in list_changes.items())])
+    return "; ".join([*parts, *(f"{_names(names)}: {text}" for text, names in list_changes.items())])
 
 
 def _by_name(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -258,9 +258,9 @@ def _differing(key: str, old: Any, new: Any) -> str:
     """Describe the change of a layer's field; if nested, its changed parts: `init weights normal → he`."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         # The standard deviation has an effect with normal initialization only.
-        idle = {"std"} if new.get("weights", "normal") != "normal" else set()
-        inner = [name for name in new if old.get(name) != new[name] and name not in idle]
-        return f"{key} {', '.join(f'{name} {_value(old.get(name))} → {_value(new[name])}' for name in inner)}"
+        unused = {"std"} if new.get("weights", "normal") != "normal" else set()
+        parts = [name for name in new if old.get(name) != new[name] and name not in unused]
+        return f"{key} {', '.join(f'{name} {_value(old.get(name))} → {_value(new[name])}' for name in parts)}"
     return f"{key} {_value(old)} → {_value(new)}"
 
 

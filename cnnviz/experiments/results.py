@@ -135,18 +135,20 @@ def judged(
     """Compute the results of all conditions, the baseline first."""
     arms = []
     for name in experiment.names:
-        base = name == experiment.base_name
-        conditions = (
-            None if base else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
+        is_base = name == experiment.base_name
+        paired_difference = (
+            None
+            if is_base
+            else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
         )
         arms.append(
             ConditionResult(
                 name=name,
-                changes="" if base else changes_text(experiment, name),
+                changes="" if is_base else changes_text(experiment, name),
                 params=params[name],
                 outcomes=outcomes[name],
-                difference=conditions,
-                sentence="" if base else verdict.describe_condition(name, conditions, epochs),
+                difference=paired_difference,
+                sentence="" if is_base else verdict.describe_condition(name, paired_difference, epochs),
             )
         )
     return tuple(arms)
@@ -187,10 +189,10 @@ def _params(stored: Stored, name: str) -> int | None:
 
 def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
     """Return the number of test images, or None if it differs between runs or is unknown."""
-    result = {
+    counts = {
         record.body["test"] for run in runs if (record := tracking.latest_record(database, run.id, "data"))
     }
-    return result.pop() if len(result) == 1 else None
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
@@ -224,13 +226,15 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     conditions. `in training` is the training accuracy over the last epoch.
     """
     lines = [_line(condition) for condition in result.arms]
-    known = [
-        place
-        for place, name in enumerate(HEAD)
-        if (values := {line[place] for line in lines} - {MISSING})
+    columns = [
+        column
+        for column, name in enumerate(HEAD)
+        if (values := {line[column] for line in lines} - {MISSING})
         and not (name == PARAMETERS and len(values) == 1)
     ]
-    return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]
+    return tuple(HEAD[column] for column in columns), [
+        tuple(line[column] for column in columns) for line in lines
+    ]
 
 
 def difference_text(condition: ConditionResult) -> str:

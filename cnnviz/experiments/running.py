@@ -83,10 +83,10 @@ def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
     if run is not None:
         tracking.request(database, run.id, Command.RESUME)
         return run.id
-    made = enqueue(database, stored.experiment.recipe(*cell))
-    tracking.update_run(database, made.id, tags=[tag(stored.id)])
-    tracking.place_run(database, stored.id, *cell, made.id)
-    return made.id
+    new_run = enqueue(database, stored.experiment.recipe(*cell))
+    tracking.update_run(database, new_run.id, tags=[tag(stored.id)])
+    tracking.place_run(database, stored.id, *cell, new_run.id)
+    return new_run.id
 
 
 def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
@@ -99,11 +99,11 @@ def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
     stored = get(database, experiment_id)
     old = stored.experiment
     tracking.require_room(database, seeds * len(old.names) + len(stored.broken()))
-    free = (seed for seed in range(len(old.seeds) + seeds) if seed not in old.seeds)
-    added = [seed for seed, _ in zip(free, range(seeds), strict=False)]
-    wider = Experiment.of(**{**dict(old), "seeds": (*old.seeds, *added)})
-    cells = [Cell(name, seed) for seed in added for name in wider.names]
-    tracking.extend_experiment(database, experiment_id, wider.write(), cells)
+    unused_seeds = (seed for seed in range(len(old.seeds) + seeds) if seed not in old.seeds)
+    added = [seed for seed, _ in zip(unused_seeds, range(seeds), strict=False)]
+    extended = Experiment.of(**{**dict(old), "seeds": (*old.seeds, *added)})
+    cells = [Cell(name, seed) for seed in added for name in extended.names]
+    tracking.extend_experiment(database, experiment_id, extended.write(), cells)
     return queue(database, experiment_id)
 
 
@@ -134,14 +134,14 @@ def tag(experiment_id: int) -> str:
     return f"experiment {experiment_id}"
 
 
-def _with_runs(database: Database, kept: Sequence[tracking.StoredExperiment]) -> list[Stored]:
+def _with_runs(database: Database, stored: Sequence[tracking.StoredExperiment]) -> list[Stored]:
     outcomes = []
-    for entry in kept:
+    for entry in stored:
         experiment = Experiment.read(entry.body)
-        places = {Cell(slot.arm, slot.seed): slot.run_id for slot in tracking.slots(database, entry.id)}
-        ids = [run_id for run_id in places.values() if run_id is not None]
+        run_ids = {Cell(slot.arm, slot.seed): slot.run_id for slot in tracking.slots(database, entry.id)}
+        ids = [run_id for run_id in run_ids.values() if run_id is not None]
         runs = {run.id: run for run in tracking.list_runs(database, ids=ids)} if ids else {}
-        cells = {cell: runs.get(places.get(cell) or 0) for cell in experiment.cells()}
+        cells = {cell: runs.get(run_ids.get(cell) or 0) for cell in experiment.cells()}
         outcomes.append(Stored(entry.id, experiment, entry.created, cells))
     return outcomes
 
@@ -191,16 +191,16 @@ def progress(database: Database, stored: Stored) -> Progress:
     done = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
     waiting = stored.waiting()
     going = next((cell for cell in waiting if (run := runs[cell]) is not None and run.active), None)
-    left = [seconds_of(database, stored, cell) for cell in waiting]
-    parts = [_fraction(run) for run in runs.values() if run is not None]
+    remaining = [seconds_of(database, stored, cell) for cell in waiting]
+    fractions = [_fraction(run) for run in runs.values() if run is not None]
     return Progress(
         done=len(done),
         total=len(runs),
         going=going,
         waiting=len(waiting),
         broken=len(stored.broken()),
-        share=sum(parts) / len(runs),
-        seconds_left=None if None in left else sum(filter(None, left)),
+        share=sum(fractions) / len(runs),
+        seconds_left=None if None in remaining else sum(filter(None, remaining)),
     )
 
 
@@ -212,25 +212,25 @@ def expected(database: Database, experiment: Experiment) -> tuple[float | None, 
     Raises:
         ValueError: A network cannot be built.
     """
-    each = [estimate(database, experiment.recipe(name)) for name in experiment.names]
-    known = [found.seconds for found in each if found.seconds is not None]
-    total = sum(known) * len(experiment.seeds) if len(known) == len(each) else None
-    return total, each[0].basis
+    estimates = [estimate(database, experiment.recipe(name)) for name in experiment.names]
+    seconds = [estimated.seconds for estimated in estimates if estimated.seconds is not None]
+    total = sum(seconds) * len(experiment.seeds) if len(seconds) == len(estimates) else None
+    return total, estimates[0].basis
 
 
 def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:
     """Estimate the remaining seconds of one run; None if unknown."""
     run = stored.runs[cell]
-    share = _fraction(run)
-    if run is not None and share >= ENOUGH:
-        return run.seconds * (1 - share) / share
-    alike = [
-        other.seconds
-        for (condition, _), other in stored.runs.items()
-        if condition == cell.arm and other is not None and other.status is Status.FINISHED
+    fraction = _fraction(run)
+    if run is not None and fraction >= ENOUGH:
+        return run.seconds * (1 - fraction) / fraction
+    similar = [
+        other_run.seconds
+        for (condition, _), other_run in stored.runs.items()
+        if condition == cell.arm and other_run is not None and other_run.status is Status.FINISHED
     ]
-    if alike:
-        return sum(alike) / len(alike)
+    if similar:
+        return sum(similar) / len(similar)
     return estimate(database, stored.experiment.recipe(*cell)).seconds
 
 

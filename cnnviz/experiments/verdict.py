@@ -167,24 +167,24 @@ def decided(differences: Sequence[Interval | None]) -> bool:
 
 def inconclusive_text(differences: Sequence[Interval | None]) -> str:
     """Return a message with the number of seeds needed, if no condition is distinguishable."""
-    known = [one for one in differences if one is not None and one.half is not None]
-    if not known or decided(known):
+    intervals = [interval for interval in differences if interval is not None and interval.half is not None]
+    if not intervals or decided(intervals):
         return ""
-    needed = pairs_needed(max(known, key=lambda one: abs(one.mean) / (one.half or 1.0)))
+    needed = pairs_needed(max(intervals, key=lambda interval: abs(interval.mean) / (interval.half or 1.0)))
     seeds = f"about {needed:,} seeds" if needed is not None else f"more than {MOST_PAIRS:,} seeds"
     return f"Inconclusive: a difference of the measured size would need {seeds}."
 
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """Join the sentences of all conditions, after a note on how complete the experiment is."""
-    every = [outcome for condition in outcomes.values() for outcome in condition]
-    there = sum(outcome.accuracy is not None for outcome in every)
-    if there == len(every):
+    all_outcomes = [outcome for condition in outcomes.values() for outcome in condition]
+    finished = sum(outcome.accuracy is not None for outcome in all_outcomes)
+    if finished == len(all_outcomes):
         return " ".join(sentences)
-    goes_on = any(outcome.status in GOES_ON for outcome in every)
+    goes_on = any(outcome.status in GOES_ON for outcome in all_outcomes)
     so_far = "So far" if goes_on else "Incomplete"
     text = " ".join(sentences) if _comparable(outcomes) else "nothing to compare yet."
-    return f"{so_far}, {there} of {len(every)} runs: {text}"
+    return f"{so_far}, {finished} of {len(all_outcomes)} runs: {text}"
 
 
 def notes(
@@ -244,12 +244,13 @@ def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.accuracy is None and outcome.status not in GOES_ON:
-            who = f"{outcome.seed}" if outcome.run is None else f"{outcome.seed} (run {outcome.run})"
-            reasons.setdefault(_reason(outcome), []).append(who)
+            entry = f"{outcome.seed}" if outcome.run is None else f"{outcome.seed} (run {outcome.run})"
+            reasons.setdefault(_reason(outcome), []).append(entry)
     if not reasons:
         return ""
     text = "; ".join(
-        f"seed{'s' if len(who) > 1 else ''} {', '.join(who)}: {reason}" for reason, who in reasons.items()
+        f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}: {reason}"
+        for reason, seeds in reasons.items()
     )
     return f"Left out of “{name}”, {sum(map(len, reasons.values()))} of {len(outcomes)}: {text}."
 

@@ -213,8 +213,8 @@ def read(path: Path) -> Stored:
         details = file.metadata()
         names = [name for name in file.keys() if not name.startswith(_OPTIMISER)]  # noqa: SIM118 (no mapping)
         stored = {name: file.get_tensor(name) for name in names}
-    known = details.get("interface")
-    interface = None if known is None else Interface.read(known, stored)
+    signature = details.get("interface")
+    interface = None if signature is None else Interface.read(signature, stored)
     return Stored(_position(details), _weights(stored), interface)
 
 
@@ -251,8 +251,8 @@ def _position(details: dict[str, str]) -> Position:
     plateau = Plateau(**values.pop("plateau"))
     stopping = values.pop("stopping", None)
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    seen = None if stopping is None else EarlyStopping(**stopping)
-    return Position(**(values | lists | {"plateau": plateau, "stopping": seen}))
+    early_stopping = None if stopping is None else EarlyStopping(**stopping)
+    return Position(**(values | lists | {"plateau": plateau, "stopping": early_stopping}))
 
 
 def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:

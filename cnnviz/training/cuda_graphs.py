@@ -94,10 +94,10 @@ class GraphedStep:
         with torch.cuda.stream(self._side):
             losses, answers = self._eager(images, labels)
         current.wait_stream(self._side)
-        for read_there in (images, labels):
-            read_there.record_stream(self._side)
-        for read_here in (losses, answers):
-            read_here.record_stream(current)
+        for source in (images, labels):
+            source.record_stream(self._side)
+        for result in (losses, answers):
+            result.record_stream(current)
         return losses, answers
 
 

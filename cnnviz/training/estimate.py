@@ -113,12 +113,12 @@ def device_name(recipe: Recipe) -> str:
 
     For a GPU on a machine without one it is the first GPU of another machine.
     """
-    wanted = class_of(recipe.device)
-    if wanted.partition(":")[0] == CPU or (wanted == ANY and not may_have_gpu()):
+    requested = class_of(recipe.device)
+    if requested.partition(":")[0] == CPU or (requested == ANY and not may_have_gpu()):
         return CPU
-    if wanted not in (ANY, GPU):
-        return FIRST_GPU if wanted.startswith(GPU) else wanted
-    if wanted == GPU and not may_have_gpu():
+    if requested not in (ANY, GPU):
+        return FIRST_GPU if requested.startswith(GPU) else requested
+    if requested == GPU and not may_have_gpu():
         return FIRST_GPU
     from cnnviz.training.setup import device_of
 
@@ -152,14 +152,14 @@ def may_have_gpu(
 def _work(recipe: Recipe) -> _Work:
     classes, train, test, shape, cached = _data(recipe.dataset)
     held_out = round(recipe.validation * train)
-    left = train - held_out
+    train_images = train - held_out
     macs, values, params = _network(_identity(recipe), edition_of(recipe), classes)
     channels = spec_for(recipe).input_shape[0]
     return _Work(
         macs=macs,
         values=values + channels * math.prod(side_for(recipe)),
         params=params,
-        train=left if recipe.limit is None else min(recipe.limit, left),
+        train=train_images if recipe.limit is None else min(recipe.limit, train_images),
         judged=(held_out + test) * (10 if recipe.ten_crop else 1),
         pixels=(train + test) * math.prod(shape),
         cached=cached,
@@ -193,15 +193,15 @@ def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tu
     passes = recipe.epochs * work.macs * (_PASSES * work.train + work.judged)
     steps = recipe.epochs * math.ceil(work.train / recipe.batch_size)
     least = steps * LEAST_STEP.get(device.partition(":")[0], 0.0)
-    known = min(
+    nearest = min(
         _measured(database, device),
         key=lambda run: (abs(math.log(max(run[1], 1) / max(work.macs, 1))), run[3] != recipe.precision),
         default=None,
     )
-    if known is None:
+    if nearest is None:
         rate = GPU_MACS if device.startswith("cuda") else CPU_MACS * (os.cpu_count() or 1)
         return max(passes / rate, least), f"A rough guess: no run on {device} has been timed yet.", False
-    run, macs, speed, _ = known
+    run, macs, speed, _ = nearest
     seconds = passes / (_PASSES * macs * speed)
     if macs == work.macs:
         basis = f"From the {speed:,.0f} images a second of run {run.id} ({run.model}) on {device}."
@@ -228,12 +228,12 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
 
 
 def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
-    kept = state_tensors(recipe)
+    state = state_tensors(recipe)
     weights = work.params * _VALUE
     half = recipe.precision == "bf16" and device.startswith("cuda")  # A CPU may fall back to fp32.
     width = 2 if half else _VALUE
-    memory = weights * (2 + kept) + 2 * work.values * width * recipe.batch_size + work.pixels
+    memory = weights * (2 + state) + 2 * work.values * width * recipe.batch_size + work.pixels
     if not device.startswith("cuda"):
         memory += _BASE
     files = 2 if recipe.validation > 0 else 1
-    return memory, files * weights * (1 + kept) + (0 if work.cached else work.pixels)
+    return memory, files * weights * (1 + state) + (0 if work.cached else work.pixels)

@@ -72,8 +72,8 @@ class LayerStatsHook:
         rows = [self._row(name) for name in names]
         values = torch.stack(rows).cpu().tolist() if rows else []
         return [
-            LayerStats(name, *(None if value != value else value for value in line))
-            for name, line in zip(names, values, strict=True)
+            LayerStats(name, *(None if value != value else value for value in row))
+            for name, row in zip(names, values, strict=True)
         ]
 
     def _saw(self, name: str) -> Any:
@@ -87,20 +87,20 @@ class LayerStatsHook:
     def _row(self, name: str) -> Tensor:
         parameters = list(self._layers[name].parameters(recurse=False))
         device = parameters[0].device if parameters else None
-        seen = self._outputs.get(name)
-        if seen is None:
-            seen = torch.full((len(_SLOTS),), torch.nan, device=device)
-        return torch.cat([seen, _moved(parameters, self._weights[name], seen.device)])
+        statistics = self._outputs.get(name)
+        if statistics is None:
+            statistics = torch.full((len(_SLOTS),), torch.nan, device=device)
+        return torch.cat([statistics, _moved(parameters, self._weights[name], statistics.device)])
 
 
 def _reduced(out: Tensor) -> Tensor:
     """Compute mean, spread, sparsity, fraction of dead channels, and signal of `(N, C, …)` or `(N, F)`."""
     values = (out if out.dim() == 2 else out[:_MAPS_OF]).float()
-    nothing = values == 0
-    around = [axis for axis in range(values.dim()) if axis != 1]
-    dead = nothing.all(dim=0).float().mean() if values.dim() == 2 else nothing.amin(dim=around).float().mean()
+    is_zero = values == 0
+    axes = [axis for axis in range(values.dim()) if axis != 1]
+    dead = is_zero.all(dim=0).float().mean() if values.dim() == 2 else is_zero.amin(dim=axes).float().mean()
     spread, signal = values.std(correction=0), values.var(dim=0, correction=0).mean().sqrt()
-    return torch.stack([values.mean(), spread, nothing.float().mean(), dead, signal])
+    return torch.stack([values.mean(), spread, is_zero.float().mean(), dead, signal])
 
 
 def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.device) -> Tensor:
@@ -110,9 +110,9 @@ def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.d
         return torch.full((2,), torch.nan, device=device)
     with torch.no_grad():
         gradient = torch.stack([g.float().norm() for g in gradients]).norm()
-        moved = torch.stack([(p - b).float().norm() for p, b in zip(parameters, before, strict=True)]).norm()
+        update = torch.stack([(p - b).float().norm() for p, b in zip(parameters, before, strict=True)]).norm()
         weights = torch.stack([b.float().norm() for b in before]).norm()
-        return torch.stack([gradient, moved / weights.clamp(min=1e-12)])
+        return torch.stack([gradient, update / weights.clamp(min=1e-12)])
 
 
 # Origin of the first NaN or Inf, searched for only after a run has failed.

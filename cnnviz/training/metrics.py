@@ -110,7 +110,9 @@ class EpochMetrics:
             for sums in (self.epoch, self.recent):
                 sums.loss += loss * size
                 sums.images += size
-            self.auxiliary = [old + one * size for old, one in zip(self.auxiliary, extra, strict=False)]
+            self.auxiliary = [
+                old + extra_loss * size for old, extra_loss in zip(self.auxiliary, extra, strict=False)
+            ]
         for sums in (self.epoch, self.recent):
             sums.right += right
         self.predicted = [old + new for old, new in zip(self.predicted, counts, strict=True)]
@@ -123,8 +125,8 @@ class EpochMetrics:
         counted = torch.tensor([right, *sizes, *counts], dtype=torch.float64)
         flat = self._ranks.sum(torch.cat([weighted.flatten(), counted]))
         means = flat[: weighted.numel()].view_as(weighted)
-        right, *rest = (int(value) for value in flat[weighted.numel() :].tolist())
-        return means, rest[: len(sizes)], right, rest[len(sizes) :]
+        right, *counts_of_steps = (int(value) for value in flat[weighted.numel() :].tolist())
+        return means, counts_of_steps[: len(sizes)], right, counts_of_steps[len(sizes) :]
 
     def begin_epoch(self) -> None:
         """Reset the sums of the epoch."""
@@ -248,25 +250,25 @@ def evaluate(
     """
     batch = batch or evaluation_batch(transform)
     if ranks.several:
-        own = (_rows(images.images, rows) for rows in _in_batches(ranks.rows(len(images)), batch))
-        part, wrong = _all_logits(model, own, transform, by_batch)
-        logits = ranks.gather_rows(part, len(images))
+        parts = (_rows(images.images, rows) for rows in _in_batches(ranks.rows(len(images)), batch))
+        own_logits, in_training = _all_logits(model, parts, transform, by_batch)
+        logits = ranks.gather_rows(own_logits, len(images))
     else:
-        logits, wrong = _all_logits(model, split(images.images, batch), transform, by_batch)
+        logits, in_training = _all_logits(model, split(images.images, batch), transform, by_batch)
     # Late import: it loads torchvision (90 MB), which pages that only read a checkpoint do not need.
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
     labels = images.labels
     count = logits.shape[1]
-    best = logits.topk(min(5, count)).indices
-    confusion = multiclass_confusion_matrix(best[:, 0], labels, num_classes=count, validate_args=False)
+    top = logits.topk(min(5, count)).indices
+    confusion = multiclass_confusion_matrix(top[:, 0], labels, num_classes=count, validate_args=False)
     return Score(
         loss=float(functional.cross_entropy(logits, labels)),
-        accuracy=float((best[:, 0] == labels).cpu().double().mean()),
-        top5=float((best == labels[:, None]).any(1).cpu().double().mean()),
+        accuracy=float((top[:, 0] == labels).cpu().double().mean()),
+        top5=float((top == labels[:, None]).any(1).cpu().double().mean()),
         confusion=confusion.cpu(),
         logit_spread=float(logits.std(0, correction=0).mean()),
-        in_training_mode=wrong,
+        in_training_mode=in_training,
     )
 
 
@@ -294,10 +296,12 @@ def _all_logits(
     """Return the logits, and the names of layers that are in training mode despite `eval()`."""
     training = model.training
     model.eval()
-    wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
+    in_training = tuple(
+        name for name, part in model.named_modules() if part.training and not any(part.children())
+    )
     try:
         with torch.no_grad(), batch_statistics(model) if by_batch else nullcontext():
-            return torch.cat([_logits(model, part, transform) for part in parts]), wrong
+            return torch.cat([_logits(model, part, transform) for part in parts]), in_training
     finally:
         model.train(training)
 
@@ -340,10 +344,10 @@ class TrackedImages:
     def of(cls, test: Labelled) -> TrackedImages:
         """Select the images; none if there are no test images."""
         labels = test.labels.tolist()
-        firsts = {label: number for number, label in reversed(list(enumerate(labels)))}
-        numbers = [firsts[label] for label in sorted(firsts)[:MOST]]
-        rest = (number for number in range(len(labels)) if number not in set(numbers))
-        numbers += [number for number, _ in zip(rest, range(MOST - len(numbers)), strict=False)]
+        first_of_class = {label: number for number, label in reversed(list(enumerate(labels)))}
+        numbers = [first_of_class[label] for label in sorted(first_of_class)[:MOST]]
+        remaining = (number for number in range(len(labels)) if number not in set(numbers))
+        numbers += [number for number, _ in zip(remaining, range(MOST - len(numbers)), strict=False)]
         rows = torch.tensor(numbers, dtype=torch.int64, device=test.labels.device)
         return cls(tuple(numbers), Labelled(test.images[rows], test.labels[rows]))
 
@@ -359,8 +363,8 @@ class TrackedImages:
         """Return the record `fixed_predictions`: top-3 classes and probabilities of each image."""
         if not self.numbers:
             return []
-        likely = probabilities(model, self.chosen.images[:], transform)
-        values, classes = likely.topk(min(_TOP, likely.shape[1]))
+        class_probabilities = probabilities(model, self.chosen.images[:], transform)
+        values, classes = class_probabilities.topk(min(_TOP, class_probabilities.shape[1]))
         pairs = torch.stack([classes.cpu().double(), values.cpu().double()], dim=2).tolist()
         return [
             {"index": number, "top": [[int(label), value] for label, value in top]}
@@ -373,8 +377,8 @@ def png(image: Tensor) -> str:
     from PIL import Image
 
     pixels = image.permute(1, 2, 0).contiguous().numpy()
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    picture.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
+    thumbnail = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    thumbnail.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    thumbnail.save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

@@ -33,19 +33,19 @@ def optimiser(
             trunk.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    chosen = _chosen(recipe, trained, head)
+    result = _chosen(recipe, trained, head)
     # As for gradient scalers: a fused step is a no-op if this is 1.
-    chosen.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
-    return chosen
+    result.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
+    return result
 
 
-def skip_after_nonfinite(chosen: torch.optim.Optimizer, loss: Tensor) -> None:
+def skip_after_nonfinite(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """Make all optimizer steps no-ops from the first non-finite loss on, without synchronizing.
 
     The loss is read some steps later; the unchanged weights then still allow its origin to be located.
     """
-    held: Tensor = chosen.found_inf  # type: ignore[attr-defined]
-    torch.maximum(held, (~loss.isfinite()).to(held.dtype), out=held)
+    found_inf: Tensor = optimizer.found_inf  # type: ignore[attr-defined]
+    torch.maximum(found_inf, (~loss.isfinite()).to(found_inf.dtype), out=found_inf)
 
 
 def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) -> Any:
@@ -53,8 +53,8 @@ def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) 
     trunk = [parameter for parameter in trained if id(parameter) not in head]
     if recipe.trunk_lr == 1 or not trunk:
         return trained
-    rest = [parameter for parameter in trained if id(parameter) in head]
-    parts = [(trunk, recipe.trunk_lr), *([(rest, 1.0)] if rest else [])]
+    head_parameters = [parameter for parameter in trained if id(parameter) in head]
+    parts = [(trunk, recipe.trunk_lr), *([(head_parameters, 1.0)] if head_parameters else [])]
     # One tensor per group: each is filled in place with the group's own rate.
     rates = [
         torch.tensor(recipe.lr * s, device=p[0].device) if p[0].is_cuda else recipe.lr * s for p, s in parts
@@ -72,25 +72,25 @@ def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -
     """
     rates = {
         id(parameter): float(group["lr"])
-        for one in optimizers
-        for group in one.param_groups
+        for optimizer in optimizers
+        for group in optimizer.param_groups
         for parameter in group["params"]
         if parameter.requires_grad
     }
     largest = max(rates.values(), default=0.0)
-    found = []
-    for name, part in model.named_modules():
-        own = list(part.parameters(recurse=False))
-        if not own:
+    layers = []
+    for name, module in model.named_modules():
+        parameters = list(module.parameters(recurse=False))
+        if not parameters:
             continue
-        learning = [parameter for parameter in own if id(parameter) in rates]
+        learning = [parameter for parameter in parameters if id(parameter) in rates]
         fastest = max((rates[id(parameter)] for parameter in learning), default=0.0)
-        found.append({
-            "name": name, "type": type(part).__name__, "params": sum(p.numel() for p in own),
+        layers.append({
+            "name": name, "type": type(module).__name__, "params": sum(p.numel() for p in parameters),
             "trainable": sum(p.numel() for p in learning),
             "rate": (fastest / largest if largest else 1.0) if learning else None,
         })  # fmt: skip
-    return found
+    return layers
 
 
 class RMSprop(torch.optim.RMSprop):
@@ -106,13 +106,13 @@ class RMSprop(torch.optim.RMSprop):
         """Perform a step, or none after the first non-finite loss."""
         if not self.found_inf.is_cuda:
             return None if bool(self.found_inf) else super().step(closure)
-        held = self.found_inf.bool()
+        skip = self.found_inf.bool()
         rates = [group["lr"] for group in self.param_groups]
         for group in self.param_groups:
-            group["lr"] = group["lr"] * ~held
+            group["lr"] = group["lr"] * ~skip
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    parameter.grad.masked_fill_(held, 0)
+                    parameter.grad.masked_fill_(skip, 0)
         result = super().step(closure)
         for group, rate in zip(self.param_groups, rates, strict=True):
             group["lr"] = rate
@@ -135,9 +135,9 @@ def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int
     return torch.optim.SGD(trained, lr, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 
 
-def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
+def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of the following steps."""
-    for group in chosen.param_groups:
+    for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate * group.get("scale", 1.0))
         else:
@@ -195,13 +195,13 @@ def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 def _factor(recipe: Recipe, step: float, total: float, steps_per_epoch: int) -> float:
     if recipe.schedule == "step":
         return float(recipe.step_factor ** (step // (recipe.step_epochs * steps_per_epoch)))
-    done = step / max(total, 1)
+    progress = step / max(total, 1)
     if recipe.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
+        return 0.5 * (1 + math.cos(math.pi * progress))
     if recipe.schedule == "one-cycle":
-        if done < _ONE_CYCLE_UP:
-            return _ONE_CYCLE_START + (1 - _ONE_CYCLE_START) * done / _ONE_CYCLE_UP
-        return (1 - done) / (1 - _ONE_CYCLE_UP)
+        if progress < _ONE_CYCLE_UP:
+            return _ONE_CYCLE_START + (1 - _ONE_CYCLE_START) * progress / _ONE_CYCLE_UP
+        return (1 - progress) / (1 - _ONE_CYCLE_UP)
     return 1.0
 
 
@@ -269,11 +269,11 @@ def mixup(
     Returns:
         Mixed images, and float32 labels `(N, classes)` whose rows sum to 1.
     """
-    drawn = float(np.random.default_rng(seed).beta(alpha, alpha))
-    part = max(drawn, 1 - drawn)
+    sampled = float(np.random.default_rng(seed).beta(alpha, alpha))
+    weight = max(sampled, 1 - sampled)
     order = torch.randperm(len(images), device=images.device, generator=generator)
-    own = functional.one_hot(labels, classes).float()
-    return torch.lerp(images[order], images, part), torch.lerp(own[order], own, part)
+    one_hot = functional.one_hot(labels, classes).float()
+    return torch.lerp(images[order], images, weight), torch.lerp(one_hot[order], one_hot, weight)
 
 
 # Early stopping.
@@ -333,14 +333,14 @@ class EarlyStopping:
     def _note(self, epoch: int, *, restored: bool) -> str:
         best = "none" if self.best is None else f"{self.best:.4g}"
         sense = "lower" if self.metric == "loss" else "higher"
-        why = (
+        reason = (
             f"Early stopping ended the run after epoch {epoch}: for {self.waited} "
             f"epoch{'s' if self.waited != 1 else ''} the validation {self.metric} was not {sense} than the "
             f"{best} of epoch {self.best_epoch}."
             if self.stopped
             else f"The best validation {self.metric}, {best}, was that of epoch {self.best_epoch}."
         )
-        return why + (
+        return reason + (
             f" The weights of epoch {self.best_epoch} were restored, and the last test figures are theirs."
             if restored
             else ""

@@ -72,13 +72,13 @@ def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> 
     """Return the position of a queued run on its device; with `timed` also its estimated waiting time."""
     runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
     devices = tracking.machine_devices(tracking.machines(database)) or _devices_here()
-    mine = _contended(run, devices)
-    others = [o for o in runs if o.id != run.id and o.trained and mine & _contended(o, devices)]
+    own_devices = _contended(run, devices)
+    others = [o for o in runs if o.id != run.id and o.trained and own_devices & _contended(o, devices)]
     training = tuple(other for other in others if other.status is not Status.QUEUED)
     order = {number: position for position, number in enumerate(tracking.queue_order(database))}
-    here = order.get(run.id, len(order))
-    first = (o for o in others if o.status is Status.QUEUED and order.get(o.id, here) < here)
-    waiting = sorted(first, key=lambda other: order[other.id])
+    own_position = order.get(run.id, len(order))
+    ahead = (o for o in others if o.status is Status.QUEUED and order.get(o.id, own_position) < own_position)
+    waiting = sorted(ahead, key=lambda other: order[other.id])
     place = QueuePlace(training, tuple(waiting))
     return place if not timed else QueuePlace(training, tuple(waiting), _seconds(database, place))
 
@@ -92,14 +92,14 @@ def _contended(run: RunSummary, devices: frozenset[str]) -> frozenset[str]:
     """Return the devices that a run holds or could get: runs that share one wait for each other."""
     if run.status is not Status.QUEUED:
         return frozenset(CPU if name.startswith(CPU) else name for name in split(run.device))
-    wanted = run.device_class
-    if wanted == ANY:
+    requested = run.device_class
+    if requested == ANY:
         return frozenset(gpus(devices)) or frozenset((CPU,))
-    if wanted.startswith(CPU):
+    if requested.startswith(CPU):
         return frozenset((CPU,))
-    if wanted.startswith(GPU):
+    if requested.startswith(GPU):
         return frozenset(gpus(devices)) or frozenset((FIRST_GPU,))
-    return frozenset((wanted,))
+    return frozenset((requested,))
 
 
 def _seconds(database: Database, place: QueuePlace) -> float | None:
@@ -107,20 +107,20 @@ def _seconds(database: Database, place: QueuePlace) -> float | None:
     recipes = tracking.recipes(database, [run.id for run in runs])
     total = 0.0
     for run in runs:
-        left = _seconds_left(database, run, recipes[run.id])
-        if left is None:
+        remaining = _seconds_left(database, run, recipes[run.id])
+        if remaining is None:
             return None
-        total += left
+        total += remaining
     return total
 
 
 def _seconds_left(database: Database, run: RunSummary, recipe: object) -> float | None:
     """Estimate the remaining time: by the run's own speed after 5 %, else as for a new run."""
-    share = run.step / run.total_steps if run.total_steps else 0.0
-    if share >= ENOUGH and run.seconds > 0:
-        return run.seconds * (1 - share) / share
+    fraction = run.step / run.total_steps if run.total_steps else 0.0
+    if fraction >= ENOUGH and run.seconds > 0:
+        return run.seconds * (1 - fraction) / fraction
     try:
         expected = estimate(database, Recipe.model_validate(recipe)).seconds
     except (ValidationError, ValueError):
         return None  # A recipe of another version, or of a network that no longer exists.
-    return None if expected is None else expected * (1 - share)
+    return None if expected is None else expected * (1 - fraction)

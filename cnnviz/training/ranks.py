@@ -50,11 +50,11 @@ class Ranks:
         if self.several:
             distributed.barrier()
 
-    def decide(self, wish: bool) -> bool:
+    def decide(self, decision: bool) -> bool:
         """Broadcast rank 0's decision, between CPUs, so that no GPU is waited for."""
         if not self.several:
-            return wish
-        flag = torch.tensor([wish], dtype=torch.uint8)
+            return decision
+        flag = torch.tensor([decision], dtype=torch.uint8)
         distributed.broadcast(flag, 0)
         return bool(flag)
 
@@ -105,15 +105,15 @@ class Ranks:
             return own
         length = -(-count // self.world)
         padded = own.new_zeros((length, *own.shape[1:]))
-        held = len(range(self.rank, count, self.world))
-        padded[:held] = own[:held]
+        own_count = len(range(self.rank, count, self.world))
+        padded[:own_count] = own[:own_count]
         parts = [torch.empty_like(padded) for _ in range(self.world)]
         distributed.all_gather(parts, padded)
-        whole = own.new_zeros((count, *own.shape[1:]))
+        gathered = own.new_zeros((count, *own.shape[1:]))
         for rank, part in enumerate(parts):
-            places = len(range(rank, count, self.world))
-            whole[rank :: self.world] = part[:places]
-        return whole
+            count_of_rank = len(range(rank, count, self.world))
+            gathered[rank :: self.world] = part[:count_of_rank]
+        return gathered
 
     def share_buffers(self, model: nn.Module) -> None:
         """Broadcast rank 0's buffers: running statistics, which differ between ranks until then.

@@ -123,24 +123,24 @@ def _test(trainer: Trainer, progress: Progress, seconds: float) -> RateTest:
     return _judged(rates, losses, time.monotonic() - began)
 
 
-def _steps_in(seconds: float, each: float) -> int:
+def _steps_in(seconds: float, seconds_each: float) -> int:
     """Return the number of steps that fit into `seconds`; raise `ValueError` if they are too few."""
-    steps = min(STEPS, int(seconds / max(each, 1e-9)))
+    steps = min(STEPS, int(seconds / max(seconds_each, 1e-9)))
     if steps < FEWEST:
         raise ValueError(
-            f"A step takes {each:.1f} s here, and a range test at least {FEWEST} of them: use a smaller "
-            "batch or smaller images for it."
+            f"A step takes {seconds_each:.1f} s here, and a range test at least {FEWEST} of them: use a "
+            "smaller batch or smaller images for it."
         )
     return steps
 
 
 def smooth(losses: Sequence[float]) -> tuple[float, ...]:
     """Compute the exponential moving average of losses with bias correction (Kingma and Ba, 2015)."""
-    found, mean = [], 0.0
+    averages, mean = [], 0.0
     for number, loss in enumerate(losses, 1):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        found.append(mean / (1 - SMOOTHING**number))
-    return tuple(found)
+        averages.append(mean / (1 - SMOOTHING**number))
+    return tuple(averages)
 
 
 def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> float | None:
@@ -151,8 +151,8 @@ def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> float | None:
 
 
 def _nearly_fallen(smoothed: Sequence[float]) -> int:
-    enough = smoothed[0] - NEARLY * (smoothed[0] - min(smoothed))
-    return next(place for place, loss in enumerate(smoothed) if loss <= enough)
+    threshold = smoothed[0] - NEARLY * (smoothed[0] - min(smoothed))
+    return next(index for index, loss in enumerate(smoothed) if loss <= threshold)
 
 
 def _judged(rates: list[float], losses: list[float], seconds: float) -> RateTest:

@@ -182,17 +182,17 @@ class Recipe(BaseModel):
 
     def write(self) -> str:
         """Serialize the recipe as indented JSON without default values."""
-        kept = self.model_dump(mode="json", exclude_defaults=True)
+        values = self.model_dump(mode="json", exclude_defaults=True)
         if self.layers is not None:
-            kept["layers"] = json.loads(self.layers.write())
-        return json.dumps({"format": self.format, **kept}, indent=2, ensure_ascii=False) + "\n"
+            values["layers"] = json.loads(self.layers.write())
+        return json.dumps({"format": self.format, **values}, indent=2, ensure_ascii=False) + "\n"
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
         """Return a copy with other values, possibly as text; raise `ValueError` with a one-sentence message.
 
         A changed field is removed from `assumed`, which lists the choices that the source leaves open.
         """
-        assumed = {field: why for field, why in self.assumed.items() if field not in values}
+        assumed = {field: reason for field, reason in self.assumed.items() if field not in values}
         merged = self.model_dump() | {"assumed": assumed} | {k: _native(k, v) for k, v in values.items()}
         try:
             return type(self).model_validate(merged)
@@ -223,13 +223,13 @@ def _native(field: str, value: Any) -> Any:
 
 def _message(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    location = ".".join(str(part) for part in first["loc"])
     detail = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return f"A recipe has no field '{place}'; its fields are {', '.join(Recipe.model_fields)}."
+        return f"A recipe has no field '{location}'; its fields are {', '.join(Recipe.model_fields)}."
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); a recipe is a JSON document."
-    return full_stop(f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}")
+    return full_stop(f"The recipe cannot be read{f' at {location}' if location else ''}: {detail}")
 
 
 def state_tensors(recipe: Recipe) -> int:
@@ -262,13 +262,13 @@ def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
     known = Recipe.model_fields
     defaults = Recipe().model_dump(mode="json")
     names = [*known, *dict.fromkeys(name for recipe in recipes for name in recipe if name not in known)]
-    found = []
+    differences = []
     for name in names:
         values = tuple(recipe.get(name, defaults.get(name)) for recipe in recipes)
         if name not in WORDS and any(value != values[0] for value in values[1:]):
             info = known.get(name)
-            found.append(Differing(name, (info and info.description) or "", values))
-    return found
+            differences.append(Differing(name, (info and info.description) or "", values))
+    return differences
 
 
 def value_text(value: Any) -> str:

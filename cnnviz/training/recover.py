@@ -103,8 +103,8 @@ def read_folder(folder: Path, run_id: int, key: str) -> RecoveredRun:
     newest = max(positions.values(), key=lambda position: position.step, default=None)
     recipe = Recipe.model_validate(summary["recipe"]) if "recipe" in summary else Recipe.read(newest.recipe)  # type: ignore[union-attr]
     step = newest.step if newest else 0
-    each = _steps_per_epoch(summary, recipe)
-    values = _of_summary(summary) or _of_checkpoints(positions.values(), each)
+    steps_per_epoch = _steps_per_epoch(summary, recipe)
+    values = _of_summary(summary) or _of_checkpoints(positions.values(), steps_per_epoch)
     return RecoveredRun(
         id=run_id,
         key=key,
@@ -117,7 +117,7 @@ def read_folder(folder: Path, run_id: int, key: str) -> RecoveredRun:
         status=_status(summary, step),
         attempt=max(1, int(summary.get("attempt") or 1)),
         step=step,
-        epoch=step / each if each else float(summary.get("epoch") or 0.0),
+        epoch=step / steps_per_epoch if steps_per_epoch else float(summary.get("epoch") or 0.0),
         created=float(summary.get("created") or folder.stat().st_mtime),
         seconds=float(summary.get("seconds") or 0.0),
         facts={name: summary[name] for name in _FACTS if summary.get(name) is not None}
@@ -126,7 +126,8 @@ def read_folder(folder: Path, run_id: int, key: str) -> RecoveredRun:
         values=tuple(value for value in values if not positions or value.step <= step),
         checkpoints=tuple(
             Checkpoint(
-                path.stem, path.name, 1, position.step, position.step / each if each else 0.0,
+                path.stem, path.name, 1, position.step,
+                position.step / steps_per_epoch if steps_per_epoch else 0.0,
                 path.stat().st_size, path.stat().st_mtime,
             )
             for path, position in positions.items()
@@ -144,9 +145,9 @@ def _summary(path: Path) -> Mapping[str, Any]:
 
 def _status(summary: Mapping[str, Any], step: int) -> Status:
     """Return the final status in the summary if the checkpoint has the same step, else `INTERRUPTED`."""
-    known = str(summary.get("status"))
-    if known in _ENDS and summary.get("step") == step:
-        return Status(known)
+    name = str(summary.get("status"))
+    if name in _ENDS and summary.get("step") == step:
+        return Status(name)
     return Status.INTERRUPTED
 
 
@@ -167,11 +168,14 @@ def _of_summary(summary: Mapping[str, Any]) -> list[Value]:
     return result
 
 
-def _of_checkpoints(positions: Any, each: float | None) -> list[Value]:
+def _of_checkpoints(positions: Any, steps_per_epoch: float | None) -> list[Value]:
     """Return the validation accuracy stored in each checkpoint."""
     scores = {position.step: position.score for position in positions if position.score is not None}
     now = time.time()
-    return [Value("val/accuracy", s, s / each if each else 0.0, score, now) for s, score in scores.items()]
+    return [
+        Value("val/accuracy", s, s / steps_per_epoch if steps_per_epoch else 0.0, score, now)
+        for s, score in scores.items()
+    ]
 
 
 def _device(recipe: Recipe) -> str:

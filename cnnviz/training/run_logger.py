@@ -73,8 +73,8 @@ def peak_flops(device: torch.device, precision: str, threads: int) -> PeakFlops:
 def from_data_sheet(name: str, precision: str) -> PeakFlops | None:
     """Return the peak of a GPU by its driver's name, or None. For fp32 it is TF32's, used by cuDNN."""
     words = set(re.split(r"[^A-Za-z0-9]+", name))
-    for wanted, (half, single) in _DATA_SHEETS.items():
-        if words.issuperset(wanted):
+    for required, (half, single) in _DATA_SHEETS.items():
+        if words.issuperset(required):
             return (
                 PeakFlops(half, "bf16, data sheet")
                 if precision == "bf16"
@@ -113,14 +113,14 @@ MOST_SECONDS = 0.25
 
 def _measured(device: torch.device, dtype: torch.dtype, tries: int = 6) -> float:
     side = 4096 if device.type == "cuda" else 1024
-    one = torch.ones(side, side, dtype=dtype, device=device)
+    matrix = torch.ones(side, side, dtype=dtype, device=device)
     best, end = float("inf"), float("inf")
     for _ in range(tries):
         if time.perf_counter() > end:
             break
         _wait(device)
         start = time.perf_counter()
-        one @ one
+        matrix @ matrix
         _wait(device)
         best = min(best, time.perf_counter() - start)
         end = min(end, time.perf_counter() + MOST_SECONDS)
@@ -297,7 +297,7 @@ class RunLogger:
 
     def trained_layers(self, layers: Sequence[dict[str, Any]]) -> None:
         """Record `layer_rates`, unless all layers are trained at the same rate."""
-        if any(one["trainable"] < one["params"] or one["rate"] != 1.0 for one in layers):
+        if any(layer["trainable"] < layer["params"] or layer["rate"] != 1.0 for layer in layers):
             self._record(0, "trained_layers", list(layers))
 
     def batch_norm(
@@ -323,9 +323,9 @@ class RunLogger:
         """
         self._record(step, "baseline", baseline(data_module))
 
-    def broken(self, step: int, place: Broken) -> None:
+    def broken(self, step: int, origin: Broken) -> None:
         """Record where the first NaN or Inf arose."""
-        self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
+        self._record(step, "nonfinite", {"step": step, "layer": origin.layer, "what": origin.what})
 
     def early_stopping(self, step: int, body: Mapping[str, Any]) -> None:
         """Record the epoch and reason of early stopping, and the final weights."""

@@ -145,17 +145,17 @@ def device_of(recipe: Recipe) -> torch.device:
     Raises:
         ValueError: This machine has no such device.
     """
-    wanted, every = device_class.class_of(recipe.device), devices()
-    chosen = device_class.choose(wanted, every)
-    if chosen is None:
+    requested, available = device_class.class_of(recipe.device), devices()
+    selected = device_class.choose(requested, available)
+    if selected is None:
         raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
-    return torch.device(chosen[0])
+    return torch.device(selected[0])
 
 
 def devices() -> list[str]:
     """Return all devices of this machine, as named in runs."""
-    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    return [*found, "mps"] if torch.backends.mps.is_available() else found
+    names = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*names, "mps"] if torch.backends.mps.is_available() else names
 
 
 def torch_device(name: str) -> torch.device:
@@ -236,8 +236,8 @@ def _make_ready(recipe: Recipe, dataset: Dataset, device: torch.device) -> Train
     check_precision(recipe, device)
     recipe, note = supported_precision(recipe, device)
     train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
-    together = device_class.ranks(device_class.class_of(recipe.device))
-    check_trainable(recipe, len(dataset.classes), train_images, together)
+    rank_count = device_class.ranks(device_class.class_of(recipe.device))
+    check_trainable(recipe, len(dataset.classes), train_images, rank_count)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat, so autotuning pays off.
     if device.type == "cuda":  # TF32 in matrix products too; cuDNN uses it in convolutions anyway.
         torch.set_float32_matmul_precision("high")

@@ -38,11 +38,11 @@ def resolve(recipe: Recipe, database: Database) -> Recipe:
     Raises:
         ValueError: The weights do not exist, or may not be specified this way.
     """
-    given = recipe.start_from
-    if not given or given == TORCHVISION or "@" in given:
+    source = recipe.start_from
+    if not source or source == TORCHVISION or "@" in source:
         _require(recipe)
         return recipe
-    match = _RUN.fullmatch(given)
+    match = _RUN.fullmatch(source)
     if match is None:
         raise ValueError(
             "Weights to begin with are 'torchvision', 'run:12' or 'run:12/best' here; a file is named on the "
@@ -51,13 +51,13 @@ def resolve(recipe: Recipe, database: Database) -> Recipe:
     from cnnviz.training import checkpoint
 
     run = tracking.get_run(database, int(match[1]))
-    known = tracking.checkpoints(database, run.id).get(match[2] or "last")
-    path = None if known is None else checkpoint_file(run, known)
+    saved = tracking.checkpoints(database, run.id).get(match[2] or "last")
+    path = None if saved is None else checkpoint_file(run, saved)
     if path is None or not path.exists():
         raise ValueError(
             f"Run {run.id} has no checkpoint '{match[2] or 'last'}' on this machine to begin with."
         )
-    return recipe.model_copy(update={"start_from": f"{given}@{keep(checkpoint.read(path).weights)}"})
+    return recipe.model_copy(update={"start_from": f"{source}@{keep(checkpoint.read(path).weights)}"})
 
 
 def _require(recipe: Recipe) -> None:
@@ -128,15 +128,15 @@ def load_start(recipe: Recipe, model: nn.Module) -> None:
     """
     if recipe.start_from:
         expected = model.state_dict()
-        given = {name: value for name, value in _weights(recipe).items() if name in expected}
-        fitting = {name: value for name, value in given.items() if value.shape == expected[name].shape}
-        counted = [name for name in expected if not name.endswith(COUNTER)]
-        others = [name for name in counted if name not in fitting]
-        if 2 * len(others) > len(counted):
-            fit = f"{len(counted) - len(others)} of {len(counted)} tensors"
+        weights = {name: value for name, value in _weights(recipe).items() if name in expected}
+        fitting = {name: value for name, value in weights.items() if value.shape == expected[name].shape}
+        names = [name for name in expected if not name.endswith(COUNTER)]
+        mismatched = [name for name in names if name not in fitting]
+        if 2 * len(mismatched) > len(names):
+            fit = f"{len(names) - len(mismatched)} of {len(names)} tensors"
             raise ValueError(
                 f"The weights '{_name(recipe)}' fit {fit} of this network, so it would hardly begin with "
-                f"them; the first that does not is {others[0]}."
+                f"them; the first that does not is {mismatched[0]}."
             )
         model.load_state_dict(fitting, strict=False)
     freeze(model, recipe.freeze_until)
@@ -161,10 +161,10 @@ def freeze(model: nn.Module, until: str) -> None:
         raise ValueError(
             f"There is no layer '{until[:80]}' to freeze up to; layers with weights are {listed}."
         )
-    last = max(place for place, name in enumerate(names) if name == until or name.startswith(f"{until}."))
-    for place, (name, part) in enumerate(model.named_modules()):
+    last = max(index for index, name in enumerate(names) if name == until or name.startswith(f"{until}."))
+    for index, (name, part) in enumerate(model.named_modules()):
         inside = any(other.startswith(f"{name}.") for other in names[last + 1 :]) or not name
-        if place > last or inside:
+        if index > last or inside:
             continue
         for parameter in part.parameters():
             parameter.requires_grad_(False)

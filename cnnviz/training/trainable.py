@@ -160,14 +160,14 @@ def _one_image(
     recipe: Recipe, spec: models.ModelSpec, side: tuple[int, int], train_images: int | None
 ) -> str:
     sides, batch = "×".join(map(str, side)), recipe.batch_size
-    why = (
+    reason = (
         f"batch normalization in {spec.name} gets a single value a channel from one image of {sides}, "
         "which has no spread"
     )
     if batch == 1 or train_images == 1:
-        return f"Batches of one image cannot be trained on: {why}; use a batch size of 2 or more."
-    other = next(size for size in range(batch + 1, 2 * batch + 2) if (train_images or 0) % size != 1)
+        return f"Batches of one image cannot be trained on: {reason}; use a batch size of 2 or more."
+    alternative = next(size for size in range(batch + 1, 2 * batch + 2) if (train_images or 0) % size != 1)
     return (
         f"{train_images or 0:,} images in batches of {batch:,} leave one image over, which cannot be trained "
-        f"on: {why}; use another batch size, such as {other:,}."
+        f"on: {reason}; use another batch size, such as {alternative:,}."
     )

@@ -341,11 +341,11 @@ class Trainer:
         self._metrics.add(self.step, losses, predicted, labels, self._plain.part)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        epoch, place = divmod(self.step, self.steps_per_epoch)
-        if place == 0 or not len(self._order):
+        epoch, index = divmod(self.step, self.steps_per_epoch)
+        if index == 0 or not len(self._order):
             self._order = permutation(len(self.data_module.train), self.recipe.seed, epoch)
             self._rows = self._order.to(self.device)
-        batch = slice(place * self.recipe.batch_size, (place + 1) * self.recipe.batch_size)
+        batch = slice(index * self.recipe.batch_size, (index + 1) * self.recipe.batch_size)
         rows, images = self._rows[batch], self.data_module.train.images
         # Lazily decoded images are indexed on the CPU, without waiting for the device.
         pixels = images[self._order[batch]] if isinstance(images, StreamedImages) else images[rows]
@@ -377,8 +377,8 @@ class Trainer:
         weights = self._class_weights
         if weights is None:
             return own, len(rows) / len(labels)
-        counted = weights[target] if target.dim() == 1 else target @ weights
-        return own, float(counted[rows].sum() / counted.sum())
+        sample_weights = weights[target] if target.dim() == 1 else target @ weights
+        return own, float(sample_weights[rows].sum() / sample_weights.sum())
 
     def _fast_step(self) -> cuda_graphs.Step:
         """Return the step without layer statistics: compiled, captured as a CUDA graph, or plain."""
@@ -421,10 +421,10 @@ class Trainer:
         self._run_logger.epoch(self.step, self._metrics)
         self._metrics.begin_epoch()
         self.ranks.share_buffers(self.model)
-        seen = self._evaluate("validation", self.data_module.validation)
-        best = seen is not None and self._is_best(seen)
-        if seen is not None:
-            self.plateau.see(seen.loss)
+        validation = self._evaluate("validation", self.data_module.validation)
+        best = validation is not None and self._is_best(validation)
+        if validation is not None:
+            self.plateau.see(validation.loss)
         if self._ended and self.stopping.patience:
             self._end_early_stopping(restore=self.recipe.restore_best and not best)
         self._evaluate("test", self.data_module.test)
@@ -433,16 +433,16 @@ class Trainer:
             self._compare_statistics()
         if self.step == self.steps_per_epoch and self.ranks.first:
             self._run_logger.baseline(self.step, self.data_module)
-        if seen is not None and best:
-            self._best = seen.accuracy
+        if validation is not None and best:
+            self._best = validation.accuracy
         self.save(*((BEST,) if best else ()), LAST)
         self._run_logger.start_clock()
 
-    def _is_best(self, seen: Score) -> bool:
+    def _is_best(self, score: Score) -> bool:
         """Return whether the weights are the best so far: by accuracy, or by early stopping's metric."""
         if not self.stopping.patience:
-            return self._best is None or seen.accuracy > self._best
-        best = self.stopping.see(self.step // self.steps_per_epoch, seen)
+            return self._best is None or score.accuracy > self._best
+        best = self.stopping.see(self.step // self.steps_per_epoch, score)
         if best and self.recipe.restore_best and self.folder is None:
             self._best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
         return best
@@ -482,9 +482,10 @@ class Trainer:
         batch = max(2, evaluation_batch(self.transform))
         if len(rows) % batch == 1:  # A single image has no variance if maps are 1×1.
             rows = rows[:-1]
-        some = Labelled(test.images[rows], test.labels[rows])
+        sample = Labelled(test.images[rows], test.labels[rows])
         running, by_batch = (
-            evaluate(self.model, some, self.transform, batch, by_batch=by_batch) for by_batch in (False, True)
+            evaluate(self.model, sample, self.transform, batch, by_batch=by_batch)
+            for by_batch in (False, True)
         )
         self._run_logger.batch_norm(self.step, layers, len(rows), running, by_batch)
 
@@ -514,10 +515,10 @@ class Trainer:
         images, labels = self._batch()
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
         mixed, target = self._mixed(images, labels)
-        place = locate_nonfinite(self.model, lambda: self._plain.loss(mixed, target))
-        self._run_logger.broken(error.step, place)
+        origin = locate_nonfinite(self.model, lambda: self._plain.loss(mixed, target))
+        self._run_logger.broken(error.step, origin)
         self.log.flush()
-        return NonFiniteLossError(error.step, error.what, place.sentence)
+        return NonFiniteLossError(error.step, error.what, origin.sentence)
 
     def _check_weights(self) -> None:
         values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]

@@ -51,23 +51,23 @@ def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
     Raises:
         StoreError: The store cannot be written.
     """
-    found: dict[str, Any] = {}
+    needs: dict[str, Any] = {}
     if recipe.layers is None and recipe.model.startswith(library.PREFIX):
         path = library.folder() / f"{recipe.model.removeprefix(library.PREFIX)}.json"
         if path.is_file():
-            found[LAYERS] = json.loads(path.read_bytes())
+            needs[LAYERS] = json.loads(path.read_bytes())
     if recipe.code:
-        found[CODE] = _code(recipe)
+        needs[CODE] = _code(recipe)
     if not _is_had_anywhere(recipe.dataset):
-        found[DATA] = _data(recipe.dataset, store)
+        needs[DATA] = _data(recipe.dataset, store)
     _, _, digest = recipe.start_from.partition("@")
     if digest and store is not None:
         name = f"weights/{digest}.safetensors"
         path = start_weights.path_of(digest)
         if path.is_file() and not store.holds(name):
             store.put(path, name)
-        found[START] = {"stored": name}
-    return found
+        needs[START] = {"stored": name}
+    return needs
 
 
 def can_be_had(candidate: tracking.Candidate, with_store: bool) -> bool:
@@ -106,9 +106,9 @@ def load_data(recipe: Recipe, needs: Mapping[str, Any], store: Store | None, pro
     if not packed.get("stored") or store is None:
         return datasets.load(recipe.dataset, progress=progress)
     if _is_here(recipe.dataset):
-        ready = datasets.prepared(recipe.dataset)
-        if ready is not None and ready.fingerprint == packed["fingerprint"]:
-            return ready
+        prepared = datasets.prepared(recipe.dataset)
+        if prepared is not None and prepared.fingerprint == packed["fingerprint"]:
+            return prepared
     return _unpack(packed, recipe.dataset, store)
 
 
@@ -127,21 +127,21 @@ def _is_here(dataset: str) -> bool:
 
 
 def _data(dataset: str, store: Store | None) -> dict[str, Any]:
-    ready = None if store is None else datasets.prepared(dataset)
-    if ready is None or store is None:
+    prepared = None if store is None else datasets.prepared(dataset)
+    if prepared is None or store is None:
         return {"host": socket.gethostname()}
-    found: dict[str, Any] = {"fingerprint": ready.fingerprint}
+    entry: dict[str, Any] = {"fingerprint": prepared.fingerprint}
     with tempfile.TemporaryDirectory(prefix="cnnviz-pack-") as folder:
         path = Path(folder) / "data.tar"
         with tarfile.open(path, "w") as packed:
-            for file in sorted(ready.folder.iterdir()):
+            for file in sorted(prepared.folder.iterdir()):
                 if _FILES.fullmatch(file.name):
                     packed.add(file, file.name, recursive=False, filter=_plain)
         digest = sha256_of(path)
-        name = f"data/{ready.fingerprint}-{digest[:16]}.tar"
+        name = f"data/{prepared.fingerprint}-{digest[:16]}.tar"
         if not store.holds(name):
             store.put(path, name)
-    return found | {"stored": name, "digest": digest}
+    return entry | {"stored": name, "digest": digest}
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -168,11 +168,11 @@ def _unpack(packed: Mapping[str, Any], dataset: str, store: Store) -> Dataset:
                 if not entry.exists():
                     raise
     about = json.loads((entry / cache.ABOUT).read_bytes())
-    ready = cache.opened(cache.Wanted(key, dataset, about["state"]))
-    if ready is None or ready.fingerprint != packed["fingerprint"]:
+    cached = cache.opened(cache.Wanted(key, dataset, about["state"]))
+    if cached is None or cached.fingerprint != packed["fingerprint"]:
         shutil.rmtree(entry, ignore_errors=True)
         raise StoreError("The data in the store are not those that the run was queued with.")
-    return ready
+    return cached
 
 
 def _extract(archive: Path, folder: Path) -> None:
@@ -212,13 +212,13 @@ def _keep_code(recipe: Recipe, stored: Mapping[str, Any]) -> None:
         pass
     try:
         files = tuple((path, base64.b64decode(content)) for path, content in stored["files"].items())
-        found = source.Source(Path(), stored["module"], stored["attribute"], files)
+        code = source.Source(Path(), stored["module"], stored["attribute"], files)
     except (KeyError, AttributeError, TypeError, binascii.Error):
-        found = None
-    inside = found is not None and all(_is_inside(path) for path, _ in found.files)
-    if found is None or not inside or found.digest != recipe.code:
+        code = None
+    is_safe = code is not None and all(_is_inside(path) for path, _ in code.files)
+    if code is None or not is_safe or code.digest != recipe.code:
         raise ValueError(f"The code of {recipe.model} was changed on its way here, so it is not run.")
-    source.save_copy(found)
+    source.save_copy(code)
 
 
 def _is_inside(path: str) -> bool:
@@ -250,10 +250,10 @@ def prune_copies(database: Database, older_than: float = YOUNG_SECONDS) -> tuple
     old = [path for path in copies if path.stat().st_mtime <= time.time() - older_than]
     if not old:
         return 0, 0
-    named = _named(database)
+    referenced = _named(database)
     count = freed = 0
     for path in old:
-        if path.name[:64] in named:
+        if path.name[:64] in referenced:
             continue
         size = _size(path)
         with suppress(OSError):  # Another process may have deleted it already.
@@ -274,13 +274,13 @@ def _entries(folder: Path) -> list[Path]:
 
 def _named(database: Database) -> set[str]:
     """Return all digests in recipes and experiments."""
-    found: set[str] = set()
+    digests: set[str] = set()
     with database.read() as session:
         for text in session.scalars(select(cast(RunRow.recipe, String))):
-            found.update(_DIGEST.findall(text or ""))
+            digests.update(_DIGEST.findall(text or ""))
         for text in session.scalars(select(ExperimentRow.body)):
-            found.update(_DIGEST.findall(text))
-    return found
+            digests.update(_DIGEST.findall(text))
+    return digests
 
 
 def _size(path: Path) -> int:

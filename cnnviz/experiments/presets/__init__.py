@@ -131,13 +131,13 @@ def lenet_dropping(chance: float) -> Document:
     """Return LeNet-5 for 28×28 grayscale images with dropout before each hidden fully connected layer."""
     layers = layer_list("lenet5", options={"init": "he"})
     assert layers is not None
-    places = {"fc1": "dropout1", "fc2": "dropout2"}
-    found: list[Layer] = []
+    dropout_names = {"fc1": "dropout1", "fc2": "dropout2"}
+    new_layers: list[Layer] = []
     for layer in layers.layers:
-        if layer.name in places:
-            found.append(Dropout(name=places[layer.name], p=chance))
-        found.append(layer)
-    return _document(layers.model_copy(update={"name": "lenet5-with-dropout"}), found)
+        if layer.name in dropout_names:
+            new_layers.append(Dropout(name=dropout_names[layer.name], p=chance))
+        new_layers.append(layer)
+    return _document(layers.model_copy(update={"name": "lenet5-with-dropout"}), new_layers)
 
 
 def alexnet_resizing(resized: Sequence[int], **options: Any) -> Document:

@@ -54,29 +54,32 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
         return None
     if not len(test) or len(train) <= CANDIDATES:
         return None
-    rows, among = _sample(test, TESTED), _sample(train, KNOWN)
-    small, others = reduced(test.images, rows), reduced(train.images, among)
-    shown = small.std(1, correction=0) >= CONTRAST
-    rows, small = rows[shown], small[shown]
-    coarse, known = _coarse(small), _coarse(others)
-    fine = _unit(others)
+    rows, known_rows = _sample(test, TESTED), _sample(train, KNOWN)
+    small_test, small_train = reduced(test.images, rows), reduced(train.images, known_rows)
+    shown = small_test.std(1, correction=0) >= CONTRAST
+    rows, small_test = rows[shown], small_test[shown]
+    coarse, known_hashes = _coarse(small_test), _coarse(small_train)
+    fine = _unit(small_train)
     pairs: list[tuple[int, int, float]] = []
-    step = max(1, LIKENESSES // len(known))
+    step = max(1, LIKENESSES // len(known_hashes))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        near = (coarse[part] @ known.T).topk(CANDIDATES, dim=1).indices
+        near = (coarse[part] @ known_hashes.T).topk(CANDIDATES, dim=1).indices
         # By the difference: 2 - 2·cos of nearly equal vectors cancels.
-        apart, order = (_unit(small[part])[:, None] - fine[near]).norm(dim=2).sort(dim=1)
-        copies = (apart[:, 0] < NEAR) & (apart[:, 0] < NEARER * apart[:, -1])
-        twins = among[near.gather(1, order[:, :1])[:, 0]]
+        distances, order = (_unit(small_test[part])[:, None] - fine[near]).norm(dim=2).sort(dim=1)
+        copies = (distances[:, 0] < NEAR) & (distances[:, 0] < NEARER * distances[:, -1])
+        originals = known_rows[near.gather(1, order[:, :1])[:, 0]]
         pairs += zip(
-            rows[part][copies].tolist(), twins[copies].tolist(), apart[copies, 0].tolist(), strict=True
+            rows[part][copies].tolist(),
+            originals[copies].tolist(),
+            distances[copies, 0].tolist(),
+            strict=True,
         )
     shown_pairs = [pair for pair in pairs if not torch.equal(test.images[pair[0]], train.images[pair[1]])]
     return {
         "copies": len(pairs),
         "images": len(rows),
-        "known": len(among),
+        "known": len(known_rows),
         "pairs": [_pair(test, train, *shown_pair) for shown_pair in shown_pairs[:PAIRS]],
     }
 
@@ -101,15 +104,17 @@ def _unit(vectors: Tensor) -> Tensor:
 
 def _sample(part: Labelled, most: int) -> Tensor:
     """Return at most `most` random rows, in ascending order."""
-    drawn = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most].sort().values
-    return drawn.to(part.labels.device)
+    rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most].sort().values
+    return rows.to(part.labels.device)
 
 
-def _pair(test: Labelled, train: Labelled, row: int, twin: int, distance: float) -> dict[str, Any]:
+def _pair(test: Labelled, train: Labelled, row: int, train_row: int, distance: float) -> dict[str, Any]:
     return {
         "test": row,
-        "train": twin,
-        "labels": [int(test.labels[row]), int(train.labels[twin])],
+        "train": train_row,
+        "labels": [int(test.labels[row]), int(train.labels[train_row])],
         "distance": distance,
-        "png": [png(part.images[place : place + 1][0].cpu()) for part, place in ((test, row), (train, twin))],
+        "png": [
+            png(part.images[index : index + 1][0].cpu()) for part, index in ((test, row), (train, train_row))
+        ],
     }

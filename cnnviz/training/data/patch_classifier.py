@@ -79,10 +79,10 @@ def learnt_share(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any]
     if len(images) < 20 or min(images.shape[-2:]) < SMALLEST:
         return None
     half = len(images) // 2
-    answers = PatchClassifier(images[:half], labels[:half], classes).predict(images[half:])
+    predicted = PatchClassifier(images[:half], labels[:half], classes).predict(images[half:])
     truth = labels[half:]
     return {
-        "share": float((answers == truth).cpu().double().mean()),
+        "share": float((predicted == truth).cpu().double().mean()),
         "chance": float(truth.bincount().max()) / len(truth),
         "images": len(truth),
     }
@@ -102,15 +102,15 @@ class PatchClassifier:
         self._deadline = deadline
         self.majority = int(labels.bincount(minlength=classes).argmax())
         self._learn_filters(torch.cat([_small(part) for part in torch.split(images[:SOURCES], CHUNK)]))
-        known = self._features(images)
-        self._mean, self._std = known.mean(0), known.std(0) + 1e-3
-        self._known = (known - self._mean) / self._std
+        features = self._features(images)
+        self._mean, self._std = features.mean(0), features.std(0) + 1e-3
+        self._known = (features - self._mean) / self._std
         target = functional.one_hot(labels, classes).float() - 1 / classes
         kernel = self._known @ self._known.T
-        kernel.diagonal().add_(RIDGE * len(known))
+        kernel.diagonal().add_(RIDGE * len(features))
         # The dual form, on the CPU: not all accelerators support linear solvers.
-        solved: Tensor = torch.linalg.solve(kernel.cpu(), target.cpu())
-        self._weights = self._known.T @ solved.to(images.device)
+        solution: Tensor = torch.linalg.solve(kernel.cpu(), target.cpu())
+        self._weights = self._known.T @ solution.to(images.device)
 
     def predict(self, images: Tensor) -> Tensor:
         """Predict the class of each image, int64 `(N,)`."""
@@ -145,19 +145,19 @@ class PatchClassifier:
         mean = functional.avg_pool2d(x.mean(1, keepdim=True), PATCH, STRIDE)
         square = functional.avg_pool2d(x.square().mean(1, keepdim=True), PATCH, STRIDE)
         std = ((square - mean.square()).clamp(min=0) * (count / (count - 1)) + 0.01).sqrt()
-        like = functional.conv2d(x, self._filters, stride=STRIDE)
-        like.sub_(mean * self._filters.sum((1, 2, 3))[:, None, None]).div_(std).sub_(self._offset)
-        quarters = min(2, like.shape[-1])
-        both = (like - THRESHOLD).clamp_(min=0), like.neg_().sub_(THRESHOLD).clamp_(min=0)
-        return torch.cat([functional.adaptive_avg_pool2d(part, quarters).flatten(1) for part in both], 1)
+        responses = functional.conv2d(x, self._filters, stride=STRIDE)
+        responses.sub_(mean * self._filters.sum((1, 2, 3))[:, None, None]).div_(std).sub_(self._offset)
+        quarters = min(2, responses.shape[-1])
+        parts = (responses - THRESHOLD).clamp_(min=0), responses.neg_().sub_(THRESHOLD).clamp_(min=0)
+        return torch.cat([functional.adaptive_avg_pool2d(part, quarters).flatten(1) for part in parts], 1)
 
 
 def _score(model: PatchClassifier, part: _Sample) -> dict[str, Any]:
-    right = model.predict(part.images) == part.labels
+    correct = model.predict(part.images) == part.labels
     constant = part.labels == model.majority
     return {
-        "images": len(right),
-        "accuracy": float(right.cpu().double().mean()),
+        "images": len(correct),
+        "accuracy": float(correct.cpu().double().mean()),
         "constant": float(constant.cpu().double().mean()),
     }
 

@@ -57,8 +57,8 @@ def preview(
     """
     transform = Transform(recipe, statistics, (shape[1], shape[2]))
     stored = adapt(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
-    generator, which = torch.Generator().manual_seed(seed), torch.tensor([number])
-    drawn = [transform.train(stored, which, epoch, generator) for epoch in range(draws)]
+    generator, indices = torch.Generator().manual_seed(seed), torch.tensor([number])
+    drawn = [transform.train(stored, indices, epoch, generator) for epoch in range(draws)]
     pixels = (_pixels(values, recipe, statistics) for values in (transform.test(stored), torch.cat(drawn)))
     return Preview(*pixels)
 
@@ -75,15 +75,15 @@ def statistics_of(
 
     Channel conversion is linear, so the images are not needed (except for the rounding of each pixel).
     """
-    have = len(mean_image)
-    change = np.eye(have)
-    if have == 1 and channels == 3:
-        change = np.ones((3, 1))
-    elif have == 3 and channels == 1:
-        change = np.array([LUMA])
-    mean = np.einsum("dc,chw->dhw", change, mean_image * 255)
+    stored_channels = len(mean_image)
+    conversion = np.eye(stored_channels)
+    if stored_channels == 1 and channels == 3:
+        conversion = np.ones((3, 1))
+    elif stored_channels == 3 and channels == 1:
+        conversion = np.array([LUMA])
+    mean = np.einsum("dc,chw->dhw", conversion, mean_image * 255)
     return Statistics.from_moments(
-        torch.from_numpy(mean), torch.from_numpy(change @ covariance @ change.T * 255**2)
+        torch.from_numpy(mean), torch.from_numpy(conversion @ covariance @ conversion.T * 255**2)
     )
 
 

@@ -60,24 +60,24 @@ def variation(train: Labelled, transform: Transform | None = None) -> dict[str, 
     rows = _variation_sample(train)
     stored, plain, augmented = _View(FLAT_SHADES), _View(FLAT_INPUT), _View(FLAT_INPUT)
     generator = torch.Generator(train.labels.device).manual_seed(0)
-    judged = _one_view(transform) if transform else None
-    for numbers in torch.split(rows, portion((_values(train, transform),))):
-        images = train.images[numbers]
+    evaluation_transform = _one_view(transform) if transform else None
+    for part_rows in torch.split(rows, portion((_values(train, transform),))):
+        images = train.images[part_rows]
         stored.add(images.float())
-        if transform and judged:
-            plain.add(judged.test(images))
-            augmented.add(transform.train(images, numbers, 0, generator))
+        if transform and evaluation_transform:
+            plain.add(evaluation_transform.test(images))
+            augmented.add(transform.train(images, part_rows, 0, generator))
     facts: dict[str, Any] = {"stored": stored.summary()}
     facts |= dict.fromkeys(("plain", "augmented", "blanked", "kept"))
     if transform:
         before, after = torch.cat(plain.deviations), torch.cat(augmented.deviations)
-        shown = before > FLAT_INPUT
-        left = after[shown] / before[shown]
+        not_flat = before > FLAT_INPUT
+        ratio = after[not_flat] / before[not_flat]
         facts |= {
             "plain": plain.summary(),
             "augmented": augmented.summary(),
-            "blanked": float((left < BLANKED).cpu().double().mean()) if len(left) else None,
-            "kept": float(left.square().median()) if len(left) else None,
+            "blanked": float((ratio < BLANKED).cpu().double().mean()) if len(ratio) else None,
+            "kept": float(ratio.square().median()) if len(ratio) else None,
         }
     return facts
 
@@ -124,8 +124,8 @@ class _View:
         values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].cpu().double()
         # Differences from the first image, since the sums of nearly equal images would cancel.
         self._first = values[:1].clone() if self._first is None else self._first
-        apart = values - self._first
-        sums, squares = apart.sum(0), apart.square().sum(0)
+        differences = values - self._first
+        sums, squares = differences.sum(0), differences.square().sum(0)
         self._sum = sums if self._sum is None else self._sum + sums
         self._squares = squares if self._squares is None else self._squares + squares
 
@@ -201,15 +201,15 @@ def repeats(data_module: DataModule) -> dict[str, Any] | None:
         "test": len(pairs),
         "validation": sum(mark in known for mark in marks(data_module.validation)),
         "train": len(data_module.train) - len(known),
-        "conflicting": sum(truth[row] != learnt[twin] for row, twin in pairs),
+        "conflicting": sum(truth[row] != learnt[train_row] for row, train_row in pairs),
         "pairs": [
             {
                 "test": row,
-                "train": twin,
-                "labels": [truth[row], learnt[twin]],
+                "train": train_row,
+                "labels": [truth[row], learnt[train_row]],
                 "png": png(data_module.test.images[row : row + 1][0].cpu()),
             }
-            for row, twin in pairs[:PAIRS]
+            for row, train_row in pairs[:PAIRS]
         ],
     }
 
@@ -302,8 +302,8 @@ def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, A
     table = pairs.view(classes, classes)
     totals, (shares, like) = table.sum(1), (table / table.sum(1, keepdim=True).clamp(min=1)).max(1)
     return [
-        {"label": label, "images": total // NEIGHBOURS, "like": other, "share": share}
-        for label, (total, other, share) in enumerate(
+        {"label": label, "images": total // NEIGHBOURS, "like": like_label, "share": share}
+        for label, (total, like_label, share) in enumerate(
             zip(totals.tolist(), like.tolist(), shares.tolist(), strict=True)
         )
         if total
@@ -314,14 +314,17 @@ def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
     """Return at most `SAMPLE` random images of `part` as unit vectors (`outline`), and their labels."""
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:SAMPLE]
     rows = rows.to(part.labels.device)
-    outlined = [outline(part.images[some]) for some in torch.split(rows, portion(part.images.shape))]
+    outlined = [
+        outline(part.images[part_rows]) for part_rows in torch.split(rows, portion(part.images.shape))
+    ]
     return torch.cat(outlined), part.labels[rows]
 
 
 def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
     """Return how often `labels`, int64 `(N,)`, equal those of their neighbors, rows `near` of `known`."""
     shares, others = (
-        which.bincount(minlength=classes).cpu().double() / len(which) for which in (labels, known.labels)
+        split_labels.bincount(minlength=classes).cpu().double() / len(split_labels)
+        for split_labels in (labels, known.labels)
     )
     return {
         "share": float((known.labels[near] == labels[:, None]).cpu().double().mean()),
@@ -358,8 +361,8 @@ def _lost(pixels: Tensor) -> Tensor:
     def lost(factor: int) -> Tensor:
         side = (height // factor, width // factor)
         small = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
-        again = functional.interpolate(small, (height, width), mode="bicubic", align_corners=False)
-        return (pixels - again).square().mean((1, 2, 3)).sum()
+        upsampled = functional.interpolate(small, (height, width), mode="bicubic", align_corners=False)
+        return (pixels - upsampled).square().mean((1, 2, 3)).sum()
 
     variance = pixels.var((2, 3), correction=0).mean(1).sum()
     return torch.stack([variance, lost(2), lost(4)]).cpu().double()

@@ -46,8 +46,8 @@ class StreamedImages:
         Raises:
             DataError: An image is damaged; the message has its name.
         """
-        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        pixels = torch.from_numpy(self._part.pixels(chosen))
+        indices = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
+        pixels = torch.from_numpy(self._part.pixels(indices))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory()
         return adapt(pixels.to(self.device, non_blocking=True), self._one)
@@ -152,8 +152,8 @@ def permutation(count: int, seed: int, epoch: int) -> Tensor:
 def derive_seed(seed: int, number: int, purpose: int) -> int:
     """Derive a seed for a purpose in a step or epoch: SplitMix64 (Steele et al., 2014) over all three."""
     state = seed
-    for part in (number, purpose):
-        state = (state + 0x9E3779B97F4A7C15 * (part + 1)) % 2**64
+    for value in (number, purpose):
+        state = (state + 0x9E3779B97F4A7C15 * (value + 1)) % 2**64
         state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
         state ^= state >> 31
@@ -165,5 +165,5 @@ def steps_per_epoch(count: int, batch: int) -> int:
 
     Batch normalization cannot be trained on one value per channel.
     """
-    full, rest = divmod(count, batch)
-    return max(1, full + (rest > 1))
+    full, remainder = divmod(count, batch)
+    return max(1, full + (remainder > 1))

@@ -31,8 +31,8 @@ def windows(images: Tensor, top: Tensor, left: Tensor, side: tuple[int, int]) ->
     rows = top[:, None] + torch.arange(side[0], device=images.device)
     columns = left[:, None] + torch.arange(side[1], device=images.device)
     number = torch.arange(len(images), device=images.device)
-    picked = images.permute(0, 2, 3, 1)[number[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2)
+    cropped = images.permute(0, 2, 3, 1)[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return cropped.permute(0, 3, 1, 2)
 
 
 def pad_crop(images: Tensor, margin: int, generator: Generator) -> Tensor:

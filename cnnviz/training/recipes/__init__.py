@@ -14,13 +14,13 @@ from cnnviz.training.recipe import Recipe
 @functools.cache
 def all_recipes() -> dict[str, Recipe]:
     """Return all named recipes by name."""
-    found: dict[str, Recipe] = {}
+    recipes: dict[str, Recipe] = {}
     for module in pkgutil.iter_modules(__path__):
         for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
-            if recipe.name in found:
+            if recipe.name in recipes:
                 raise ValueError(f"Two recipes are called '{recipe.name}'.")
-            found[recipe.name] = recipe
-    return found
+            recipes[recipe.name] = recipe
+    return recipes
 
 
 def get(name: str) -> Recipe:

@@ -68,7 +68,9 @@ def default_recipe(spec: models.ModelSpec, dataset: str | None = None) -> Recipe
     if dataset is None:
         known = [recipe for recipe in known if is_on_disk(recipe.dataset)]
         return known[0] if known else _generic(spec, "digits" if spec.input_shape[0] == 1 else "shapes")
-    return next((one for one in known if one.dataset == dataset), None) or _generic(spec, dataset)
+    return next((candidate for candidate in known if candidate.dataset == dataset), None) or _generic(
+        spec, dataset
+    )
 
 
 def is_on_disk(dataset: str) -> bool:
@@ -80,8 +82,8 @@ def is_on_disk(dataset: str) -> bool:
 def _generic(spec: models.ModelSpec, dataset: str) -> Recipe:
     """Create a recipe with common settings, depending on the number of images."""
     known = datasets.specs().get(dataset)
-    few = known is not None and known.train <= _SMALL
-    size = {} if few else {"epochs": 10, "batch_size": 128, "lr": 0.05}
+    is_small = known is not None and known.train <= _SMALL
+    size = {} if is_small else {"epochs": 10, "batch_size": 128, "lr": 0.05}
     about = f"Common settings for {spec.title} on {known.title if known else dataset}; not measured."
     return _ONE_CYCLE.model_copy(
         update={"description": about, "model": spec.name, "dataset": dataset, **size}

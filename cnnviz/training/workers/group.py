@@ -84,8 +84,8 @@ def train_together(
         )  # fmt: skip
         uses_gpu = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
         # A forked child would deadlock on locks held by other threads at the time of the fork.
-        alone = threading.active_count() == 1
-        forks = alone and threads == 1 and not uses_gpu and devices[0].startswith("cpu")
+        is_single_threaded = threading.active_count() == 1
+        forks = is_single_threaded and threads == 1 and not uses_gpu and devices[0].startswith("cpu")
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -114,10 +114,10 @@ def train_together(
 
 def _failure(folder: Path) -> GroupEnding:
     """Read the errors written by failed ranks; without any, a rank was killed."""
-    left = [json.loads(path.read_bytes()) for path in sorted(folder.glob("rank-*.json"))]
-    if not left:
+    failures = [json.loads(path.read_bytes()) for path in sorted(folder.glob("rank-*.json"))]
+    if not failures:
         return GroupEnding(None)
-    first = left[0]
+    first = failures[0]
     return GroupEnding(Status(first["status"]), first["error"], first["last_lines"])
 
 

@@ -114,19 +114,19 @@ class LocalWorker:
 
     def _hear(self, line: bytes) -> None:
         try:
-            told = json.loads(line)
+            message = json.loads(line)
         except ValueError:
             return  # Output of a library.
-        if "pid" in told:
-            self.pid = told["pid"]
+        if "pid" in message:
+            self.pid = message["pid"]
             self._known.set()
-        elif "devices" in told:
-            self.devices = frozenset(told["devices"])
-        elif "idle" in told:
+        elif "devices" in message:
+            self.devices = frozenset(message["devices"])
+        elif "idle" in message:
             self.device = None
             commands.ring()
-        elif "died" in told:
-            self.failure = Ending(told["died"], told["last_lines"]).sentence
+        elif "died" in message:
+            self.failure = Ending(message["died"], message["last_lines"]).sentence
 
 
 class LocalLauncher:
@@ -182,10 +182,10 @@ class LocalLauncher:
     def ending(self, run: RunSummary) -> Ending | None:
         """Return the exit of this attempt, as written by the parent process."""
         try:
-            told = json.loads(_exit_file(run).read_bytes())
+            content = json.loads(_exit_file(run).read_bytes())
         except (OSError, ValueError):
             return None
-        return Ending(told["code"], told["last_lines"]) if told["attempt"] == run.attempt else None
+        return Ending(content["code"], content["last_lines"]) if content["attempt"] == run.attempt else None
 
     def forget(self, run: RunSummary) -> None:
         """Delete the file written by the parent process."""

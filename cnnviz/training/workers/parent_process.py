@@ -101,10 +101,10 @@ class Desk:
 def is_idle(line: bytes) -> bool:
     """Return whether a worker's message says that it has finished its run and is idle."""
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return False
-    return isinstance(said, dict) and "idle" in said
+    return isinstance(message, dict) and "idle" in message
 
 
 def write_ending(order: dict[str, Any], code: int, last_lines: str) -> None:

@@ -56,13 +56,13 @@ def main(once: bool = False) -> int:
     gc.collect()
     fresh = ProcessState.capture()
     _tell(output, {"devices": process_state.devices()})
-    for done in itertools.count(1):
+    for run_count in itertools.count(1):
         line = sys.stdin.buffer.readline()
         if not line.endswith(b"\n"):
             return 0
         _step_back()
         code, went_well = _follow(line)
-        if once or code != 0 or not went_well or done == MOST_RUNS or not fresh.restore():
+        if once or code != 0 or not went_well or run_count == MOST_RUNS or not fresh.restore():
             return code
         _tell(output, {"idle": True})
     return 0

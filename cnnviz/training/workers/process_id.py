@@ -55,8 +55,8 @@ def announced(database: Database) -> Iterator[None]:
     pid = os.getpid()
     path = home() / "supervisors" / f"{pid}-{secrets.token_hex(3)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"pid": pid, "started": started(pid), "database": database.where}
-    path.write_text(json.dumps(told), encoding="utf-8")
+    content = {"pid": pid, "started": started(pid), "database": database.where}
+    path.write_text(json.dumps(content), encoding="utf-8")
     try:
         yield
     finally:
@@ -65,14 +65,14 @@ def announced(database: Database) -> Iterator[None]:
 
 def supervised(database: Database) -> bool:
     """Return whether a process on this machine supervises this database; delete files of dead ones."""
-    found = False
+    is_supervised = False
     for path in (home() / "supervisors").glob("*.json"):
         try:
-            told = json.loads(path.read_bytes())
+            content = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue  # Written or deleted concurrently.
-        if not lives(told["pid"], told["started"]):
+        if not lives(content["pid"], content["started"]):
             path.unlink(missing_ok=True)
-        elif told["database"] == database.where:
-            found = True
-    return found
+        elif content["database"] == database.where:
+            is_supervised = True
+    return is_supervised

@@ -86,10 +86,10 @@ class ProcessState:
         return self._threads_ended() and not _gpu_bytes() and _own_bytes() - self.bytes <= MOST_GROWTH
 
     def _threads_ended(self) -> bool:
-        given_up = time.monotonic() + THREADS_SECONDS
+        deadline = time.monotonic() + THREADS_SECONDS
         for thread in threading.enumerate():
             if thread.ident not in self.threads and thread is not threading.current_thread():
-                thread.join(max(0.0, given_up - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
                     return False
         return True
@@ -97,7 +97,7 @@ class ProcessState:
 
 def _setters() -> list[Callable[[], object]]:
     """Return functions that set each setting to its present value."""
-    python, numpy, own = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    python, numpy, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     threads, dtype, errors = torch.get_num_threads(), torch.get_default_dtype(), np.geterr()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -105,10 +105,10 @@ def _setters() -> list[Callable[[], object]]:
     check_nan = torch.is_anomaly_check_nan_enabled()
     autocast = {device: torch.is_autocast_enabled(device) for device in _AUTOCAST}
     autocast_dtype = {device: torch.get_autocast_dtype(device) for device in _AUTOCAST}
-    found: list[Callable[[], object]] = [
+    setters: list[Callable[[], object]] = [
         lambda: random.setstate(python),
         lambda: np.random.set_state(numpy),
-        lambda: torch.set_rng_state(own),
+        lambda: torch.set_rng_state(torch_state),
         lambda: torch.set_num_threads(threads),
         lambda: torch.set_default_dtype(dtype),
         lambda: torch.set_default_device(None),
@@ -122,10 +122,10 @@ def _setters() -> list[Callable[[], object]]:
     ]
     if _has_gpu_context():
         states = torch.cuda.get_rng_state_all()
-        found.append(lambda: torch.cuda.set_rng_state_all(states))
+        setters.append(lambda: torch.cuda.set_rng_state_all(states))
     precision = torch.get_float32_matmul_precision()
-    found.append(lambda: torch.set_float32_matmul_precision(precision))
-    return found + [_setter(owner, name) for owner, name in _backend_settings()]
+    setters.append(lambda: torch.set_float32_matmul_precision(precision))
+    return setters + [_setter(owner, name) for owner, name in _backend_settings()]
 
 
 def _setter(owner: Any, name: str) -> Callable[[], object]:
@@ -145,8 +145,10 @@ def _backend_settings() -> list[tuple[Any, str]]:
 
 def _global_hooks() -> dict[str, dict[Any, Any]]:
     """Return torch's global module hooks by variable name."""
-    found = vars(torch_module).items()
-    return {name: hooks for name, hooks in found if name.startswith("_global_") and isinstance(hooks, dict)}
+    attributes = vars(torch_module).items()
+    return {
+        name: hooks for name, hooks in attributes if name.startswith("_global_") and isinstance(hooks, dict)
+    }
 
 
 def _free_memory() -> None:

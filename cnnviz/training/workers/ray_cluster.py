@@ -103,23 +103,23 @@ class RayLauncher:
         from cnnviz.training.workers.ray_node import RunActor
 
         self._connect()
-        wanted = len(gpus(devices))
-        cores = wanted or self._cores_of_a_run(self._survey())
+        gpu_count = len(gpus(devices))
+        cores = gpu_count or self._cores_of_a_run(self._survey())
         # One bundle: an actor uses one bundle, so all GPUs of a run are on one node.
-        bundle = {"CPU": cores} | ({"GPU": wanted} if wanted else {})
+        bundle = {"CPU": cores} | ({"GPU": gpu_count} if gpu_count else {})
         group = placement_group([bundle], strategy="PACK", name=name, lifetime="detached")
-        local = ",".join(f"cuda:{number}" for number in range(wanted)) or CPU  # Ray shows it no others.
-        told = Order(order.run_id, order.attempt, devices=local).write().decode()
+        local = ",".join(f"cuda:{number}" for number in range(gpu_count)) or CPU  # Ray shows it no others.
+        order_line = Order(order.run_id, order.attempt, devices=local).write().decode()
         actor = ray.remote(RunActor).options(
             name=name,
             namespace=NAMESPACE,
             lifetime="detached",
             max_restarts=0,
             num_cpus=cores,
-            num_gpus=wanted,
+            num_gpus=gpu_count,
             scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0),
         )
-        actor.remote(told, name, cores)
+        actor.remote(order_line, name, cores)
 
     def lives(self, run: RunSummary) -> bool:
         """Return whether the actor exists in the cluster: pending, starting, or training."""
@@ -181,8 +181,11 @@ class RayLauncher:
 
         if time.monotonic() - self._surveyed > SURVEY_SECONDS or not self._nodes:
             self._connect()
-            found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            self._nodes = [(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in found]
+            resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            self._nodes = [
+                (int(node_resources.get("CPU", 0)), int(node_resources.get("GPU", 0)))
+                for node_resources in resources
+            ]
             self._surveyed = time.monotonic()
         return self._nodes
 

@@ -75,7 +75,7 @@ class RunActor:
 
     def _record(self, database: tracking.Database, ending: Ending) -> None:
         """Record an end that the process itself could not record."""
-        given_up = time.monotonic() + DATABASE_SECONDS
+        deadline = time.monotonic() + DATABASE_SECONDS
         while ending.code != 0:
             try:
                 run = tracking.get_run(database, self._order.run_id)
@@ -84,7 +84,7 @@ class RunActor:
             except tracking.StaleAttemptError:
                 return
             except tracking.TrackingError:
-                if time.monotonic() > given_up:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(1.0)
             else:

@@ -146,22 +146,23 @@ class Watch:
     def _insist(self, run: RunSummary, silent: float) -> None:
         """Kill a worker that does not react to a command because it prepares data, or hangs."""
         if run.status is Status.STARTING:
-            asked = tracking.pending(self.database, run.id)
+            command = tracking.pending(self.database, run.id)
         elif run.status is Status.STOPPING and silent > SILENT_SECONDS:
-            asked = Command.STOP
+            command = Command.STOP
         else:
             return
-        if asked is None:
+        if command is None:
             return
-        now = tracking.get_run(self.database, run.id)
-        if (now.lease, now.status) == (run.lease, run.status):  # Else its process may have another run.
-            self._killed[run.lease] = _WISHES[asked]
+        current = tracking.get_run(self.database, run.id)
+        # Otherwise its process may have another run already.
+        if (current.lease, current.status) == (run.lease, run.status):
+            self._killed[run.lease] = _WISHES[command]
             self.launcher.kill(run)
 
     def _end(self, run: RunSummary, status: Status, sentence: str, last_lines: str | None = None) -> None:
-        wished = run.lease in self._killed
+        was_killed = run.lease in self._killed
         try:
-            tracking.end(self.database, run.lease, status, None if wished else sentence, last_lines)
+            tracking.end(self.database, run.lease, status, None if was_killed else sentence, last_lines)
         except tracking.StaleAttemptError:
             return  # Its worker, or another supervisor, was faster.
 
@@ -288,10 +289,10 @@ class Supervisor:
 
     def _wanted(self, waiting: dict[str, float], every: frozenset[str]) -> frozenset[str]:
         """Return the devices that runs wait for; for a class without a known device, the class itself."""
-        found: set[str] = set()
+        wanted: set[str] = set()
         for name in waiting:
-            found.update(choose(name, every) or (name,))
-        return frozenset(found)
+            wanted.update(choose(name, every) or (name,))
+        return frozenset(wanted)
 
     def _announce(self, database: Database, every: frozenset[str], together: int) -> None:
         """Refresh this machine's row periodically, and at once if its devices or code have changed."""
@@ -340,13 +341,13 @@ class Supervisor:
 
     def _complain(self, error: Exception) -> float:
         """Log a new problem once, and return the seconds until the next attempt."""
-        said = f"{type(error).__name__}: {error}"
-        if said != self._trouble:
+        message = f"{type(error).__name__}: {error}"
+        if message != self._trouble:
             expected = isinstance(error, tracking.TrackingError | OSError)
             log.warning(
                 "Runs are not supervised for the moment. %s", error, exc_info=None if expected else error
             )
-        self._trouble, self._pause = said, min(2 * self._pause, LONGEST_PAUSE)
+        self._trouble, self._pause = message, min(2 * self._pause, LONGEST_PAUSE)
         return self._pause
 
     def _be_content(self) -> None:
@@ -375,23 +376,23 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
         TrackingError: The database cannot be read or written.
     """
     watch = Watch(database, LocalLauncher(), one_look=True)
-    found = before = _active(database)
-    given_up = time.monotonic() + KEEPER_SECONDS + 1.0
-    while found:
-        watch.look(found)
-        found = _active(database)
-        if not wait or time.monotonic() > given_up or not any(_dead(run, watch.host) for run in found):
+    active = before = _active(database)
+    deadline = time.monotonic() + KEEPER_SECONDS + 1.0
+    while active:
+        watch.look(active)
+        active = _active(database)
+        if not wait or time.monotonic() > deadline or not any(_dead(run, watch.host) for run in active):
             break
         time.sleep(LOOK_SECONDS)
-    still = {run.id for run in found}
-    return [run.id for run in before if run.id not in still]
+    still_active = {run.id for run in active}
+    return [run.id for run in before if run.id not in still_active]
 
 
 def attended(run: RunSummary, host: str) -> bool:
     """Return whether a process of this machine waits for the queued run's turn, to train it itself."""
-    here = run.host in (None, host)
+    is_local = run.host in (None, host)
     return (
-        here
+        is_local
         and run.worker_pid is not None
         and run.worker_started is not None
         and process_id.lives(run.worker_pid, run.worker_started)

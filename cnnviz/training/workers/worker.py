@@ -55,12 +55,12 @@ def work(
         devices: Names of the run's devices in this process; by default those of its row.
     """
     run = tracking.get_run(database, lease.run_id)
-    here = split(devices or run.device)
-    together = ranks_of(run.device_class)
-    if together > 1:
-        return _work_together(database, lease, together, here)
+    device_names = split(devices or run.device)
+    rank_count = ranks_of(run.device_class)
+    if rank_count > 1:
+        return _work_together(database, lease, rank_count, device_names)
     try:
-        status = train(database, lease, progress, interrupted, device=here[0])
+        status = train(database, lease, progress, interrupted, device=device_names[0])
         error, last_lines = None, None
     except NonFiniteLossError as failure:
         status, error, last_lines = Status.FAILED, str(failure), None
@@ -138,21 +138,21 @@ def train(
         ranks.wait()
     if (folder / LAST).exists():  # The rounding of sums depends on the number of threads.
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
-    ready = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
+    setup = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
     log = _DatabaseLog(database, lease, run, store)
     trainer = Trainer(
-        ready.recipe, ready.model, ready.data_module, ready.side, log if ranks.first else SilentLogger(),
-        folder, ready.macs, ranks=ranks,
+        setup.recipe, setup.model, setup.data_module, setup.side, log if ranks.first else SilentLogger(),
+        folder, setup.macs, ranks=ranks,
     )  # fmt: skip
-    notes = [note for note in (ready.note, ranks.note(trainer.model)) if note]
+    notes = [note for note in (setup.note, ranks.note(trainer.model)) if note]
     if (folder / LAST).exists():
         trainer.restore(folder / LAST)
         position = checkpoint.position_of(folder / LAST)
         before = Recipe.read(position.recipe).precision
         if position.world != ranks.world:
             notes.append(f"Resumed by {ranks.world} ranks; the steps before were made by {position.world}.")
-        if before != ready.recipe.precision:
-            notes.append(f"Resumed in {ready.recipe.precision}; the steps before were made in {before}.")
+        if before != setup.recipe.precision:
+            notes.append(f"Resumed in {setup.recipe.precision}; the steps before were made in {before}.")
     ranks.wait()  # No rank may write a checkpoint while another one still reads it.
     if not ranks.first:
         return Status.FINISHED if trainer.run() else Status.STOPPED
@@ -168,21 +168,21 @@ def train(
             writer.progress(trainer.step, trainer.step / trainer.steps_per_epoch)
             return writer.command is None and not interrupted()
 
-        ended = trainer.run(keep_on)
-        asked = writer.command
-    if ended:
+        reached_end = trainer.run(keep_on)
+        command = writer.command
+    if reached_end:
         return Status.FINISHED
-    return Status.PAUSED if asked is Command.PAUSE else Status.STOPPED
+    return Status.PAUSED if command is Command.PAUSE else Status.STOPPED
 
 
-def _bring(store: Store, run: Run, known: Mapping[str, tracking.Checkpoint], folder: Path) -> None:
+def _bring(store: Store, run: Run, checkpoints: Mapping[str, tracking.Checkpoint], folder: Path) -> None:
     """Synchronize the run's checkpoints in its folder with the database; delete one that it does not know.
 
     An attempt on this machine may have left a checkpoint that is older than those of an attempt elsewhere.
     """
-    if LAST.partition(".")[0] not in known:
+    if LAST.partition(".")[0] not in checkpoints:
         (folder / LAST).unlink(missing_ok=True)
-    for checkpoint_ in known.values():
+    for checkpoint_ in checkpoints.values():
         bring(store, run, checkpoint_)
 
 
@@ -225,7 +225,7 @@ class _DatabaseLog:
     def _publish(self, store: Store, path: Path, step: int, epoch: float) -> tuple[str | None, str]:
         """Upload a checkpoint; while the store is unavailable the run continues with its own disk."""
         try:
-            found = publish(store, self._run, path, step)
+            published = publish(store, self._run, path, step)
         except StoreError as error:
             if str(error) != self._failure:
                 self._failure = str(error)
@@ -236,7 +236,7 @@ class _DatabaseLog:
                 self.record(step, epoch, "engine", {"note": note})
             return None, sha256_of(path)
         self._failure = ""
-        return found
+        return published
 
 
 def _facts(trainer: Trainer) -> RunFacts:
