@@ -32,7 +32,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from benchmarks.machine import describe
 from cnnviz import tracking
 from cnnviz.access import Principal, Role, acting
-from cnnviz.tracking.fair_queue import in_turn
+from cnnviz.tracking.fair_queue import fair_order
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from tests.browser.server import ROOT, Server, serve
@@ -205,7 +205,7 @@ def turns_part(students: int, each: int, minutes: float) -> None:
     waiting = [(s, float(s) + n / 100, s * each + n) for s in range(students) for n in range(each)]
     for name, order in (
         ("first come, first served", [number for _, _, number in sorted(waiting, key=lambda one: one[1])]),
-        ("people take turns", in_turn(waiting, {})),
+        ("people take turns", fair_order(waiting, {})),
     ):
         first = [min(order.index(s * each + n) for n in range(each)) for s in range(students)]
         last, median = max(first) * minutes, statistics.median(first) * minutes

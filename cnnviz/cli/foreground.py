@@ -65,7 +65,7 @@ def train_in_turn(
         except tracking.WrongStateError:
             tracking.request(database, run.id, tracking.Command.STOP)
             raise
-    tracking.attend(database, run.id, os.getpid(), process_id.started(os.getpid()))
+    tracking.set_waiting_process(database, run.id, os.getpid(), process_id.started(os.getpid()))
     try:
         while not interrupted():
             run = tracking.get_run(database, run.id)
@@ -78,7 +78,7 @@ def train_in_turn(
         return tracking.get_run(database, run.id).status
     finally:
         with suppress(tracking.TrackingError):  # a database error is being raised already
-            tracking.attend(database, run.id, None)
+            tracking.set_waiting_process(database, run.id, None)
 
 
 def train_if_free(

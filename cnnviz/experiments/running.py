@@ -47,7 +47,7 @@ def start(database: Database, experiment: Experiment) -> int:
         ValueError: A model or data set does not exist.
         QueueFullError: The queue cannot hold all runs.
     """
-    tracking.require_room(database, len(list(experiment.cells())))
+    tracking.require_queue_capacity(database, len(list(experiment.cells())))
     number = save(database, experiment)
     queue(database, number)
     return number
@@ -68,7 +68,7 @@ def queue(database: Database, experiment_id: int) -> list[int]:
     """
     stored = get(database, experiment_id)
     missing = stored.broken()
-    tracking.require_room(database, len(missing))
+    tracking.require_queue_capacity(database, len(missing))
     return [cell_run(database, stored, cell) for cell in missing]
 
 
@@ -85,7 +85,7 @@ def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
         return run.id
     new_run = enqueue(database, stored.experiment.recipe(*cell))
     tracking.update_run(database, new_run.id, tags=[tag(stored.id)])
-    tracking.place_run(database, stored.id, *cell, new_run.id)
+    tracking.assign_run(database, stored.id, *cell, new_run.id)
     return new_run.id
 
 
@@ -98,7 +98,7 @@ def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
     """
     stored = get(database, experiment_id)
     old = stored.experiment
-    tracking.require_room(database, seeds * len(old.names) + len(stored.broken()))
+    tracking.require_queue_capacity(database, seeds * len(old.names) + len(stored.broken()))
     unused_seeds = (seed for seed in range(len(old.seeds) + seeds) if seed not in old.seeds)
     added = [seed for seed, _ in zip(unused_seeds, range(seeds), strict=False)]
     extended = Experiment.of(**{**dict(old), "seeds": (*old.seeds, *added)})

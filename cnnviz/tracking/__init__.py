@@ -30,7 +30,7 @@ Every function is one transaction, returns plain values, and may be called from 
 `TrackingError`s: `ValueError`s with a one-sentence message for users.
 """
 
-from cnnviz.tracking.commands import first_in_queue, pending, request, require_room, room_in_queue
+from cnnviz.tracking.commands import move_to_front, pending, queue_capacity, request, require_queue_capacity
 from cnnviz.tracking.curves import Curve, Curves, sample_metric
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import (
@@ -50,12 +50,12 @@ from cnnviz.tracking.errors import (
 from cnnviz.tracking.experiments import (
     Slot,
     StoredExperiment,
+    assign_run,
     create_experiment,
     delete_experiment,
     extend_experiment,
     get_experiment,
     list_experiments,
-    place_run,
     slots,
 )
 from cnnviz.tracking.export import report, to_csv, to_json
@@ -64,20 +64,20 @@ from cnnviz.tracking.lifecycle import (
     FROM_SCRATCH,
     Candidate,
     attach,
-    attend,
     begin,
     claim,
     end,
-    move_on,
+    requeue_lost,
+    set_waiting_process,
     waiting_classes,
 )
 from cnnviz.tracking.limits import (
     Limits,
     Usage,
     count_upload,
+    current_owner_id,
     freeze_queue,
     names_by_key,
-    own_number,
     owner_names,
     queue_frozen,
     read_limits,
@@ -86,7 +86,7 @@ from cnnviz.tracking.limits import (
     usage_by_key,
     write_limits,
 )
-from cnnviz.tracking.machines import Machine, machine_devices, machines, why_it_waits
+from cnnviz.tracking.machines import Machine, machine_devices, machines, waiting_reason
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.records import (
@@ -108,7 +108,7 @@ from cnnviz.tracking.records import (
 )
 from cnnviz.tracking.runs import (
     checkpoint_bytes,
-    create_foreign_run,
+    create_external_run,
     create_run,
     describe_run,
     elapsed,
@@ -177,8 +177,8 @@ __all__ = [
     "Usage",
     "WrongStateError",
     "add_checkpoint",
+    "assign_run",
     "attach",
-    "attend",
     "begin",
     "checkpoint_bytes",
     "checkpoints",
@@ -186,8 +186,9 @@ __all__ = [
     "connect",
     "count_upload",
     "create_experiment",
-    "create_foreign_run",
+    "create_external_run",
     "create_run",
+    "current_owner_id",
     "data_name",
     "delete_experiment",
     "delete_run",
@@ -196,7 +197,6 @@ __all__ = [
     "elapsed",
     "end",
     "extend_experiment",
-    "first_in_queue",
     "freeze_queue",
     "get_experiment",
     "get_run",
@@ -208,13 +208,12 @@ __all__ = [
     "machine_devices",
     "machines",
     "metric_names",
-    "move_on",
+    "move_to_front",
     "names_by_key",
-    "own_number",
     "owner_names",
     "pending",
-    "place_run",
     "purge_runs",
+    "queue_capacity",
     "queue_frozen",
     "queue_order",
     "read_limits",
@@ -225,11 +224,12 @@ __all__ = [
     "remove_checkpoint",
     "report",
     "request",
-    "require_room",
+    "requeue_lost",
+    "require_queue_capacity",
     "restore_run",
-    "room_in_queue",
     "run_folder",
     "sample_metric",
+    "set_waiting_process",
     "slots",
     "stamp",
     "stored_runs",
@@ -240,6 +240,6 @@ __all__ = [
     "usage_by_key",
     "void_after",
     "waiting_classes",
-    "why_it_waits",
+    "waiting_reason",
     "write_limits",
 ]

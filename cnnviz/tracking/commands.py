@@ -13,7 +13,7 @@ from cnnviz.tracking.errors import WrongStateError
 from cnnviz.tracking.limits import check_limits, require_owner
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow
-from cnnviz.tracking.transitions import become, check_room, free_places, locked
+from cnnviz.tracking.transitions import check_capacity, lock_run, remaining_capacity, set_status
 
 # In-process notification of new commands and queued runs, so that the supervisor polls the database at once.
 #
@@ -23,7 +23,7 @@ _rung = threading.Condition()
 _rings = 0
 
 
-def ring() -> None:
+def notify() -> None:
     """Notify all waiting threads of a new command or a queued run."""
     global _rings
     with _rung:
@@ -31,7 +31,7 @@ def ring() -> None:
         _rung.notify_all()
 
 
-def rings() -> int:
+def notification_count() -> int:
     """Return the number of notifications; read it before the database, and pass it to `wait` afterwards."""
     return _rings
 
@@ -60,7 +60,7 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         QueueFullError: The run would be queued and the queue is full.
     """
     with database.write() as session:
-        run = locked(session, run_id)
+        run = lock_run(session, run_id)
         require_owner(session, run.owner_id, f"Run {run_id}")
         if run.deleted_at is not None:
             raise WrongStateError(f"Run {run_id} is deleted; restore it first.")
@@ -69,15 +69,15 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         if command is Command.RESUME:
             _resume(session, run, status)
         elif status in ACTIVE:
-            _tell(session, run, command)
+            _send(session, run, command)
         elif status in (Status.QUEUED, Status.PAUSED):
             wanted = Status.PAUSED if command is Command.PAUSE else Status.STOPPED
             if wanted is not status:
-                become(session, run, wanted)
+                set_status(session, run, wanted)
         else:
             raise WrongStateError(f"Run {run_id} is {status}; there is nothing to {command}.")
         status = Status(run.status)
-    ring()
+    notify()
     return status
 
 
@@ -93,19 +93,19 @@ def _check_kind(run: RunRow, command: Command) -> None:
     raise WrongStateError(f"Run {run.id} {why[Kind(run.kind)]}, and not to {command}.")
 
 
-def require_room(database: Database, wanted: int) -> None:
+def require_queue_capacity(database: Database, wanted: int) -> None:
     """Raise `QueueFullError` unless `wanted` more runs can be queued now."""
     with database.read() as session:
-        check_room(session, wanted)
+        check_capacity(session, wanted)
 
 
-def room_in_queue(database: Database) -> int:
+def queue_capacity(database: Database) -> int:
     """Return the number of further runs that can be queued now."""
     with database.read() as session:
-        return free_places(session)
+        return remaining_capacity(session)
 
 
-def first_in_queue(database: Database, run_id: int) -> None:
+def move_to_front(database: Database, run_id: int) -> None:
     """Move a queued run in front of its owner's other runs.
 
     Raises:
@@ -114,7 +114,7 @@ def first_in_queue(database: Database, run_id: int) -> None:
         NotOwnerError: The run belongs to another owner.
     """
     with database.write() as session:
-        run = locked(session, run_id)
+        run = lock_run(session, run_id)
         require_owner(session, run.owner_id, f"Run {run_id}")
         if run.status != Status.QUEUED:
             raise WrongStateError(f"Run {run_id} is {run.status}; it does not wait.")
@@ -154,17 +154,17 @@ def _resume(session: Session, run: RunRow, status: Status) -> None:
     if status not in RESUMABLE:
         raise WrongStateError(f"Run {run.id} is {status}; there is nothing to resume.")
     check_limits(session, run.owner_id or LOCAL_OWNER)
-    check_room(session)
+    check_capacity(session)
     run.queued, run.tries = time.time(), 0
     run.error = run.last_lines = None
-    become(session, run, Status.QUEUED)
+    set_status(session, run, Status.QUEUED)
 
 
-def _tell(session: Session, run: RunRow, command: Command) -> None:
+def _send(session: Session, run: RunRow, command: Command) -> None:
     if all(row.kind != command for row in session.scalars(_pending(run.id))):
         session.add(CommandRow(run_id=run.id, kind=command.value, created=time.time()))
     if command is Command.STOP and run.status == Status.RUNNING:
-        become(session, run, Status.STOPPING)
+        set_status(session, run, Status.STOPPING)
 
 
 def _pending(run_id: int) -> Select[CommandRow]:

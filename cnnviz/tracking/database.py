@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from cnnviz.models.library import home
-from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, explained
+from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, translate_error
 
 URL_VARIABLE = "CNNVIZ_DATABASE_URL"
 BUSY_SECONDS = 15
@@ -84,7 +84,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session that reads a consistent snapshot. Keep it short, with bounded queries."""
-        with self._explaining(), Session(self._reads) as session:
+        with self._translating_errors(), Session(self._reads) as session:
             yield session
 
     @contextmanager
@@ -94,10 +94,14 @@ class Database:
         Raises:
             DatabaseBusyError: Another process has held the write lock for longer than `BUSY_SECONDS`.
         """
-        with self._explaining(), Session(self._writes, expire_on_commit=False) as session, session.begin():
+        with (
+            self._translating_errors(),
+            Session(self._writes, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
-    def serialise(self, session: Session) -> None:
+    def lock_writers(self, session: Session) -> None:
         """Block other processes that call this until the transaction ends.
 
         A no-op for SQLite, which has a single writer.
@@ -109,16 +113,16 @@ class Database:
     def migrating(self) -> Iterator[Any]:
         """Yield a connection in an exclusive transaction, for changes of the schema."""
         engine = _engine(self.url, poolclass=NullPool, foreign_keys=False).execution_options(**_WRITES)
-        with self._explaining(), engine.begin() as connection:
+        with self._translating_errors(), engine.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             yield connection
 
-    def choose_journal(self) -> None:
+    def set_journal_mode(self) -> None:
         """Set SQLite's journal mode, which is stored in the file; a no-op for PostgreSQL."""
         if self.is_sqlite:
             outside = self._engine.execution_options(begin=None)
-            with self._explaining(), outside.connect() as connection:
+            with self._translating_errors(), outside.connect() as connection:
                 connection.exec_driver_sql(f"PRAGMA journal_mode = {journal_mode()}")
 
     def verify(self) -> None:
@@ -140,11 +144,11 @@ class Database:
         self.close()
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         try:
             yield
         except (DatabaseError, PoolTimeout) as error:
-            translated = explained(error, self.where)
+            translated = translate_error(error, self.where)
             if isinstance(translated, DatabaseDamagedError):
                 self._engine.dispose()  # The next call opens the file that is there by then.
             raise translated from error

@@ -64,7 +64,7 @@ class DatabaseFullError(DatabaseUnavailableError):
     """No space is left on the database's disk."""
 
 
-def explained(error: DatabaseError | PoolTimeout, where: str) -> Exception:
+def translate_error(error: DatabaseError | PoolTimeout, where: str) -> Exception:
     """Translate a driver's error into a `TrackingError`; programming errors are returned unchanged.
 
     Args:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchExperimentError
-from cnnviz.tracking.limits import own, require_owner
+from cnnviz.tracking.limits import get_or_create_owner, require_owner
 from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 
 
@@ -37,7 +37,7 @@ class StoredExperiment(NamedTuple):
 def create_experiment(database: Database, name: str, body: str, cells: Iterable[tuple[str, int]]) -> int:
     """Insert an experiment with empty slots for `(arm, seed)`; return its id."""
     with database.write() as session:
-        number = own(session, "make an experiment")
+        number = get_or_create_owner(session, "make an experiment")
         row = ExperimentRow(owner_id=number, name=name, body=body, created=time.time())
         session.add(row)
         session.flush()
@@ -58,7 +58,7 @@ def extend_experiment(
         session.add_all(ExperimentRunRow(experiment_id=row.id, arm=arm, seed=seed) for arm, seed in cells)
 
 
-def place_run(database: Database, experiment_id: int, arm: str, seed: int, run_id: int) -> None:
+def assign_run(database: Database, experiment_id: int, arm: str, seed: int, run_id: int) -> None:
     """Assign a run to the slot of a condition and seed; raise `NoSuchExperimentError` if there is none."""
     with database.write() as session:
         row = session.get(ExperimentRunRow, (experiment_id, arm, seed), with_for_update=True)

@@ -69,7 +69,7 @@ def _served(session: Session) -> dict[int, float]:
     return {int(scope.partition(":")[2]): float(value) for scope, value in session.execute(query)}
 
 
-def in_turn(waiting: Iterable[Waiting], served: Mapping[int, float]) -> list[int]:
+def fair_order(waiting: Iterable[Waiting], served: Mapping[int, float]) -> list[int]:
     """Return the order in which a single device would run the queued runs.
 
     Args:
@@ -104,4 +104,4 @@ def queue_order(database: Database) -> list[int]:
         RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)
     )
     with database.read() as session:
-        return in_turn([(row[0], row[1], row[2]) for row in session.execute(query)], _served(session))
+        return fair_order([(row[0], row[1], row[2]) for row in session.execute(query)], _served(session))

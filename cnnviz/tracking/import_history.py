@@ -21,7 +21,7 @@ from cnnviz.tracking.database import Database
 from cnnviz.tracking.lifecycle import end
 from cnnviz.tracking.metrics import MetricWriter
 from cnnviz.tracking.records import Lease, RunFacts
-from cnnviz.tracking.runs import create_foreign_run, describe_run
+from cnnviz.tracking.runs import create_external_run, describe_run
 from cnnviz.tracking.states import Kind, Status
 
 # TensorBoard event files as rows of a history: scalars, read in a child process (`event_file_worker`).
@@ -185,7 +185,7 @@ def import_history(
         curves, step, epoch, ignored = _columns(heading, path.name)
     else:
         curves, step, epoch, ignored, rows = _read_csv(path)
-    lease = create_foreign_run(
+    lease = create_external_run(
         database, Kind.IMPORTED, model=model or "not known", dataset="not known", name=name or path.name
     )
     try:

@@ -18,7 +18,7 @@ from sqlalchemy import Select, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from cnnviz.device_class import CPU, class_of, classes_of, split
-from cnnviz.tracking.commands import ring, take_command, withdraw
+from cnnviz.tracking.commands import notify, take_command, withdraw
 from cnnviz.tracking.database import Database, address
 from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, WrongStateError
 from cnnviz.tracking.fair_queue import next_run
@@ -36,7 +36,7 @@ from cnnviz.tracking.tables import (
     SeriesRow,
     StatusRow,
 )
-from cnnviz.tracking.transitions import become, held, locked
+from cnnviz.tracking.transitions import lock_run, require_lease, set_status
 
 # Rollback of rows logged after a step, part of the transaction in which a run resumes.
 
@@ -116,7 +116,7 @@ def claim(
         raise WrongStateError(f"Only on the CPU does a run train beside another, not on {device}.")
     this_host = host or socket.gethostname()
     with database.write() as session:
-        database.serialise(session)
+        database.lock_writers(session)
         held_here = select(RunRow.device).where(
             RunRow.host == this_host, RunRow.status.in_(sorted(ACTIVE)), TRAINED
         )
@@ -144,7 +144,7 @@ def claim(
         run.host, run.began, run.ended = this_host, None, None
         run.error = run.last_lines = run.worker = None
         run.heartbeat = time.time()
-        become(session, run, Status.STARTING)
+        set_status(session, run, Status.STARTING)
         return Lease(run.id, run.attempt)
 
 
@@ -172,13 +172,15 @@ def _waiting(host: str, anywhere: bool = False) -> Select[Any]:
     return select(RunRow).where(RunRow.status == Status.QUEUED, TRAINED, RunRow.deleted_at.is_(None), mine)
 
 
-def attend(database: Database, run_id: int, pid: int | None, process_started: float | None = None) -> None:
+def set_waiting_process(
+    database: Database, run_id: int, pid: int | None, process_started: float | None = None
+) -> None:
     """Store the process that waits for a queued run's turn to train it itself, or clear it with None.
 
     Does nothing if the run is no longer queued.
     """
     with database.write() as session:
-        run = locked(session, run_id)
+        run = lock_run(session, run_id)
         if run.status == Status.QUEUED:
             run.worker = None if pid is None else process_handle(pid, process_started)
 
@@ -225,7 +227,7 @@ def attach(
             raise ValueError("A worker is a process of a number, or has a handle.")
         worker = process_handle(pid, process_started)
     with database.write() as session:
-        run = held(session, lease)
+        run = require_lease(session, lease)
         run.worker, run.heartbeat = dict(worker), time.time()
 
 
@@ -255,8 +257,8 @@ def begin(
     now = time.time()
     known = {name: value for name, value in asdict(facts or RunFacts()).items() if value is not None}
     with database.write() as session:
-        run = held(session, lease)
-        become(session, run, Status.RUNNING)
+        run = require_lease(session, lease)
+        set_status(session, run, Status.RUNNING)
         truncate(session, run.id, from_step)
         session.add(AttemptRow(run_id=run.id, number=run.attempt, from_step=from_step, began=now))
         run.step, run.epoch, run.began, run.heartbeat = max(from_step, 0), epoch, now, now
@@ -292,7 +294,7 @@ def end(
     if status in ACTIVE or status is Status.QUEUED:
         raise WrongStateError(f"A run does not end as {status}.")
     with database.write() as session:
-        _end(session, held(session, lease), status, error, last_lines, note)
+        _end(session, require_lease(session, lease), status, error, last_lines, note)
 
 
 def _end(
@@ -313,7 +315,7 @@ def _end(
     run.worker = None
     withdraw(session, run.id)
     stop_requested = run.status == Status.STOPPING and status is Status.PAUSED
-    become(session, run, Status.STOPPED if stop_requested else status, error or note)
+    set_status(session, run, Status.STOPPED if stop_requested else status, error or note)
     if run.device.startswith(f"{CPU}:"):
         run.device = CPU  # It ran beside another run; when resumed, it is queued as usual.
 
@@ -322,7 +324,7 @@ MOST_TRIES = 3
 """Maximum number of automatic restarts of a run whose machine was lost."""
 
 
-def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False) -> Status:
+def requeue_lost(database: Database, lease: Lease, reason: str, *, here: bool = False) -> Status:
     """End an attempt whose machine was lost, and requeue the run if another machine can resume it.
 
     It can if all checkpoints of the run are in the store (or there is none yet) and it was requeued fewer
@@ -342,7 +344,7 @@ def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False
         StaleAttemptError: The lease is no longer valid.
     """
     with database.write() as session:
-        run = held(session, lease)
+        run = require_lease(session, lease)
         command = take_command(session, run.id)
         if run.status == Status.STOPPING or command is Command.STOP:
             _end(session, run, Status.STOPPED, reason)
@@ -353,9 +355,9 @@ def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False
             if run.tries < MOST_TRIES and (here or _is_movable(session, run.id)):
                 run.tries += 1
                 run.error = None
-                become(session, run, Status.QUEUED, reason)
+                set_status(session, run, Status.QUEUED, reason)
         status = Status(run.status)
-    ring()
+    notify()
     return status
 
 

@@ -21,7 +21,7 @@ from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow,
 # Owners of runs and experiments, checked inside the transaction that changes them.
 
 
-def owner_number(session: Session, who: Principal) -> int | None:
+def find_owner_id(session: Session, who: Principal) -> int | None:
     """Return the id of a principal's owner row; None if it has none yet, or may not write."""
     if not who.may_write:
         return None
@@ -30,7 +30,7 @@ def owner_number(session: Session, who: Principal) -> int | None:
     return session.scalar(query)
 
 
-def own(session: Session, what: str) -> int:
+def get_or_create_owner(session: Session, what: str) -> int:
     """Return the owner id of the current principal, creating its row if needed.
 
     Args:
@@ -43,7 +43,7 @@ def own(session: Session, what: str) -> int:
     who = principal()
     if not who.may_write:
         raise NotOwnerError(f"Only who has joined or signed in can {what}; you can look at everything.")
-    number = owner_number(session, who)
+    number = find_owner_id(session, who)
     if number is None:
         issuer, subject = who.identity
         row = OwnerRow(
@@ -66,14 +66,14 @@ def require_owner(session: Session, owner_id: int | None, what: str) -> None:
     who = principal()
     if who.manages:
         return
-    if not who.may_write or owner_number(session, who) != (owner_id or LOCAL_OWNER):
+    if not who.may_write or find_owner_id(session, who) != (owner_id or LOCAL_OWNER):
         raise NotOwnerError(f"{what} is somebody else's; you can look at it, and copy it.")
 
 
-def mine(session: Session, column: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
+def writable_rows(session: Session, column: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
     """Return the SQL condition that selects the rows which the current principal may change."""
     who = principal()
-    return true() if who.manages else column == (owner_number(session, who) or -1)
+    return true() if who.manages else column == (find_owner_id(session, who) or -1)
 
 
 def owner_names(database: Database) -> dict[int, str]:
@@ -89,10 +89,10 @@ def names_by_key(database: Database) -> dict[str, str]:
         return {f"{row.issuer} {row.subject}": row.name for row in session.execute(query)}
 
 
-def own_number(database: Database) -> int | None:
+def current_owner_id(database: Database) -> int | None:
     """Return the owner id of the current principal, or None if it owns nothing yet."""
     with database.read() as session:
-        return owner_number(session, principal())
+        return find_owner_id(session, principal())
 
 
 GLOBAL = "global"
@@ -265,7 +265,7 @@ def usage_of(session: Session, owner_id: int) -> Usage:
 def read_usage(database: Database, owner_id: int | None = None) -> Usage:
     """Return the usage of an owner, the current principal by default."""
     with database.read() as session:
-        number = owner_id if owner_id is not None else owner_number(session, principal())
+        number = owner_id if owner_id is not None else find_owner_id(session, principal())
         return usage_of(session, number) if number is not None else Usage(0, 0.0, 0, 0)
 
 
@@ -290,7 +290,7 @@ def check_limits(session: Session, owner_id: int) -> None:
 def upload_allowance(database: Database) -> int:
     """Return the number of bytes that the current principal may still upload today."""
     with database.read() as session:
-        number = owner_number(session, principal())
+        number = find_owner_id(session, principal())
         used = 0 if number is None else _uploaded(session, number, time.time())
         return max(0, limits_of(session).upload * MEGABYTE - used)
 
@@ -298,7 +298,7 @@ def upload_allowance(database: Database) -> int:
 def count_upload(database: Database, size: int) -> None:
     """Add an upload of the current principal to its usage."""
     with database.write() as session:
-        number, now = own(session, "hand in a file"), time.time()
+        number, now = get_or_create_owner(session, "hand in a file"), time.time()
         used = _uploaded(session, number, now) + size
         put_setting(session, f"owner:{number}", UPLOADS, {"day": day_start(now), "bytes": used})
 

@@ -68,7 +68,7 @@ def new_key() -> str:
     return secrets.token_hex(6)
 
 
-def announce(database: Database, machine: Machine) -> None:
+def register_machine(database: Database, machine: Machine) -> None:
     """Write or refresh a machine's row, and delete rows of machines that were lost long ago."""
     now = time.time()
     row = MachineRow(
@@ -80,7 +80,7 @@ def announce(database: Database, machine: Machine) -> None:
         session.execute(delete(MachineRow).where(MachineRow.seen < now - FORGOTTEN_SECONDS))
 
 
-def leave(database: Database, key: str) -> None:
+def unregister_machine(database: Database, key: str) -> None:
     """Delete a machine's row."""
     with database.write() as session:
         session.execute(delete(MachineRow).where(MachineRow.key == key))
@@ -101,7 +101,7 @@ def machine_devices(available: Iterable[Machine]) -> frozenset[str]:
     return frozenset(device for machine in available for device in machine.devices)
 
 
-def why_it_waits(
+def waiting_reason(
     available: Collection[Machine],
     device_class: str,
     code: str | None = None,

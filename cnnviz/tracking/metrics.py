@@ -16,18 +16,18 @@ from cnnviz.tracking.commands import take_command
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import DatabaseBusyError, NoSuchRunError, TrackingError
 from cnnviz.tracking.records import (
+    EncodedRecord,
     Lease,
     Metric,
     MetricPage,
     MetricSummary,
     Restart,
-    Structure,
     encode,
-    number,
+    nan_if_none,
 )
 from cnnviz.tracking.states import Command
 from cnnviz.tracking.tables import AttemptRow, MetricRow, RecordRow, RunRow, SeriesRow
-from cnnviz.tracking.transitions import held
+from cnnviz.tracking.transitions import require_lease
 
 MOST_ROWS = 50_000
 
@@ -46,7 +46,7 @@ def append(
     database: Database,
     lease: Lease,
     values: Sequence[Value] = (),
-    structures: Sequence[Structure] = (),
+    structures: Sequence[EncodedRecord] = (),
     position: tuple[int, float] | None = None,
 ) -> Command | None:
     """Write a batch, the heartbeat and the progress in one transaction; return a pending command.
@@ -63,7 +63,7 @@ def append(
         ValueError: A step does not increase.
     """
     with database.write() as session:
-        run = held(session, lease)
+        run = require_lease(session, lease)
         run.heartbeat = time.time()
         if position is not None:
             run.step, run.epoch = position
@@ -112,7 +112,7 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
         fetched = session.connection().execute(fresh.order_by(MetricRow.id).limit(size)).all()
         names = _names(session, run_id) if fetched else {}
     rows = [
-        Metric(id_, attempt, step, epoch, names[series], number(value), when)
+        Metric(id_, attempt, step, epoch, names[series], nan_if_none(value), when)
         for id_, attempt, step, epoch, series, value, when in fetched
     ]
     return MetricPage(rows, rows[-1].id if rows else after_id, restarts, len(rows) == size)
@@ -230,7 +230,7 @@ class MetricWriter:
         self.lease = lease
         self._database = database
         self._every, self._beat, self._patience = every, beat, patience
-        self._waiting: deque[Value | Structure] = deque()
+        self._waiting: deque[Value | EncodedRecord] = deque()
         self._steps: dict[str, int] = {}
         self._position: tuple[int, float] | None = None
         self._command: Command | None = None
@@ -284,7 +284,7 @@ class MetricWriter:
         """
         if self._error is not None:
             raise self._error
-        self._waiting.append(Structure(kind, step, epoch, encode(body), time.time()))
+        self._waiting.append(EncodedRecord(kind, step, epoch, encode(body), time.time()))
         self._position = (step, epoch)
 
     def progress(self, step: int, epoch: float = 0.0) -> None:
@@ -374,9 +374,9 @@ class MetricWriter:
             if not remaining:
                 return
 
-    def _write(self, batch: list[Value | Structure], position: tuple[int, float] | None) -> None:
+    def _write(self, batch: list[Value | EncodedRecord], position: tuple[int, float] | None) -> None:
         values = [entry for entry in batch if isinstance(entry, Value)]
-        structures = [entry for entry in batch if isinstance(entry, Structure)]
+        structures = [entry for entry in batch if isinstance(entry, EncodedRecord)]
         deadline = time.monotonic() + self._patience
         while True:
             try:

@@ -60,7 +60,7 @@ def connect(url: str | None = None) -> Database:
     if database.is_sqlite:
         Path(str(location.database)).parent.mkdir(parents=True, exist_ok=True)
     try:
-        database.choose_journal()
+        database.set_journal_mode()
         upgrade(database)
     except BaseException:
         database.close()

@@ -293,7 +293,7 @@ class Checkpoint(NamedTuple):
     stored: str | None = None
 
 
-def number(value: float | None) -> float:
+def nan_if_none(value: float | None) -> float:
     """Return a stored value as a float: NULL is NaN."""
     return math.nan if value is None else value
 
@@ -303,7 +303,7 @@ def number(value: float | None) -> float:
 LARGEST_RECORD = 16 * 2**20
 
 
-class Structure(NamedTuple):
+class EncodedRecord(NamedTuple):
     """An encoded record that waits to be written to the database."""
 
     kind: str

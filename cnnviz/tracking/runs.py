@@ -19,7 +19,7 @@ from cnnviz.tracking import commands
 from cnnviz.tracking.curves import Floats
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchRunError
-from cnnviz.tracking.limits import check_limits, own, require_owner
+from cnnviz.tracking.limits import check_limits, get_or_create_owner, require_owner
 from cnnviz.tracking.metrics import summaries
 from cnnviz.tracking.records import (
     Lease,
@@ -32,7 +32,7 @@ from cnnviz.tracking.records import (
 )
 from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
-from cnnviz.tracking.transitions import check_room, held, locked
+from cnnviz.tracking.transitions import check_capacity, lock_run, require_lease
 
 MOST_RUNS = 10_000
 
@@ -78,22 +78,22 @@ def create_run(
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
-        row.owner_id = own(session, "queue a run")
+        row.owner_id = get_or_create_owner(session, "queue a run")
         check_limits(session, row.owner_id)
-        check_room(session)
-        row.name = name or f"{model} on {_unlike_others(session, dataset)}"
+        check_capacity(session)
+        row.name = name or f"{model} on {_distinct_data_name(session, dataset)}"
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
         run = _run(session, row.id)
-    commands.ring()
+    commands.notify()
     return run
 
 
 FIRST_ATTEMPT = 1
 
 
-def create_foreign_run(
+def create_external_run(
     database: Database,
     kind: Kind,
     *,
@@ -134,7 +134,7 @@ def create_foreign_run(
     if process is not None:
         row.worker = process_handle(*process)
     with database.write() as session:
-        row.owner_id = own(session, "record a run")
+        row.owner_id = get_or_create_owner(session, "record a run")
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=FIRST_ATTEMPT, old=None, new=status, time=now))
@@ -151,14 +151,14 @@ def describe_run(
     """
     known = {name: value for name, value in asdict(facts).items() if value is not None}
     with database.write() as session:
-        row = held(session, lease)
+        row = require_lease(session, lease)
         for name, value in known.items():
             setattr(row, name, value)
         if recipe:
             row.recipe = {**row.recipe, **recipe}
 
 
-def _unlike_others(session: Session, dataset: str) -> str:
+def _distinct_data_name(session: Session, dataset: str) -> str:
     """Return the data's name, with its parent folder if runs on other data have the same name."""
     name = data_name(dataset)
     if name == dataset:
@@ -197,7 +197,7 @@ def list_runs(
         limit: Maximum number of runs.
         offset: Number of newest runs to skip.
     """
-    query = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
+    query = _query(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     with database.read() as session:
         rows = session.connection().execute(query.with_only_columns(*_columns(RunSummary))).all()
         if not rows:
@@ -220,7 +220,7 @@ def update_run(
     if name is not None and not name.strip():
         raise ValueError("A run has a name.")
     with database.write() as session:
-        row = locked(session, run_id)
+        row = lock_run(session, run_id)
         require_owner(session, row.owner_id, f"Run {run_id}")
         row.name = row.name if name is None else name.strip()[:200]
         row.notes = row.notes if notes is None else notes
@@ -240,7 +240,7 @@ def history(database: Database, run_id: int) -> list[StatusChange]:
     ]
 
 
-def _asked(ids: Collection[int] | None, statuses: Collection[Status] | None, deleted: bool) -> Select[RunRow]:
+def _query(ids: Collection[int] | None, statuses: Collection[Status] | None, deleted: bool) -> Select[RunRow]:
     query = select(RunRow).where(RunRow.deleted_at.is_not(None) if deleted else RunRow.deleted_at.is_(None))
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))

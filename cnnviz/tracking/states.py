@@ -61,7 +61,7 @@ ALLOWED: dict[Status, frozenset[Status]] = {
 }
 
 
-def check(run_id: int, old: Status, new: Status) -> None:
+def check_transition(run_id: int, old: Status, new: Status) -> None:
     """Raise `WrongStateError` unless the transition from `old` to `new` is allowed."""
     if new not in ALLOWED[old]:
         raise WrongStateError(f"Run {run_id} is {old} and cannot become {new}.")

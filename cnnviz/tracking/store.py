@@ -28,11 +28,11 @@ from sqlalchemy import delete, or_, select
 from cnnviz.models.library import home
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import TrackingError, WrongStateError
-from cnnviz.tracking.limits import mine, require_owner
+from cnnviz.tracking.limits import require_owner, writable_rows
 from cnnviz.tracking.records import Checkpoint, Lease
 from cnnviz.tracking.states import ACTIVE
 from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow
-from cnnviz.tracking.transitions import held, locked
+from cnnviz.tracking.transitions import lock_run, require_lease
 
 VARIABLE = "CNNVIZ_STORE"
 PROTOCOLS = ("file", "memory", "s3")
@@ -279,7 +279,7 @@ def add_checkpoint(
         bytes=size, time=time.time(), digest=digest, stored=stored,
     )  # fmt: skip
     with database.write() as session:
-        held(session, lease)
+        require_lease(session, lease)
         session.merge(row)
 
 
@@ -308,7 +308,7 @@ def delete_run(database: Database, run_id: int) -> None:
         WrongStateError: The run has a worker.
     """
     with database.write() as session:
-        row = locked(session, run_id)
+        row = lock_run(session, run_id)
         require_owner(session, row.owner_id, f"Run {run_id}")
         if row.status in ACTIVE:
             raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
@@ -318,7 +318,7 @@ def delete_run(database: Database, run_id: int) -> None:
 def restore_run(database: Database, run_id: int) -> None:
     """Undo `delete_run`; raise `NoSuchRunError`."""
     with database.write() as session:
-        row = locked(session, run_id)
+        row = lock_run(session, run_id)
         require_owner(session, row.owner_id, f"Run {run_id}")
         row.deleted_at = None
 
@@ -333,7 +333,7 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
         WrongStateError: The run has a worker, has no such checkpoint, or has its files on another machine.
     """
     with database.write() as session:
-        run = locked(session, run_id)
+        run = lock_run(session, run_id)
         require_owner(session, run.owner_id, f"Run {run_id}")
         if run.status in ACTIVE:
             raise WrongStateError(f"Run {run_id} is {run.status}; stop it before you delete its checkpoints.")
@@ -371,7 +371,7 @@ def purge_runs(
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:
-        query = query.where(mine(session, RunRow.owner_id))
+        query = query.where(writable_rows(session, RunRow.owner_id))
         runs = session.execute(query.order_by(RunRow.id)).all()
     freed, store = 0, open_store()
     for run_id, key in runs:

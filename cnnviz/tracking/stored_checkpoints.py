@@ -27,7 +27,7 @@ def publish(store: Store, run: RunSummary, path: Path, step: int) -> tuple[str, 
     return name, digest
 
 
-def sweep(store: Store, run: RunSummary, kind: str, keep: str) -> None:
+def delete_superseded(store: Store, run: RunSummary, kind: str, keep: str) -> None:
     """Delete all objects of a kind except the one in the database; objects that cannot be deleted stay."""
     try:
         for name in store.names(folder_of(run.id, run.key)):
@@ -37,7 +37,7 @@ def sweep(store: Store, run: RunSummary, kind: str, keep: str) -> None:
         return
 
 
-def bring(store: Store, run: RunSummary, checkpoint: Checkpoint) -> Path:
+def ensure_local(store: Store, run: RunSummary, checkpoint: Checkpoint) -> Path:
     """Return the path of a checkpoint in the run's folder, downloading it unless the digest matches."""
     path = run_folder(run.id, run.key) / checkpoint.path
     if checkpoint.stored is not None and not (path.exists() and sha256_of(path) == checkpoint.digest):
@@ -70,11 +70,11 @@ def checkpoint_file(run: RunSummary, checkpoint: Checkpoint, host: str | None = 
         os.utime(copy)
     else:
         store.get(checkpoint.stored, checkpoint.digest, copy)
-        bound_cache(copy.parent, keep=copy)
+        evict_cache(copy.parent, keep=copy)
     return copy
 
 
-def bound_cache(folder: Path, keep: Path, most: int | None = None) -> None:
+def evict_cache(folder: Path, keep: Path, most: int | None = None) -> None:
     """Delete the least recently used copies until the cache holds at most `most` bytes."""
     setting = os.environ.get(CACHE_VARIABLE, "")
     limit = most if most is not None else int(setting) if setting.isdigit() else CACHE_BYTES

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from cnnviz.tracking.errors import NoSuchRunError, QueueFullError, StaleAttemptError
 from cnnviz.tracking.records import Lease
-from cnnviz.tracking.states import ACTIVE, Status, check
+from cnnviz.tracking.states import ACTIVE, Status, check_transition
 from cnnviz.tracking.tables import RunRow, StatusRow
 
 MOST_QUEUED = 200
 """Maximum number of queued runs, so that one click or link cannot fill the queue for weeks."""
 
 
-def locked(session: Session, run_id: int) -> RunRow:
+def lock_run(session: Session, run_id: int) -> RunRow:
     """Return the row of a run, locked until the transaction ends; raise `NoSuchRunError` if there is none."""
     row = session.get(RunRow, run_id, with_for_update=True)
     if row is None:
@@ -27,9 +27,9 @@ def locked(session: Session, run_id: int) -> RunRow:
     return row
 
 
-def held(session: Session, lease: Lease) -> RunRow:
+def require_lease(session: Session, lease: Lease) -> RunRow:
     """Return the locked row of the lease's run; raise `StaleAttemptError` if the lease is no longer valid."""
-    row = locked(session, lease.run_id)
+    row = lock_run(session, lease.run_id)
     if row.attempt != lease.attempt:
         raise StaleAttemptError(
             f"Run {row.id} is in attempt {row.attempt}; the worker of attempt {lease.attempt} is too late."
@@ -39,9 +39,9 @@ def held(session: Session, lease: Lease) -> RunRow:
     return row
 
 
-def check_room(session: Session, wanted: int = 1) -> None:
+def check_capacity(session: Session, wanted: int = 1) -> None:
     """Raise `QueueFullError` unless `wanted` more runs fit; call in the transaction that queues them."""
-    left = free_places(session)
+    left = remaining_capacity(session)
     if wanted > left:
         raise QueueFullError(
             f"At most {MOST_QUEUED} runs wait at once, and {MOST_QUEUED - left} do; "
@@ -50,17 +50,17 @@ def check_room(session: Session, wanted: int = 1) -> None:
         )
 
 
-def free_places(session: Session) -> int:
+def remaining_capacity(session: Session) -> int:
     """Return the number of further runs that the queue can hold."""
     waiting = select(func.count()).select_from(RunRow)
     count = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
     return max(0, MOST_QUEUED - (count or 0))
 
 
-def become(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:
+def set_status(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:
     """Change the status of a run and log the transition; raise `WrongStateError` if it is not allowed."""
     old = Status(run.status)
-    check(run.id, old, new)
+    check_transition(run.id, old, new)
     run.status = new.value
     session.add(
         StatusRow(

@@ -93,7 +93,7 @@ class WatchedRun:
             self._own_database = opened is not database
             self._database = opened
             device = next((p.device for p in model.parameters()), torch.device("cpu"))
-            self._lease = tracking.create_foreign_run(
+            self._lease = tracking.create_external_run(
                 opened, Kind.WATCHED, model=recording.class_name(model), dataset=dataset or "my own data",
                 name=name, device=str(device), recipe=recording.settings(self._optimizers),
                 process=(self._pid, psutil.Process().create_time()),

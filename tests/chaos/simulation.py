@@ -30,7 +30,7 @@ from cnnviz.tracking import Command, Database, DatabaseUnavailableError, Lease, 
 from cnnviz.tracking.machines import GONE_SECONDS
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.store import VARIABLE, Store, StoreError, open_store
-from cnnviz.tracking.stored_checkpoints import bring, publish, sweep
+from cnnviz.tracking.stored_checkpoints import delete_superseded, ensure_local, publish
 from cnnviz.training.workers.launcher import Ending
 from cnnviz.training.workers.supervisor import Watch
 
@@ -135,7 +135,7 @@ class Cluster:
         step, state, known = 0, "", tracking.checkpoints(self.database, run.id).get("last")
         path = tracking.run_folder(run.id, run.key) / "last.safetensors"
         if known is not None:
-            step, state = json.loads(bring(self.store, run, known).read_bytes())
+            step, state = json.loads(ensure_local(self.store, run, known).read_bytes())
         yield
         tracking.begin(self.database, lease, step or tracking.FROM_SCRATCH, float(step))
         while step < STEPS:
@@ -156,7 +156,7 @@ class Cluster:
                     self.database, lease, "last", path.name, step, float(step), size, digest, name
                 )
                 yield
-                sweep(self.store, run, "last", keep=name)
+                delete_superseded(self.store, run, "last", keep=name)
         yield
         tracking.end(self.database, lease, Status.FINISHED)
 

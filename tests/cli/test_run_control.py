@@ -120,7 +120,7 @@ def test_a_run_whose_process_was_killed_while_it_was_queued_is_begun(
     runs: Database, dead: tuple[int, float]
 ) -> None:
     run = enqueue(runs, SHORT).id
-    tracking.attend(runs, run, *dead)
+    tracking.set_waiting_process(runs, run, *dead)
     assert main(["train", "--resume", str(run)]) == 0
     assert tracking.get_run(runs, run).status is Status.FINISHED
 
@@ -181,12 +181,12 @@ def test_ctrl_c_leaves_a_run_that_waits_in_the_queue(runs: Database, capsys: Out
 def test_a_run_that_another_command_waits_with_comes_first(runs: Database, dead: tuple[int, float]) -> None:
     lease = busy(runs)
     left, first, second = (enqueue(runs, SHORT).id for _ in range(3))
-    tracking.attend(runs, left, *dead)
+    tracking.set_waiting_process(runs, left, *dead)
     place = place_in_queue(runs, tracking.get_run(runs, second))
     assert [run.id for run in place.training] == [lease.run_id]
     assert [run.id for run in place.waiting] == [left, first]
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
-        tracking.attend(runs, first, other.pid, process_id.started(other.pid))
+        tracking.set_waiting_process(runs, first, other.pid, process_id.started(other.pid))
         asked: list[str] = []
 
         def interrupted() -> bool:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models, tracking
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
-from cnnviz.tracking.machines import Machine, announce
+from cnnviz.tracking.machines import Machine, register_machine
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.find_rate import KEY
@@ -347,7 +347,7 @@ def test_the_queue_can_be_reordered_and_cleared(runs: Database) -> None:
 
 
 def test_a_run_that_no_machine_can_take_waits_and_says_why(runs: Database) -> None:
-    announce(runs, Machine("a" * 12, "web", "LocalLauncher", ("cpu",)))
+    register_machine(runs, Machine("a" * 12, "web", "LocalLauncher", ("cpu",)))
     waits = create(runs, "gpu:4").id
     app = open_page("train")
     assert_sound(app)

@@ -13,7 +13,7 @@ def test_places_are_filled_and_emptied(database: Database) -> None:
     number = tracking.create_experiment(database, "dropout", '{"a": 1}', CELLS)
     assert tracking.get_experiment(database, number).body == '{"a": 1}'
     run = create(database).id
-    tracking.place_run(database, number, "arm", 0, run)
+    tracking.assign_run(database, number, "arm", 0, run)
     assert sorted(tracking.slots(database, number)) == [
         Slot("arm", 0, run),
         Slot("base", 0, None),
@@ -30,7 +30,7 @@ def test_newest_first_extended_and_forgotten(database: Database) -> None:
     assert [entry.id for entry in tracking.list_experiments(database)] == [second, first]
     assert len(tracking.slots(database, first)) == 4
     run = create(database).id
-    tracking.place_run(database, first, "arm", 1, run)
+    tracking.assign_run(database, first, "arm", 1, run)
     tracking.delete_experiment(database, first)
     assert [entry.name for entry in tracking.list_experiments(database)] == ["b"]
     assert tracking.slots(database, first) == []
@@ -42,7 +42,7 @@ def test_what_is_not_there_is_told(database: Database) -> None:
         lambda: tracking.get_experiment(database, 5),
         lambda: tracking.delete_experiment(database, 5),
         lambda: tracking.extend_experiment(database, 5, "{}", []),
-        lambda: tracking.place_run(database, 5, "arm", 0, 1),
+        lambda: tracking.assign_run(database, 5, "arm", 0, 1),
     ):
         with pytest.raises(NoSuchExperimentError, match="no experiment 5"):
             act()

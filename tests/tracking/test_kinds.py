@@ -30,7 +30,7 @@ from tests.tracking.making import begin, claim, create
 
 def watched(database: Database, process: tuple[int, float] | None = None) -> Lease:
     own = os.getpid(), process_id.started(os.getpid())
-    return tracking.create_foreign_run(
+    return tracking.create_external_run(
         database, Kind.WATCHED, model="Net", dataset="my images", process=process or own
     )
 
@@ -62,7 +62,7 @@ def test_a_watched_run_begins_at_once_and_takes_what_is_logged(database: Databas
     assert run.metrics["train/loss"].last == 2.3
     assert not run.resumable
     with pytest.raises(ValueError, match="waits in the queue"):
-        tracking.create_foreign_run(database, Kind.TRAINED, model="Net", dataset="my images")
+        tracking.create_external_run(database, Kind.TRAINED, model="Net", dataset="my images")
 
 
 def test_it_holds_no_device_and_is_in_no_queue(database: Database) -> None:
@@ -90,7 +90,7 @@ def test_stopping_is_a_request_and_nothing_else_is_possible(database: Database) 
 
 
 def test_an_imported_run_cannot_be_stopped(database: Database) -> None:
-    lease = tracking.create_foreign_run(database, Kind.IMPORTED, model="Net", dataset="log.csv")
+    lease = tracking.create_external_run(database, Kind.IMPORTED, model="Net", dataset="log.csv")
     with pytest.raises(WrongStateError, match="a history that was imported"):
         tracking.request(database, lease.run_id, Command.STOP)
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from cnnviz import tracking
-from cnnviz.tracking import Database, Machine, Status, migrate, why_it_waits
+from cnnviz.tracking import Database, Machine, Status, migrate, waiting_reason
 from cnnviz.tracking import database as opening
-from cnnviz.tracking.machines import announce, leave
+from cnnviz.tracking.machines import register_machine, unregister_machine
 from cnnviz.tracking.tables import LOCAL_OWNER, OwnerRow, SettingRow
 from tests.tracking.making import begin, create
 
@@ -136,22 +136,22 @@ def test_a_run_that_a_machine_cannot_have_is_left_for_others(database: Database)
 def test_machines_are_there_until_they_leave_or_fall_silent(database: Database) -> None:
     web = Machine("a" * 12, "web", "LocalLauncher", ("cpu",))
     lab = Machine("b" * 12, "lab", "LocalLauncher", ("cpu", "cuda:0", "cuda:1"), {"code": ["c" * 64]})
-    assert why_it_waits([], "gpu") is None
-    announce(database, web)
+    assert waiting_reason([], "gpu") is None
+    register_machine(database, web)
     there = tracking.machines(database)
     assert [machine.text for machine in there] == ["web: CPU"]
-    said = why_it_waits(there, "gpu:2")
+    said = waiting_reason(there, "gpu:2")
     assert said is not None
     assert said.startswith("No machine that is there has what it asks for (gpu:2), so it waits.")
-    announce(database, lab)
-    announce(database, lab)
+    register_machine(database, lab)
+    register_machine(database, lab)
     there = tracking.machines(database)
     assert [machine.host for machine in there] == ["lab", "web"]
-    assert why_it_waits(there, "gpu:2", "c" * 64) is None
-    assert "--allow-code" in (why_it_waits(there, "cpu", "d" * 64) or "")
+    assert waiting_reason(there, "gpu:2", "c" * 64) is None
+    assert "--allow-code" in (waiting_reason(there, "cpu", "d" * 64) or "")
     with database.write() as session:
         session.execute(text("UPDATE machines SET seen = seen - 100 WHERE host = 'lab'"))
-    leave(database, web.key)
+    unregister_machine(database, web.key)
     assert tracking.machines(database) == []
 
 
@@ -159,13 +159,13 @@ def test_a_sentence_says_where_data_or_a_checkpoint_lie_alone() -> None:
     here = Machine("a" * 12, "web", "LocalLauncher", ("cpu",))
     stored = Machine("b" * 12, "web", "LocalLauncher", ("cpu",), {"store": True})
     lost = {"data": {"host": "desk"}}
-    assert why_it_waits([here], "cpu", None, lost) == (
+    assert waiting_reason([here], "cpu", None, lost) == (
         "Its data lie on desk alone, and no machine of that name is at work, so it waits."
     )
-    assert why_it_waits([here], "cpu", None, {"data": {"host": "web"}}) is None
-    assert why_it_waits([here], "cpu", None, {"data": {"host": "desk", "stored": "data/x.tar"}}) is None
-    assert why_it_waits([here], "cpu", host="gpu") == (
+    assert waiting_reason([here], "cpu", None, {"data": {"host": "web"}}) is None
+    assert waiting_reason([here], "cpu", None, {"data": {"host": "desk", "stored": "data/x.tar"}}) is None
+    assert waiting_reason([here], "cpu", host="gpu") == (
         "Its checkpoint lies on gpu alone, and no machine of that name is at work, so it waits."
     )
-    assert why_it_waits([stored], "cpu", host="gpu") is None
-    assert why_it_waits([here], "cpu", host="web") is None
+    assert waiting_reason([stored], "cpu", host="gpu") is None
+    assert waiting_reason([here], "cpu", host="web") is None

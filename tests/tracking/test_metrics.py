@@ -9,7 +9,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.tracking import Database, NoSuchRunError, Restart, Status
 from cnnviz.tracking.metrics import append
-from cnnviz.tracking.records import Structure, encode
+from cnnviz.tracking.records import EncodedRecord, encode
 from tests.tracking.making import begin, create, log, resume
 
 
@@ -17,8 +17,8 @@ def rows(database: Database, run_id: int) -> list[tuple[str, int, float]]:
     return [(row.name, row.step, row.value) for row in tracking.read_metrics(database, run_id).rows]
 
 
-def structure(kind: str, step: int, body: Any) -> Structure:
-    return Structure(kind, step, 0.0, encode(body), 5.0)
+def structure(kind: str, step: int, body: Any) -> EncodedRecord:
+    return EncodedRecord(kind, step, 0.0, encode(body), 5.0)
 
 
 def test_a_cursor_reads_every_row_once(database: Database) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cnnviz import tracking
 from cnnviz.access import ALONE, NOBODY, Principal, Role, acting, resolve_with
 from cnnviz.tracking import Command, Database, LimitError, Limits, NotOwnerError, Run, Status
-from cnnviz.tracking.fair_queue import in_turn
+from cnnviz.tracking.fair_queue import fair_order
 from cnnviz.tracking.limits import Usage, day_start
 from cnnviz.tracking.tables import RunRow
 
@@ -28,7 +28,7 @@ CHANGES: dict[str, Callable[[Database, int], object]] = {
     "pause": lambda database, run: tracking.request(database, run, Command.PAUSE),
     "stop": lambda database, run: tracking.request(database, run, Command.STOP),
     "resume": lambda database, run: tracking.request(database, run, Command.RESUME),
-    "first": tracking.first_in_queue,
+    "first": tracking.move_to_front,
     "rename": lambda database, run: tracking.update_run(database, run, name="mine"),
     "tag": lambda database, run: tracking.update_run(database, run, tags=["x"]),
     "delete": tracking.delete_run,
@@ -69,9 +69,9 @@ def test_owners_are_known_by_who_vouches_for_them_and_not_by_name(database: Data
     names = tracking.owner_names(database)
     assert sorted(names.values()) == ["", "Ada", "Ada"]
     with acting(ADA):
-        assert tracking.own_number(database) == run.owner_id
+        assert tracking.current_owner_id(database) == run.owner_id
     with acting(BOB):
-        assert tracking.own_number(database) is None
+        assert tracking.current_owner_id(database) is None
 
 
 def test_who_may_only_look_makes_nothing(database: Database) -> None:
@@ -89,7 +89,7 @@ def test_experiments_are_their_owners(database: Database) -> None:
     changes: tuple[Callable[[], None], ...] = (
         lambda: tracking.delete_experiment(database, number),
         lambda: tracking.extend_experiment(database, number, "[]", []),
-        lambda: tracking.place_run(database, number, "a", 0, run),
+        lambda: tracking.assign_run(database, number, "a", 0, run),
     )
     for change in changes:
         with acting(BOB), pytest.raises(NotOwnerError, match="Experiment 1 is somebody else's"):
@@ -233,7 +233,7 @@ def test_who_has_trained_enough_today_is_passed_over(database: Database) -> None
 
 def test_alone_the_oldest_comes_first(database: Database) -> None:
     runs = [queued(database).id for _ in range(3)]
-    tracking.first_in_queue(database, runs[2])
+    tracking.move_to_front(database, runs[2])
     assert [claimed(database) for _ in range(3)] == [runs[2], runs[0], runs[1]]
 
 
@@ -245,7 +245,7 @@ def test_nobody_has_two_turns_while_another_waits(
     runs: list[tuple[int, float]], served: dict[int, float]
 ) -> None:
     waiting = [(owner, moment, number) for number, (owner, moment) in enumerate(runs)]
-    order = in_turn(waiting, served)
+    order = fair_order(waiting, served)
     assert sorted(order) == [number for _, _, number in waiting]
     owners = [runs[number][0] for number in order]
     counts = {owner: sum(one == owner for one, _ in runs) for owner in owners}

@@ -21,11 +21,11 @@ def _three_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_three_may_wait")
 def test_no_more_runs_wait_than_may(database: Database) -> None:
     runs = [create(database).id for _ in range(3)]
-    assert tracking.room_in_queue(database) == 0
+    assert tracking.queue_capacity(database) == 0
     with pytest.raises(QueueFullError, match=FULL):
         create(database)
     tracking.request(database, runs[0], Command.STOP)
-    assert tracking.room_in_queue(database) == 1
+    assert tracking.queue_capacity(database) == 1
     create(database)
     with pytest.raises(QueueFullError, match=FULL):
         tracking.request(database, runs[0], Command.RESUME)

@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, NoSuchRunError, Status, WrongStateError, export
 from cnnviz.tracking.metrics import append
-from cnnviz.tracking.records import Structure, encode
+from cnnviz.tracking.records import EncodedRecord, encode
 from tests.tracking.making import RECIPE, begin, create, log
 
 
@@ -96,7 +96,7 @@ def test_purging_removes_rows_and_files_of_deleted_runs_only(
     for status in (Status.STOPPED, Status.FINISHED):
         lease = begin(database)
         log(database, lease, "loss", enumerate(range(5)))
-        append(database, lease, structures=[Structure("k", 1, 0.0, encode({}), 0.0)])
+        append(database, lease, structures=[EncodedRecord("k", 1, 0.0, encode({}), 0.0)])
         tracking.add_checkpoint(database, lease, "last", "last.safetensors", 4, 0.4, 3)
         tracking.request(database, lease.run_id, Command.STOP)
         tracking.end(database, lease, status)
@@ -160,7 +160,7 @@ def test_an_export_holds_everything(database: Database, monkeypatch: pytest.Monk
     monkeypatch.setattr(export, "_RECORDS", 2)
     lease = begin(database)
     log(database, lease, "loss", [*((step, step / 2) for step in range(8)), (8, math.nan), (9, math.inf)])
-    append(database, lease, structures=[Structure("k", i, 0.0, encode({"i": i}), 0.0) for i in range(5)])
+    append(database, lease, structures=[EncodedRecord("k", i, 0.0, encode({"i": i}), 0.0) for i in range(5)])
     tracking.add_checkpoint(database, lease, "last", "last.safetensors", 9, 0.9, 3)
     found = json.loads("".join(tracking.to_json(database, lease.run_id)))
     columns = found["metric_columns"]

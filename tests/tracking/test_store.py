@@ -157,7 +157,7 @@ def publish(database: Database, store: Store, lease: tracking.Lease, content: by
     path.write_bytes(content)
     name, digest = stored_checkpoints.publish(store, run, path, step)
     tracking.add_checkpoint(database, lease, "last", path.name, step, 0.0, len(content), digest, name)
-    stored_checkpoints.sweep(store, run, "last", name)
+    stored_checkpoints.delete_superseded(store, run, "last", name)
     return name
 
 

@@ -35,7 +35,7 @@ def test_a_deleted_run_waits_for_nothing(database: Database) -> None:
 
 
 def test_the_bell_wakes_who_waits(sqlite: Database) -> None:
-    heard, woken = commands.rings(), threading.Event()
+    heard, woken = commands.notification_count(), threading.Event()
 
     def wait() -> None:
         commands.wait(heard, LONG)
@@ -45,15 +45,15 @@ def test_the_bell_wakes_who_waits(sqlite: Database) -> None:
     waiting.start()
     run = create(sqlite)
     assert woken.wait(LONG)
-    heard = commands.rings()
+    heard = commands.notification_count()
     tracking.request(sqlite, run.id, Command.STOP)
-    assert commands.rings() > heard
+    assert commands.notification_count() > heard
 
 
 def test_a_run_that_waits_can_be_the_next(database: Database) -> None:
     first, second, third = (create(database).id for _ in range(3))
-    tracking.first_in_queue(database, third)
-    tracking.first_in_queue(database, third)
+    tracking.move_to_front(database, third)
+    tracking.move_to_front(database, third)
     order = []
     for _ in range(3):
         lease = claim(database)
@@ -61,4 +61,4 @@ def test_a_run_that_waits_can_be_the_next(database: Database) -> None:
         tracking.end(database, lease, Status.STOPPED)
     assert order == [third, first, second]
     with pytest.raises(WrongStateError, match="does not wait"):
-        tracking.first_in_queue(database, first)
+        tracking.move_to_front(database, first)

@@ -16,7 +16,7 @@ from cnnviz.models import library
 from cnnviz.models.layers import LayerList
 from cnnviz.tracking import Command, Database, Lease, Status
 from cnnviz.tracking.lifecycle import MOST_TRIES
-from cnnviz.tracking.machines import GONE_SECONDS, Machine, announce
+from cnnviz.tracking.machines import GONE_SECONDS, Machine, register_machine
 from cnnviz.tracking.store import VARIABLE, folder_of, open_store, sha256_of
 from cnnviz.training import Recipe, checkpoint, travel
 from cnnviz.training.queue import enqueue
@@ -99,7 +99,7 @@ def test_a_run_goes_on_elsewhere_and_ends_with_the_same_bits(
     look(database, "second")
     assert tracking.get_run(database, run).status is Status.RUNNING, "it was heard of a moment ago"
     silence(database, GONE_SECONDS + 1)
-    announce(database, Machine("a" * 12, "first", "LocalLauncher", ("cpu",)))
+    register_machine(database, Machine("a" * 12, "first", "LocalLauncher", ("cpu",)))
     look(database, "second")
     assert tracking.get_run(database, run).status is Status.RUNNING, "its machine is there and looks after it"
     with database.write() as session:

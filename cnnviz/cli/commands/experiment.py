@@ -131,7 +131,7 @@ def _check_amount(database: Database, experiment: Experiment, runs: int, yes: bo
     from cnnviz.experiments.running import expected, needs_confirmation
     from cnnviz.figures.numbers import duration
 
-    tracking.require_room(database, runs)
+    tracking.require_queue_capacity(database, runs)
     seconds, _ = expected(database, experiment)
     if seconds is not None:
         seconds *= runs / len(list(experiment.cells()))

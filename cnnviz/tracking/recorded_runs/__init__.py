@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import insert, select
 
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.limits import own
+from cnnviz.tracking.limits import get_or_create_owner
 from cnnviz.tracking.metrics import Value, append_values
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import Kind, Status
@@ -100,7 +100,7 @@ def add(database: Database, name: str) -> int:
     """
     body = _read(name)
     with database.write() as session:
-        owner = own(session, "record a run")
+        owner = get_or_create_owner(session, "record a run")
         known = session.scalars(select(RunRow).where(RunRow.key == _key(name))).one_or_none()
         if known is not None:
             known.deleted_at = None

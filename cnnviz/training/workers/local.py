@@ -110,7 +110,7 @@ class LocalWorker:
             for line in lines:
                 self._hear(line)
         self._known.set()
-        commands.ring()  # It has ended: wake the supervisor before its next poll.
+        commands.notify()  # It has ended: wake the supervisor before its next poll.
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -124,7 +124,7 @@ class LocalWorker:
             self.devices = frozenset(message["devices"])
         elif "idle" in message:
             self.device = None
-            commands.ring()
+            commands.notify()
         elif "died" in message:
             self.failure = Ending(message["died"], message["last_lines"]).sentence
 

@@ -22,10 +22,10 @@ from cnnviz.tracking.machines import (
     STORE,
     TOGETHER,
     Machine,
-    announce,
     fits,
-    leave,
     new_key,
+    register_machine,
+    unregister_machine,
 )
 from cnnviz.tracking.store import Store, open_store
 from cnnviz.training import travel
@@ -103,7 +103,7 @@ class Watch:
 
     def _move_on(self, run: RunSummary, reason: str) -> None:
         try:
-            status = tracking.move_on(self.database, run.lease, reason)
+            status = tracking.requeue_lost(self.database, run.lease, reason)
         except tracking.StaleAttemptError:
             return
         log.warning("Run %d is %s. %s", run.id, status, reason)
@@ -220,7 +220,7 @@ class Supervisor:
     def stop(self) -> None:
         """Stop the thread and the idle worker. Active runs continue."""
         self._stopping.set()
-        commands.ring()
+        commands.notify()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
@@ -228,7 +228,7 @@ class Supervisor:
         with ExitStack() as stack:
             stack.callback(self._launcher.close)
             while not self._stopping.is_set():
-                heard = commands.rings()
+                heard = commands.notification_count()
                 try:
                     if self._database is None:
                         self._store = open_store()
@@ -282,7 +282,7 @@ class Supervisor:
 
     def _leave(self, database: Database) -> None:
         with suppress(tracking.TrackingError):
-            leave(database, self._machine.key)
+            unregister_machine(database, self._machine.key)
 
     def _allowed(self, devices: frozenset[str]) -> frozenset[str]:
         return devices if self._devices is None else devices & self._devices
@@ -305,7 +305,7 @@ class Supervisor:
         known = {CODE: code, TOGETHER: together, STORE: self._store is not None}
         facts = {**self._machine.facts, **known}
         self._machine = replace(self._machine, host=self._host, devices=devices, facts=facts)
-        announce(database, self._machine)
+        register_machine(database, self._machine)
         self._announced = time.monotonic()
 
     def _begin(self, database: Database, devices: tuple[str, ...], classes: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
 from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
-from cnnviz.tracking.stored_checkpoints import bring, publish, sweep
+from cnnviz.tracking.stored_checkpoints import delete_superseded, ensure_local, publish
 from cnnviz.training import checkpoint, travel
 from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
@@ -96,7 +96,7 @@ def _work_together(database: Database, lease: Lease, together: int, devices: tup
         return Status.FAILED
     if ending.status is None:
         reason = f"One of its {together} processes was ended from outside, and the others with it."
-        status = tracking.move_on(database, lease, reason, here=True)
+        status = tracking.requeue_lost(database, lease, reason, here=True)
     else:
         status = ending.status
         tracking.end(database, lease, status, ending.error, ending.last_lines)
@@ -183,7 +183,7 @@ def _bring(store: Store, run: Run, checkpoints: Mapping[str, tracking.Checkpoint
     if LAST.partition(".")[0] not in checkpoints:
         (folder / LAST).unlink(missing_ok=True)
     for checkpoint_ in checkpoints.values():
-        bring(store, run, checkpoint_)
+        ensure_local(store, run, checkpoint_)
 
 
 class _DatabaseLog:
@@ -217,7 +217,7 @@ class _DatabaseLog:
             self._database, self._lease, kind, path.name, step, epoch, size, digest, stored
         )
         if self._store is not None and stored is not None:
-            sweep(self._store, self._run, kind, keep=stored)
+            delete_superseded(self._store, self._run, kind, keep=stored)
         if path.name == LAST and time.monotonic() - self._summarized > SUMMARY_SECONDS:
             write_summary(self._database, self._lease.run_id)
             self._summarized = time.monotonic()

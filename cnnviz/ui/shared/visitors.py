@@ -205,7 +205,7 @@ def may_change(database: Database, owner_id: int | None) -> bool:
         return True
     from cnnviz import tracking
 
-    own = tracking.own_number(database)
+    own = tracking.current_owner_id(database)
     return own is not None and own == owner_id
 
 
@@ -213,7 +213,7 @@ def owner_name(database: Database, owner_id: int | None) -> str:
     """Return the owner's name in a shared app; empty for the session's own."""
     from cnnviz import tracking
 
-    if not shared() or owner_id is None or tracking.own_number(database) == owner_id:
+    if not shared() or owner_id is None or tracking.current_owner_id(database) == owner_id:
         return ""
     return tracking.owner_names(database).get(owner_id) or "Teacher"
 
@@ -224,7 +224,7 @@ def own_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary
         return list(runs)
     from cnnviz import tracking
 
-    own = tracking.own_number(database)
+    own = tracking.current_owner_id(database)
     return sorted(runs, key=lambda run: run.owner_id != own)
 
 
@@ -234,7 +234,7 @@ def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSumm
         return tuple(runs)
     from cnnviz import tracking
 
-    own, names = tracking.own_number(database), tracking.owner_names(database)
+    own, names = tracking.current_owner_id(database), tracking.owner_names(database)
     return tuple(
         run
         if run.owner_id in (own, None)

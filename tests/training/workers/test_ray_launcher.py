@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, Run, Status
-from cnnviz.tracking.machines import machines, why_it_waits
+from cnnviz.tracking.machines import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Order, Supervisor, ray_node, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
@@ -130,7 +130,7 @@ def test_each_run_is_a_placement_group_and_an_order_without_secrets(
     assert [get(database, run).device for run in on_cpu[:3]] == ["cpu", "cpu:1", "cpu:2"]
     assert get(database, on_cpu[3]).status is Status.QUEUED
     assert get(database, too_many).status is Status.QUEUED
-    assert "gpu:3" in (why_it_waits([machine], "gpu:3") or "")
+    assert "gpu:3" in (waiting_reason([machine], "gpu:3") or "")
     run = get(database, on_gpus)
     assert (run.device, run.host, run.submitted) == ("cuda:0,cuda:1", HOST, True)
     name = f"cnnviz-{run.key}-1"

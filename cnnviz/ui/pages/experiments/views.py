@@ -217,7 +217,7 @@ def queues_text(runs: int, seconds: float | None) -> str:
 def check_room(database: Database, runs: int) -> bool:
     """Return whether so many more runs may wait; if not, draw a warning."""
     try:
-        tracking.require_room(database, runs)
+        tracking.require_queue_capacity(database, runs)
     except tracking.TrackingError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return False

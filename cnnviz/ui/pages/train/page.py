@@ -290,14 +290,14 @@ def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]
 
 def _machines(machines: list[Machine], waiting: list[RunSummary]) -> None:
     """Name the active machines if there are several, or if none can take a waiting run."""
-    unable = any(tracking.why_it_waits(machines, run.device_class) for run in waiting)
+    unable = any(tracking.waiting_reason(machines, run.device_class) for run in waiting)
     if len(machines) > 1 or unable:
         st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in machines) + "."))
 
 
 def _state(run: RunSummary, machines: list[Machine]) -> str:
     if run.status is Status.QUEUED:
-        return tracking.why_it_waits(machines, run.device_class) or f"waits for {run.device_text}"
+        return tracking.waiting_reason(machines, run.device_class) or f"waits for {run.device_text}"
     share = run.step / run.total_steps if run.total_steps else 0
     if not run.trained:
         return f"{run.status}, a loop of its own, step {run.step:,}"
@@ -305,7 +305,7 @@ def _state(run: RunSummary, machines: list[Machine]) -> str:
 
 
 def _to_front(run: int) -> None:
-    _ask(lambda database: tracking.first_in_queue(database, run))
+    _ask(lambda database: tracking.move_to_front(database, run))
 
 
 def _remove(run: int) -> None:

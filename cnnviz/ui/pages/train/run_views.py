@@ -235,7 +235,7 @@ def _queue_place(run: Run) -> str:
     """Describe what a queued run waits for: other runs, with an estimate of the time, or a machine."""
     database = run_data.database()
     machines, code = tracking.machines(database), run.recipe.get("code")
-    if waits := tracking.why_it_waits(machines, run.device_class, code, run.needs, run.host):
+    if waits := tracking.waiting_reason(machines, run.device_class, code, run.needs, run.host):
         return escape(waits)
     place = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*place.training, *place.waiting)]
