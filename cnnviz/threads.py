@@ -3,7 +3,7 @@
 import os
 
 
-def share() -> None:
+def set_passive_wait() -> None:
     """Make OpenMP threads sleep while they wait for each other; call before torch is imported.
 
     By default a waiting thread spins, and occupies a core that the thread it waits for may need.

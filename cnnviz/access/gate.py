@@ -66,8 +66,8 @@ class Gate:
         self._app = app
         self._classroom = classroom
         self._base_path = base_path
-        self._hosts = own_names() | {_bare(name) for name in hosts}
-        self._named = {_bare(name) for name in hosts}
+        self._hosts = local_host_names() | {_host_name(name) for name in hosts}
+        self._named = {_host_name(name) for name in hosts}
         self._allowance = allowance
         self._count = count_upload
 
@@ -77,7 +77,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if not self._knows(connection.headers.getlist("host")):
+        if not self._is_known_host(connection.headers.getlist("host")):
             await _refuse(scope, receive, send, 421, "The class is not known by this address.")
             return
         if not self._same_origin(connection):
@@ -105,11 +105,11 @@ class Gate:
         else:
             await _refuse(scope, receive, send, 401, "Join the class first.")
 
-    def _knows(self, hosts: list[str]) -> bool:
+    def _is_known_host(self, hosts: list[str]) -> bool:
         """Return whether the Host header is accepted, against DNS rebinding."""
         if len(hosts) != 1:
             return False
-        name = _bare(hosts[0])
+        name = _host_name(hosts[0])
         return name in self._hosts or _is_address(name)
 
     def _same_origin(self, connection: HTTPConnection) -> bool:
@@ -126,7 +126,7 @@ class Gate:
         if origin is None:
             return True
         netloc = urlsplit(origin).netloc.lower()
-        return netloc == connection.headers["host"].lower() or _bare(netloc) in self._named
+        return netloc == connection.headers["host"].lower() or _host_name(netloc) in self._named
 
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward an upload and count its bytes; abort it beyond the member's allowance."""
@@ -167,7 +167,7 @@ class Gate:
                 cookie = self._classroom.join(
                     form.get("code", ""), form.get("name", ""), _client(request), form.get("key", "")
                 )
-                return self._let_in(request, cookie, base, target)
+                return self._admit(request, cookie, base, target)
             except JoinError as refused:
                 error = str(refused)
         form = form or {}
@@ -194,7 +194,7 @@ class Gate:
         if form is not None:
             try:
                 cookie = self._classroom.teach(form.get("teacher", ""), _client(request))
-                return self._let_in(request, cookie, base, f"{base}class")
+                return self._admit(request, cookie, base, f"{base}class")
             except JoinError as refused:
                 error = str(refused)
         fields = _field(
@@ -216,7 +216,7 @@ class Gate:
     def _member(self, request: Request) -> Principal | None:
         return self._classroom.principal(request.cookies.get(COOKIE))
 
-    def _let_in(self, request: Request, cookie: str, base: str, target: str) -> Response:
+    def _admit(self, request: Request, cookie: str, base: str, target: str) -> Response:
         response = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
         response.set_cookie(
             COOKIE, cookie, max_age=COOKIE_DAYS * 86_400, path=base, httponly=True, samesite="lax",
@@ -229,14 +229,14 @@ FORMS = {"join": Gate.join, "teach": Gate.teach, "leave": Gate.leave}
 """Paths that the gate itself handles."""
 
 
-def own_names() -> set[str]:
+def local_host_names() -> set[str]:
     """Return the names of this machine on its own network."""
     name = socket.gethostname().lower().rstrip(".")
     short = name.partition(".")[0]
     return {"localhost", name, short, f"{short}.local"} - {""}
 
 
-def _bare(host: str) -> str:
+def _host_name(host: str) -> str:
     """Return the name in a Host header: without port, in lower case; empty if invalid."""
     try:
         parts = urlsplit(f"//{host}")

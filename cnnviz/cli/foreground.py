@@ -144,16 +144,16 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
 def _is_next(database: Database, run: Run) -> bool:
     """Return whether no active supervisor or waiting command would claim another run first."""
     from cnnviz.training.queue import place_in_queue
-    from cnnviz.training.workers import attended, supervised
+    from cnnviz.training.workers import has_waiting_process, is_supervised
 
     place = place_in_queue(database, run)
     if place.training:
         reconcile_runs(database)
         return False
-    if supervised(database):
+    if is_supervised(database):
         return not place.waiting
     here = socket.gethostname()
-    return not any(attended(other, here) for other in place.waiting)
+    return not any(has_waiting_process(other, here) for other in place.waiting)
 
 
 def _report_place(database: Database, run: Run, progress: Progress) -> None:
@@ -255,14 +255,14 @@ def _command(name: str) -> Callable[[int, bool], None]:
         as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     ) -> None:
         from cnnviz import tracking
-        from cnnviz.training.workers import reconcile, supervised
+        from cnnviz.training.workers import is_supervised, reconcile
 
         with tracking.connect() as database:
             ended = run in reconcile(database)
             status = tracking.get_run(database, run).status
             if not (ended and status in _DONE[name]):
                 status = tracking.request(database, run, tracking.Command(name))
-            at_work = supervised(database)
+            at_work = is_supervised(database)
         if as_json:
             state = {"id": run, "status": status.value, "supervised": at_work}
             typer.echo(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())

@@ -9,7 +9,7 @@ Importing this package does not import torch.
 
 from cnnviz.experiments.experiment import METRIC, Cell, Condition, Experiment, from_change
 from cnnviz.experiments.results import ConditionResult, Result, result
-from cnnviz.experiments.running import Stored, every, extend, get, queue, start, stop
+from cnnviz.experiments.running import Stored, extend, get, list_all, queue, start, stop
 
 __all__ = [
     "METRIC",
@@ -19,10 +19,10 @@ __all__ = [
     "Experiment",
     "Result",
     "Stored",
-    "every",
     "extend",
     "from_change",
     "get",
+    "list_all",
     "queue",
     "result",
     "start",

@@ -94,10 +94,10 @@ class Result(BaseModel):
 
 def result(database: Database, experiment_id: int) -> Result:
     """Compute the results of an experiment so far; raise `NoSuchExperimentError`."""
-    return of(database, running.get(database, experiment_id))
+    return result_of(database, running.get(database, experiment_id))
 
 
-def of(database: Database, stored: Stored) -> Result:
+def result_of(database: Database, stored: Stored) -> Result:
     """Compute the results of an experiment that is already loaded; see `result`."""
     experiment = stored.experiment
     outcomes = {
@@ -108,7 +108,7 @@ def of(database: Database, stored: Stored) -> Result:
     full = [tracking.get_run(database, run.id) for run in runs]
     epochs = verdict.epochs_text([experiment.recipe(name).epochs for name in experiment.names])
     params = {name: _params(stored, name) for name in experiment.names}
-    conditions = judged(experiment, outcomes, params, epochs)
+    conditions = condition_results(experiment, outcomes, params, epochs)
     images = _test_images(database, runs)
     return Result(
         id=stored.id,
@@ -126,7 +126,7 @@ def of(database: Database, stored: Stored) -> Result:
     )
 
 
-def judged(
+def condition_results(
     experiment: Experiment,
     outcomes: dict[str, tuple[Outcome, ...]],
     params: dict[str, int | None],

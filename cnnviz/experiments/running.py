@@ -124,7 +124,7 @@ def get(database: Database, experiment_id: int) -> Stored:
     return _with_runs(database, [tracking.get_experiment(database, experiment_id)])[0]
 
 
-def every(database: Database) -> list[Stored]:
+def list_all(database: Database) -> list[Stored]:
     """Return all experiments with their runs, newest first."""
     return _with_runs(database, tracking.list_experiments(database))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 WARM_UP = 5
 """Eager steps before the capture, in which libraries pick algorithms and the optimizer creates its state."""
-SMALL = 2e12
+MOST_FLOPS = 2e12
 """Maximum FLOPs per step for which capture pays off; a graph permanently holds its own activations."""
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -60,7 +60,7 @@ class GraphedStep:
             return self._eager(images, labels)
         if self._waiting:
             self._waiting -= 1
-            return self._aside(images, labels)
+            return self._warm_up_step(images, labels)
         if self._replay is None:
             self._record(images, labels)
         if self._replay is None:
@@ -84,7 +84,7 @@ class GraphedStep:
             reason = str(error).strip().partition("\n")[0]
             self._note(f"Steps are launched one kernel at a time: a CUDA graph cannot be made ({reason}).")
 
-    def _aside(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _warm_up_step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Run a warm-up step on a side stream, as capture requires."""
         if images.device.type != "cuda":
             return self._eager(images, labels)
@@ -117,7 +117,7 @@ class FullBatchStep:
 
 def should_capture(device: torch.device, macs: int, batch: int) -> bool:
     """Return whether steps are so small that launch overhead is a considerable part of their time."""
-    return device.type == "cuda" and 0 < 6 * macs * batch <= SMALL
+    return device.type == "cuda" and 0 < 6 * macs * batch <= MOST_FLOPS
 
 
 def capture_cuda_graph(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:

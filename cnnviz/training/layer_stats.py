@@ -90,7 +90,9 @@ class LayerStatsHook:
         statistics = self._outputs.get(name)
         if statistics is None:
             statistics = torch.full((len(_SLOTS),), torch.nan, device=device)
-        return torch.cat([statistics, _moved(parameters, self._weights[name], statistics.device)])
+        return torch.cat(
+            [statistics, _gradient_and_update(parameters, self._weights[name], statistics.device)]
+        )
 
 
 def _reduced(out: Tensor) -> Tensor:
@@ -103,7 +105,9 @@ def _reduced(out: Tensor) -> Tensor:
     return torch.stack([values.mean(), spread, is_zero.float().mean(), dead, signal])
 
 
-def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.device) -> Tensor:
+def _gradient_and_update(
+    parameters: list[nn.Parameter], before: list[Tensor], device: torch.device
+) -> Tensor:
     """Compute gradient norm and update-to-weight ratio of a layer's own parameters; NaN if it has none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
@@ -119,7 +123,7 @@ def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.d
 
 
 @dataclass(frozen=True)
-class Broken:
+class NonFiniteOrigin:
     """Origin of a non-finite value: the record `nonfinite` without its step.
 
     `what` is `output`, `gradient`, `weights` or `loss`.
@@ -135,7 +139,7 @@ class Broken:
         return f" The first to break: the {self.what} of '{self.layer}'." if self.layer else ""
 
 
-def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> Broken:
+def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> NonFiniteOrigin:
     """Locate the first layer with a NaN or Inf in its weights, gradients or outputs.
 
     Weights are checked before outputs, since the preceding step may have broken them. Gradients flow backward
@@ -147,12 +151,14 @@ def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> Broken:
         forward: Repeats the forward pass of the failed step.
     """
     layers = _layers(model)
-    weights = _nearest_the_output(layers, lambda part: part)
+    weights = _nearest_to_output(layers, lambda part: part)
     if weights is not None:
-        gradient = _nearest_the_output(layers, lambda part: part.grad)
-        return Broken(weights, "weights") if gradient is None else Broken(gradient, "gradient")
+        gradient = _nearest_to_output(layers, lambda part: part.grad)
+        return (
+            NonFiniteOrigin(weights, "weights") if gradient is None else NonFiniteOrigin(gradient, "gradient")
+        )
     output = _first_output(layers, forward)
-    return Broken(None, "loss") if output is None else Broken(output, "output")
+    return NonFiniteOrigin(None, "loss") if output is None else NonFiniteOrigin(output, "output")
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -165,7 +171,7 @@ def _layers(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
-def _nearest_the_output(
+def _nearest_to_output(
     layers: dict[str, nn.Module], of: Callable[[nn.Parameter], Tensor | None]
 ) -> str | None:
     for name, part in reversed(layers.items()):

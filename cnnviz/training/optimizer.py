@@ -18,7 +18,7 @@ from cnnviz.training.recipe import Recipe, state_tensors
 # Optimizer.
 
 
-def optimiser(
+def build_optimizer(
     recipe: Recipe, parameters: Iterable[nn.Parameter], head: Collection[int] = ()
 ) -> torch.optim.Optimizer:
     """Create the recipe's optimizer in its fused form (one kernel for all parameters) where available.
@@ -33,7 +33,7 @@ def optimiser(
             trunk.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    result = _chosen(recipe, trained, head)
+    result = _create(recipe, trained, head)
     # As for gradient scalers: a fused step is a no-op if this is 1.
     result.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
     return result
@@ -119,7 +119,7 @@ class RMSprop(torch.optim.RMSprop):
         return result
 
 
-def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int]) -> torch.optim.Optimizer:
+def _create(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int]) -> torch.optim.Optimizer:
     trained, first = _groups(recipe, parameters, head), parameters[0]
     decay, on_gpu = recipe.weight_decay, first.is_cuda
     lr: float | Tensor = torch.tensor(recipe.lr, device=first.device) if on_gpu else recipe.lr
@@ -180,7 +180,7 @@ class Plateau:
         return float(self.factor**self.drops)
 
 
-def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of a step (from 0), without the drops of a plateau.
 
     `cosine` decays to 0 along half a cosine (Loshchilov and Hutter, 2017, without restarts); `one-cycle`

@@ -15,7 +15,7 @@ from cnnviz.training.estimate import FIRST_GPU, estimate, may_have_gpu
 from cnnviz.training.recipe import Recipe, spec_for, with_code
 from cnnviz.training.recipes.defaults import is_default
 from cnnviz.training.trainable import check_trainable, known_data
-from cnnviz.training.travel import needs_of
+from cnnviz.training.travel import collect_needs
 
 UNNAMED = "untitled"
 """Name of a recipe without a name of its own: its runs are named by model and data."""
@@ -52,7 +52,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         device=recipe.device,
         parent_id=parent_id,
         total_epochs=float(recipe.epochs),
-        needs=needs_of(recipe, open_store()) or None,
+        needs=collect_needs(recipe, open_store()) or None,
     )
 
 

@@ -120,7 +120,7 @@ def _test(trainer: Trainer, progress: Progress, seconds: float) -> RateTest:
         if len(rates) == 2:  # The first step includes autotuning, so the time per step is known after two.
             steps = _steps_in(seconds, (time.monotonic() - began) / 2)
         rate *= (HIGHEST / rate) ** (1 / max(1, steps - len(rates)))
-    return _judged(rates, losses, time.monotonic() - began)
+    return _result(rates, losses, time.monotonic() - began)
 
 
 def _steps_in(seconds: float, seconds_each: float) -> int:
@@ -155,7 +155,7 @@ def _nearly_fallen(smoothed: Sequence[float]) -> int:
     return next(index for index, loss in enumerate(smoothed) if loss <= threshold)
 
 
-def _judged(rates: list[float], losses: list[float], seconds: float) -> RateTest:
+def _result(rates: list[float], losses: list[float], seconds: float) -> RateTest:
     if not rates:
         raise ValueError("The loss is no number at the first step already; Diagnose says where that begins.")
     smoothed = smooth(losses)

@@ -19,7 +19,7 @@ from cnnviz.training.data.patch_classifier import baseline
 from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
-from cnnviz.training.layer_stats import Broken, LayerStats
+from cnnviz.training.layer_stats import LayerStats, NonFiniteOrigin
 from cnnviz.training.metrics import EpochMetrics, Score
 
 # Peak FLOP/s and memory of a device.
@@ -323,7 +323,7 @@ class RunLogger:
         """
         self._record(step, "baseline", baseline(data_module))
 
-    def broken(self, step: int, origin: Broken) -> None:
+    def broken(self, step: int, origin: NonFiniteOrigin) -> None:
         """Record where the first NaN or Inf arose."""
         self._record(step, "nonfinite", {"step": step, "layer": origin.layer, "what": origin.what})
 

@@ -65,7 +65,7 @@ class CudaGauge:
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """Memory of a step in bytes: fixed part (weights, data, optimizer), and part per image of the batch."""
 
     fixed: float
@@ -81,7 +81,7 @@ class Need:
         return most - most % 8 if most >= 8 else most
 
 
-def measured(peak: Callable[[int], int], batch: int) -> Need | None:
+def measure_memory(peak: Callable[[int], int], batch: int) -> MemoryNeed | None:
     """Measure the memory need from steps of two smaller batch sizes; None if not even two images fit.
 
     `peak(n)` runs the forward and backward pass of n images and returns the peak memory.
@@ -96,7 +96,7 @@ def measured(peak: Callable[[int], int], batch: int) -> Need | None:
             count = max(2, count // 2)
             continue
         image = max(0.0, (large - small) / (count - count // 2))
-        return Need(large - image * count, image)
+        return MemoryNeed(large - image * count, image)
 
 
 def out_of_memory_message(gauge: Gauge, probe: Callable[[int], None], batch: int, to_come: int = 0) -> str:
@@ -109,12 +109,12 @@ def out_of_memory_message(gauge: Gauge, probe: Callable[[int], None], batch: int
         to_come: Bytes that the optimizer would still allocate in its first step.
     """
     available = gauge.available()
-    need = measured(lambda count: gauge.peak(lambda: probe(count)), batch)
+    need = measure_memory(lambda count: gauge.peak(lambda: probe(count)), batch)
     if need is None:
         return (
             f"{gauge.name} has {available / _GIB:.1f} GiB for this run: too little for a batch of two images."
         )
-    need = Need(need.fixed + to_come, need.image)
+    need = MemoryNeed(need.fixed + to_come, need.image)
     fits = min(need.largest(available), batch - 1)
     advice = f"a batch of {fits} would fit" if fits else "not even one image would fit"
     return (
@@ -212,7 +212,7 @@ def build_training(recipe: Recipe, dataset: Dataset, device: torch.device | None
         TooLittleMemoryError: The model and the data do not fit into the device's memory.
     """
     try:
-        return _make_ready(recipe, dataset, device or device_of(recipe))
+        return _build(recipe, dataset, device or device_of(recipe))
     except torch.OutOfMemoryError as error:
         images = len(dataset.train) + len(dataset.test)
         raise TooLittleMemoryError(
@@ -231,7 +231,7 @@ def _macs(recipe: Recipe, spec: models.ModelSpec, classes: int) -> int:
         return 0
 
 
-def _make_ready(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSetup:
+def _build(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSetup:
     spec = spec_for(recipe)
     check_precision(recipe, device)
     recipe, note = supported_precision(recipe, device)

@@ -41,11 +41,11 @@ from cnnviz.training.metrics import (
 )
 from cnnviz.training.optimizer import (
     EarlyStopping,
+    build_optimizer,
     class_weights,
     cross_entropy,
     layer_rates,
     mixup,
-    optimiser,
     set_lr,
     skip_after_nonfinite,
     state_bytes,
@@ -174,7 +174,7 @@ class Trainer:
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.step = 0
         self.transform = Transform(recipe, Statistics.of(data_module.train.images), side)
-        self.optimiser = optimiser(recipe, model.parameters(), head_parameters(model))
+        self.optimiser = build_optimizer(recipe, model.parameters(), head_parameters(model))
         self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
         self.pace = Pace(
             self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads()), ranks.world
@@ -308,7 +308,7 @@ class Trainer:
     def rate(self) -> float:
         """Return the learning rate of the next step."""
         drops = self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
-        return optimizer.rate(self.recipe, self.step, self.steps_per_epoch) * drops
+        return optimizer.learning_rate(self.recipe, self.step, self.steps_per_epoch) * drops
 
     def step_at(self, rate: float) -> float:
         """Run one step at a given learning rate and return its loss (for `rate_finder`).

@@ -45,7 +45,7 @@ _FILES = re.compile(r"about\.json|names\.txt|pictures\.bin|(train|test)-(images|
 """File names of a packed data set."""
 
 
-def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
+def collect_needs(recipe: Recipe, store: Store | None) -> dict[str, Any]:
     """Return the requirements stored in a run's row, uploading what only this machine has.
 
     Raises:
@@ -58,7 +58,7 @@ def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
             needs[LAYERS] = json.loads(path.read_bytes())
     if recipe.code:
         needs[CODE] = _code(recipe)
-    if not _is_had_anywhere(recipe.dataset):
+    if not _is_available_anywhere(recipe.dataset):
         needs[DATA] = _data(recipe.dataset, store)
     _, _, digest = recipe.start_from.partition("@")
     if digest and store is not None:
@@ -70,12 +70,12 @@ def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
     return needs
 
 
-def can_be_had(candidate: tracking.Candidate, with_store: bool) -> bool:
+def is_data_available(candidate: tracking.Candidate, with_store: bool) -> bool:
     """Return whether a machine can load a run's data: registered, on this machine, or in the store."""
-    if _is_had_anywhere(candidate.dataset):
+    if _is_available_anywhere(candidate.dataset):
         return True
     packed = candidate.needs.get(DATA) or {}
-    return bool(with_store and packed.get("stored")) or _is_here(candidate.dataset)
+    return bool(with_store and packed.get("stored")) or _is_local(candidate.dataset)
 
 
 def prepare(recipe: Recipe, needs: Mapping[str, Any], store: Store | None) -> Recipe:
@@ -105,21 +105,21 @@ def load_data(recipe: Recipe, needs: Mapping[str, Any], store: Store | None, pro
     packed = needs.get(DATA) or {}
     if not packed.get("stored") or store is None:
         return datasets.load(recipe.dataset, progress=progress)
-    if _is_here(recipe.dataset):
+    if _is_local(recipe.dataset):
         prepared = datasets.prepared(recipe.dataset)
         if prepared is not None and prepared.fingerprint == packed["fingerprint"]:
             return prepared
     return _unpack(packed, recipe.dataset, store)
 
 
-def _is_had_anywhere(dataset: str) -> bool:
+def _is_available_anywhere(dataset: str) -> bool:
     """Return whether the data set is available on every machine: bundled, or downloaded by name."""
     if dataset.startswith(library.PREFIX) or datasets.is_path(dataset) or os.path.isabs(dataset):
         return False
     return dataset in datasets.specs() or "/" in dataset
 
 
-def _is_here(dataset: str) -> bool:
+def _is_local(dataset: str) -> bool:
     return dataset in datasets.specs() or datasets.is_path(dataset)
 
 
@@ -136,7 +136,7 @@ def _data(dataset: str, store: Store | None) -> dict[str, Any]:
         with tarfile.open(path, "w") as packed:
             for file in sorted(prepared.folder.iterdir()):
                 if _FILES.fullmatch(file.name):
-                    packed.add(file, file.name, recursive=False, filter=_plain)
+                    packed.add(file, file.name, recursive=False, filter=_normalized)
         digest = sha256_of(path)
         name = f"data/{prepared.fingerprint}-{digest[:16]}.tar"
         if not store.holds(name):
@@ -144,7 +144,7 @@ def _data(dataset: str, store: Store | None) -> dict[str, Any]:
     return entry | {"stored": name, "digest": digest}
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _normalized(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Normalize a tar member, so that the same files always give the same bytes."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -250,7 +250,7 @@ def prune_copies(database: Database, older_than: float = YOUNG_SECONDS) -> tuple
     old = [path for path in copies if path.stat().st_mtime <= time.time() - older_than]
     if not old:
         return 0, 0
-    referenced = _named(database)
+    referenced = _referenced_digests(database)
     count = freed = 0
     for path in old:
         if path.name[:64] in referenced:
@@ -272,7 +272,7 @@ def _entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if _DIGEST.match(path.name) and not path.is_symlink()]
 
 
-def _named(database: Database) -> set[str]:
+def _referenced_digests(database: Database) -> set[str]:
     """Return all digests in recipes and experiments."""
     digests: set[str] = set()
     with database.read() as session:

@@ -32,7 +32,7 @@ from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.store import VARIABLE, Store, StoreError, open_store
 from cnnviz.tracking.stored_checkpoints import delete_superseded, ensure_local, publish
 from cnnviz.training.workers.launcher import Ending
-from cnnviz.training.workers.supervisor import Watch
+from cnnviz.training.workers.supervisor import RunMonitor
 
 STEPS, SAVE_EVERY = 12, 3
 NODES = ("node-1", "node-2", "node-3")
@@ -87,10 +87,10 @@ class Node:
     workers: dict[Lease, Iterator[None]] = field(default_factory=dict)
     endings: set[Lease] = field(default_factory=set)
 
-    # What `Watch` asks of a launcher.
-    elsewhere = False
+    # The part of `Launcher` that `RunMonitor` uses.
+    is_remote = False
 
-    def lives(self, run: RunSummary) -> bool:
+    def is_alive(self, run: RunSummary) -> bool:
         """Whether its worker is there."""
         return run.lease in self.workers
 
@@ -174,7 +174,7 @@ class Cluster:
     def supervise(self, node: Node) -> None:
         """One look of the node's supervisor: what is gone is recorded, what waits is taken."""
         with self._on(node), suppress(tracking.TrackingError):
-            watch = Watch(self.database, node, node.name, store=True)  # type: ignore[arg-type]
+            watch = RunMonitor(self.database, node, node.name, store=True)  # type: ignore[arg-type]
             watch.look(tracking.list_runs(self.database, statuses=tracking.ACTIVE, metrics=[]))
             lease = tracking.claim(self.database, "cpu", node.name, anywhere=True)
             if lease is not None:

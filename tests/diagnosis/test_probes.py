@@ -16,7 +16,7 @@ from cnnviz.diagnosis.probes.context import ProbeContext
 from cnnviz.diagnosis.probes.registry import Found
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
-from cnnviz.training.data.patch_classifier import learnt_share
+from cnnviz.training.data.patch_classifier import half_split_accuracy
 from cnnviz.training.data.tensors import DataModule
 from cnnviz.training.data.transforms import Statistics, Transform
 from tests.training.stripes import striped
@@ -172,8 +172,8 @@ def test_sure_answers_that_meet_other_labels_are_counted_and_shown() -> None:
 
 def test_a_linear_classifier_of_patches_needs_eight_pixels_and_twenty_images() -> None:
     images = torch.zeros(30, 1, 8, 8, dtype=torch.uint8)
-    assert learnt_share(images[:, :, :7, :7], torch.zeros(30, dtype=torch.int64), 2) is None
-    assert learnt_share(images[:10], torch.zeros(10, dtype=torch.int64), 2) is None
+    assert half_split_accuracy(images[:, :, :7, :7], torch.zeros(30, dtype=torch.int64), 2) is None
+    assert half_split_accuracy(images[:10], torch.zeros(10, dtype=torch.int64), 2) is None
 
 
 def test_the_loss_of_fresh_weights_is_that_of_their_logits() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from cnnviz.experiments.presets import get_preset, list_presets
 from cnnviz.experiments.recorded import names, recording
-from cnnviz.experiments.results import judged
+from cnnviz.experiments.results import condition_results
 from cnnviz.experiments.verdict import notes, verdict
 
 
@@ -18,7 +18,7 @@ def test_it_is_of_todays_experiment_and_follows_from_its_runs(name: str) -> None
     assert result.experiment == get_preset(name).small
     outcomes = {arm.name: arm.outcomes for arm in result.result.arms}
     params = {arm.name: arm.params for arm in result.result.arms}
-    arms = judged(result.experiment, outcomes, params, result.result.epochs)
+    arms = condition_results(result.experiment, outcomes, params, result.result.epochs)
     for again, recorded in zip(arms, result.result.arms, strict=True):
         assert again.sentence == recorded.sentence
         assert again.changes == recorded.changes

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import tracking
-from cnnviz.experiments import Cell, Condition, Experiment, every, extend, get, queue, result, start, stop
+from cnnviz.experiments import Cell, Condition, Experiment, extend, get, list_all, queue, result, start, stop
 from cnnviz.tracking import Database, NoSuchExperimentError, Status
 from tests.experiments.making import NORMALISING, end_all, end_run
 
@@ -19,7 +19,7 @@ def test_runs_are_queued_in_pairs_and_bear_a_tag(database: Database) -> None:
     ]
     assert len(runs) == 6
     assert get(database, number).waiting() == list(NORMALISING.cells())
-    assert [stored.id for stored in every(database)] == [number]
+    assert [stored.id for stored in list_all(database)] == [number]
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(database: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
-from cnnviz.experiments import Condition, Experiment, every, from_change, start
+from cnnviz.experiments import Condition, Experiment, from_change, list_all, start
 from cnnviz.experiments.presets import list_presets
 from cnnviz.experiments.recorded import recording
 from cnnviz.training.queue import enqueue
@@ -44,7 +44,7 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
         assert tracking.list_runs(database) == []
         app.button(key="experiments-start").click().run()
         assert_sound(app)
-        assert [stored.experiment for stored in every(database)] == [experiment]
+        assert [stored.experiment for stored in list_all(database)] == [experiment]
         assert len(tracking.list_runs(database)) == 6
     assert app.query_params["experiment"] == "1"
     assert "So far, 0 of 6 runs: nothing to compare yet." in text(app)

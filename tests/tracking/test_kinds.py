@@ -104,9 +104,9 @@ def test_a_dead_process_is_noticed_and_a_living_one_is_never_killed(sqlite: Data
         session.execute(text("UPDATE runs SET heartbeat = :then WHERE id = :run"),
                         {"then": time.time() - 300, "run": lease.run_id})  # fmt: skip
     from cnnviz.training.workers.local import LocalLauncher
-    from cnnviz.training.workers.supervisor import Watch
+    from cnnviz.training.workers.supervisor import RunMonitor
 
-    watch = Watch(sqlite, LocalLauncher())
+    watch = RunMonitor(sqlite, LocalLauncher())
     watch.look([run for run in tracking.list_runs(sqlite) if run.id == lease.run_id])
     assert child.poll() is None
     assert tracking.get_run(sqlite, lease.run_id).status is Status.STOPPING

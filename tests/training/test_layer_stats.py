@@ -9,8 +9,8 @@ from torch import nn
 
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe
-from cnnviz.training.layer_stats import Broken, locate_nonfinite
-from cnnviz.training.optimizer import optimiser, skip_after_nonfinite
+from cnnviz.training.layer_stats import NonFiniteOrigin, locate_nonfinite
+from cnnviz.training.optimizer import build_optimizer, skip_after_nonfinite
 from cnnviz.training.recipe import Optimiser
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training
@@ -67,7 +67,7 @@ def test_a_run_whose_first_loss_is_no_number_has_its_dataset_report_all_the_same
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw"])
 def test_no_optimiser_learns_from_a_loss_that_is_no_number_or_after_it(name: str) -> None:
     weight = nn.Parameter(torch.ones(3))
-    chosen = optimiser(Recipe(optimiser=name, lr=0.1), [weight])
+    chosen = build_optimizer(Recipe(optimiser=name, lr=0.1), [weight])
     weight.grad = torch.ones(3)
     skip_after_nonfinite(chosen, torch.tensor(1.0))
     chosen.step()
@@ -88,7 +88,7 @@ def test_a_step_whose_loss_is_not_finite_leaves_weights_and_state_untouched(
     """`found_inf` is what torch's gradient scaler uses and nowhere documents: what it does is held here."""
     torch.manual_seed(0)
     weights = [nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(5))]
-    chosen = optimiser(Recipe(optimiser=name, lr=0.1, momentum=momentum, weight_decay=decay), weights)
+    chosen = build_optimizer(Recipe(optimiser=name, lr=0.1, momentum=momentum, weight_decay=decay), weights)
 
     def step(loss: float, gradient: float) -> None:
         for weight in weights:
@@ -123,7 +123,7 @@ def test_a_step_whose_loss_is_not_finite_leaves_weights_and_state_untouched(
 def test_the_first_step_may_be_the_one_that_is_not_finite() -> None:
     for name in get_args(Optimiser):
         weight = nn.Parameter(torch.ones(3))
-        chosen = optimiser(Recipe(optimiser=name, lr=0.1, weight_decay=0.1), [weight])
+        chosen = build_optimizer(Recipe(optimiser=name, lr=0.1, weight_decay=0.1), [weight])
         weight.grad = torch.full((3,), torch.nan)
         skip_after_nonfinite(chosen, torch.tensor(torch.nan))
         chosen.step()
@@ -144,8 +144,8 @@ def test_the_first_output_that_overflows_is_named() -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.fill_(1e38 if name.endswith("weight") else 0)
-    assert locate_nonfinite(model, lambda: model(images)) == Broken("first", "output")
-    assert locate_nonfinite(model, lambda: model(images / 100)) == Broken("second", "output")
+    assert locate_nonfinite(model, lambda: model(images)) == NonFiniteOrigin("first", "output")
+    assert locate_nonfinite(model, lambda: model(images / 100)) == NonFiniteOrigin("second", "output")
     assert not any(part._forward_hooks for part in model.modules())
 
 
@@ -154,17 +154,17 @@ def test_of_broken_weights_the_layer_nearest_the_output_began() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter[0] = torch.nan
-    assert locate_nonfinite(model, lambda: model(torch.ones(1, 4))) == Broken("second", "weights")
+    assert locate_nonfinite(model, lambda: model(torch.ones(1, 4))) == NonFiniteOrigin("second", "weights")
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
         parameter.grad[0] = torch.inf if parameter is next(model.parameters()) else 0
-    assert locate_nonfinite(model, lambda: model(torch.ones(1, 4))) == Broken("first", "gradient")
+    assert locate_nonfinite(model, lambda: model(torch.ones(1, 4))) == NonFiniteOrigin("first", "gradient")
 
 
 def test_where_every_layer_is_sound_it_is_the_loss() -> None:
     model = two_layers()
     place = locate_nonfinite(model, lambda: model(torch.ones(1, 4)))
-    assert place == Broken(None, "loss")
+    assert place == NonFiniteOrigin(None, "loss")
     assert place.sentence == ""
 
 

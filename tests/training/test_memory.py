@@ -7,7 +7,13 @@ import torch
 
 from cnnviz.training import Recipe
 from cnnviz.training.run_logger import InMemoryLogger
-from cnnviz.training.setup import Need, TooLittleMemoryError, build_training, measured, out_of_memory_message
+from cnnviz.training.setup import (
+    MemoryNeed,
+    TooLittleMemoryError,
+    build_training,
+    measure_memory,
+    out_of_memory_message,
+)
 from cnnviz.training.trainer import Trainer
 from tests.training.stripes import striped
 
@@ -42,8 +48,8 @@ def test_need_is_found_from_what_fits() -> None:
     def peak(count: int) -> int:
         return gpu.peak(lambda: gpu.probe(count))
 
-    assert measured(peak, 1000) == Need(GIB, GIB // 16)
-    assert measured(peak, 3) == Need(GIB, GIB // 16)
+    assert measure_memory(peak, 1000) == MemoryNeed(GIB, GIB // 16)
+    assert measure_memory(peak, 3) == MemoryNeed(GIB, GIB // 16)
 
 
 def test_the_sentence_says_what_was_needed_and_what_would_fit() -> None:

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.training import Recipe
-from cnnviz.training.optimizer import Plateau, rate
+from cnnviz.training.optimizer import Plateau, learning_rate
 
 
 def rates(recipe: Recipe, steps: int = 10) -> list[float]:
-    return [rate(recipe, step, steps) for step in range(recipe.epochs * steps)]
+    return [learning_rate(recipe, step, steps) for step in range(recipe.epochs * steps)]
 
 
 def test_step() -> None:
@@ -42,7 +42,7 @@ def test_warm_up_grows_to_the_rate() -> None:
 )
 def test_rates_stay_between_nothing_and_the_largest(kind: str, epochs: int, steps: int, warm: float) -> None:
     recipe = Recipe().changed({"schedule": kind, "epochs": epochs, "lr": 0.3, "warmup_epochs": warm})
-    seen = [rate(recipe, step, steps) for step in range(epochs * steps)]
+    seen = [learning_rate(recipe, step, steps) for step in range(epochs * steps)]
     assert all(0 < value <= 0.3 + 1e-12 for value in seen)
 
 

@@ -14,7 +14,7 @@ from cnnviz import models, tracking
 from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
-from cnnviz.training.optimizer import layer_rates, optimiser, set_lr
+from cnnviz.training.optimizer import build_optimizer, layer_rates, set_lr
 from cnnviz.training.queue import enqueue
 from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
 from cnnviz.training.start_weights import freeze, head_parameters, keep, load_start
@@ -87,7 +87,7 @@ def test_what_cannot_be_frozen_is_a_sentence(until: str, sentence: str) -> None:
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_the_trunk_learns_at_a_part_of_the_rate(kind: str) -> None:
     model = lenet()
-    chosen = optimiser(
+    chosen = build_optimizer(
         Recipe(lr=0.1, trunk_lr=0.25, optimiser=kind), model.parameters(), head_parameters(model)
     )  # fmt: skip
     set_lr(chosen, 0.04)
@@ -100,19 +100,19 @@ def test_the_trunk_learns_at_a_part_of_the_rate(kind: str) -> None:
 def test_it_is_recorded_which_layers_learn_and_at_which_part_of_the_rate() -> None:
     model = lenet()
     freeze(model, "conv1")
-    plain = optimiser(Recipe(lr=0.1), model.parameters())
+    plain = build_optimizer(Recipe(lr=0.1), model.parameters())
     layers = {one["name"]: one for one in layer_rates(model, [plain])}
     assert layers["conv1"] == {
         "name": "conv1", "type": "Conv2d", "params": 156, "trainable": 0, "rate": None
     }  # fmt: skip
     assert {one["rate"] for name, one in layers.items() if name != "conv1"} == {1.0}
-    slower = optimiser(Recipe(lr=0.1, trunk_lr=0.25), model.parameters(), head_parameters(model))
+    slower = build_optimizer(Recipe(lr=0.1, trunk_lr=0.25), model.parameters(), head_parameters(model))
     rates = [one["rate"] for one in layer_rates(model, [slower])]
     assert rates == [None, *[0.25] * (len(rates) - 2), 1.0]
     log = InMemoryLogger()
     reporter = RunLogger(log, 1, Pace(torch.device("cpu"), 0, PeakFlops(1.0, "unknown")))
     everything = lenet()
-    reporter.trained_layers(layer_rates(everything, [optimiser(Recipe(), everything.parameters())]))
+    reporter.trained_layers(layer_rates(everything, [build_optimizer(Recipe(), everything.parameters())]))
     assert not log.records
     reporter.trained_layers(layer_rates(model, [plain]))
     assert [kind for _, kind, _ in log.records] == ["trained_layers"]

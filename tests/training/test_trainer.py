@@ -18,7 +18,7 @@ from cnnviz.training.data.tensors import Labelled, derive_seed, permutation, ste
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.layer_stats import LayerStatsHook
 from cnnviz.training.metrics import evaluate
-from cnnviz.training.optimizer import optimiser
+from cnnviz.training.optimizer import build_optimizer
 from cnnviz.training.recipe import ADAPTIVE, Optimiser, Schedule
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger
 from cnnviz.training.setup import build_training, check_precision, device_of, supported_precision
@@ -329,7 +329,7 @@ def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
         conv.weight.abs_()
         conv.bias.copy_(torch.tensor([-100.0, 100.0, 0.0, 0.0]))
     recipe = Recipe(optimiser="sgd", lr=0.1, momentum=0)
-    steps, observer = optimiser(recipe, model.parameters()), LayerStatsHook(model)
+    steps, observer = build_optimizer(recipe, model.parameters()), LayerStatsHook(model)
     before = last.weight.detach().clone(), last.bias.detach().clone()
     with observer.watching():
         loss = functional.cross_entropy(model(torch.rand(8, 1, 8, 8)), torch.arange(8) % 2)

@@ -16,9 +16,9 @@ from cnnviz.training.metrics import Score
 from cnnviz.training.optimizer import (
     EarlyStopping,
     balanced_weights,
+    build_optimizer,
     cross_entropy,
     mixup,
-    optimiser,
     skip_after_nonfinite,
 )
 from cnnviz.training.recipe import state_tensors
@@ -55,7 +55,7 @@ def test_rmsprop_is_torch_s() -> None:
     recipe = Recipe(optimiser="rmsprop", lr=1e-2, alpha=0.9, momentum=0.5, weight_decay=1e-3)
     ours, theirs = linear(), linear()
     other = torch.optim.RMSprop(theirs.parameters(), 1e-2, alpha=0.9, momentum=0.5, weight_decay=1e-3)
-    chosen = optimiser(recipe, ours.parameters())
+    chosen = build_optimizer(recipe, ours.parameters())
     assert torch.equal(stepped(chosen, ours), stepped(other, theirs))
     kept = [value for value in chosen.state[ours.weight].values() if value.shape == ours.weight.shape]
     assert len(kept) == state_tensors(recipe) == 2
@@ -63,7 +63,7 @@ def test_rmsprop_is_torch_s() -> None:
 
 def test_after_a_loss_that_is_no_number_rmsprop_leaves_weights_as_they_are() -> None:
     layer = linear()
-    chosen = optimiser(Recipe(optimiser="rmsprop", weight_decay=0.1), layer.parameters())
+    chosen = build_optimizer(Recipe(optimiser="rmsprop", weight_decay=0.1), layer.parameters())
     before = stepped(chosen, layer, 1)
     skip_after_nonfinite(chosen, torch.tensor(float("nan")))
     assert torch.equal(stepped(chosen, layer), before)
@@ -74,7 +74,7 @@ def test_a_step_with_clipping_is_one_with_clip_grad_norm(most: float) -> None:
     images, labels = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
     recipe = Recipe(optimiser="sgd", lr=1.0, momentum=0.0, clip_norm=most)
     ours, theirs = linear(), linear()
-    TrainStep(recipe, ours, optimiser(recipe, ours.parameters()))(images, labels)
+    TrainStep(recipe, ours, build_optimizer(recipe, ours.parameters()))(images, labels)
     before = theirs.weight.detach().clone()
     nn.functional.cross_entropy(theirs(images), labels).backward()  # type: ignore[no-untyped-call]
     total = nn.utils.clip_grad_norm_(theirs.parameters(), most)

@@ -21,7 +21,7 @@ from cnnviz.tracking.store import VARIABLE, folder_of, open_store, sha256_of
 from cnnviz.training import Recipe, checkpoint, travel
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers import LocalLauncher
-from cnnviz.training.workers.supervisor import Watch
+from cnnviz.training.workers.supervisor import RunMonitor
 from cnnviz.training.workers.worker import work
 
 SHORT = Recipe(
@@ -78,7 +78,7 @@ def silence(database: Database, seconds: float) -> None:
 
 
 def look(database: Database, host: str, *, with_store: bool = True) -> None:
-    watch = Watch(database, LocalLauncher(), host, store=with_store)
+    watch = RunMonitor(database, LocalLauncher(), host, store=with_store)
     watch.look(tracking.list_runs(database, statuses=tracking.ACTIVE))
 
 
@@ -211,8 +211,8 @@ def test_own_data_and_a_saved_network_travel_with_a_run(
         (place / folder).rmdir()
     shared("second")
     candidate = tracking.Candidate(run.id, run.key, run.dataset, run.recipe, run.needs or {}, False)
-    assert travel.can_be_had(candidate, with_store=True)
-    assert not travel.can_be_had(candidate, with_store=False)
+    assert travel.is_data_available(candidate, with_store=True)
+    assert not travel.is_data_available(candidate, with_store=False)
     ended = train(database, claim(database, run.id, "second"))
     assert (ended.status, ended.error) == (Status.FINISHED, None)
     assert ended.fingerprint == ready.fingerprint

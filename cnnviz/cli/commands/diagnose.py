@@ -82,7 +82,7 @@ def _evidence(run: str, probed: bool) -> Evidence:
         from cnnviz import threads
         from cnnviz.diagnosis.probes import registry
 
-        threads.share()
+        threads.set_passive_wait()
         with Bar() as bar:
             return registry.probe(database, int(run), progress=bar)
 

@@ -43,14 +43,14 @@ def register(app: typer.Typer) -> None:
 def list_experiments(as_json: _Json = False) -> None:
     """Print presets, demonstrations and started experiments."""
     from cnnviz import tracking
-    from cnnviz.experiments import every
+    from cnnviz.experiments import list_all
     from cnnviz.experiments.demos import list_demos
     from cnnviz.experiments.presets import list_presets
     from cnnviz.experiments.running import progress
 
     ready, shown = list(list_presets().values()), list(list_demos().values())
     with tracking.connect() as database:
-        own = [(stored, progress(database, stored)) for stored in every(database)]
+        own = [(stored, progress(database, stored)) for stored in list_all(database)]
     if as_json:
         result = {
             "ready": [
@@ -94,7 +94,7 @@ def run(
     if what in list_demos():
         _demonstrate(list_demos()[what], as_json)
         return
-    threads.share()
+    threads.set_passive_wait()
     with tracking.connect() as database:
         if what.isdigit():
             if large or seeds:
@@ -243,9 +243,9 @@ def _demonstrate(demonstration: Demo, as_json: bool) -> None:
 
 
 def _print_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:
-    from cnnviz.training.workers import supervised
+    from cnnviz.training.workers import is_supervised
 
-    at_work = supervised(database)
+    at_work = is_supervised(database)
     if as_json:
         typer.echo(orjson.dumps({"id": number, "queued": runs, "supervised": at_work}).decode())
         return

@@ -77,7 +77,7 @@ def train(
     from cnnviz import threads, tracking
     from cnnviz.training.queue import enqueue
 
-    threads.share()
+    threads.set_passive_wait()
 
     named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}
@@ -208,11 +208,11 @@ def _checkpoint_text(run: Run) -> str:
 
 def _queued_text(database: Database, run_id: int) -> str:
     """Describe what happens to a run that Ctrl-C left in the queue."""
-    from cnnviz.training.workers import supervised
+    from cnnviz.training.workers import is_supervised
 
     begins = (
         "the app or `cnnviz work` begins it when it is its turn"
-        if supervised(database)
+        if is_supervised(database)
         else f"`cnnviz train --resume {run_id}` begins it, as do the app and `cnnviz work`"
     )
     return f"Run {run_id} stays queued: {begins}. `cnnviz runs stop {run_id}` takes it out."
@@ -248,7 +248,7 @@ def find_rate(
     """Run the range test, and print losses and the suggested rate."""
     from cnnviz import datasets, threads
 
-    threads.share()
+    threads.set_passive_wait()
     from cnnviz.training import rate_finder
 
     given = {k: v for k, v in (("model", model), ("dataset", dataset)) if v is not None}

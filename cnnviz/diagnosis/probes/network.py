@@ -19,7 +19,7 @@ from cnnviz.diagnosis.probes.registry import Found, register
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, derive_seed
 from cnnviz.training.metrics import evaluate
-from cnnviz.training.optimizer import optimiser
+from cnnviz.training.optimizer import build_optimizer
 from cnnviz.training.trainer import seed_layers
 
 # Loss at initialization.
@@ -222,7 +222,7 @@ def _learn(
     model, losses, (x, labels) = subject.fresh().train(), [], batch
     if not condition.drops:
         _stop_dropping(model)
-    steps = optimiser(condition.recipe, model.parameters())
+    steps = build_optimizer(condition.recipe, model.parameters())
     for step in range(count):
         seed_layers(subject.device, derive_seed(subject.recipe.seed, step, 5))
         loss = functional.cross_entropy(

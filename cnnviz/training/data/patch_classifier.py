@@ -69,7 +69,7 @@ def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any
         return {"skipped": f"It could not be computed: {str(error).splitlines()[0]}"}
 
 
-def learnt_share(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any] | None:
+def half_split_accuracy(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any] | None:
     """Train on one half of `images`, uint8 `(N, C, H, W)`, and measure accuracy on the other.
 
     Returns:

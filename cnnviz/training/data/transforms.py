@@ -224,7 +224,7 @@ class Transform:
             return x
         if self.recipe.flip == "random":
             return mirror(x, coin(len(x), x, generator))
-        return mirror(x, (_hashed(number, self.recipe.seed) + epoch) % 2 == 0)
+        return mirror(x, (_hash_bit(number, self.recipe.seed) + epoch) % 2 == 0)
 
 
 def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
@@ -238,7 +238,7 @@ def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
         return pixels
     if how == "standardised":
         return (pixels - statistics.mean[:, None, None]) / _spread(statistics)
-    return pixels - _taken_off(pixels, statistics)
+    return pixels - _mean_to_subtract(pixels, statistics)
 
 
 def unscale(values: Tensor, how: Scale, statistics: Statistics) -> Tensor:
@@ -249,18 +249,18 @@ def unscale(values: Tensor, how: Scale, statistics: Statistics) -> Tensor:
         return values
     if how == "standardised":
         return values * _spread(statistics) + statistics.mean[:, None, None]
-    return values + _taken_off(values, statistics)
+    return values + _mean_to_subtract(values, statistics)
 
 
 def _spread(statistics: Statistics) -> Tensor:
     return statistics.spread.clamp(min=1e-3)[:, None, None]
 
 
-def _taken_off(pixels: Tensor, statistics: Statistics) -> Tensor:
+def _mean_to_subtract(pixels: Tensor, statistics: Statistics) -> Tensor:
     same = statistics.mean_image.shape[-2:] == pixels.shape[-2:]
     return statistics.mean_image if same else statistics.mean[:, None, None]
 
 
-def _hashed(number: Tensor, seed: int) -> Tensor:
+def _hash_bit(number: Tensor, seed: int) -> Tensor:
     """Return a fixed pseudo-random bit per image, by Knuth's multiplicative hashing."""
     return ((number + seed % 1_000_003) * 2_654_435_761 >> 16) & 1

@@ -11,8 +11,8 @@ import torch.
 
 from cnnviz.training.workers.launcher import Ending, Launcher, Order, Worker
 from cnnviz.training.workers.local import LocalLauncher
-from cnnviz.training.workers.process_id import supervised
-from cnnviz.training.workers.supervisor import Supervisor, attended, reconcile
+from cnnviz.training.workers.process_id import is_supervised
+from cnnviz.training.workers.supervisor import Supervisor, has_waiting_process, reconcile
 
 __all__ = [
     "Ending",
@@ -21,7 +21,7 @@ __all__ = [
     "Order",
     "Supervisor",
     "Worker",
-    "attended",
+    "has_waiting_process",
+    "is_supervised",
     "reconcile",
-    "supervised",
 ]

@@ -124,27 +124,27 @@ def _failure(folder: Path) -> GroupEnding:
 def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
     """Entry point of a rank: join the process group, train, and return the status."""
     order = RankOrder(**values | {"devices": tuple(values["devices"])})
-    _end_with(order.parent)
+    _exit_with(order.parent)
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     torch.set_num_threads(order.threads)
     try:
         return {"status": _train(order, ranks, train).value}
     except NonFiniteLossError as failure:  # on every rank, in the same step
-        _leave(order, ranks, Status.FAILED, str(failure), None)
+        _write_failure(order, ranks, Status.FAILED, str(failure), None)
     except StoreError as failure:
-        _leave(order, ranks, Status.FAILED, str(failure), None)
+        _write_failure(order, ranks, Status.FAILED, str(failure), None)
     except tracking.TrackingError as failure:
-        _leave(order, ranks, Status.INTERRUPTED, str(failure), None)
+        _write_failure(order, ranks, Status.INTERRUPTED, str(failure), None)
     except ValueError as failure:
-        _leave(order, ranks, Status.FAILED, str(failure), None)
+        _write_failure(order, ranks, Status.FAILED, str(failure), None)
     except Exception as failure:
         # A rank whose exchange with another one broke has not failed itself: the other's error counts, and if
         # there is none it was killed.
         if _lost_another(failure):
             os._exit(1)
         sentence = full_stop(f"{type(failure).__name__}: {failure}".splitlines()[0])
-        _leave(order, ranks, Status.FAILED, sentence, traceback.format_exc())
+        _write_failure(order, ranks, Status.FAILED, sentence, traceback.format_exc())
     sys.stderr.flush()
     os._exit(1)  # Immediately: other ranks wait for this one in a collective until the launcher ends them.
 
@@ -176,7 +176,9 @@ def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:
             distributed.destroy_process_group()
 
 
-def _leave(order: RankOrder, ranks: Ranks, status: Status, error: str, last_lines: str | None) -> None:
+def _write_failure(
+    order: RankOrder, ranks: Ranks, status: Status, error: str, last_lines: str | None
+) -> None:
     path = Path(order.results) / f"rank-{ranks.rank}.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(
@@ -185,7 +187,7 @@ def _leave(order: RankOrder, ranks: Ranks, status: Status, error: str, last_line
     temporary.replace(path)
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     """Exit when the worker process does, however it ends: an orphaned rank would hold its device forever."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)

@@ -82,7 +82,7 @@ class Worker(Protocol):
     def handle(self, run: RunSummary) -> dict[str, Any]:
         """Return the worker's handle for the run's row, before it gets the run."""
 
-    def hand_over(self, order: Order, device: str) -> None:
+    def send_order(self, order: Order, device: str) -> None:
         """Send it the run; raise `OSError` if the process has ended."""
 
 
@@ -90,25 +90,25 @@ class Launcher(Protocol):
     """Starts workers and monitors them."""
 
     @property
-    def elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether workers run on machines that can be lost one by one, so that runs resume on others."""
 
     def host(self) -> str:
         """Return the name of the machine, or of the cluster."""
 
-    def together(self) -> int:
+    def max_gpus_per_run(self) -> int:
         """Return the maximum number of GPUs of one run."""
 
     def devices(self) -> frozenset[str]:
         """Return the devices on which a worker could start now."""
 
-    def every_device(self) -> frozenset[str]:
+    def all_devices(self) -> frozenset[str]:
         """Return all known devices, including those in use."""
 
     def worker(self) -> Worker:
         """Return an idle worker, the same one until it gets a run; raise `OSError`."""
 
-    def lives(self, run: RunSummary) -> bool:
+    def is_alive(self, run: RunSummary) -> bool:
         """Return whether the process of this run, whoever started it, is alive."""
 
     def ending(self, run: RunSummary) -> Ending | None:
@@ -120,7 +120,7 @@ class Launcher(Protocol):
     def kill(self, run: RunSummary) -> None:
         """Kill that process, if it is alive."""
 
-    def tend(self, wanted: frozenset[str]) -> None:
+    def maintain(self, wanted: frozenset[str]) -> None:
         """Clean up ended workers and prepare an idle one, at once if runs wait; called periodically.
 
         `wanted` are the devices that queued runs wait for and no run holds, and classes that no known device

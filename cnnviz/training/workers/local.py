@@ -83,7 +83,7 @@ class LocalWorker:
         """Return PID and start time of the process."""
         return process_handle(self.pid, self.started)
 
-    def hand_over(self, order: Order, device: str) -> None:
+    def send_order(self, order: Order, device: str) -> None:
         """Send it the run, which it finishes even if this process ends."""
         self.device = device
         assert self._keeper.stdin is not None
@@ -108,11 +108,11 @@ class LocalWorker:
         assert self._keeper.stdout is not None
         with self._keeper.stdout as lines:
             for line in lines:
-                self._hear(line)
+                self._handle_message(line)
         self._known.set()
         commands.notify()  # It has ended: wake the supervisor before its next poll.
 
-    def _hear(self, line: bytes) -> None:
+    def _handle_message(self, line: bytes) -> None:
         try:
             message = json.loads(line)
         except ValueError:
@@ -147,13 +147,13 @@ class LocalLauncher:
         self._not_before = 0.0
         self._pause = 1.0
 
-    elsewhere = False
+    is_remote = False
 
     def host(self) -> str:
         """Return this machine's host name."""
         return socket.gethostname()
 
-    def together(self) -> int:
+    def max_gpus_per_run(self) -> int:
         """Return the limit: all GPUs of the machine."""
         return MOST_RANKS
 
@@ -162,7 +162,7 @@ class LocalLauncher:
         self._settle()
         return self._devices - self._held()
 
-    def every_device(self) -> frozenset[str]:
+    def all_devices(self) -> frozenset[str]:
         """Return the devices reported by a worker; the CPU until then."""
         return self._devices
 
@@ -173,11 +173,11 @@ class LocalLauncher:
             self._spare = LocalWorker(self._command)
         return self._spare
 
-    def lives(self, run: RunSummary) -> bool:
+    def is_alive(self, run: RunSummary) -> bool:
         """Return whether there is a process with this PID and start time."""
         if run.worker_pid is None or run.worker_started is None:
             return False
-        return process_id.lives(run.worker_pid, run.worker_started)
+        return process_id.is_alive(run.worker_pid, run.worker_started)
 
     def ending(self, run: RunSummary) -> Ending | None:
         """Return the exit of this attempt, as written by the parent process."""
@@ -196,7 +196,7 @@ class LocalLauncher:
         if run.worker_pid is not None and run.worker_started is not None:
             process_id.kill(run.worker_pid, run.worker_started)
 
-    def tend(self, wanted: frozenset[str]) -> None:
+    def maintain(self, wanted: frozenset[str]) -> None:
         """Reap ended workers, update the known devices, and keep an idle worker unless one trains."""
         self._settle()
         wanted = wanted - self._held()

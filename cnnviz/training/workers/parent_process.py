@@ -59,14 +59,14 @@ class Tail:
                     self._size -= len(self._chunks.popleft())
 
 
-class Desk:
+class Relay:
     """Forwards orders to the worker and its messages to the supervisor, and tracks the worker's run."""
 
     def __init__(self, worker: subprocess.Popen[bytes], tail: Tail) -> None:
         self.order: dict[str, Any] | None = None
         """Order of the worker's run; None while it is idle."""
         self._worker, self._tail = worker, tail
-        self._words = threading.Thread(target=self._hand_back, daemon=True)
+        self._words = threading.Thread(target=self._forward_messages, daemon=True)
         self._words.start()
         threading.Thread(target=self._hand_over, daemon=True).start()
 
@@ -90,7 +90,7 @@ class Desk:
         except OSError:
             return  # It has already ended; its exit code is reported.
 
-    def _hand_back(self) -> None:
+    def _forward_messages(self) -> None:
         assert self._worker.stdout is not None
         for line in self._worker.stdout:
             if is_idle(line):
@@ -124,7 +124,7 @@ def main(command: list[str]) -> None:
     assert worker.stderr is not None
     tail = Tail(worker.stderr)
     _tell(_line({"pid": worker.pid}))
-    desk = Desk(worker, tail)
+    desk = Relay(worker, tail)
     code = worker.wait()
     desk.drain()
     if desk.order is None:

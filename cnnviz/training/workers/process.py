@@ -42,7 +42,7 @@ def main(once: bool = False) -> int:
     faulthandler.enable()
     if once:
         _end_with_parent()
-    threads.share()  # Before torch is imported.
+    threads.set_passive_wait()  # Before torch is imported.
     output = os.dup(1)
     os.dup2(2, 1)  # Output of libraries goes to the run's log, not into the protocol.
     from cnnviz.training.workers import process_state
@@ -50,7 +50,7 @@ def main(once: bool = False) -> int:
 
     try:
         if not once:
-            process_state.up()
+            process_state.warm_up()
     except Exception:  # A GPU that is full now may be free later; the run will report it.
         traceback.print_exc()
     gc.collect()
@@ -60,8 +60,8 @@ def main(once: bool = False) -> int:
         line = sys.stdin.buffer.readline()
         if not line.endswith(b"\n"):
             return 0
-        _step_back()
-        code, went_well = _follow(line)
+        _lower_priority()
+        code, went_well = _run_order(line)
         if once or code != 0 or not went_well or run_count == MOST_RUNS or not fresh.restore():
             return code
         _tell(output, {"idle": True})
@@ -79,7 +79,7 @@ def _tell(output: int, message: dict[str, Any]) -> None:
         os.write(output, json.dumps(message).encode() + b"\n")
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     """Lower the CPU priority below the pages'; not before the warm-up, for which somebody may wait."""
     if hasattr(os, "setpriority"):  # For the group: `nice` would not affect torch's existing threads.
         os.setpriority(os.PRIO_PGRP, 0, NICENESS)
@@ -87,7 +87,7 @@ def _step_back() -> None:
         _GROUP.write_text(str(NICENESS))
 
 
-def _follow(line: bytes) -> tuple[int, bool]:
+def _run_order(line: bytes) -> tuple[int, bool]:
     """Train the run; return the exit code, and whether the process is in a known state afterwards."""
     from cnnviz import tracking
     from cnnviz.datasets.spec import silent

@@ -25,7 +25,7 @@ def started(pid: int) -> float:
         raise ProcessLookupError(f"There is no process {pid}.") from None
 
 
-def lives(pid: int, since: float) -> bool:
+def is_alive(pid: int, since: float) -> bool:
     """Return whether the process that was started at that time is alive."""
     return _find(pid, since) is not None
 
@@ -50,7 +50,7 @@ def _find(pid: int, since: float) -> psutil.Process | None:
 
 
 @contextmanager
-def announced(database: Database) -> Iterator[None]:
+def registered_supervisor(database: Database) -> Iterator[None]:
     """Register this process as a supervisor of this database within the block."""
     pid = os.getpid()
     path = home() / "supervisors" / f"{pid}-{secrets.token_hex(3)}.json"
@@ -63,7 +63,7 @@ def announced(database: Database) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def supervised(database: Database) -> bool:
+def is_supervised(database: Database) -> bool:
     """Return whether a process on this machine supervises this database; delete files of dead ones."""
     is_supervised = False
     for path in (home() / "supervisors").glob("*.json"):
@@ -71,7 +71,7 @@ def supervised(database: Database) -> bool:
             content = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue  # Written or deleted concurrently.
-        if not lives(content["pid"], content["started"]):
+        if not is_alive(content["pid"], content["started"]):
             path.unlink(missing_ok=True)
         elif content["database"] == database.where:
             is_supervised = True

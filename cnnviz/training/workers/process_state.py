@@ -39,7 +39,7 @@ THREADS_SECONDS = 1.0
 _AUTOCAST = ("cpu", "cuda")
 
 
-__all__ = ["ProcessState", "devices", "up"]
+__all__ = ["ProcessState", "devices", "warm_up"]
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _own_bytes() -> int:
 _IMAGES = 20
 
 
-def up() -> None:
+def warm_up() -> None:
     """Warm up: train LeNet briefly on the default device, so that every part has been called once."""
     importlib.import_module("torchvision")
     recipe = Recipe(epochs=1, batch_size=10, validation=0.5)

@@ -42,7 +42,7 @@ class RayWorker:
         self._name = actor_name(run)
         return ray_handle(self._name, SUBMITTED)
 
-    def hand_over(self, order: Order, device: str) -> None:
+    def send_order(self, order: Order, device: str) -> None:
         """Submit the run; it starts when the cluster has the resources."""
         self._launcher.submit(self._name, order, split(device))
 
@@ -58,7 +58,7 @@ class RayLauncher:
         ValueError: ray is not installed, its token is disabled, or there is no store.
     """
 
-    elsewhere = True
+    is_remote = True
 
     def __init__(self, address: str, cores: int | None = None) -> None:
         check_environment()
@@ -74,15 +74,15 @@ class RayLauncher:
         self._connect()
         return f"ray {ray.get_runtime_context().gcs_address}"
 
-    def together(self) -> int:
+    def max_gpus_per_run(self) -> int:
         """Return the number of GPUs of the node that has most of them."""
         return max((count for _, count in self._survey()), default=0) or 1
 
     def devices(self) -> frozenset[str]:
-        """Return `every_device`; the database knows which of them are free."""
-        return self.every_device()
+        """Return `all_devices`; the database knows which of them are free."""
+        return self.all_devices()
 
-    def every_device(self) -> frozenset[str]:
+    def all_devices(self) -> frozenset[str]:
         """Return a CPU slot per `cores` cores that are not reserved for GPUs, and every GPU."""
         nodes = self._survey()
         cores = self._cores_of_a_run(nodes)
@@ -121,7 +121,7 @@ class RayLauncher:
         )
         actor.remote(order_line, name, cores)
 
-    def lives(self, run: RunSummary) -> bool:
+    def is_alive(self, run: RunSummary) -> bool:
         """Return whether the actor exists in the cluster: pending, starting, or training."""
         return self._actor(actor_name(run)) is not None
 
@@ -143,7 +143,7 @@ class RayLauncher:
         if actor is not None:
             ray.kill(actor, no_restart=True)
 
-    def tend(self, wanted: frozenset[str]) -> None:
+    def maintain(self, wanted: frozenset[str]) -> None:
         """Release placement groups without an actor: of runs that ended, or whose node was lost."""
         if time.monotonic() - self._tidied < TIDY_SECONDS:
             return

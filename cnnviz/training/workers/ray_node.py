@@ -53,7 +53,7 @@ class RunActor:
         except tracking.TrackingError as error:  # The lease is no longer valid, or the database unavailable.
             print(error, file=sys.stderr)
         finally:
-            leave(self._name)
+            release_and_exit(self._name)
 
     def _train(self) -> Ending:
         """Train the run in a child process, and return how it ended."""
@@ -98,7 +98,7 @@ def node_id() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def leave(name: str) -> None:
+def release_and_exit(name: str) -> None:
     """Release the run's placement group, and exit."""
     from ray.util.placement_group import get_placement_group, remove_placement_group
 

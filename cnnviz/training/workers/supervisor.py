@@ -53,13 +53,13 @@ _WISHES = {Command.STOP: Status.STOPPED, Command.PAUSE: Status.PAUSED}
 
 
 @dataclass
-class Watch:
+class RunMonitor:
     """Monitor of active runs: state between two checks, which another supervisor could rebuild."""
 
     database: Database
     launcher: Launcher
     host: str = field(default_factory=socket.gethostname)
-    one_look: bool = False
+    single_check: bool = False
     """Single check: nothing is killed, and long-dead workers need no second check."""
     store: bool = False
     """Whether checkpoints are in a store, so that a run can resume without its machine."""
@@ -72,22 +72,22 @@ class Watch:
         self._missed = {lease: since for lease, since in self._missed.items() if lease in leases}
         self._killed = {lease: wish for lease, wish in self._killed.items() if lease in leases}
         for run in runs:
-            self._look_at(run, time.time() - (run.heartbeat or run.queued))
+            self._check_run(run, time.time() - (run.heartbeat or run.queued))
 
-    def _look_at(self, run: RunSummary, silent: float) -> None:
+    def _check_run(self, run: RunSummary, silent: float) -> None:
         if run.host != self.host:
-            self._look_elsewhere(run, silent)
+            self._check_remote(run, silent)
         elif not run.trained:
-            self._look_at_foreign(run, silent)
+            self._check_external(run, silent)
         elif run.worker is None:
             if silent > NO_WORKER_SECONDS:
                 self._end(run, Status.INTERRUPTED, "No worker came for it.")
-        elif not self.launcher.lives(run):
-            self._bury(run, silent)
-        elif not self.one_look:
-            self._insist(run, silent)
+        elif not self.launcher.is_alive(run):
+            self._record_death(run, silent)
+        elif not self.single_check:
+            self._kill_unresponsive(run, silent)
 
-    def _look_elsewhere(self, run: RunSummary, silent: float) -> None:
+    def _check_remote(self, run: RunSummary, silent: float) -> None:
         """Check a run of another machine, unless a supervisor is active there."""
         if silent <= GONE_SECONDS:
             return
@@ -108,16 +108,16 @@ class Watch:
             return
         log.warning("Run %d is %s. %s", run.id, status, reason)
 
-    def _look_at_foreign(self, run: RunSummary, silent: float) -> None:
+    def _check_external(self, run: RunSummary, silent: float) -> None:
         """Record that a watched run's process has ended; it is never killed."""
         if run.worker_pid is None or run.worker_started is None:
             gone = silent > NO_WORKER_SECONDS
         else:
-            gone = not process_id.lives(run.worker_pid, run.worker_started)
+            gone = not process_id.is_alive(run.worker_pid, run.worker_started)
         if gone:
             self._end(run, Status.INTERRUPTED, "Its process ended without finishing the run.")
 
-    def _bury(self, run: RunSummary, silent: float) -> None:
+    def _record_death(self, run: RunSummary, silent: float) -> None:
         """Record how a worker ended that did not report it."""
         ending = self.launcher.ending(run)
         since = self._missed.setdefault(run.lease, time.monotonic())
@@ -127,14 +127,14 @@ class Watch:
         if ending is not None:
             self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
-        elif self.launcher.elsewhere:
+        elif self.launcher.is_remote:
             # Another supervisor may check before the cluster knows the worker.
             if time.monotonic() - since > KEEPER_SECONDS and (wish or silent > LONG_DEAD_SECONDS):
-                self._clear_away(run, wish)
-        elif time.monotonic() - since > KEEPER_SECONDS or (self.one_look and silent > LONG_DEAD_SECONDS):
+                self._record_lost(run, wish)
+        elif time.monotonic() - since > KEEPER_SECONDS or (self.single_check and silent > LONG_DEAD_SECONDS):
             self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
-    def _clear_away(self, run: RunSummary, wish: Status | None) -> None:
+    def _record_lost(self, run: RunSummary, wish: Status | None) -> None:
         """Record that the cluster has lost a run's worker; the run is requeued."""
         if wish is not None:
             self._end(run, wish, "Its worker was ended.")
@@ -143,7 +143,7 @@ class Watch:
             self._move_on(run, f"{node} of {run.host}, where it trained, is gone.")
         self.launcher.forget(run)
 
-    def _insist(self, run: RunSummary, silent: float) -> None:
+    def _kill_unresponsive(self, run: RunSummary, silent: float) -> None:
         """Kill a worker that does not react to a command because it prepares data, or hangs."""
         if run.status is Status.STARTING:
             command = tracking.pending(self.database, run.id)
@@ -209,7 +209,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._database: Database | None = None
-        self._watch: Watch | None = None
+        self._watch: RunMonitor | None = None
         self._trouble: str | None = None
         self._pause = tick
 
@@ -233,29 +233,29 @@ class Supervisor:
                     if self._database is None:
                         self._store = open_store()
                         self._database = stack.enter_context(tracking.connect(self._address))
-                        stack.enter_context(process_id.announced(self._database))
+                        stack.enter_context(process_id.registered_supervisor(self._database))
                         stack.callback(self._leave, self._database)
                     self._look(self._database)
                 except Exception as error:  # Supervision must continue after any error.
                     self._stopping.wait(self._complain(error))
                 else:
-                    self._be_content()
+                    self._clear_trouble()
                     commands.wait(heard, self._tick)
 
     def _look(self, database: Database) -> None:
         with_store = self._store is not None
         self._host = self._launcher.host()
-        together = self._launcher.together()
-        self._watch = self._watch or Watch(database, self._launcher, self._host, store=with_store)
+        together = self._launcher.max_gpus_per_run()
+        self._watch = self._watch or RunMonitor(database, self._launcher, self._host, store=with_store)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
         mine = [run for run in runs if run.host == self._host and run.trained]
         taken = {name for run in mine for name in split(run.device)}
-        every = self._allowed(self._launcher.every_device())
+        every = self._allowed(self._launcher.all_devices())
         self._announce(database, every, together)
         waiting = tracking.waiting_classes(database, self._host, anywhere=with_store)
         waiting = {name: since for name, since in waiting.items() if fits(name, together)}
-        self._launcher.tend(self._wanted(waiting, every) - taken)
+        self._launcher.maintain(self._wanted(waiting, every) - taken)
         free = self._allowed(self._launcher.devices()) - taken
         free = free - self._reserved(waiting, free, every)
         # The class of the oldest queued run comes first; classes served by the same devices count as one.
@@ -267,7 +267,7 @@ class Supervisor:
             devices = chosen[first] or ()
             if self._begin(database, devices, [name for name in waiting if chosen[name] == devices]):
                 free = free - set(devices)
-                if self._launcher.elsewhere:
+                if self._launcher.is_remote:
                     continue  # Another run of the same class may get the next device; a worker is free.
             waiting = {name: since for name, since in waiting.items() if chosen[name] != devices}
 
@@ -329,13 +329,13 @@ class Supervisor:
         tracking.attach(database, lease, worker=worker.handle(run))
         folder = tracking.run_folder(run.id, run.key)
         address = database.url.render_as_string(hide_password=False)
-        worker.hand_over(Order(lease.run_id, lease.attempt, address, str(folder)), device)
+        worker.send_order(Order(lease.run_id, lease.attempt, address, str(folder)), device)
         log.info("Run %d trains on %s.", run.id, device)
         return True
 
     def _accepts(self, candidate: tracking.Candidate) -> bool:
         """Return whether this machine meets a run's requirements: data, and users' code."""
-        return self._machine.runs_code(candidate.recipe.get("code")) and travel.can_be_had(
+        return self._machine.runs_code(candidate.recipe.get("code")) and travel.is_data_available(
             candidate, self._store is not None
         )
 
@@ -350,7 +350,7 @@ class Supervisor:
         self._trouble, self._pause = message, min(2 * self._pause, LONGEST_PAUSE)
         return self._pause
 
-    def _be_content(self) -> None:
+    def _clear_trouble(self) -> None:
         if self._trouble is not None:
             log.warning("Runs are supervised again.")
         self._trouble, self._pause = None, self._tick
@@ -375,7 +375,7 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
     Raises:
         TrackingError: The database cannot be read or written.
     """
-    watch = Watch(database, LocalLauncher(), one_look=True)
+    watch = RunMonitor(database, LocalLauncher(), one_look=True)
     active = before = _active(database)
     deadline = time.monotonic() + KEEPER_SECONDS + 1.0
     while active:
@@ -388,14 +388,14 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
     return [run.id for run in before if run.id not in still_active]
 
 
-def attended(run: RunSummary, host: str) -> bool:
+def has_waiting_process(run: RunSummary, host: str) -> bool:
     """Return whether a process of this machine waits for the queued run's turn, to train it itself."""
     is_local = run.host in (None, host)
     return (
         is_local
         and run.worker_pid is not None
         and run.worker_started is not None
-        and process_id.lives(run.worker_pid, run.worker_started)
+        and process_id.is_alive(run.worker_pid, run.worker_started)
     )
 
 
@@ -404,4 +404,4 @@ def _active(database: Database) -> list[RunSummary]:
 
 
 def _dead(run: RunSummary, host: str) -> bool:
-    return run.host == host and run.worker_pid is not None and not LocalLauncher().lives(run)
+    return run.host == host and run.worker_pid is not None and not LocalLauncher().is_alive(run)

@@ -131,7 +131,7 @@ def train(
     else:
         checkpoint.clear(folder)
         if store is not None:
-            _bring(store, run, tracking.checkpoints(database, run.id), folder)
+            _sync_checkpoints(store, run, tracking.checkpoints(database, run.id), folder)
     recipe = travel.prepare(recipe, run.needs or {}, store)
     dataset = travel.load_data(recipe, run.needs or {}, store, progress)
     if ranks.first:
@@ -175,7 +175,9 @@ def train(
     return Status.PAUSED if command is Command.PAUSE else Status.STOPPED
 
 
-def _bring(store: Store, run: Run, checkpoints: Mapping[str, tracking.Checkpoint], folder: Path) -> None:
+def _sync_checkpoints(
+    store: Store, run: Run, checkpoints: Mapping[str, tracking.Checkpoint], folder: Path
+) -> None:
     """Synchronize the run's checkpoints in its folder with the database; delete one that it does not know.
 
     An attempt on this machine may have left a checkpoint that is older than those of an attempt elsewhere.

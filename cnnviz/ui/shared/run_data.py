@@ -57,10 +57,10 @@ def database() -> Database:
 
 
 def _reconcile(database: Database) -> None:
-    from cnnviz.training.workers import reconcile, supervised
+    from cnnviz.training.workers import is_supervised, reconcile
 
     with suppress(ValueError, OSError):  # reported by the page that needs the database
-        if not supervised(database):
+        if not is_supervised(database):
             reconcile(database, wait=False)
 
 

@@ -54,7 +54,7 @@ def lean() -> bool:
 
 
 def _preload() -> None:
-    threads.share()
+    threads.set_passive_wait()
     for module in FIRST:
         _import(module)
     if lean():

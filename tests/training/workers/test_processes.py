@@ -17,7 +17,7 @@ from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.cli.foreground import NO_SUPERVISOR
 from cnnviz.tracking import Command, Database, Status
-from cnnviz.training.workers import LocalLauncher, local, supervised
+from cnnviz.training.workers import LocalLauncher, is_supervised, local
 from tests.training.workers.making import SOON, become, gone, process_of, queue, supervising, until
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def test_however_the_app_ends_a_run_goes_on_and_its_worker_ends_after_it(
         become(database, run, Status.RUNNING)
         os.killpg(app.pid, end)
         app.wait(SOON)
-    until(lambda: not supervised(database), "nobody supervises")
+    until(lambda: not is_supervised(database), "nobody supervises")
     worker, step = process_of(database, run).pid, tracking.get_run(database, run).step
     until(lambda: tracking.get_run(database, run).step > step, "it trains on")
     with supervising(database):
@@ -88,12 +88,12 @@ def test_the_command_line_supervises_until_ctrl_c(
     assert capfd.readouterr().out == f"Run {run} is paused.\nRun {run} is queued.\n{NO_SUPERVISOR}\n"
     assert main(["runs", "stop", str(run)]) == 0
     with process("cnnviz", "work") as app:
-        until(lambda: supervised(database), "it is at work")
+        until(lambda: is_supervised(database), "it is at work")
         assert main(["runs", "resume", str(run), "--json"]) == 0
         app.send_signal(signal.SIGINT)
         assert app.wait(SOON) == 0
     assert '"supervised": true' in capfd.readouterr().out
-    assert not supervised(database)
+    assert not is_supervised(database)
     assert tracking.get_run(database, run).status is Status.QUEUED
 
 

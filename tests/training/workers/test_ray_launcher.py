@@ -18,7 +18,7 @@ from cnnviz.tracking.machines import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Order, Supervisor, ray_node, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
-from cnnviz.training.workers.supervisor import ELSEWHERE_SECONDS, Watch
+from cnnviz.training.workers.supervisor import ELSEWHERE_SECONDS, RunMonitor
 from tests.training.workers.making import LIGHT, queue
 
 HOST = "ray 10.0.0.1:6379"
@@ -148,7 +148,7 @@ def test_a_run_that_waits_for_room_is_not_taken_for_dead(
     look()
     silence(database, run, 2 * ELSEWHERE_SECONDS)
     look()
-    other = Watch(database, RayLauncher("auto"), "another machine", store=True)
+    other = RunMonitor(database, RayLauncher("auto"), "another machine", store=True)
     other.look(tracking.list_runs(database))
     assert (get(database, run).status, get(database, run).attempt) == (Status.STARTING, 1)
 

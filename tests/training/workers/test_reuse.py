@@ -100,11 +100,11 @@ def test_a_process_that_has_another_run_meanwhile_is_not_killed_for_the_first(da
     tracking.request(database, first, Command.STOP)
     seen = tracking.list_runs(database)
     tracking.end(database, lease, Status.STOPPED)
-    from cnnviz.training.workers.supervisor import Watch
+    from cnnviz.training.workers.supervisor import RunMonitor
     from tests.training.workers.test_supervisor import Machine
 
     machine = Machine()
-    Watch(database, machine).look(seen)
+    RunMonitor(database, machine).look(seen)
     assert machine.killed == 0
 
 
@@ -212,11 +212,11 @@ def test_when_a_worker_takes_another_run(
 ) -> None:
     said: list[dict[str, Any]] = []
     left = iter(outcomes)
-    monkeypatch.setattr(process_state, "up", lambda: None)
+    monkeypatch.setattr(process_state, "warm_up", lambda: None)
     monkeypatch.setattr(ProcessState, "restore", lambda _: restored)
     monkeypatch.setattr(process, "MOST_RUNS", 5)
-    monkeypatch.setattr(process, "_follow", lambda _: next(left))
-    monkeypatch.setattr(process, "_step_back", lambda: None)
+    monkeypatch.setattr(process, "_run_order", lambda _: next(left))
+    monkeypatch.setattr(process, "_lower_priority", lambda: None)
     monkeypatch.setattr(process, "_tell", lambda _, message: said.append(message))
     monkeypatch.setattr("faulthandler.enable", lambda: None)
     monkeypatch.setattr("os.dup2", lambda *_: None)
@@ -239,7 +239,7 @@ def test_only_a_run_that_went_well_leaves_a_known_state(
         assert lease is not None
         address = database.url.render_as_string(hide_password=False)
         folder = str(tracking.run_folder(run.id, run.key))
-        found.append(process._follow(Order(run.id, lease.attempt, address, folder).write()))
+        found.append(process._run_order(Order(run.id, lease.attempt, address, folder).write()))
     assert found == [(0, True), (0, False)]
 
 
@@ -247,7 +247,7 @@ def test_a_worker_that_says_nothing_of_itself_is_known_all_the_same() -> None:
     worker = LocalWorker(LIGHT)
     until(lambda: "cpu" in worker.devices, "it has told its devices")
     assert worker.device is None
-    assert process_id.lives(worker.pid, worker.started)
+    assert process_id.is_alive(worker.pid, worker.started)
     worker.dismiss()
     worker.wait(60.0)
     until(lambda: worker.failure is not None, "its keeper has told of its end")

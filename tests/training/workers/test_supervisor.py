@@ -12,7 +12,7 @@ from sqlalchemy import update
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, RunSummary, Status
 from cnnviz.tracking.tables import RunRow
-from cnnviz.training.workers import Ending, Supervisor, process_id, supervised
+from cnnviz.training.workers import Ending, Supervisor, is_supervised, process_id
 from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
 from cnnviz.training.workers.local import LocalWorker
 from cnnviz.training.workers.supervisor import (
@@ -20,7 +20,7 @@ from cnnviz.training.workers.supervisor import (
     KEEPER_SECONDS,
     NO_WORKER_SECONDS,
     SILENT_SECONDS,
-    Watch,
+    RunMonitor,
 )
 from tests.training.workers.making import become, gone, process_of, queue, supervising, until
 
@@ -118,7 +118,7 @@ def test_a_supervisor_that_comes_later_finds_the_worker(database: Database) -> N
         worker = process_of(database, run)
     assert worker.is_running()
     with supervising(database):
-        until(lambda: supervised(database), "the second one is at work")
+        until(lambda: is_supervised(database), "the second one is at work")
         waiting = queue(database, "finish")
         step = tracking.get_run(database, run).step
         until(lambda: tracking.get_run(database, run).step > step, "it trains on")
@@ -154,10 +154,10 @@ def test_two_supervisors_begin_no_run_twice(database: Database) -> None:
 
 
 def test_who_supervises_is_known(database: Database) -> None:
-    assert not supervised(database)
+    assert not is_supervised(database)
     with supervising(database):
-        until(lambda: supervised(database), "it is at work")
-    assert not supervised(database)
+        until(lambda: is_supervised(database), "it is at work")
+    assert not is_supervised(database)
 
 
 # What becomes of runs whose worker is missing, silent, elsewhere, or whose number another process has.
@@ -171,24 +171,24 @@ class Machine:
     def __init__(self, alive: bool = True, ending: Ending | None = None) -> None:
         self.alive, self.told, self.killed = alive, ending, 0
 
-    elsewhere = False
+    is_remote = False
 
     def host(self) -> str:
         return HERE
 
-    def together(self) -> int:
+    def max_gpus_per_run(self) -> int:
         return 1
 
     def devices(self) -> frozenset[str]:
         return frozenset()
 
-    def every_device(self) -> frozenset[str]:
+    def all_devices(self) -> frozenset[str]:
         return frozenset()
 
     def worker(self) -> LocalWorker:
         raise OSError
 
-    def lives(self, run: RunSummary) -> bool:
+    def is_alive(self, run: RunSummary) -> bool:
         return self.alive
 
     def ending(self, run: RunSummary) -> Ending | None:
@@ -201,13 +201,13 @@ class Machine:
         self.killed += 1
         self.alive, self.told = False, Ending(-9, "")
 
-    def tend(self, wanted: frozenset[str]) -> None: ...
+    def maintain(self, wanted: frozenset[str]) -> None: ...
 
     def close(self) -> None: ...
 
 
-def look(database: Database, machine: Machine) -> Watch:
-    watch = Watch(database, machine, HERE)
+def look(database: Database, machine: Machine) -> RunMonitor:
+    watch = RunMonitor(database, machine, HERE)
     watch.look(tracking.list_runs(database, statuses=tracking.ACTIVE))
     return watch
 
@@ -249,7 +249,7 @@ def test_a_worker_that_never_came(database: Database) -> None:
 def test_a_run_elsewhere_is_left_alone_until_nothing_was_heard_for_long(database: Database) -> None:
     run = begun(database)
     dead = Machine(alive=False, ending=Ending(-9, ""))
-    watch = Watch(database, dead, "another machine")
+    watch = RunMonitor(database, dead, "another machine")
     watch.look(tracking.list_runs(database))
     assert state(database, run) == (Status.RUNNING, None)
     silence(database, run, ELSEWHERE_SECONDS)
@@ -295,7 +295,7 @@ def test_who_comes_too_late_changes_nothing(database: Database) -> None:
     run = begun(database)
     seen = tracking.list_runs(database)
     tracking.end(database, seen[0].lease, Status.FINISHED)
-    Watch(database, Machine(alive=False, ending=Ending(-9, "")), HERE).look(seen)
+    RunMonitor(database, Machine(alive=False, ending=Ending(-9, "")), HERE).look(seen)
     assert state(database, run) == (Status.FINISHED, None)
 
 
@@ -322,8 +322,8 @@ def test_what_an_end_says(ending: Ending, status: Status, sentence: str) -> None
 def test_a_number_that_another_process_has_got_is_no_sign_of_life() -> None:
     pid = os.getpid()
     since = process_id.started(pid)
-    assert process_id.lives(pid, since)
-    assert not process_id.lives(pid, since - 3600)
+    assert process_id.is_alive(pid, since)
+    assert not process_id.is_alive(pid, since - 3600)
     process_id.kill(pid, since - 3600)
     with pytest.raises(ProcessLookupError):
         process_id.started(NO_PROCESS)

@@ -31,10 +31,10 @@ def test_runs_are_supervised_until_the_app_ends(monkeypatch: pytest.MonkeyPatch)
     with tracking.connect() as database:
         with supervised(preloading):
             become(database, queue(database, "finish"), Status.FINISHED)
-            assert workers.supervised(database)
+            assert workers.is_supervised(database)
         assert asked == [False], "no worker makes itself ready while the app still imports"
         loading.set()
-        until(lambda: not workers.supervised(database), "nobody supervises any longer")
+        until(lambda: not workers.is_supervised(database), "nobody supervises any longer")
 
 
 def test_an_app_that_ends_at_once_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,4 +43,4 @@ def test_an_app_that_ends_at_once_leaves_nothing(monkeypatch: pytest.MonkeyPatch
     with supervised(threading.Thread()):
         assert threading.active_count() == before + 1
     with tracking.connect() as database:
-        assert not workers.supervised(database)
+        assert not workers.is_supervised(database)

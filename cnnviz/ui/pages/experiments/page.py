@@ -221,7 +221,7 @@ def experiments_page() -> None:
     own: Sequence[Stored] = ()
     try:
         database = run_data.database()
-        own = experiments.every(database)
+        own = experiments.list_all(database)
     except (ValueError, OSError) as error:
         database = None
         problems.append(f"Experiments cannot be started now. {error}")

@@ -14,7 +14,7 @@ from cnnviz.experiments.demos import list_demos
 from cnnviz.experiments.experiment import MOST_SEEDS, unpack
 from cnnviz.experiments.presets import FORMS, Form, Preset, current_name, list_presets
 from cnnviz.experiments.recorded import names, recording
-from cnnviz.experiments.results import of
+from cnnviz.experiments.results import result_of
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import require_registered
 from cnnviz.ui.shared import run_data, url_state
@@ -156,7 +156,9 @@ def chosen(
 
 def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
     """Return a started experiment with the result of its runs."""
-    return LoadedExperiment(str(stored.id), stored.experiment, stored=stored, result=of(database, stored))
+    return LoadedExperiment(
+        str(stored.id), stored.experiment, stored=stored, result=result_of(database, stored)
+    )
 
 
 def of_preset(ready: Preset, page_state: PageState) -> LoadedExperiment:
