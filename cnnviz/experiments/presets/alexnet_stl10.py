@@ -18,10 +18,10 @@ from cnnviz.training import Recipe, get
 # layer propagates the same fraction of the signal as in the full network.
 
 SIDE, ENLARGED = 67, 76
-"""Of the input, and of what it is cropped from: 227 and 256 in the article, in about the same ratio."""
+"""Input size, and size from which it is cropped: 227 and 256 in the article, in about the same ratio."""
 BY, HIDDEN = 4, 512
 IMAGES = 5_000
-"""As many as STL-10 has for training."""
+"""Number of training images, as in STL-10."""
 FULL = (3, 227, 227)
 
 
@@ -56,7 +56,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "LRN as strong as the paper's": {"normalisation": "lrn-paper"},
     "three times the steps": {"epochs": 15},
 }
-"""What each changes of the failing recipe; the most telling first."""
+"""Changes of the failing recipe by condition; the most informative first."""
 
 
 def base() -> Recipe:
