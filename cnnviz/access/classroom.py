@@ -80,8 +80,8 @@ def grouped(code: str) -> str:
 
 def normalized(code: str) -> str:
     """Normalize a typed code: case, O for 0, I and L for 1, spaces and hyphens."""
-    plain = "".join(character for character in code.upper() if character.isalnum())
-    return plain.translate(str.maketrans("OIL", "011"))
+    characters = "".join(character for character in code.upper() if character.isalnum())
+    return characters.translate(str.maketrans("OIL", "011"))
 
 
 def clean_name(text: str) -> str:
@@ -282,6 +282,6 @@ def _student_key(state: State, student: str) -> str:
 
 
 def _unused_nickname(name: str, nicknames: set[str]) -> str:
-    folded = {other.casefold() for other in nicknames}
+    folded = {existing.casefold() for existing in nicknames}
     names = (name, *(f"{name} ({number})" for number in range(2, len(nicknames) + 3)))
-    return next(other for other in names if other.casefold() not in folded)
+    return next(existing for existing in names if existing.casefold() not in folded)

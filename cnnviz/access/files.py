@@ -27,10 +27,10 @@ def require_file(path: Path, what: str) -> None:
         path: The file.
         what: Description, as the beginning of a sentence: `The model 'net'`.
     """
-    who = principal()
-    who.require_write("save anything")
+    user = principal()
+    user.require_write("save anything")
     if path.exists():
-        who.require(file_owner(path), what)
+        user.require(file_owner(path), what)
 
 
 def note_file(path: Path) -> None:

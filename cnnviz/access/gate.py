@@ -295,11 +295,11 @@ def _client(request: Request) -> str:
 
 
 def _field(name: str, label: str, help_text: str, value: str, kind: str, attributes: str) -> str:
-    shown = html.escape(value[:100], quote=True)
+    escaped = html.escape(value[:100], quote=True)
     of_class = f' class="{kind}"' if kind else ""
     return (
         f"<label>{label}<span>{help_text}</span>"
-        f'<input name="{name}" value="{shown}"{of_class} {attributes}></label>'
+        f'<input name="{name}" value="{escaped}"{of_class} {attributes}></label>'
     )
 
 

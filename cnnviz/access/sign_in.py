@@ -64,8 +64,8 @@ class SignIn:
             return NOBODY
         key = f"{issuer} {subject}"
         names = (user.get(name) for name in ("name", "preferred_username", "email"))
-        shown = next((name for name in names if isinstance(name, str) and name.strip()), str(subject))
-        return Principal(key, shown[:100], Role.MANAGER if self._manages(key, user) else Role.MEMBER)
+        display_name = next((name for name in names if isinstance(name, str) and name.strip()), str(subject))
+        return Principal(key, display_name[:100], Role.MANAGER if self._manages(key, user) else Role.MEMBER)
 
     def _manages(self, key: str, user: Mapping[str, Any]) -> bool:
         return key in self.managers or any(value in _values(user.get(name)) for name, value in self.claims)

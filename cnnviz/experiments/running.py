@@ -111,10 +111,10 @@ def stop(database: Database, experiment_id: int) -> None:
     """Stop the active and queued runs of an experiment; checkpoints are kept, and `queue` resumes them."""
     stored = get(database, experiment_id)
     # Queued runs first, so that none of them starts when an active one has stopped.
-    going = sorted(
+    unfinished = sorted(
         (run for cell in stored.waiting() if (run := stored.runs[cell])), key=lambda run: run.active
     )
-    for run in going:
+    for run in unfinished:
         with suppress(tracking.WrongStateError):  # Ended concurrently.
             tracking.request(database, run.id, Command.STOP)
 
@@ -188,15 +188,15 @@ class Progress:
 def progress(database: Database, stored: Stored) -> Progress:
     """Return the progress of an experiment; time left from its own finished runs, else from earlier runs."""
     runs = stored.runs
-    done = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
+    finished = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
     waiting = stored.waiting()
-    going = next((cell for cell in waiting if (run := runs[cell]) is not None and run.active), None)
+    active_cell = next((cell for cell in waiting if (run := runs[cell]) is not None and run.active), None)
     remaining = [seconds_of(database, stored, cell) for cell in waiting]
     fractions = [_fraction(run) for run in runs.values() if run is not None]
     return Progress(
-        done=len(done),
+        done=len(finished),
         total=len(runs),
-        going=going,
+        going=active_cell,
         waiting=len(waiting),
         broken=len(stored.broken()),
         share=sum(fractions) / len(runs),

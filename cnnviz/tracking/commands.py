@@ -71,9 +71,9 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         elif status in ACTIVE:
             _send(session, run, command)
         elif status in (Status.QUEUED, Status.PAUSED):
-            wanted = Status.PAUSED if command is Command.PAUSE else Status.STOPPED
-            if wanted is not status:
-                set_status(session, run, wanted)
+            new_status = Status.PAUSED if command is Command.PAUSE else Status.STOPPED
+            if new_status is not status:
+                set_status(session, run, new_status)
         else:
             raise WrongStateError(f"Run {run_id} is {status}; there is nothing to {command}.")
         status = Status(run.status)
@@ -85,12 +85,12 @@ def _check_kind(run: RunRow, command: Command) -> None:
     """Raise `WrongStateError` unless the kind of run supports the command; a watched run can only stop."""
     if run.kind == Kind.TRAINED or (run.kind == Kind.WATCHED and command is Command.STOP):
         return
-    why = {
+    reasons = {
         Kind.WATCHED: "is a training loop in a process of its own; it can be asked to stop",
         Kind.IMPORTED: "is a history that was imported; there is nothing to train",
         Kind.RECORDED: "ships with cnnviz; there is nothing to train",
     }
-    raise WrongStateError(f"Run {run.id} {why[Kind(run.kind)]}, and not to {command}.")
+    raise WrongStateError(f"Run {run.id} {reasons[Kind(run.kind)]}, and not to {command}.")
 
 
 def require_queue_capacity(database: Database, wanted: int) -> None:

@@ -83,10 +83,10 @@ def sample_metric(
         edges = None if series is None else _edges(session, series, first, last)
         if series is None or edges is None:
             return curve_of(name, [])
-        wanted = select(MetricRow.step, MetricRow.epoch, MetricRow.value, MetricRow.time).where(
+        query = select(MetricRow.step, MetricRow.epoch, MetricRow.value, MetricRow.time).where(
             MetricRow.series_id == series, MetricRow.step.in_(_chosen(series, edges, buckets_for(points)))
         )
-        return curve_of(name, list(session.execute(wanted.order_by(MetricRow.step)).all()))
+        return curve_of(name, list(session.execute(query.order_by(MetricRow.step)).all()))
 
 
 def _edges(session: Session, series: int, first: int | None, last: int | None) -> tuple[int, int] | None:
@@ -212,15 +212,15 @@ class Curves:
         while True:
             with self._database.read() as session:
                 restarts = read_restarts(session, self.run_id)
-                known = summaries(session, [self.run_id]).get(self.run_id, {})
+                summaries_by_name = summaries(session, [self.run_id]).get(self.run_id, {})
                 newest = session.scalar(select(func.max(MetricRow.id)).where(MetricRow.run_id == self.run_id))
-            if sum(summary.rows for summary in known.values()) <= MOST_ROWS:
+            if sum(summary.rows for summary in summaries_by_name.values()) <= MOST_ROWS:
                 return False
             # The steps of a metric increase with the ids, so its last step is equivalent to the cursor. One
             # transaction per metric: a single long one would delay the writer.
             curves = [
                 sample_metric(self._database, self.run_id, name, self._points, last=summary.last_step)
-                for name, summary in known.items()
+                for name, summary in summaries_by_name.items()
             ]
             with self._database.read() as session:
                 unchanged = read_restarts(session, self.run_id) == restarts

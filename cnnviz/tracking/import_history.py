@@ -75,9 +75,12 @@ def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
             steps.setdefault(step, {})[column] = value
     if not columns:
         raise ValueError(f"{path.name} holds no scalars; what is imported of event files are scalars alone.")
-    named = {name: _EPOCH.sub("", name) for name in columns}
+    column_names = {name: _EPOCH.sub("", name) for name in columns}
     # Keras counts its epoch_loss and epoch_accuracy in epochs, as its CSV log does.
-    heading = ["epoch" if any(name != plain for name, plain in named.items()) else "step", *named.values()]
+    heading = [
+        "epoch" if any(name != plain for name, plain in column_names.items()) else "step",
+        *column_names.values(),
+    ]
     rows = [_row(step, steps[step], columns) for step in sorted(steps)]
     message = f"The last {damaged:,} bytes were damaged or not yet written, and left out." if damaged else ""
     return heading, rows, message
@@ -231,14 +234,14 @@ def _columns(
     ignored = []
     per_epoch = not any(cell.strip().lower() in _STEPS for cell in heading)
     for number, cell in enumerate(heading):
-        plain = cell.strip().lower()
-        if plain in _STEPS and step is None:
+        lowered = cell.strip().lower()
+        if lowered in _STEPS and step is None:
             step = number
-        elif plain in _EPOCHS and epoch is None:
+        elif lowered in _EPOCHS and epoch is None:
             epoch = number
-        elif (curve := curve_of(plain, per_epoch)) and curve not in curves.values():
+        elif (curve := curve_of(lowered, per_epoch)) and curve not in curves.values():
             curves[number] = curve
-        elif plain:
+        elif lowered:
             ignored.append(cell.strip()[:60])
     if not curves:
         raise ValueError(f"{file} has no column that is known. {ACCEPTED}")
@@ -255,8 +258,8 @@ def curve_of(column: str, per_epoch: bool = False) -> str | None:
     part, measure, interval = _PARTS[match[1] or ""], _MEASURES.get(match[2]), match[3]
     if measure is None:
         return None
-    whole = part == "train" and (interval == "epoch" or (per_epoch and interval is None))
-    return f"{part}/epoch_{measure}" if whole else f"{part}/{measure}"
+    is_epoch_mean = part == "train" and (interval == "epoch" or (per_epoch and interval is None))
+    return f"{part}/epoch_{measure}" if is_epoch_mean else f"{part}/{measure}"
 
 
 def _numbers(lines: Iterator[list[str]], file: str) -> Iterator[list[float | None]]:

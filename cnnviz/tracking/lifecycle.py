@@ -120,7 +120,7 @@ def claim(
         held_here = select(RunRow.device).where(
             RunRow.host == this_host, RunRow.status.in_(sorted(ACTIVE)), TRAINED
         )
-        in_use = {name for held in session.scalars(held_here) for name in split(held)}
+        in_use = {name for device_list in session.scalars(held_here) for name in split(device_list)}
         if in_use.intersection(split(device)) and not beside:
             return None
         waiting = _waiting(this_host, anywhere).where(RunRow.device_class.in_(classes or classes_of(device)))
@@ -131,8 +131,8 @@ def claim(
 
         def acceptable(row: RunRow) -> bool:
             needs, at_home = row.needs or {}, row.host == this_host
-            found = Candidate(row.id, row.key, row.dataset, row.recipe, needs, at_home)
-            return accepts is None or accepts(found)
+            candidate = Candidate(row.id, row.key, row.dataset, row.recipe, needs, at_home)
+            return accepts is None or accepts(candidate)
 
         run = next_run(session, waiting, None if accepts is None else acceptable)
         if run is None:
@@ -255,14 +255,14 @@ def begin(
         StaleAttemptError: The lease is no longer valid.
     """
     now = time.time()
-    known = {name: value for name, value in asdict(facts or RunFacts()).items() if value is not None}
+    values = {name: value for name, value in asdict(facts or RunFacts()).items() if value is not None}
     with database.write() as session:
         run = require_lease(session, lease)
         set_status(session, run, Status.RUNNING)
         truncate(session, run.id, from_step)
         session.add(AttemptRow(run_id=run.id, number=run.attempt, from_step=from_step, began=now))
         run.step, run.epoch, run.began, run.heartbeat = max(from_step, 0), epoch, now, now
-        for name, value in known.items():
+        for name, value in values.items():
             setattr(run, name, value)
 
 

@@ -21,11 +21,11 @@ from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow,
 # Owners of runs and experiments, checked inside the transaction that changes them.
 
 
-def find_owner_id(session: Session, who: Principal) -> int | None:
+def find_owner_id(session: Session, user: Principal) -> int | None:
     """Return the id of a principal's owner row; None if it has none yet, or may not write."""
-    if not who.may_write:
+    if not user.may_write:
         return None
-    issuer, subject = who.identity
+    issuer, subject = user.identity
     query = select(OwnerRow.id).where(OwnerRow.issuer == issuer, OwnerRow.subject == subject)
     return session.scalar(query)
 
@@ -40,14 +40,14 @@ def get_or_create_owner(session: Session, what: str) -> int:
     Raises:
         NotOwnerError: The principal is read-only.
     """
-    who = principal()
-    if not who.may_write:
+    user = principal()
+    if not user.may_write:
         raise NotOwnerError(f"Only who has joined or signed in can {what}; you can look at everything.")
-    number = find_owner_id(session, who)
+    number = find_owner_id(session, user)
     if number is None:
-        issuer, subject = who.identity
+        issuer, subject = user.identity
         row = OwnerRow(
-            issuer=issuer, subject=subject, name=who.name[:100], role=who.role.value, created=time.time()
+            issuer=issuer, subject=subject, name=user.name[:100], role=user.role.value, created=time.time()
         )
         session.add(row)
         session.flush()
@@ -63,17 +63,17 @@ def require_owner(session: Session, owner_id: int | None, what: str) -> None:
         owner_id: Owner id of the object's row.
         what: The object, as the beginning of a sentence: `Run 7`.
     """
-    who = principal()
-    if who.manages:
+    user = principal()
+    if user.manages:
         return
-    if not who.may_write or find_owner_id(session, who) != (owner_id or LOCAL_OWNER):
+    if not user.may_write or find_owner_id(session, user) != (owner_id or LOCAL_OWNER):
         raise NotOwnerError(f"{what} is somebody else's; you can look at it, and copy it.")
 
 
 def writable_rows(session: Session, column: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
     """Return the SQL condition that selects the rows which the current principal may change."""
-    who = principal()
-    return true() if who.manages else column == (find_owner_id(session, who) or -1)
+    user = principal()
+    return true() if user.manages else column == (find_owner_id(session, user) or -1)
 
 
 def owner_names(database: Database) -> dict[int, str]:
@@ -177,8 +177,8 @@ def put_setting(session: Session, scope: str, key: str, value: Any) -> None:
 def limits_of(session: Session) -> Limits:
     """Return the stored limits, ignoring fields of newer versions."""
     stored = get_setting(session, GLOBAL, LIMITS)
-    known = {field.name for field in fields(Limits)}
-    return Limits(**{name: value for name, value in (stored or {}).items() if name in known})
+    field_names = {field.name for field in fields(Limits)}
+    return Limits(**{name: value for name, value in (stored or {}).items() if name in field_names})
 
 
 def read_limits(database: Database) -> Limits:

@@ -171,8 +171,8 @@ def _summarise(session: Session, run_id: int, values: Sequence[Value]) -> dict[s
     batches: dict[str, list[Value]] = {}
     for value in values:
         batches.setdefault(value.name, []).append(value)
-    known = select(SeriesRow).where(SeriesRow.run_id == run_id, SeriesRow.name.in_(batches))
-    series = {row.name: row for row in session.scalars(known)}
+    query = select(SeriesRow).where(SeriesRow.run_id == run_id, SeriesRow.name.in_(batches))
+    series = {row.name: row for row in session.scalars(query)}
     for name, batch in batches.items():
         if name not in series:
             series[name] = SeriesRow(run_id=run_id, name=name, count=0, last_step=-1)

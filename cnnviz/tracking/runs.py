@@ -149,10 +149,10 @@ def describe_run(
 
     Raises `StaleAttemptError`.
     """
-    known = {name: value for name, value in asdict(facts).items() if value is not None}
+    values = {name: value for name, value in asdict(facts).items() if value is not None}
     with database.write() as session:
         row = require_lease(session, lease)
-        for name, value in known.items():
+        for name, value in values.items():
             setattr(row, name, value)
         if recipe:
             row.recipe = {**row.recipe, **recipe}
@@ -163,8 +163,8 @@ def _distinct_data_name(session: Session, dataset: str) -> str:
     name = data_name(dataset)
     if name == dataset:
         return name
-    known = session.scalars(select(RunRow.dataset).distinct())
-    if all(other == dataset or data_name(other) != name for other in known):
+    known_datasets = session.scalars(select(RunRow.dataset).distinct())
+    if all(other == dataset or data_name(other) != name for other in known_datasets):
         return name
     parent = dataset.rstrip("/\\").replace("\\", "/").split("/")[-2:-1]
     return f"{name} ({parent[0]})" if parent and parent[0] else name

@@ -131,9 +131,9 @@ class Store:
             raise StoreError("A name in the store has letters, digits, dots and hyphens in folders.")
         return f"{self.root}/{name}"
 
-    def _remove_quietly(self, place: str) -> None:
+    def _remove_quietly(self, path: str) -> None:
         try:
-            self.filesystem.rm_file(place)
+            self.filesystem.rm_file(path)
         except OSError:
             return
 
@@ -366,8 +366,8 @@ def purge_runs(
         older_than: Minimum time since deletion in seconds.
         ids: Only these runs; by default all hidden runs that the current principal may change.
     """
-    here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
-    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
+    on_this_host = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
+    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, on_this_host)
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:

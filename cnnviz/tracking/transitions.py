@@ -41,11 +41,11 @@ def require_lease(session: Session, lease: Lease) -> RunRow:
 
 def check_capacity(session: Session, wanted: int = 1) -> None:
     """Raise `QueueFullError` unless `wanted` more runs fit; call in the transaction that queues them."""
-    left = remaining_capacity(session)
-    if wanted > left:
+    remaining = remaining_capacity(session)
+    if wanted > remaining:
         raise QueueFullError(
-            f"At most {MOST_QUEUED} runs wait at once, and {MOST_QUEUED - left} do; "
-            + (f"{wanted} more do not fit, {left} would: " if wanted > 1 else "")
+            f"At most {MOST_QUEUED} runs wait at once, and {MOST_QUEUED - remaining} do; "
+            + (f"{wanted} more do not fit, {remaining} would: " if wanted > 1 else "")
             + "wait until some have ended, or take some out of the queue."
         )
 

@@ -168,12 +168,12 @@ def _work(recipe: Recipe) -> _Work:
 
 def _data(name: str) -> tuple[int, int, int, Shape, bool]:
     """Return numbers of classes, training and test images, image shape, and whether the data are cached."""
-    known = datasets.specs().get(name)
-    ready = datasets.prepared(name) if known or datasets.is_path(name) else None
-    if ready is not None:
-        return len(ready.classes), len(ready.train), len(ready.test), ready.shape, True
-    if known is not None:
-        return len(known.classes), known.train, known.test, known.shape, False
+    spec = datasets.specs().get(name)
+    prepared = datasets.prepared(name) if spec or datasets.is_path(name) else None
+    if prepared is not None:
+        return len(prepared.classes), len(prepared.train), len(prepared.test), prepared.shape, True
+    if spec is not None:
+        return len(spec.classes), spec.train, spec.test, spec.shape, False
     return 10, 0, 0, (3, 32, 32), False
 
 
@@ -230,8 +230,9 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
 def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
     state = state_tensors(recipe)
     weights = work.params * _VALUE
-    half = recipe.precision == "bf16" and device.startswith("cuda")  # A CPU may fall back to fp32.
-    width = 2 if half else _VALUE
+    # A CPU may fall back to fp32.
+    is_half_precision = recipe.precision == "bf16" and device.startswith("cuda")
+    width = 2 if is_half_precision else _VALUE
     memory = weights * (2 + state) + 2 * work.values * width * recipe.batch_size + work.pixels
     if not device.startswith("cuda"):
         memory += _BASE

@@ -122,8 +122,8 @@ class EpochMetrics:
     ) -> tuple[Tensor, list[int], int, list[int]]:
         """Combine the results of all ranks, for all pending steps in one all-reduce."""
         weighted = losses.detach().cpu().double() * parts[:, None]
-        counted = torch.tensor([right, *sizes, *counts], dtype=torch.float64)
-        flat = self._ranks.sum(torch.cat([weighted.flatten(), counted]))
+        counters = torch.tensor([right, *sizes, *counts], dtype=torch.float64)
+        flat = self._ranks.sum(torch.cat([weighted.flatten(), counters]))
         means = flat[: weighted.numel()].view_as(weighted)
         right, *counts_of_steps = (int(value) for value in flat[weighted.numel() :].tolist())
         return means, counts_of_steps[: len(sizes)], right, counts_of_steps[len(sizes) :]
@@ -315,8 +315,8 @@ def evaluation_batch(transform: Transform) -> int:
 
 def _logits(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
     x = transform.test(images)
-    half = transform.recipe.precision == "bf16"
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+    is_half_precision = transform.recipe.precision == "bf16"
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=is_half_precision):
         logits: Tensor = model(x)
     logits = logits.float()
     if len(x) == len(images):

@@ -73,14 +73,16 @@ def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> 
     runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
     devices = tracking.machine_devices(tracking.machines(database)) or _devices_here()
     own_devices = _contended(run, devices)
-    others = [o for o in runs if o.id != run.id and o.trained and own_devices & _contended(o, devices)]
-    training = tuple(other for other in others if other.status is not Status.QUEUED)
+    contenders = [o for o in runs if o.id != run.id and o.trained and own_devices & _contended(o, devices)]
+    training = tuple(contender for contender in contenders if contender.status is not Status.QUEUED)
     order = {number: position for position, number in enumerate(tracking.queue_order(database))}
     own_position = order.get(run.id, len(order))
-    ahead = (o for o in others if o.status is Status.QUEUED and order.get(o.id, own_position) < own_position)
-    waiting = sorted(ahead, key=lambda other: order[other.id])
-    place = QueuePlace(training, tuple(waiting))
-    return place if not timed else QueuePlace(training, tuple(waiting), _seconds(database, place))
+    ahead = (
+        o for o in contenders if o.status is Status.QUEUED and order.get(o.id, own_position) < own_position
+    )
+    waiting = sorted(ahead, key=lambda contender: order[contender.id])
+    result = QueuePlace(training, tuple(waiting))
+    return result if not timed else QueuePlace(training, tuple(waiting), _seconds(database, result))
 
 
 def _devices_here() -> frozenset[str]:
@@ -102,8 +104,8 @@ def _contended(run: RunSummary, devices: frozenset[str]) -> frozenset[str]:
     return frozenset((requested,))
 
 
-def _seconds(database: Database, place: QueuePlace) -> float | None:
-    runs = [*place.training, *place.waiting]
+def _seconds(database: Database, position: QueuePlace) -> float | None:
+    runs = [*position.training, *position.waiting]
     recipes = tracking.recipes(database, [run.id for run in runs])
     total = 0.0
     for run in runs:

@@ -91,8 +91,8 @@ class Ranks:
 
     def rows(self, count: int) -> Tensor:
         """Return this rank's rows among `count`, int64; the first row if it has none."""
-        own = torch.arange(self.rank, count, self.world)
-        return own if len(own) else torch.zeros(1, dtype=torch.int64)
+        indices = torch.arange(self.rank, count, self.world)
+        return indices if len(indices) else torch.zeros(1, dtype=torch.int64)
 
     def gather_rows(self, own: Tensor, count: int) -> Tensor:
         """Gather all rows `(count, …)` in their order, given that rank r has the rows r, r + W, … .
@@ -137,11 +137,11 @@ class Ranks:
         if not self.several:
             return ""
         normalized = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules())
-        own = normalized and not next(model.parameters()).is_cuda
+        is_separate = normalized and not next(model.parameters()).is_cuda
         return f"Trained by {self.world} ranks, each with its part of every batch." + (
             " Batch normalization takes each rank's part by itself, and the running statistics of rank 0 are "
             "kept."
-            if own
+            if is_separate
             else ""
         )
 

@@ -201,9 +201,11 @@ class Recipe(BaseModel):
 
     def difference(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Return differing fields as `{field: (self, other)}`, except names and descriptions."""
-        ours, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        own_values, other_values = self.model_dump(mode="json"), other.model_dump(mode="json")
         words = {"name", "description", "assumed", "format"}
-        return {k: (v, theirs[k]) for k, v in ours.items() if k not in words and v != theirs[k]}
+        return {
+            k: (v, other_values[k]) for k, v in own_values.items() if k not in words and v != other_values[k]
+        }
 
 
 def _native(field: str, value: Any) -> Any:
@@ -259,14 +261,17 @@ def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
     A field missing from a recipe (of an earlier version) has its default value. Fields unknown to this
     version come last.
     """
-    known = Recipe.model_fields
+    model_fields = Recipe.model_fields
     defaults = Recipe().model_dump(mode="json")
-    names = [*known, *dict.fromkeys(name for recipe in recipes for name in recipe if name not in known)]
+    names = [
+        *model_fields,
+        *dict.fromkeys(name for recipe in recipes for name in recipe if name not in model_fields),
+    ]
     differences = []
     for name in names:
         values = tuple(recipe.get(name, defaults.get(name)) for recipe in recipes)
         if name not in WORDS and any(value != values[0] for value in values[1:]):
-            info = known.get(name)
+            info = model_fields.get(name)
             differences.append(Differing(name, (info and info.description) or "", values))
     return differences
 
@@ -370,8 +375,8 @@ def require_registered(recipe: Recipe, what: str, allowed: str | None = None) ->
             )
         if spec.edition:
             spec.options.parse(recipe.options)
-    known = datasets.names()
-    if recipe.dataset not in known and (allowed is None or recipe.dataset != allowed):
+    registered = datasets.names()
+    if recipe.dataset not in registered and (allowed is None or recipe.dataset != allowed):
         raise ValueError(unregistered_text(what, recipe.dataset))
 
 

@@ -71,13 +71,13 @@ def recover() -> Recovery:
     damaged = set_aside()
     inserted, skipped = [], []
     with tracking.connect() as database:
-        known = known_keys(database)
+        keys_by_id = known_keys(database)
         for folder in sorted((home() / "runs").glob("*-*")):
             match = _FOLDER.fullmatch(folder.name)
-            if match is None or match[2] in known.values():
+            if match is None or match[2] in keys_by_id.values():
                 continue
             try:
-                if int(match[1]) in known:
+                if int(match[1]) in keys_by_id:
                     raise ValueError(f"the database has another run {int(match[1])}")
                 run = read_folder(folder, int(match[1]), match[2])
             except ValueError as error:

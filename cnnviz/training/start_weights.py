@@ -68,8 +68,8 @@ def _require(recipe: Recipe) -> None:
             f"The weights '{_name(recipe)}' that the recipe begins with are not on this machine."
         )
     if recipe.start_from == TORCHVISION and (recipe.layers or not recipe.model.startswith(_PREFIX)):
-        own = recipe.layers.name if recipe.layers else recipe.model
-        raise ValueError(f"torchvision has no weights for {own}; it has for models called {_PREFIX}…")
+        model_name = recipe.layers.name if recipe.layers else recipe.model
+        raise ValueError(f"torchvision has no weights for {model_name}; it has for models called {_PREFIX}…")
 
 
 def _name(recipe: Recipe) -> str:

@@ -40,8 +40,8 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     least = max(1, smallest_batch(recipe.batch_size, train_images) // ranks)
     if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
         raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
-    own = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
-    if least > 1 and (recipe.layers is not None or own):
+    has_own_size = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
+    if least > 1 and (recipe.layers is not None or has_own_size):
         return  # Layer lists behave alike in training, and every model is tested at its own size.
     identity = recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
     problem = _problem(identity, spec.edition, classes, least)
@@ -60,15 +60,15 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
 
 def known_data(recipe: Recipe) -> tuple[int, int | None]:
     """Return the number of classes, and the number of training images if the data are on this machine."""
-    known = datasets.specs().get(recipe.dataset)
-    ready = datasets.prepared(recipe.dataset) if known or datasets.is_path(recipe.dataset) else None
-    if ready is None:
-        return (len(known.classes) if known else 10), None
+    spec = datasets.specs().get(recipe.dataset)
+    prepared = datasets.prepared(recipe.dataset) if spec or datasets.is_path(recipe.dataset) else None
+    if prepared is None:
+        return (len(spec.classes) if spec else 10), None
     try:
-        split = ready.split(recipe.validation, recipe.seed, recipe.limit)
+        split = prepared.split(recipe.validation, recipe.seed, recipe.limit)
     except ValueError:  # The run itself will raise the error.
-        return len(ready.classes), None
-    return len(ready.classes), len(split.train)
+        return len(prepared.classes), None
+    return len(prepared.classes), len(split.train)
 
 
 def smallest_batch(batch_size: int, train_images: int | None) -> int:
@@ -95,14 +95,14 @@ def _problem(identity: str, edition: str, classes: int, batch: int) -> _Problem 
     recipe = Recipe.model_validate_json(identity)
     spec, (height, width) = spec_for(recipe), side_for(recipe)
     options = spec.options() if recipe.layers else spec.options.parse(recipe.options)
-    whole, images = (spec, classes, options), min(batch, 2)
-    failure = _failure(*whole, (height, width), images, training=True)
+    network, images = (spec, classes, options), min(batch, 2)
+    failure = _failure(*network, (height, width), images, training=True)
     if failure is None:
         return None
-    predicts = _failure(*whole, (height, width), images, training=False) is None
+    predicts = _failure(*network, (height, width), images, training=False) is None
     reason = str(failure).strip().splitlines()[0].rstrip(".") if str(failure).strip() else "it does not fit"
     single = SINGLE_VALUE in reason
-    least = None if single and batch == 1 else _least_side(*whole, (height, width), images)
+    least = None if single and batch == 1 else _least_side(*network, (height, width), images)
     return _Problem(reason, single, predicts, least)
 
 

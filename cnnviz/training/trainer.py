@@ -109,9 +109,11 @@ class TrainStep:
         The training loss includes the weighted auxiliary losses. `labels` are int64 `(N,)`, or float `(N,
         classes)` with mixup.
         """
-        half = self._recipe.precision == "bf16"
+        is_half_precision = self._recipe.precision == "bf16"
         # A CUDA graph cannot use autocast's cache from outside of it, and no weight is cast twice here.
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        with torch.autocast(
+            images.device.type, torch.bfloat16, enabled=is_half_precision, cache_enabled=False
+        ):
             out = self._forward(images)
         main, *extra = out if isinstance(out, tuple) else (out,)
         loss, aux_losses = self._entropy(main, labels), [self._entropy(logits, labels) for logits in extra]
@@ -371,14 +373,14 @@ class Trainer:
         If a batch has fewer rows than there are ranks, the remaining ranks get a row with weight 0.
         """
         rows = self.ranks.rows(len(labels)).to(labels.device)
-        own = tuple(values[rows] for values in (images, target, labels))
+        own_rows = tuple(values[rows] for values in (images, target, labels))
         if self.ranks.rank >= len(labels):
-            return own, 0.0
+            return own_rows, 0.0
         weights = self._class_weights
         if weights is None:
-            return own, len(rows) / len(labels)
+            return own_rows, len(rows) / len(labels)
         sample_weights = weights[target] if target.dim() == 1 else target @ weights
-        return own, float(sample_weights[rows].sum() / sample_weights.sum())
+        return own_rows, float(sample_weights[rows].sum() / sample_weights.sum())
 
     def _fast_step(self) -> cuda_graphs.Step:
         """Return the step without layer statistics: compiled, captured as a CUDA graph, or plain."""

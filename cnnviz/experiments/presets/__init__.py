@@ -91,12 +91,12 @@ def current_name(name: str) -> str:
 
 def get_preset(name: str) -> Preset:
     """Return a preset by name; raise `ValueError` with suggestions if there is none."""
-    known = list_presets()
+    presets = list_presets()
     name = current_name(name)
-    if name in known:
-        return known[name]
-    near = [match for match, _, _ in process.extract(name, known.keys(), limit=2, score_cutoff=60)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+    if name in presets:
+        return presets[name]
+    suggestions = [match for match, _, _ in process.extract(name, presets.keys(), limit=2, score_cutoff=60)]
+    hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else f"there are {', '.join(presets)}."
     raise ValueError(f"There is no preset '{name}'; {hint}")
 
 
@@ -177,13 +177,13 @@ def inception_trio(naive: bool) -> Document:
 
 
 def _alexnet(name: str, plan: Plan, resized: Sequence[int], options: dict[str, Any]) -> Document:
-    narrow = replace(
+    scaled_plan = replace(
         plan,
         convs=tuple((out // THINNER, k, stride, padding) for out, k, stride, padding in plan.convs),
         hidden=plan.hidden // THINNER,
     )
     chosen = AlexNetOptions.model_validate({"init": "he", "dropout": 0.0, **options})
-    layers = lay_out(name, narrow, CLASSES, IMAGE, chosen)
+    layers = lay_out(name, scaled_plan, CLASSES, IMAGE, chosen)
     return _document(layers, [*_resizing(resized), *layers.layers])
 
 
@@ -205,19 +205,19 @@ THIN = "AlexNet for CIFAR-10 at a sixteenth of its width on some of the digits"
 
 def lenet_on_digits(**changes: Any) -> Recipe:
     """Return LeNet-5 on the digits that ship with scikit-learn: seconds per run."""
-    plain = Recipe(
+    defaults = Recipe(
         dataset="digits", validation=0, epochs=10, batch_size=64, optimiser="sgd", lr=0.05, momentum=0.9
     )
-    return plain.changed(changes)
+    return defaults.changed(changes)
 
 
 def thin_on_digits(**changes: Any) -> Recipe:
     """Return a narrow AlexNet on few digits, so that it overfits: about ten seconds per run."""
-    plain = Recipe(
+    defaults = Recipe(
         layers=LayerList.model_validate(thin_alexnet()), dataset="digits", limit=500, validation=0,
         epochs=12, batch_size=20, optimiser="sgd", lr=0.01, momentum=0.9,
     )  # fmt: skip
-    return plain.changed(changes)
+    return defaults.changed(changes)
 
 
 def alexnet_on_cifar(**changes: Any) -> Recipe:
@@ -232,8 +232,8 @@ def small_alexnet_on_cifar(**changes: Any) -> Recipe:
 
 def alexnet_on_stl(**changes: Any) -> Recipe:
     """Return the paper's AlexNet on STL-10 with settings under which it learns, for 30 epochs."""
-    plain = get("paper-alexnet-stl10").changed(
+    defaults = get("paper-alexnet-stl10").changed(
         {"options": {"init": "he", "normalisation": "none"}, "epochs": 30, "validation": 0,
          "schedule": "cosine", "scale": "standardised", "pca_jitter": 0, "ten_crop": False}
     )  # fmt: skip
-    return plain.changed(changes)
+    return defaults.changed(changes)

@@ -44,6 +44,6 @@ def document(database: Database, experiment_id: int) -> dict[str, Any]:
 if __name__ == "__main__":
     with tracking.connect() as opened:
         for number in map(int, sys.argv[1:]):
-            made = document(opened, number)
-            path = HERE / f"{made['experiment']['name']}.json"
-            path.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")
+            recorded = document(opened, number)
+            path = HERE / f"{recorded['experiment']['name']}.json"
+            path.write_bytes(orjson.dumps(recorded, option=orjson.OPT_INDENT_2) + b"\n")

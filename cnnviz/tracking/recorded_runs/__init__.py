@@ -101,10 +101,10 @@ def add(database: Database, name: str) -> int:
     body = _read(name)
     with database.write() as session:
         owner = get_or_create_owner(session, "record a run")
-        known = session.scalars(select(RunRow).where(RunRow.key == _key(name))).one_or_none()
-        if known is not None:
-            known.deleted_at = None
-            return known.id
+        existing = session.scalars(select(RunRow).where(RunRow.key == _key(name))).one_or_none()
+        if existing is not None:
+            existing.deleted_at = None
+            return existing.id
         row = RunRow(
             key=_key(name), kind=Kind.RECORDED.value, status=Status.FINISHED.value, owner_id=owner,
             name=body["name"], recipe=body["recipe"], model=body["model"], dataset=body["dataset"],
@@ -118,11 +118,11 @@ def add(database: Database, name: str) -> int:
         session.flush()
         lease = Lease(row.id, _ATTEMPT)
         session.add(AttemptRow(run_id=row.id, number=_ATTEMPT, from_step=-1, began=body["began"]))
-        for old, new, when in (
+        for old, new, time in (
             (None, Status.RUNNING.value, body["began"]),
             (Status.RUNNING.value, Status.FINISHED.value, body["ended"]),
         ):
-            session.add(StatusRow(run_id=row.id, attempt=_ATTEMPT, old=old, new=new, time=when))
+            session.add(StatusRow(run_id=row.id, attempt=_ATTEMPT, old=old, new=new, time=time))
         append_values(
             session,
             lease,
@@ -131,9 +131,9 @@ def add(database: Database, name: str) -> int:
         records = [
             {
                 "run_id": row.id, "kind": kind, "attempt": _ATTEMPT, "step": step, "epoch": epoch,
-                "time": when, "body": orjson.dumps(content).decode(),
+                "time": time, "body": orjson.dumps(content).decode(),
             }
-            for kind, step, epoch, when, content in body["records"]
+            for kind, step, epoch, time, content in body["records"]
         ]  # fmt: skip
         if records:
             session.execute(insert(RecordRow), records)

@@ -56,19 +56,19 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
         return None
     rows, known_rows = _sample(test, TESTED), _sample(train, KNOWN)
     small_test, small_train = reduced(test.images, rows), reduced(train.images, known_rows)
-    shown = small_test.std(1, correction=0) >= CONTRAST
-    rows, small_test = rows[shown], small_test[shown]
+    has_contrast = small_test.std(1, correction=0) >= CONTRAST
+    rows, small_test = rows[has_contrast], small_test[has_contrast]
     coarse, known_hashes = _coarse(small_test), _coarse(small_train)
     fine = _unit(small_train)
     pairs: list[tuple[int, int, float]] = []
     step = max(1, LIKENESSES // len(known_hashes))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        near = (coarse[part] @ known_hashes.T).topk(CANDIDATES, dim=1).indices
+        candidates = (coarse[part] @ known_hashes.T).topk(CANDIDATES, dim=1).indices
         # By the difference: 2 - 2·cos of nearly equal vectors cancels.
-        distances, order = (_unit(small_test[part])[:, None] - fine[near]).norm(dim=2).sort(dim=1)
+        distances, order = (_unit(small_test[part])[:, None] - fine[candidates]).norm(dim=2).sort(dim=1)
         copies = (distances[:, 0] < NEAR) & (distances[:, 0] < NEARER * distances[:, -1])
-        originals = known_rows[near.gather(1, order[:, :1])[:, 0]]
+        originals = known_rows[candidates.gather(1, order[:, :1])[:, 0]]
         pairs += zip(
             rows[part][copies].tolist(),
             originals[copies].tolist(),

@@ -64,8 +64,8 @@ def preview(
 
 
 def _pixels(values: Tensor, recipe: Recipe, statistics: Statistics) -> Pixels:
-    shown = unscale(values, recipe.scale, statistics).round().clamp(0, 255)
-    return np.asarray(shown.to(torch.uint8).numpy())
+    pixels = unscale(values, recipe.scale, statistics).round().clamp(0, 255)
+    return np.asarray(pixels.to(torch.uint8).numpy())
 
 
 def statistics_of(

@@ -92,8 +92,11 @@ def _values(train: Labelled, transform: Transform | None) -> int:
     channels, height, width = train.images.shape[1:]
     if transform is None:
         return channels * height * width
-    recipe, (tall, wide) = transform.recipe, transform.side
-    largest = max((recipe.crop_from or 0) ** 2, (tall + 2 * recipe.pad_crop) * (wide + 2 * recipe.pad_crop))
+    recipe, (input_height, input_width) = transform.recipe, transform.side
+    largest = max(
+        (recipe.crop_from or 0) ** 2,
+        (input_height + 2 * recipe.pad_crop) * (input_width + 2 * recipe.pad_crop),
+    )
     return channels * max(height * width, largest)
 
 
@@ -192,15 +195,17 @@ def repeats(data_module: DataModule) -> dict[str, Any] | None:
     parts = (data_module.train, data_module.validation, data_module.test)
     if any(isinstance(part.images, StreamedImages) for part in parts):
         return None
-    known: dict[int, int] = {}
+    first_rows: dict[int, int] = {}
     for row, mark in enumerate(marks(data_module.train)):
-        known.setdefault(mark, row)
-    pairs = [(row, known[mark]) for row, mark in enumerate(marks(data_module.test)) if mark in known]
+        first_rows.setdefault(mark, row)
+    pairs = [
+        (row, first_rows[mark]) for row, mark in enumerate(marks(data_module.test)) if mark in first_rows
+    ]
     truth, learnt = data_module.test.labels.tolist(), data_module.train.labels.tolist()
     return {
         "test": len(pairs),
-        "validation": sum(mark in known for mark in marks(data_module.validation)),
-        "train": len(data_module.train) - len(known),
+        "validation": sum(mark in first_rows for mark in marks(data_module.validation)),
+        "train": len(data_module.train) - len(first_rows),
         "conflicting": sum(truth[row] != learnt[train_row] for row, train_row in pairs),
         "pairs": [
             {

@@ -25,9 +25,13 @@ def all_recipes() -> dict[str, Recipe]:
 
 def get(name: str) -> Recipe:
     """Return a recipe by name; raise `ValueError` with suggestions if there is none."""
-    known = all_recipes()
-    if name in known:
-        return known[name]
-    near = [match for match, _, _ in process.extract(name, known.keys(), limit=2, score_cutoff=60)]
-    hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz recipes list` lists them all."
+    recipes = all_recipes()
+    if name in recipes:
+        return recipes[name]
+    suggestions = [match for match, _, _ in process.extract(name, recipes.keys(), limit=2, score_cutoff=60)]
+    hint = (
+        f"did you mean {' or '.join(suggestions)}?"
+        if suggestions
+        else "`python -m cnnviz recipes list` lists them all."
+    )
     raise ValueError(f"There is no recipe '{name}'; {hint}")

@@ -63,12 +63,16 @@ def default_recipe(spec: models.ModelSpec, dataset: str | None = None) -> Recipe
     """
     from cnnviz.training.recipes import all_recipes  # Late: the registry imports this module.
 
-    known = [recipe for recipe in all_recipes().values() if recipe.model == spec.name]
-    known.sort(key=lambda recipe: (not recipe.name.startswith("fast-"), not is_default(recipe.name)))
+    candidates = [recipe for recipe in all_recipes().values() if recipe.model == spec.name]
+    candidates.sort(key=lambda recipe: (not recipe.name.startswith("fast-"), not is_default(recipe.name)))
     if dataset is None:
-        known = [recipe for recipe in known if is_on_disk(recipe.dataset)]
-        return known[0] if known else _generic(spec, "digits" if spec.input_shape[0] == 1 else "shapes")
-    return next((candidate for candidate in known if candidate.dataset == dataset), None) or _generic(
+        candidates = [recipe for recipe in candidates if is_on_disk(recipe.dataset)]
+        return (
+            candidates[0]
+            if candidates
+            else _generic(spec, "digits" if spec.input_shape[0] == 1 else "shapes")
+        )
+    return next((candidate for candidate in candidates if candidate.dataset == dataset), None) or _generic(
         spec, dataset
     )
 
@@ -81,10 +85,10 @@ def is_on_disk(dataset: str) -> bool:
 
 def _generic(spec: models.ModelSpec, dataset: str) -> Recipe:
     """Create a recipe with common settings, depending on the number of images."""
-    known = datasets.specs().get(dataset)
-    is_small = known is not None and known.train <= _SMALL
+    data_spec = datasets.specs().get(dataset)
+    is_small = data_spec is not None and data_spec.train <= _SMALL
     size = {} if is_small else {"epochs": 10, "batch_size": 128, "lr": 0.05}
-    about = f"Common settings for {spec.title} on {known.title if known else dataset}; not measured."
+    about = f"Common settings for {spec.title} on {data_spec.title if data_spec else dataset}; not measured."
     return _ONE_CYCLE.model_copy(
         update={"description": about, "model": spec.name, "dataset": dataset, **size}
     )

@@ -120,11 +120,11 @@ class Launcher(Protocol):
     def kill(self, run: RunSummary) -> None:
         """Kill that process, if it is alive."""
 
-    def maintain(self, wanted: frozenset[str]) -> None:
+    def maintain(self, waiting_devices: frozenset[str]) -> None:
         """Clean up ended workers and prepare an idle one, at once if runs wait; called periodically.
 
-        `wanted` are the devices that queued runs wait for and no run holds, and classes that no known device
-        serves.
+        `waiting_devices` are the devices that queued runs wait for and no run holds, and classes that no
+        known device serves.
         """
 
     def close(self) -> None:

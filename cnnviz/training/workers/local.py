@@ -196,11 +196,11 @@ class LocalLauncher:
         if run.worker_pid is not None and run.worker_started is not None:
             process_id.kill(run.worker_pid, run.worker_started)
 
-    def maintain(self, wanted: frozenset[str]) -> None:
+    def maintain(self, waiting_devices: frozenset[str]) -> None:
         """Reap ended workers, update the known devices, and keep an idle worker unless one trains."""
         self._settle()
-        wanted = wanted - self._held()
-        soon = bool(wanted & self._devices if self._surveyed else wanted)
+        waiting_devices = waiting_devices - self._held()
+        soon = bool(waiting_devices & self._devices if self._surveyed else waiting_devices)
         if self._spare is not None:
             self._devices |= self._spare.devices
             self._surveyed = self._surveyed or bool(self._spare.devices)

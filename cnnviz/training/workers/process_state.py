@@ -191,8 +191,8 @@ def warm_up() -> None:
     """Warm up: train LeNet briefly on the default device, so that every part has been called once."""
     importlib.import_module("torchvision")
     recipe = Recipe(epochs=1, batch_size=10, validation=0.5)
-    ready = build_training(recipe, _noise())
-    Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger()).run()
+    setup = build_training(recipe, _noise())
+    Trainer(recipe, setup.model, setup.data_module, setup.side, InMemoryLogger()).run()
 
 
 def _noise() -> Dataset:

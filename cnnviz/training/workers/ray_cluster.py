@@ -143,7 +143,7 @@ class RayLauncher:
         if actor is not None:
             ray.kill(actor, no_restart=True)
 
-    def maintain(self, wanted: frozenset[str]) -> None:
+    def maintain(self, waiting_devices: frozenset[str]) -> None:
         """Release placement groups without an actor: of runs that ended, or whose node was lost."""
         if time.monotonic() - self._tidied < TIDY_SECONDS:
             return

@@ -70,7 +70,7 @@ class RunMonitor:
         """Check all active runs; raise `TrackingError`."""
         leases = {run.lease for run in runs}
         self._missed = {lease: since for lease, since in self._missed.items() if lease in leases}
-        self._killed = {lease: wish for lease, wish in self._killed.items() if lease in leases}
+        self._killed = {lease: requested for lease, requested in self._killed.items() if lease in leases}
         for run in runs:
             self._check_run(run, time.time() - (run.heartbeat or run.queued))
 
@@ -121,23 +121,23 @@ class RunMonitor:
         """Record how a worker ended that did not report it."""
         ending = self.launcher.ending(run)
         since = self._missed.setdefault(run.lease, time.monotonic())
-        wish = self._killed.get(run.lease)
-        if wish is None and run.status is Status.STOPPING:
-            wish = Status.STOPPED
+        requested = self._killed.get(run.lease)
+        if requested is None and run.status is Status.STOPPING:
+            requested = Status.STOPPED
         if ending is not None:
-            self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
+            self._end(run, requested or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
         elif self.launcher.is_remote:
             # Another supervisor may check before the cluster knows the worker.
-            if time.monotonic() - since > KEEPER_SECONDS and (wish or silent > LONG_DEAD_SECONDS):
-                self._record_lost(run, wish)
+            if time.monotonic() - since > KEEPER_SECONDS and (requested or silent > LONG_DEAD_SECONDS):
+                self._record_lost(run, requested)
         elif time.monotonic() - since > KEEPER_SECONDS or (self.single_check and silent > LONG_DEAD_SECONDS):
-            self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
+            self._end(run, requested or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
-    def _record_lost(self, run: RunSummary, wish: Status | None) -> None:
+    def _record_lost(self, run: RunSummary, requested: Status | None) -> None:
         """Record that the cluster has lost a run's worker; the run is requeued."""
-        if wish is not None:
-            self._end(run, wish, "Its worker was ended.")
+        if requested is not None:
+            self._end(run, requested, "Its worker was ended.")
         else:
             node = (run.worker or {}).get("node") or "A node"
             self._move_on(run, f"{node} of {run.host}, where it trained, is gone.")
@@ -245,22 +245,22 @@ class Supervisor:
     def _look(self, database: Database) -> None:
         with_store = self._store is not None
         self._host = self._launcher.host()
-        together = self._launcher.max_gpus_per_run()
+        max_gpus = self._launcher.max_gpus_per_run()
         self._watch = self._watch or RunMonitor(database, self._launcher, self._host, store=with_store)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
-        mine = [run for run in runs if run.host == self._host and run.trained]
-        taken = {name for run in mine for name in split(run.device)}
-        every = self._allowed(self._launcher.all_devices())
-        self._announce(database, every, together)
+        own_runs = [run for run in runs if run.host == self._host and run.trained]
+        in_use = {name for run in own_runs for name in split(run.device)}
+        all_devices = self._allowed(self._launcher.all_devices())
+        self._announce(database, all_devices, max_gpus)
         waiting = tracking.waiting_classes(database, self._host, anywhere=with_store)
-        waiting = {name: since for name, since in waiting.items() if fits(name, together)}
-        self._launcher.maintain(self._wanted(waiting, every) - taken)
-        free = self._allowed(self._launcher.devices()) - taken
-        free = free - self._reserved(waiting, free, every)
+        waiting = {name: since for name, since in waiting.items() if fits(name, max_gpus)}
+        self._launcher.maintain(self._wanted(waiting, all_devices) - in_use)
+        free = self._allowed(self._launcher.devices()) - in_use
+        free = free - self._reserved(waiting, free, all_devices)
         # The class of the oldest queued run comes first; classes served by the same devices count as one.
         while waiting and free:
-            chosen = {name: choose(name, free, every) for name in waiting}
+            chosen = {name: choose(name, free, all_devices) for name in waiting}
             first = min((name for name in waiting if chosen[name]), key=waiting.__getitem__, default=None)
             if first is None:
                 break
@@ -272,13 +272,13 @@ class Supervisor:
             waiting = {name: since for name, since in waiting.items() if chosen[name] != devices}
 
     def _reserved(
-        self, waiting: dict[str, float], free: frozenset[str], every: frozenset[str]
+        self, waiting: dict[str, float], free: frozenset[str], all_devices: frozenset[str]
     ) -> frozenset[str]:
         """Return the GPUs kept free because the oldest queued run needs several of them."""
-        able = [name for name in waiting if choose(name, every)]
+        able = [name for name in waiting if choose(name, all_devices)]
         oldest = min(able, key=waiting.__getitem__, default="")
-        waits = ranks(oldest) > 1 and choose(oldest, free, every) is None
-        return frozenset(gpus(every)) if waits else frozenset()
+        waits = ranks(oldest) > 1 and choose(oldest, free, all_devices) is None
+        return frozenset(gpus(all_devices)) if waits else frozenset()
 
     def _leave(self, database: Database) -> None:
         with suppress(tracking.TrackingError):
@@ -287,23 +287,23 @@ class Supervisor:
     def _allowed(self, devices: frozenset[str]) -> frozenset[str]:
         return devices if self._devices is None else devices & self._devices
 
-    def _wanted(self, waiting: dict[str, float], every: frozenset[str]) -> frozenset[str]:
+    def _wanted(self, waiting: dict[str, float], all_devices: frozenset[str]) -> frozenset[str]:
         """Return the devices that runs wait for; for a class without a known device, the class itself."""
         wanted: set[str] = set()
         for name in waiting:
-            wanted.update(choose(name, every) or (name,))
+            wanted.update(choose(name, all_devices) or (name,))
         return frozenset(wanted)
 
-    def _announce(self, database: Database, every: frozenset[str], together: int) -> None:
+    def _announce(self, database: Database, all_devices: frozenset[str], max_gpus: int) -> None:
         """Refresh this machine's row periodically, and at once if its devices or code have changed."""
-        devices, code = tuple(sorted(every)), known_digests()
+        devices, code = tuple(sorted(all_devices)), known_digests()
         if code != self._machine.facts[CODE]:
             self._announced = 0.0
         recent = self._announced and time.monotonic() - self._announced < BEAT_SECONDS
         if devices == self._machine.devices and recent:
             return
-        known = {CODE: code, TOGETHER: together, STORE: self._store is not None}
-        facts = {**self._machine.facts, **known}
+        updates = {CODE: code, TOGETHER: max_gpus, STORE: self._store is not None}
+        facts = {**self._machine.facts, **updates}
         self._machine = replace(self._machine, host=self._host, devices=devices, facts=facts)
         register_machine(database, self._machine)
         self._announced = time.monotonic()
@@ -375,7 +375,7 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
     Raises:
         TrackingError: The database cannot be read or written.
     """
-    watch = RunMonitor(database, LocalLauncher(), one_look=True)
+    watch = RunMonitor(database, LocalLauncher(), single_check=True)
     active = before = _active(database)
     deadline = time.monotonic() + KEEPER_SECONDS + 1.0
     while active:

@@ -83,19 +83,19 @@ def work(
     return status
 
 
-def _work_together(database: Database, lease: Lease, together: int, devices: tuple[str, ...]) -> Status:
+def _work_together(database: Database, lease: Lease, rank_count: int, devices: tuple[str, ...]) -> Status:
     """Train the run with several ranks, and record how it ended; requeue it if a rank was killed."""
     from cnnviz.training.workers.group import train_together
 
     try:
-        ending = train_together(database, lease, together, train, devices)
+        ending = train_together(database, lease, rank_count, train, devices)
     except tracking.TrackingError:
         raise
     except Exception as failure:
         tracking.end(database, lease, Status.FAILED, _message(failure), traceback.format_exc())
         return Status.FAILED
     if ending.status is None:
-        reason = f"One of its {together} processes was ended from outside, and the others with it."
+        reason = f"One of its {rank_count} processes was ended from outside, and the others with it."
         status = tracking.requeue_lost(database, lease, reason, here=True)
     else:
         status = ending.status
@@ -231,10 +231,10 @@ class _DatabaseLog:
         except StoreError as error:
             if str(error) != self._failure:
                 self._failure = str(error)
-                alone = "the run would go on from its last stored checkpoint"
+                consequence = "the run would go on from its last stored checkpoint"
                 if not self._run.on_cluster:
-                    alone = "the run can go on on this machine alone"
-                note = f"{error} Until it can be, {alone}."
+                    consequence = "the run can go on on this machine alone"
+                note = f"{error} Until it can be, {consequence}."
                 self.record(step, epoch, "engine", {"note": note})
             return None, sha256_of(path)
         self._failure = ""
