@@ -155,7 +155,7 @@ def waits(folder: Path) -> dict[str, str]:
         torch.cuda.set_sync_debug_mode("error")
         try:
             for _ in range(QUIET):  # by itself: ending a run drains what was measured, and waits for that
-                trainer._train_step(trainer.rate(), watch_layers=False)
+                trainer._train_step(trainer.rate(), record_layers=False)
             found[model] = "no step waits"
         except RuntimeError as error:
             found[model] = f"waits: {str(error).splitlines()[0]}"

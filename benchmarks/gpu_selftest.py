@@ -144,7 +144,7 @@ def steps(run: Trainer, count: int) -> None:
     """Make `count` steps by themselves: ending a run drains what was measured, and waits for that."""
     run.model.train()
     for _ in range(count):
-        run._train_step(run.rate(), watch_layers=False)
+        run._train_step(run.rate(), record_layers=False)
 
 
 def notes(log: InMemoryLogger) -> str:

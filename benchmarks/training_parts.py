@@ -23,7 +23,7 @@ from benchmarks.train import data
 from cnnviz.training import Recipe, trainer
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training
-from cnnviz.training.trainer import LOOK_EARLY, Trainer
+from cnnviz.training.trainer import STATS_EARLY, Trainer
 
 NEVER = 10**9
 MODELS = (
@@ -41,7 +41,7 @@ def make_trainer(model: str, name: str, shape: tuple[int, int, int], batch: int)
 
 def step(run: Trainer, looked_at: bool) -> float:
     """Seconds of the next step, on the wall clock."""
-    trainer.LOOK_EVERY = 1 if looked_at else NEVER
+    trainer.STATS_EVERY = 1 if looked_at else NEVER
     wait(run.device)
     start, end = time.perf_counter(), run.step + 1
     run.run(lambda: run.step < end)
@@ -50,17 +50,17 @@ def step(run: Trainer, looked_at: bool) -> float:
 
 
 def looks(model: str, name: str, shape: tuple[int, int, int], images: int, batch: int, repeat: int) -> None:
-    every, run = trainer.LOOK_EVERY, make_trainer(model, name, shape, batch)
+    every, run = trainer.STATS_EVERY, make_trainer(model, name, shape, batch)
     plain, watched = [], []
     try:
-        run.step = max(LOOK_EARLY)  # the first steps are looked at whatever is asked
+        run.step = max(STATS_EARLY)  # the first steps are looked at whatever is asked
         for _ in range(3):
             step(run, False)
         for _ in range(repeat):
             plain.append(step(run, False))
             watched.append(step(run, True))
     finally:
-        trainer.LOOK_EVERY = every
+        trainer.STATS_EVERY = every
     base, extra = statistics.median(plain), statistics.median(watched) - statistics.median(plain)
     steps = images // batch
     share = extra * (steps // every + 1) / (steps * base)
@@ -76,7 +76,7 @@ def waiting(model: str, name: str, shape: tuple[int, int, int], batch: int) -> N
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(10):
-            run._train_step(run.rate(), watch_layers=False)
+            run._train_step(run.rate(), record_layers=False)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     print(f"{model}: no step between reports waits for the device")

@@ -44,7 +44,7 @@ class LayerStats:
 
 
 class LayerStatsHook:
-    """Forward hooks that measure one step: `with hook.watching(): forward, backward, optimizer step`."""
+    """Forward hooks that measure one step: `with hook.recording(): forward, backward, optimizer step`."""
 
     def __init__(self, model: nn.Module) -> None:
         self._layers = _layers(model)
@@ -52,10 +52,10 @@ class LayerStatsHook:
         self._weights: dict[str, list[Tensor]] = {}
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Register the hooks for the step inside the block."""
         self._outputs.clear()
-        handles = [part.register_forward_hook(self._saw(name)) for name, part in self._layers.items()]
+        handles = [part.register_forward_hook(self._hook(name)) for name, part in self._layers.items()]
         self._weights = {
             name: [p.detach().clone() for p in part.parameters(recurse=False)]
             for name, part in self._layers.items()
@@ -66,7 +66,7 @@ class LayerStatsHook:
             for handle in handles:
                 handle.remove()
 
-    def looks(self) -> list[LayerStats]:
+    def compute(self) -> list[LayerStats]:
         """Return the statistics of each layer, in a single transfer from the device."""
         names = list(self._layers)
         rows = [self._row(name) for name in names]
@@ -76,7 +76,7 @@ class LayerStatsHook:
             for name, row in zip(names, values, strict=True)
         ]
 
-    def _saw(self, name: str) -> Any:
+    def _hook(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
             # Reduced at once, since a following in-place activation would modify the output.
             if isinstance(out, Tensor) and out.is_floating_point():

@@ -165,7 +165,7 @@ class Plateau:
     waited: int = 0
     drops: int = 0
 
-    def see(self, loss: float) -> None:
+    def update(self, loss: float) -> None:
         """Update with an epoch's validation loss."""
         if loss < self.best:
             self.best, self.waited = loss, 0
@@ -302,7 +302,7 @@ class EarlyStopping:
         """Create it from a recipe."""
         return cls(recipe.early_stopping, recipe.stop_metric)
 
-    def see(self, epoch: int, score: Score) -> bool:
+    def update(self, epoch: int, score: Score) -> bool:
         """Update with the validation score of an epoch (from 1); return whether it is the best so far."""
         value = score.loss if self.metric == "loss" else score.accuracy
         better = self.best is None or (value < self.best if self.metric == "loss" else value > self.best)

@@ -236,7 +236,7 @@ class RunLogger:
         """Restart the clock of throughput, after work that is not training."""
         self._clock = time.perf_counter()
 
-    def begin(self, data_module: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
+    def data(self, data_module: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
         """Record the data of the run, before its first step."""
         self._log.record(0, 0, "data", _facts(data_module))
         self._log.record(0, 0, "fixed_images", list(pictures))
@@ -245,7 +245,7 @@ class RunLogger:
         """Record the data-quality report; for 60,000 images it takes longer than the first steps."""
         self._record(step, "census", dataset_report(data_module, transform))
 
-    def read(self, images: Tensor) -> None:
+    def input_stats(self, images: Tensor) -> None:
         """Record statistics of the first preprocessed batch, `(N, C, H, W)`, over all of its values."""
         values = images.float()
         figures = torch.stack([values.mean(), values.std(correction=0), values.amin(), values.amax()])
@@ -270,7 +270,9 @@ class RunLogger:
         tally.begin_report()
         self._clock = now
 
-    def look(self, step: int, layers: Sequence[LayerStats], predictions: Sequence[dict[str, Any]]) -> None:
+    def layer_stats(
+        self, step: int, layers: Sequence[LayerStats], predictions: Sequence[dict[str, Any]]
+    ) -> None:
         """Record layer statistics and the predictions for tracked images."""
         self._record(step, "layers", [asdict(layer) for layer in layers])
         self._record(step, "fixed_predictions", list(predictions))
@@ -323,7 +325,7 @@ class RunLogger:
         """
         self._record(step, "baseline", baseline(data_module))
 
-    def broken(self, step: int, origin: NonFiniteOrigin) -> None:
+    def nonfinite(self, step: int, origin: NonFiniteOrigin) -> None:
         """Record where the first NaN or Inf arose."""
         self._record(step, "nonfinite", {"step": step, "layer": origin.layer, "what": origin.what})
 

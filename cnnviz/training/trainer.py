@@ -126,7 +126,7 @@ class TrainStep:
 
 
 LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
-LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
+STATS_EARLY, STATS_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
 SAVE_SECONDS = 180.0
 SAMPLE = 500
 """Images of additional evaluations after the last step: accuracies are then known to ±4.4 points."""
@@ -228,7 +228,7 @@ class Trainer:
     def _run(self, keep_on: Callable[[], bool]) -> bool:
         self.model.train()
         if self.step == 0:
-            self._run_logger.begin(self.data_module, self._tracked_images.pictures())
+            self._run_logger.data(self.data_module, self._tracked_images.pictures())
             self._run_logger.batch_norm(0, describe_batch_norm(self.model))
             self._run_logger.trained_layers(layer_rates(self.model, [self.optimiser]))
             self._data_report_due = self._data_report
@@ -237,14 +237,14 @@ class Trainer:
             if not self.ranks.decide(keep_on()):
                 self.save()
                 return False
-            rate, watch_layers = self.rate(), self._is_watching_layers()
-            self._train_step(rate, watch_layers)
-            if watch_layers or self._is_reporting():
+            rate, record_layers = self.rate(), self._is_recording_layers()
+            self._train_step(rate, record_layers)
+            if record_layers or self._is_reporting():
                 self._metrics.drain()
             if self._is_reporting():
                 self._checkpoints.poll()
                 self._run_logger.report(self.step, rate, self._metrics)
-            if watch_layers:
+            if record_layers:
                 self._log_layer_stats()
             if self._data_report_due:
                 self._record_data_report()
@@ -319,23 +319,23 @@ class Trainer:
             NonFiniteLossError: The loss is NaN or infinite.
         """
         self.model.train()
-        self._train_step(rate, watch_layers=False)
+        self._train_step(rate, record_layers=False)
         self._metrics.drain()
         loss = self._metrics.recent.loss / self._metrics.recent.images
         self._metrics.begin_report()
         return loss
 
-    def _train_step(self, rate: float, watch_layers: bool) -> None:
+    def _train_step(self, rate: float, record_layers: bool) -> None:
         images, labels = self._batch()
         if self.step == 0:
-            self._run_logger.read(images)
+            self._run_logger.input_stats(images)
         set_lr(self.optimiser, rate)
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, self.ranks.seed_purpose))
         mixed, target = self._mixed(images, labels)
         if self.ranks.several:  # Random numbers are drawn for the whole batch, whatever the number of ranks.
             (mixed, target, labels), self._plain.part = self._rank_part(mixed, target, labels)
-        if watch_layers and self.ranks.first:
-            with self._layer_stats.watching():
+        if record_layers and self.ranks.first:
+            with self._layer_stats.recording():
                 losses, predicted = self._plain(mixed, target)
         else:
             losses, predicted = self._fast(mixed, target)
@@ -397,10 +397,10 @@ class Trainer:
     def _note(self, sentence: str) -> None:
         self._run_logger.note(self.step, sentence)
 
-    def _is_watching_layers(self) -> bool:
+    def _is_recording_layers(self) -> bool:
         """Return whether layer statistics of the next step are recorded: often at first."""
         step = self.step + 1
-        return step in LOOK_EARLY or step % LOOK_EVERY == 0 or step % self.steps_per_epoch == 0
+        return step in STATS_EARLY or step % STATS_EVERY == 0 or step % self.steps_per_epoch == 0
 
     def _is_reporting(self) -> bool:
         """Return whether the last step ends a reporting interval."""
@@ -411,7 +411,7 @@ class Trainer:
         if not self.ranks.first:
             return
         predictions = self._tracked_images.predictions(self.model, self.transform)
-        self._run_logger.look(self.step, self._layer_stats.looks(), predictions)
+        self._run_logger.layer_stats(self.step, self._layer_stats.compute(), predictions)
 
     def _record_data_report(self) -> None:
         """Record the data-quality report once, after the first point, for which users wait."""
@@ -426,7 +426,7 @@ class Trainer:
         validation = self._evaluate("validation", self.data_module.validation)
         best = validation is not None and self._is_best(validation)
         if validation is not None:
-            self.plateau.see(validation.loss)
+            self.plateau.update(validation.loss)
         if self._ended and self.stopping.patience:
             self._end_early_stopping(restore=self.recipe.restore_best and not best)
         self._evaluate("test", self.data_module.test)
@@ -444,7 +444,7 @@ class Trainer:
         """Return whether the weights are the best so far: by accuracy, or by early stopping's metric."""
         if not self.stopping.patience:
             return self._best is None or score.accuracy > self._best
-        best = self.stopping.see(self.step // self.steps_per_epoch, score)
+        best = self.stopping.update(self.step // self.steps_per_epoch, score)
         if best and self.recipe.restore_best and self.folder is None:
             self._best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
         return best
@@ -518,7 +518,7 @@ class Trainer:
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
         mixed, target = self._mixed(images, labels)
         origin = locate_nonfinite(self.model, lambda: self._plain.loss(mixed, target))
-        self._run_logger.broken(error.step, origin)
+        self._run_logger.nonfinite(error.step, origin)
         self.log.flush()
         return NonFiniteLossError(error.step, error.what, origin.sentence)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
-from cnnviz.training.trainer import LOOK_EARLY, LOOK_EVERY
+from cnnviz.training.trainer import STATS_EARLY, STATS_EVERY
 from cnnviz.watching.evaluation import EvaluationPass, as_logits
 from cnnviz.watching.loop_facts import LoopFacts, loss_input_facts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
@@ -472,12 +472,12 @@ class LoopMonitor:
 
     def _is_due(self) -> bool:
         step = self.step + 1
-        return step in LOOK_EARLY or step % LOOK_EVERY == 0
+        return step in STATS_EARLY or step % STATS_EVERY == 0
 
     def _begin_look(self) -> None:
         self._look = {"step": self.step + 1}
         if self._layer_hook is not None:
-            self._looking = self._layer_hook.watching()
+            self._looking = self._layer_hook.recording()
             self._looking.__enter__()
         held = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
         chosen = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in held]
@@ -491,7 +491,7 @@ class LoopMonitor:
         if not self._look:
             return
         layers = (
-            self._layer_hook.looks() if self._layer_hook is not None and self._looking is not None else []
+            self._layer_hook.compute() if self._layer_hook is not None and self._looking is not None else []
         )
         look = dict(self._look)
         self._stop_looking()

@@ -226,7 +226,7 @@ class WatchedRun:
         """Record the input, the classes and the network's layers."""
         self._shape = tuple(images.shape[1:])
         if images.is_floating_point():
-            self._report.read(images.detach())
+            self._report.input_stats(images.detach())
         if logits.dim() == 2 and logits.shape[1] > 1:
             self._tally = EpochMetrics(logits.shape[1])
             if len(self._classes) != logits.shape[1]:
@@ -270,7 +270,7 @@ class WatchedRun:
 
     def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Record the layer statistics of a sampled step."""
-        self._report.look(step, layers, ())
+        self._report.layer_stats(step, layers, ())
         if time.monotonic() - self._written > FACTS_EVERY:
             self._write_facts()
 
@@ -348,7 +348,7 @@ class WatchedRun:
             self._tally.drain()
         except NonFiniteLossError as error:
             self._nonfinite = True
-            self._report.broken(error.step, locate_nonfinite(self._model, lambda: None))
+            self._report.nonfinite(error.step, locate_nonfinite(self._model, lambda: None))
 
     def _note_settings(self) -> None:
         smoothing = {"label_smoothing": self.monitor.smoothing} if self.monitor.smoothing else {}

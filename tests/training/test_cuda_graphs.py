@@ -182,7 +182,7 @@ def test_a_step_that_neither_reports_nor_looks_waits_for_nothing(
     trainer = Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger())
     trainer.run(lambda: trainer.step < 2)
     with _NoWaiting():
-        trainer._train_step(trainer.rate(), watch_layers=False)
+        trainer._train_step(trainer.rate(), record_layers=False)
     with pytest.raises(AssertionError, match="waits for the device"), _NoWaiting():
         float(torch.ones(1))
 

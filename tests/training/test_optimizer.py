@@ -50,6 +50,6 @@ def test_plateau_waits_and_then_drops() -> None:
     plateau = Plateau(patience=2, factor=0.1)
     scales = []
     for loss in (1.0, 0.9, 0.95, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8):
-        plateau.see(loss)
+        plateau.update(loss)
         scales.append(plateau.scale)
     assert scales == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])

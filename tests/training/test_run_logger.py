@@ -16,7 +16,7 @@ from cnnviz.training.data.tensors import Labelled
 from cnnviz.training.metrics import TrackedImages
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger, PeakFlops, from_data_sheet, peak_flops
 from cnnviz.training.setup import build_training
-from cnnviz.training.trainer import LAST, LOG_EARLY, LOOK_EARLY, Trainer
+from cnnviz.training.trainer import LAST, LOG_EARLY, STATS_EARLY, Trainer
 from tests.training.stripes import striped
 
 RECIPE = Recipe(model="lenet5", epochs=2, batch_size=12, lr=0.05, seed=3)
@@ -108,7 +108,7 @@ def test_a_run_that_is_stopped_after_its_first_step_has_its_dataset_report_and_d
 
 def test_looks_are_frequent_at_first_and_at_each_epochs_end(told: tuple[Trainer, InMemoryLogger]) -> None:
     run, log = told
-    steps = {*(step for step in LOOK_EARLY if step <= run.total_steps), 12, 24}
+    steps = {*(step for step in STATS_EARLY if step <= run.total_steps), 12, 24}
     assert set(bodies(log, "layers")) == set(bodies(log, "fixed_predictions")) == steps
     reported = {step for step, _ in log.series("train/loss")}
     assert reported == {*LOG_EARLY, 12, 20, 24}

@@ -331,11 +331,11 @@ def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
     recipe = Recipe(optimiser="sgd", lr=0.1, momentum=0)
     steps, observer = build_optimizer(recipe, model.parameters()), LayerStatsHook(model)
     before = last.weight.detach().clone(), last.bias.detach().clone()
-    with observer.watching():
+    with observer.recording():
         loss = functional.cross_entropy(model(torch.rand(8, 1, 8, 8)), torch.arange(8) % 2)
         loss.backward()  # type: ignore[no-untyped-call]
         steps.step()
-    looks = {look.name: look for look in observer.looks()}
+    looks = {look.name: look for look in observer.compute()}
     assert looks["0"].zeros == 0
     assert looks["1"].dead == 0.25
     assert looks["1"].gradient is None
@@ -356,9 +356,9 @@ def test_signal_is_what_differs_from_image_to_image() -> None:
         layer.bias.copy_(torch.arange(5) * 100)
     model, images = nn.Sequential(layer), torch.rand(7, 6)
     observer = LayerStatsHook(model)
-    with observer.watching():
+    with observer.recording():
         outputs = model(images).detach().double().numpy()
-    (look,) = observer.looks()
+    (look,) = observer.compute()
     within = np.mean([np.var(outputs[:, unit]) for unit in range(5)]) ** 0.5
     assert look.signal == pytest.approx(within, rel=1e-4)
     assert look.spread == pytest.approx(np.std(outputs), rel=1e-4)

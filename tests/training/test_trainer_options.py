@@ -171,7 +171,7 @@ def test_patience_is_counted_from_the_best_epoch(
 ) -> None:
     stopping = EarlyStopping(2, metric)
     for epoch, score in enumerate(scores, 1):
-        stopping.see(epoch, scored(*score))
+        stopping.update(epoch, scored(*score))
         assert stopping.stopped == (epoch == ends)
     assert stopping.best_epoch == best
     assert not EarlyStopping(0, waited=9).stopped

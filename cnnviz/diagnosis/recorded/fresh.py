@@ -90,11 +90,11 @@ def measure(images: Tensor, labels: Tensor, start: str, seed: int) -> list[Layer
     options = {"init": init, "normalisation": normalisation}
     model = models.build(models.get("alexnet"), CLASSES, FULL[1:], options).eval()
     observer = LayerStatsHook(model)
-    with observer.watching():
+    with observer.recording():
         torch.nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
     return [
         Layer(name=look.name, spread=look.spread, signal=look.signal, gradient=look.gradient)
-        for look in observer.looks()
+        for look in observer.compute()
         if look.gradient is not None and look.spread is not None and look.signal is not None
     ]
 

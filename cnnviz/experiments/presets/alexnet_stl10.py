@@ -27,7 +27,7 @@ FULL = (3, 227, 227)
 
 @cache
 def network(init: str, normalisation: str, biases: bool = True) -> LayerList:
-    """Return the scaled AlexNet with these options of `alexnet`; without `biases` all of them start at 0."""
+    """Return the narrow AlexNet with these options of `alexnet`; without `biases` all of them start at 0."""
     spec = models.get("alexnet")
     assert spec.layers is not None
     full_width = spec.layers(10, FULL, spec.options.parse({"init": init, "normalisation": normalisation}))
@@ -60,11 +60,11 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 
 
 def base() -> Recipe:
-    """Return the article's recipe on the scaled network, seed 0."""
+    """Return the article's recipe on the narrow network, seed 0."""
     return get("article-alexnet-stl10").changed(
         {
-            "name": "alexnet-stl10-scaled",
-            "description": "The paper review's failing run, a quarter as full_width, on 5,000 images of CIFAR-10.",
+            "name": "alexnet-stl10-narrow",
+            "description": "The paper review's failing run, a quarter as wide, on 5,000 images of CIFAR-10.",
             "options": {},
             "layers": json.loads(network("article", "lrn-article").write()),
             "dataset": "cifar10",
@@ -122,7 +122,7 @@ ALEXNET_STL10 = Preset(
     ),
     asked_by="an article on AlexNet for STL-10, whose author never found out",
     limits=(
-        "AlexNet a quarter as full_width, for images of 67×67, on a thousand handwritten digits enlarged to that, "
+        "AlexNet a quarter as wide, for images of 67×67, on a thousand handwritten digits enlarged to that, "
         "for half of the article's steps and without its mirroring (a mirrored digit is none); its weights "
         "are widened so that each layer hands on what it does in the full one. Digits are easy: what is "
         "fixed gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."

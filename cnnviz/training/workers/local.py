@@ -55,7 +55,7 @@ class LocalWorker:
         """Device of its run; None while it is idle."""
         self.pid = 0
         self._known = threading.Event()
-        self._keeper = subprocess.Popen(
+        self._parent = subprocess.Popen(
             [sys.executable, "-I", "-S", parent_process.__file__, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,7 +77,7 @@ class LocalWorker:
     @property
     def ended(self) -> bool:
         """Return whether the worker and its parent process have ended."""
-        return self._keeper.poll() is not None
+        return self._parent.poll() is not None
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
         """Return PID and start time of the process."""
@@ -86,27 +86,27 @@ class LocalWorker:
     def send_order(self, order: Order, device: str) -> None:
         """Send it the run, which it finishes even if this process ends."""
         self.device = device
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.write(order.write())
-        self._keeper.stdin.flush()
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(order.write())
+        self._parent.stdin.flush()
 
     def dismiss(self) -> None:
         """Stop it: at once if idle, else after its run."""
-        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+        if self._parent.stdin is not None and not self._parent.stdin.closed:
             with suppress(OSError):  # It ended without reading its order.
-                self._keeper.stdin.close()
+                self._parent.stdin.close()
 
     def wait(self, seconds: float) -> None:
         """Wait for its end; kill the parent process after the timeout."""
         try:
-            self._keeper.wait(seconds)
+            self._parent.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
+            self._parent.kill()
+            self._parent.wait()
 
     def _listen(self) -> None:
-        assert self._keeper.stdout is not None
-        with self._keeper.stdout as lines:
+        assert self._parent.stdout is not None
+        with self._parent.stdout as lines:
             for line in lines:
                 self._handle_message(line)
         self._known.set()

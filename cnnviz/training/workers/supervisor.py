@@ -40,7 +40,7 @@ from cnnviz.training.workers.local import LocalLauncher
 
 NO_WORKER_SECONDS = 60.0
 """Timeout of a claimed run without a worker process: its supervisor died in between."""
-KEEPER_SECONDS = 2.0
+PARENT_SECONDS = 2.0
 """Maximum time in which the parent process of a dead worker writes how it ended."""
 LONG_DEAD_SECONDS = 10.0
 """Silence after which the parent process of a dead worker would have written already."""
@@ -129,9 +129,9 @@ class RunMonitor:
             self.launcher.forget(run)
         elif self.launcher.is_remote:
             # Another supervisor may check before the cluster knows the worker.
-            if time.monotonic() - since > KEEPER_SECONDS and (requested or silent > LONG_DEAD_SECONDS):
+            if time.monotonic() - since > PARENT_SECONDS and (requested or silent > LONG_DEAD_SECONDS):
                 self._record_lost(run, requested)
-        elif time.monotonic() - since > KEEPER_SECONDS or (self.single_check and silent > LONG_DEAD_SECONDS):
+        elif time.monotonic() - since > PARENT_SECONDS or (self.single_check and silent > LONG_DEAD_SECONDS):
             self._end(run, requested or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
     def _record_lost(self, run: RunSummary, requested: Status | None) -> None:
@@ -369,7 +369,7 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
 
     Args:
         database: The run database.
-        wait: Wait up to `KEEPER_SECONDS` for the parent process of a worker that has just died to write how
+        wait: Wait up to `PARENT_SECONDS` for the parent process of a worker that has just died to write how
             it ended; otherwise such a run is left to the next check.
 
     Raises:
@@ -377,7 +377,7 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
     """
     watch = RunMonitor(database, LocalLauncher(), single_check=True)
     active = before = _active(database)
-    deadline = time.monotonic() + KEEPER_SECONDS + 1.0
+    deadline = time.monotonic() + PARENT_SECONDS + 1.0
     while active:
         watch.look(active)
         active = _active(database)

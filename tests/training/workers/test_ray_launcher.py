@@ -103,7 +103,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
 @pytest.fixture
 def look(ray: FakeRay, database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """One look of a supervisor at the cluster."""
-    monkeypatch.setattr(supervisor, "KEEPER_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "PARENT_SECONDS", 0.0)
     monkeypatch.setattr("cnnviz.training.workers.ray_cluster.TIDY_SECONDS", 0.0)
     watching = Supervisor(launcher=RayLauncher("auto", cores=2))
     watching._store = tracking.store.open_store()

@@ -17,8 +17,8 @@ from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
 from cnnviz.training.workers.local import LocalWorker
 from cnnviz.training.workers.supervisor import (
     ELSEWHERE_SECONDS,
-    KEEPER_SECONDS,
     NO_WORKER_SECONDS,
+    PARENT_SECONDS,
     SILENT_SECONDS,
     RunMonitor,
 )
@@ -286,7 +286,7 @@ def test_an_end_that_was_not_written_down(database: Database, monkeypatch: pytes
     run, dead = begun(database), Machine(alive=False)
     watch = look(database, dead)
     assert state(database, run) == (Status.RUNNING, None), "its keeper may still be writing"
-    monkeypatch.setattr("cnnviz.training.workers.supervisor.KEEPER_SECONDS", -KEEPER_SECONDS)
+    monkeypatch.setattr("cnnviz.training.workers.supervisor.PARENT_SECONDS", -PARENT_SECONDS)
     watch.look(tracking.list_runs(database))
     assert state(database, run) == (Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
