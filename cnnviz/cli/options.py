@@ -139,7 +139,7 @@ def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Lo
     from cnnviz.inference.weights import loaders, weights_facts
     from cnnviz.models.outside import registration as data_files
 
-    path = data_files.NamedData.read(given_name).path if data_files.is_data_file(given_name) else None
+    path = data_files.DataFile.read(given_name).path if data_files.is_data_file(given_name) else None
     known = weights_facts.read_stored(path) if path else weights_facts.WeightsFacts()
     facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
     loaded = loaders.with_facts(loaders.fresh(model), facts)

@@ -69,7 +69,7 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
     )  # fmt: skip
 
 
-def marks(results: Iterable[Result], classes: tuple[str, ...]) -> list[bool | None]:
+def correctness(results: Iterable[Result], classes: tuple[str, ...]) -> list[bool | None]:
     """Return whether each prediction is correct; None where it is not counted by `evaluate`."""
     index_of = _numbers(classes)
     correct: list[bool | None] = []

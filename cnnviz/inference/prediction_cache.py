@@ -26,23 +26,23 @@ FORMAT = "cnnviz-answers/1"
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Predictions for the test images in their order, three arrays `(N,)`, and the step of the weights."""
 
     step: int
     true: NDArray[np.int64]
-    said: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     """Predicted class."""
-    share: NDArray[np.float32]
+    probability: NDArray[np.float32]
     """Its probability, in [0, 1]."""
 
     def rows(self, true: int, predicted: int) -> NDArray[np.int64]:
         """Return the images of class `true` that were predicted as `predicted`, most confident first."""
-        matching = np.flatnonzero((self.true == true) & (self.said == predicted))
-        return matching[np.argsort(-self.share[matching], kind="stable")].astype(np.int64)
+        matching = np.flatnonzero((self.true == true) & (self.predicted == predicted))
+        return matching[np.argsort(-self.probability[matching], kind="stable")].astype(np.int64)
 
 
-def known_answers(database: Database, run_id: int, kind: str = "last") -> Answers | None:
+def cached_predictions(database: Database, run_id: int, kind: str = "last") -> Predictions | None:
     """Return the stored predictions if they belong to the current checkpoint, else None. Imports no torch."""
     from cnnviz import tracking
 
@@ -55,7 +55,9 @@ def known_answers(database: Database, run_id: int, kind: str = "last") -> Answer
     return stored if stored is not None and stored.step == checkpoint.step else None
 
 
-def work_out(database: Database, run_id: int, kind: str = "last", progress: Progress = silent) -> Answers:
+def predict_test_images(
+    database: Database, run_id: int, kind: str = "last", progress: Progress = silent
+) -> Predictions:
     """Predict all test images with the run's checkpoint, and store the predictions.
 
     The images are preprocessed as in the run's own evaluation. `progress` may raise to cancel.
@@ -76,7 +78,7 @@ def work_out(database: Database, run_id: int, kind: str = "last", progress: Prog
     if data.fingerprint != run.fingerprint:
         raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
     predicted, confidence = _predict_all(loaded, data, progress)
-    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, confidence)
+    answers = Predictions(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, confidence)
     _write(_path(folder, kind), answers)
     return answers
 
@@ -106,8 +108,12 @@ def _path(folder: Path, kind: str) -> Path:
     return folder / f"answers-{kind}.safetensors"
 
 
-def _write(path: Path, answers: Answers) -> None:
-    tensors: dict[str, NDArray[Any]] = {"true": answers.true, "said": answers.said, "share": answers.share}
+def _write(path: Path, answers: Predictions) -> None:
+    tensors: dict[str, NDArray[Any]] = {
+        "true": answers.true,
+        "said": answers.predicted,
+        "share": answers.probability,
+    }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(save(tensors, {"format": FORMAT, "step": str(answers.step)}))
@@ -117,7 +123,7 @@ def _write(path: Path, answers: Answers) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Answers | None:
+def _read(path: Path) -> Predictions | None:
     try:
         header_length(path)
         with safe_open(path, "np") as file:
@@ -127,4 +133,4 @@ def _read(path: Path) -> Answers | None:
             true, predicted, share = (file.get_tensor(name) for name in ("true", "said", "share"))
     except (HeaderError, SafetensorError, OSError):
         return None
-    return Answers(int(details["step"]), true, predicted, share)
+    return Predictions(int(details["step"]), true, predicted, share)

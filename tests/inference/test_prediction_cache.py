@@ -10,67 +10,67 @@ from safetensors import safe_open
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
 from cnnviz.inference import InferenceError, prediction_cache
-from cnnviz.inference.export.formats import take_weights, weights_name
+from cnnviz.inference.export.formats import export_weights, weights_name
 from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.tracking import Database
 
 
 def test_answers_give_the_matrix_that_the_run_recorded(database: Database) -> None:
     steps: list[Step] = []
-    result = prediction_cache.work_out(database, 1, progress=steps.append)
+    result = prediction_cache.predict_test_images(database, 1, progress=steps.append)
     record = tracking.latest_record(database, 1, "test/confusion")
     assert record is not None
     matrix = np.zeros((10, 10), np.int64)
-    np.add.at(matrix, (result.true, result.said), 1)
+    np.add.at(matrix, (result.true, result.predicted), 1)
     assert matrix.tolist() == record.body
     assert result.step == record.step
     assert steps[-1].total == len(result.true)
-    kept = prediction_cache.known_answers(database, 1)
+    kept = prediction_cache.cached_predictions(database, 1)
     assert kept is not None
-    assert np.array_equal(kept.said, result.said)
-    assert ((result.share > 0) & (result.share <= 1)).all()
+    assert np.array_equal(kept.predicted, result.predicted)
+    assert ((result.probability > 0) & (result.probability <= 1)).all()
 
 
 def test_the_images_of_a_cell_come_surest_first(database: Database) -> None:
-    result = prediction_cache.work_out(database, 1)
+    result = prediction_cache.predict_test_images(database, 1)
     rows = result.rows(3, 3)
     data = datasets.load("digits")
     assert (data.test.labels[rows] == 3).all()
-    assert (result.said[rows] == 3).all()
-    assert (np.diff(result.share[rows]) <= 0).all()
-    assert len(rows) == ((result.true == 3) & (result.said == 3)).sum()
+    assert (result.predicted[rows] == 3).all()
+    assert (np.diff(result.probability[rows]) <= 0).all()
+    assert len(rows) == ((result.true == 3) & (result.predicted == 3)).sum()
 
 
 def test_answers_of_an_older_checkpoint_are_not_taken_for_the_newer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prediction_cache.work_out(database, 1)
-    assert prediction_cache.known_answers(database, 1, "best") is None
+    prediction_cache.predict_test_images(database, 1)
+    assert prediction_cache.cached_predictions(database, 1, "best") is None
     known = tracking.checkpoints(database, 1)["last"]
     later = {"last": known._replace(step=known.step + 1)}
     monkeypatch.setattr(tracking, "checkpoints", lambda *_: later)
-    assert prediction_cache.known_answers(database, 1) is None
+    assert prediction_cache.cached_predictions(database, 1) is None
 
 
 def test_a_damaged_file_of_answers_is_none(database: Database) -> None:
-    prediction_cache.work_out(database, 1)
+    prediction_cache.predict_test_images(database, 1)
     run = tracking.get_run(database, 1)
     path = tracking.run_folder(run.id, run.key) / "answers-last.safetensors"
     path.write_bytes(path.read_bytes()[:40])
-    assert prediction_cache.known_answers(database, 1) is None
+    assert prediction_cache.cached_predictions(database, 1) is None
 
 
 def test_other_data_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     other = dataclasses.replace(datasets.load("digits"), fingerprint="other")
     monkeypatch.setattr(datasets, "load", lambda *_args, **_named: other)
     with pytest.raises(InferenceError, match="holds other images now"):
-        prediction_cache.work_out(database, 1)
+        prediction_cache.predict_test_images(database, 1)
 
 
 def test_weights_alone_have_a_card(database: Database, tmp_path: Path) -> None:
     run = tracking.get_run(database, 1)
     path = tmp_path / weights_name(run, "last")
-    path.write_bytes(take_weights(database, 1))
+    path.write_bytes(export_weights(database, 1))
     assert path.name == "run-1-lenet5.safetensors"
     with safe_open(path, "np") as file:
         assert not [name for name in file.keys() if name.startswith(("optimiser", "model."))]  # noqa: SIM118
@@ -89,4 +89,4 @@ def test_weights_alone_have_a_card(database: Database, tmp_path: Path) -> None:
 
 def test_a_run_without_a_checkpoint_has_no_weights(database: Database) -> None:
     with pytest.raises(InferenceError, match="last or best"):
-        take_weights(database, 1, "first")
+        export_weights(database, 1, "first")

@@ -410,7 +410,7 @@ def test_an_installed_package_is_named_by_its_module() -> None:
 )
 def test_names_that_are_none_are_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"form|written as|plain value"):
-        registration.Named.read(text)
+        registration.ModelReference.read(text)
 
 
 @pytest.mark.parametrize("separator", [os.pathsep])

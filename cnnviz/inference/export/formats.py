@@ -176,7 +176,7 @@ def weights_name(run: Run, kind: str) -> str:
     return f"run-{run.id}-{run.model.replace('/', '-')}{'' if kind == 'last' else f'-{kind}'}.safetensors"
 
 
-def take_weights(database: Database, run_id: int, kind: str = "last") -> bytes:
+def export_weights(database: Database, run_id: int, kind: str = "last") -> bytes:
     """Export a run's weights as safetensors, without optimizer state, with a `Card` in the metadata.
 
     The card's accuracy is the last one measured up to the checkpoint: with exactly these weights where the

@@ -17,14 +17,14 @@ from cnnviz.inference.images.read_image import MOST_BYTES, Refusal, Upload
 Found = Upload | Refusal
 
 
-def handed_in(name: str, data: bytes) -> list[Found]:
+def from_upload(name: str, data: bytes) -> list[Found]:
     """Return the images of an upload: a single one, or a zip of images or of class folders."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [Upload(name, data)]
     return _or_refusal(name, functools.partial(from_zip, name, io.BytesIO(data)))
 
 
-def from_named(files: Mapping[str, bytes]) -> list[Found]:
+def from_uploaded_folder(files: Mapping[str, bytes]) -> list[Found]:
     """Return the images of an uploaded folder, given by relative path, with the classes of class folders."""
     top = {name.partition("/")[0] for name in files}
     start = len(f"{min(top)}/") if len(top) == 1 else 0

@@ -68,7 +68,7 @@ class Loaded:
         return self.spec.input_shape[0], *self.side
 
 
-def built(
+def build_model(
     spec: ModelSpec, classes: int, side: Size, options: Mapping[str, Any] | Options | None = None
 ) -> nn.Module:
     """Build the model in evaluation mode with fresh weights, without changing the global random state.
@@ -81,7 +81,7 @@ def built(
         return models.build(spec, classes, side, options).eval()
 
 
-def filled(
+def build_with_weights(
     spec: ModelSpec,
     classes: int,
     side: Size,
@@ -98,7 +98,7 @@ def filled(
     """
     expected = on_meta(lambda: models.build(spec, classes, side, options)).state_dict()
     renamed, notes = matched(expected, weights, spec.title)
-    model = built(spec, classes, side, options)
+    model = build_model(spec, classes, side, options)
     load_state_dict(model, renamed, spec.title)
     return model, notes
 
@@ -134,7 +134,7 @@ def of_recipe(
     """Load a model as `trained`, with the preprocessing among `facts`."""
     spec = spec_for(recipe)
     options = None if recipe.layers else spec.options.parse(recipe.options)
-    model, match_notes = filled(spec, len(classes), side, options, weights)
+    model, match_notes = build_with_weights(spec, len(classes), side, options, weights)
     notes = match_notes + tuple(facts.pop("notes", ()))
     return Loaded(
         name, model, spec, classes, side, recipe=recipe, options=options,

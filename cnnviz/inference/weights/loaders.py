@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnnviz import models, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.inference.weights.loaded_model import Loaded, built, filled, of_recipe, trained
+from cnnviz.inference.weights.loaded_model import Loaded, build_model, build_with_weights, of_recipe, trained
 from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
@@ -31,7 +31,7 @@ PREFIX = "torchvision/"
 CLASSES = 1_000
 
 
-def stated(model: str, file: str = "") -> Any:
+def weights_entry(model: str, file: str = "") -> Any:
     """Return the torchvision entry of a model's weights: that of the file `file`, else the default."""
     from torchvision.models import get_model_weights
 
@@ -73,7 +73,7 @@ def as_trained(model: nn.Module) -> None:
 
 def download(model: str) -> tuple[Any, dict[str, Tensor]]:
     """Download the default weights and verify their checksum; raise `InferenceError`."""
-    entry = stated(model)
+    entry = weights_entry(model)
     try:
         return entry, entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, ValueError) as error:
@@ -129,8 +129,8 @@ def from_file(
     size = side or (spec.input_shape[1], spec.input_shape[2])
     count = len(classes) if classes else count_classes(spec, weights.tensors, size, options)
     if spec.source == "torchvision" and count == CLASSES and classes is None:
-        return _official(spec, stated(model, name), weights, name, name)
-    network, notes = filled(spec, count, size, options, weights.tensors)
+        return _official(spec, weights_entry(model, name), weights, name, name)
+    network, notes = build_with_weights(spec, count, size, options, weights.tensors)
     input_preprocessing = preprocessing or Preprocessing.plain(spec.input_shape[0], size)
     return Loaded(
         name, network, spec, tuple(classes or map(str, range(count))), size, input_preprocessing, name,
@@ -167,7 +167,7 @@ def fresh(
     if DATA_ONLY in spec.tags:
         return of_description(spec, f"fresh:{model}", count, (height, width))
     return Loaded(
-        spec.title, built(spec, count, (height, width), chosen), spec, tuple(map(str, range(count))),
+        spec.title, build_model(spec, count, (height, width), chosen), spec, tuple(map(str, range(count))),
         (height, width), Preprocessing.plain(spec.input_shape[0], (height, width)), f"fresh:{model}",
         trained=False, options=chosen, notes=(FRESH,),
     )  # fmt: skip
@@ -307,7 +307,7 @@ def _shipped(path: Path, name: str, weights: Weights) -> Loaded:
 def _official(spec: ModelSpec, entry: Any, weights: Weights, source: str, file: str) -> Loaded:
     transforms = preprocessing(entry)
     remaining, head_notes = without_heads(spec.name, weights.tensors)
-    network, notes = filled(spec, CLASSES, transforms.side, None, remaining)
+    network, notes = build_with_weights(spec, CLASSES, transforms.side, None, remaining)
     as_trained(network)
     note = f"Taken for torchvision's weights {entry.name}: its classes, its transforms."
     return Loaded(

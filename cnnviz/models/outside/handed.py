@@ -43,7 +43,7 @@ def add_upload(data: bytes, file: str) -> ModelSpec:
     known = get(name)
     if known is not None:
         return known
-    stem = registration.NamedData(Path(file)).stem
+    stem = registration.DataFile(Path(file)).stem
     spec = replace(registration.from_bytes(data, file, stem), name=name)
     _store(spec, len(data), listed=False)
     return spec

@@ -20,14 +20,14 @@ MOST = 4
 
 
 @dataclass(frozen=True)
-class NamedData:
+class DataFile:
     """Reference to a data file, with an input shape where one was chosen."""
 
     path: Path
     size: Shape | None = None
 
     @classmethod
-    def read(cls, text: str) -> NamedData:
+    def read(cls, text: str) -> DataFile:
         """Parse `net.onnx` or `net.onnx@3x64x64`.
 
         Raises:
@@ -59,7 +59,7 @@ _lock = threading.Lock()
 _known: dict[tuple[str, int, int], ModelSpec | str] = {}
 
 
-def spec_of(file: NamedData, name: str) -> ModelSpec:
+def spec_of(file: DataFile, name: str) -> ModelSpec:
     """Return the spec of a data file, parsed again where it has changed.
 
     Raises:
@@ -83,7 +83,7 @@ def spec_of(file: NamedData, name: str) -> ModelSpec:
     return replace(spec, name=name)
 
 
-def _read(file: NamedData) -> ModelSpec | str:
+def _read(file: DataFile) -> ModelSpec | str:
     try:
         return from_bytes(file.path.read_bytes(), file.path.name, file.stem, file.size)
     except ValueError as error:

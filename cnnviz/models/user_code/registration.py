@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.models.outside import registration as data_files
-from cnnviz.models.outside.registration import NamedData
+from cnnviz.models.outside.registration import DataFile
 from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
 from cnnviz.models.user_code import importer, source
 from cnnviz.models.user_code.importer import Constructor, Imported
@@ -47,17 +47,17 @@ _NAME = re.compile(r"(?P<attribute>[A-Za-z_]\w*)(?:\((?P<arguments>.*)\))?(?:@(?
 
 
 @dataclass(frozen=True)
-class Named:
+class ModelReference:
     """Reference to a network: file or module, class or function, arguments, input size."""
 
-    place: str
+    location: str
     """Path that ends in `.py`, or dotted module name."""
     attribute: str
     arguments: tuple[tuple[str, Any], ...] = ()
     size: tuple[int, ...] | None = field(default=None)
 
     @classmethod
-    def read(cls, text: str) -> Named:
+    def read(cls, text: str) -> ModelReference:
         """Parse `net.py:Net`, `net.py:Net(width=8)` or `package.module:Net@1x28x28`.
 
         Raises:
@@ -74,11 +74,11 @@ class Named:
     @property
     def is_file(self) -> bool:
         """Whether it refers to a file rather than to a module."""
-        return self.place.endswith(".py")
+        return self.location.endswith(".py")
 
     def write(self) -> str:
         """Serialize the reference with an absolute path, for a process with another working directory."""
-        location = str(Path(self.place).resolve()) if self.is_file else self.place
+        location = str(Path(self.location).resolve()) if self.is_file else self.location
         arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
         size = "x".join(map(str, self.size)) if self.size else ""
         return (
@@ -120,14 +120,14 @@ def is_named(text: str) -> bool:
 # References and their specs.
 
 
-def named() -> list[Named | NamedData]:
+def named() -> list[ModelReference | DataFile]:
     """Parse the references in `CNNVIZ_MODELS`; raise `ValueError` for an invalid one."""
     text = os.environ.get(VARIABLE, "")
     return [_read(entry) for entry in _split(text)]
 
 
-def _read(text: str) -> Named | NamedData:
-    return NamedData.read(text) if data_files.is_data_file(text) else Named.read(text)
+def _read(text: str) -> ModelReference | DataFile:
+    return DataFile.read(text) if data_files.is_data_file(text) else ModelReference.read(text)
 
 
 def _split(text: str) -> list[str]:
@@ -149,7 +149,7 @@ def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
     """Register a network for this process and its child processes, and return its spec.
 
     Args:
-        text: Reference, as `Named.read` parses it.
+        text: Reference, as `ModelReference.read` parses it.
         arguments: Further arguments of its constructor, as given by `--option`.
 
     Raises:
@@ -167,8 +167,10 @@ def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
     return spec
 
 
-def _with_arguments(reference: Named | NamedData, arguments: Mapping[str, Any] | None) -> Named | NamedData:
-    if isinstance(reference, Named):
+def _with_arguments(
+    reference: ModelReference | DataFile, arguments: Mapping[str, Any] | None
+) -> ModelReference | DataFile:
+    if isinstance(reference, ModelReference):
         return replace(reference, arguments=tuple({**dict(reference.arguments), **(arguments or {})}.items()))
     if arguments:
         raise ValueError(f"{reference.path.name} is read as data and has no options; leave --option out.")
@@ -180,10 +182,10 @@ def _target_of(entry: str) -> str:
     return re.split(r"[(@]", entry)[0]
 
 
-def _name_of(reference: Named | NamedData, earlier: list[Named | NamedData]) -> str:
+def _name_of(reference: ModelReference | DataFile, earlier: list[ModelReference | DataFile]) -> str:
     """Return the registry name, `file/Net`, or `file/other.Net` where that is in use by another file."""
-    names = [known.attribute if isinstance(known, Named) else known.stem for known in earlier]
-    if isinstance(reference, NamedData):
+    names = [known.attribute if isinstance(known, ModelReference) else known.stem for known in earlier]
+    if isinstance(reference, DataFile):
         return (
             f"{PREFIX}{reference.stem}"
             if reference.stem not in names
@@ -191,7 +193,7 @@ def _name_of(reference: Named | NamedData, earlier: list[Named | NamedData]) -> 
         )
     if reference.attribute not in names:
         return f"{PREFIX}{reference.attribute}"
-    stem = Path(reference.place).stem if reference.is_file else reference.place.rpartition(".")[2]
+    stem = Path(reference.location).stem if reference.is_file else reference.location.rpartition(".")[2]
     return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_-]', '-', stem)}.{reference.attribute}"
 
 
@@ -215,19 +217,19 @@ def _all() -> list[ModelSpec | str]:
         try:
             entries.append(_spec(reference, _name_of(reference, names[:index])))
         except ValueError as error:
-            label = reference.attribute if isinstance(reference, Named) else reference.stem
+            label = reference.attribute if isinstance(reference, ModelReference) else reference.stem
             entries.append(f"Your model {label} is left out: {error}")
     return entries
 
 
 _lock = threading.RLock()
-_live: dict[Named, tuple[Any, Source, Any]] = {}
+_live: dict[ModelReference, tuple[Any, Source, Any]] = {}
 """For each reference the stamp of its files, its source, and its spec or error message."""
 
 
-def _spec(reference: Named | NamedData, name: str) -> ModelSpec:
+def _spec(reference: ModelReference | DataFile, name: str) -> ModelSpec:
     """Return the spec of a reference, created again only where one of its files has changed."""
-    if isinstance(reference, NamedData):
+    if isinstance(reference, DataFile):
         return data_files.spec_of(reference, name)
     with _lock:
         known = _live.get(reference)
@@ -246,10 +248,10 @@ def _spec(reference: Named | NamedData, name: str) -> ModelSpec:
         return replace(spec, name=name, edition=known[1].digest)
 
 
-def _source_of(reference: Named) -> Source:
+def _source_of(reference: ModelReference) -> Source:
     if reference.is_file:
-        return source.from_path(Path(reference.place), reference.attribute)
-    top = reference.place.partition(".")[0]
+        return source.from_path(Path(reference.location), reference.attribute)
+    top = reference.location.partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
         origins = (
@@ -257,19 +259,19 @@ def _source_of(reference: Named) -> Source:
         )
     except (ImportError, ValueError):
         origins = []
-    local = Path.cwd().joinpath(*reference.place.split("."))
+    local = Path.cwd().joinpath(*reference.location.split("."))
     if not origins or "site-packages" not in Path(str(origins[0])).parts:
         root = Path(str(origins[0])).parent if origins else Path.cwd()
         root = root.parent if origins and Path(str(origins[0])).name == "__init__.py" else root
-        local = root.joinpath(*reference.place.split(".")) if origins else local
+        local = root.joinpath(*reference.location.split(".")) if origins else local
         for path in (local.with_suffix(".py"), local / "__init__.py"):
             if path.is_file():
                 return source.from_path(path, reference.attribute)
     if not origins:
         raise ValueError(
-            f"There is no module '{reference.place}' here, neither installed nor in this folder."
+            f"There is no module '{reference.location}' here, neither installed nor in this folder."
         )
-    return Source(Path.cwd(), reference.place, reference.attribute)
+    return Source(Path.cwd(), reference.location, reference.attribute)
 
 
 def source_of(name: str) -> Source | None:
@@ -282,9 +284,9 @@ def source_of(name: str) -> Source | None:
 # From a source to a spec.
 
 
-def _target(loaded: Imported, reference: Named) -> Constructor:
+def _target(loaded: Imported, reference: ModelReference) -> Constructor:
     module = loaded.module()
-    name = Path(reference.place).name if reference.is_file else reference.place
+    name = Path(reference.location).name if reference.is_file else reference.location
     target = getattr(module, reference.attribute, None)
     if target is None:
         defined = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
@@ -300,7 +302,7 @@ def _target(loaded: Imported, reference: Named) -> Constructor:
     return importer.read(reference.attribute, loaded, target, dict(reference.arguments))
 
 
-def _described(constructor: Constructor, reference: Named, loaded: Imported) -> ModelSpec:
+def _described(constructor: Constructor, reference: ModelReference, loaded: Imported) -> ModelSpec:
     """Create the spec of a constructor, with the input, classes and output that a dry run finds."""
     from cnnviz.models.builder import on_meta
     from cnnviz.models.user_code.dry_run import inspect_network
@@ -349,12 +351,12 @@ def replace_options(constructor: Constructor, fields: set[str]) -> Constructor:
     return constructor
 
 
-def spec_without_dry_run(constructor: Constructor, reference: Named) -> ModelSpec:
+def spec_without_dry_run(constructor: Constructor, reference: ModelReference) -> ModelSpec:
     """Create the spec of a constructor without a forward pass; its input shape is found by an analysis."""
     tags = {OWN_FILE, INPUT_FROM_NETWORK} | (
         set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT}
     )
-    location = Path(reference.place).name if reference.is_file else reference.place
+    location = Path(reference.location).name if reference.is_file else reference.location
     return ModelSpec(
         name=f"{PREFIX}{reference.attribute}",
         title=reference.attribute,
@@ -409,7 +411,7 @@ def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpe
         ValueError: Where the file or name is missing, or the file's code fails; one sentence.
     """
     reference = _with_arguments(_read(text), arguments)
-    if isinstance(reference, NamedData):
+    if isinstance(reference, DataFile):
         return data_files.spec_of(reference, f"{PREFIX}{reference.stem}")
     loaded = Imported(_source_of(reference))
     return spec_without_dry_run(_target(loaded, reference), reference)
@@ -445,7 +447,7 @@ def _plain(value: Any) -> str | int | float | bool:
 @functools.lru_cache(maxsize=32)
 def _from_copy(name: str, digest: str, arguments: tuple[tuple[str, Any], ...]) -> ModelSpec:
     files = source.load_copy(digest, name)
-    reference = Named(f"{files.module}.py", files.attribute, arguments)
+    reference = ModelReference(f"{files.module}.py", files.attribute, arguments)
     loaded = Imported(files)
     return replace(_described(_target(loaded, reference), reference, loaded), name=name, edition=digest)
 

@@ -163,9 +163,9 @@ def uploads() -> None:
 
 
 def _store_uploads(files: list[tuple[str, bytes]]) -> None:
-    from cnnviz.inference.images.image_files import handed_in
+    from cnnviz.inference.images.image_files import from_upload
 
-    images = [one for name, data in files for one in handed_in(name, data)]
+    images = [one for name, data in files for one in from_upload(name, data)]
     refused: list[str] = []
     last = None
     if len(images) > image_input.MOST:

@@ -4,7 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from cnnviz.inference.images.image_files import from_paths, handed_in
+from cnnviz.inference.images.image_files import from_paths, from_upload
 from cnnviz.inference.images.read_image import MOST_BYTES, Picture, Refusal, Upload, read_all
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
@@ -20,7 +20,7 @@ def zipped(files: Files) -> bytes:
 
 
 def test_a_zip_of_class_folders_knows_the_classes() -> None:
-    result = handed_in("pets.zip", zipped({f"pets/{k}": v for k, v in classes(2).items()}))
+    result = from_upload("pets.zip", zipped({f"pets/{k}": v for k, v in classes(2).items()}))
     assert [(item.name, item.truth) for item in result] == [
         ("pets.zip/pets/cat/0.png", "cat"),
         ("pets.zip/pets/cat/1.png", "cat"),
@@ -32,11 +32,11 @@ def test_a_zip_of_class_folders_knows_the_classes() -> None:
 
 def test_training_and_test_folders_are_both_taken() -> None:
     files = {**classes(1, prefix="train/"), **classes(1, prefix="test/")}
-    assert [item.truth for item in handed_in("x.zip", zipped(files))] == ["cat", "dog"] * 2
+    assert [item.truth for item in from_upload("x.zip", zipped(files))] == ["cat", "dog"] * 2
 
 
 def test_a_zip_of_pictures_is_many_pictures() -> None:
-    result = handed_in("x.zip", zipped({"b.png": PNG, "a.png": PNG, "notes.txt": b"hello", ".hidden": b""}))
+    result = from_upload("x.zip", zipped({"b.png": PNG, "a.png": PNG, "notes.txt": b"hello", ".hidden": b""}))
     assert [(item.name, item.truth) for item in result] == [
         ("x.zip/a.png", None),
         ("x.zip/b.png", None),
@@ -47,12 +47,12 @@ def test_a_zip_of_pictures_is_many_pictures() -> None:
 
 
 def test_one_file_is_one_file() -> None:
-    assert handed_in("a.png", PNG) == [Upload("a.png", PNG)]
+    assert from_upload("a.png", PNG) == [Upload("a.png", PNG)]
 
 
 def test_a_bad_zip_is_one_refusal() -> None:
     for data in (zipped({"../up.png": PNG}), zipped({})):
-        (refused,) = handed_in("x.zip", data)
+        (refused,) = from_upload("x.zip", data)
         assert isinstance(refused, Refusal)
         assert "x.zip" in refused.reason
 
@@ -60,7 +60,7 @@ def test_a_bad_zip_is_one_refusal() -> None:
 def test_a_damaged_member_does_not_keep_the_others() -> None:
     data = bytearray(zipped({"a.png": PNG, "b.png": PNG}))
     data[data.index(PNG) + 20] ^= 255
-    assert [type(item) for item in read_all(handed_in("x.zip", bytes(data)))] == [Refusal, Picture]
+    assert [type(item) for item in read_all(from_upload("x.zip", bytes(data)))] == [Refusal, Picture]
 
 
 def test_paths_are_files_folders_and_zips(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_torchvisions_own_weights_bring_their_classes_and_transforms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = _fake("squeezenet1_1")
-    entry = loaders.stated("torchvision/squeezenet1_1")
+    entry = loaders.weights_entry("torchvision/squeezenet1_1")
 
     def fetched(self: object, **_: object) -> dict[str, Any]:
         return weights
@@ -120,7 +120,7 @@ def test_torchvisions_own_weights_bring_their_classes_and_transforms(
 
 
 def test_torchvisions_weights_that_cannot_be_had_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = loaders.stated("torchvision/squeezenet1_1")
+    entry = loaders.weights_entry("torchvision/squeezenet1_1")
 
     def offline(self: object, **_: object) -> dict[str, Any]:
         raise OSError("no route")

@@ -319,7 +319,7 @@ def test_a_huge_model_that_a_file_asks_for_is_never_built(
     def never(spec: ModelSpec, *_: object) -> nn.Module:
         raise AssertionError(f"{spec.name} was built")
 
-    monkeypatch.setattr(loaded_model, "built", never)
+    monkeypatch.setattr(loaded_model, "build_model", never)
     with pytest.raises(InferenceError, match="do not fit VGG-16"):
         from_file(path, "torchvision/vgg16")
 

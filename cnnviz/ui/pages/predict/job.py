@@ -220,12 +220,12 @@ def upload() -> None:
 
 def collect_files(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
     """Return single files, at most `MOST`, and how many there were."""
-    from cnnviz.inference.images.image_files import from_named, handed_in
+    from cnnviz.inference.images.image_files import from_upload, from_uploaded_folder
 
     if folder:
-        images = from_named(dict(files))
+        images = from_uploaded_folder(dict(files))
     else:
-        images = [one for name, data in files for one in handed_in(name, data)]
+        images = [one for name, data in files for one in from_upload(name, data)]
     return images[:MOST], len(images)
 
 

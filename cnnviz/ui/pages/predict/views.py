@@ -61,9 +61,9 @@ class JobResults:
     @cached_property
     def right(self) -> list[list[bool | None]]:
         """For each network, whether each prediction is correct; None if the true class is unknown."""
-        from cnnviz.inference.evaluate import marks
+        from cnnviz.inference.evaluate import correctness
 
-        return [marks(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
+        return [correctness(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
 
     @cached_property
     def agree(self) -> list[bool | None]:

@@ -87,9 +87,9 @@ def _json(run_id: int) -> str:
 
 
 def _take(run_id: int, kind: str) -> bytes:
-    from cnnviz.inference.export.formats import take_weights
+    from cnnviz.inference.export.formats import export_weights
 
-    return take_weights(run_data.database(), run_id, kind)
+    return export_weights(run_data.database(), run_id, kind)
 
 
 def _exported(run_id: int, form: str, stem: str) -> bytes:

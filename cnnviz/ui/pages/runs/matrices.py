@@ -26,7 +26,7 @@ from cnnviz.ui.shared.run_data import SPEED, Matrix, new_click
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
-    from cnnviz.inference.prediction_cache import Answers
+    from cnnviz.inference.prediction_cache import Predictions
     from cnnviz.tracking import RunSummary
 
 # The images of one cell of a confusion matrix.
@@ -91,10 +91,10 @@ def _takes_long(run: RunSummary, images: int) -> bool:
     return not prepared or "last" not in tracking.checkpoints(run_data.database(), run.id)
 
 
-def _known(run: RunSummary) -> Answers | None:
-    from cnnviz.inference.prediction_cache import known_answers
+def _known(run: RunSummary) -> Predictions | None:
+    from cnnviz.inference.prediction_cache import cached_predictions
 
-    return known_answers(run_data.database(), run.id)
+    return cached_predictions(run_data.database(), run.id)
 
 
 def _offer(run: RunSummary) -> None:
@@ -114,11 +114,11 @@ def _offer(run: RunSummary) -> None:
 
 
 def _predict(run: RunSummary) -> None:
-    from cnnviz.inference.prediction_cache import work_out
+    from cnnviz.inference.prediction_cache import predict_test_images
 
     progress = Progress()
     try:
-        work_out(run_data.database(), run.id, progress=progress)
+        predict_test_images(run_data.database(), run.id, progress=progress)
     except (OSError, ValueError) as error:
         progress.clear()
         st.error(error_text(error), icon=":material/error:")
@@ -126,7 +126,7 @@ def _predict(run: RunSummary) -> None:
     st.rerun()
 
 
-def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None:
+def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Predictions) -> None:
     rows = answers.rows(cell.true, cell.answer)
     total = int((answers.true == cell.true).sum())
     caption = f"{len(rows):,} of {total:,} test images of {matrix.classes[cell.true]}"
@@ -142,7 +142,7 @@ def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None
     if pixels is None:
         st.caption("The data are not prepared on this machine any more, so the images cannot be shown.")
         return
-    titles = [Picture(numbers.percent(float(share), 0)) for share in answers.share[shown]]
+    titles = [Picture(numbers.percent(float(share), 0)) for share in answers.probability[shown]]
     pictures(
         sprite(pixels), [Line("", titles)], key="cell-pictures", cell=SIZE, captions=True,
         alt=f"{caption}, predicted as {matrix.classes[cell.answer]} by {short_name(run)}.",
@@ -160,7 +160,7 @@ def _differs(matrix: Matrix, cell: Cell, count: int) -> str:
     )
 
 
-def _pixels(dataset: str, answers: Answers, rows: Any) -> Any:
+def _pixels(dataset: str, answers: Predictions, rows: Any) -> Any:
     from cnnviz import datasets
 
     try:
