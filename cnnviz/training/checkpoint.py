@@ -107,13 +107,13 @@ class Snapshot:
 
 def snapshot(
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     position: Position,
     interface: Interface | None = None,
 ) -> Snapshot:
     """Copy weights, buffers and optimizer state to host memory."""
     details = {"format": FORMAT, "position": json.dumps(asdict(position))}
-    tensors = {name: _copied(tensor) for name, tensor in _tensors(model, optimiser)}
+    tensors = {name: _copied(tensor) for name, tensor in _tensors(model, optimizer)}
     if interface is not None:
         details["interface"] = interface.details()
         tensors |= {name: tensor.cpu().contiguous() for name, tensor in interface.tensors().items()}
@@ -130,12 +130,12 @@ def _copied(tensor: Tensor) -> Tensor:
 def write(
     path: Path,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     position: Position,
     interface: Interface | None = None,
 ) -> None:
     """Write a checkpoint and return after it is synced to disk; raise `OSError` as `write_snapshot` does."""
-    write_snapshot(path, snapshot(model, optimiser, position, interface))
+    write_snapshot(path, snapshot(model, optimizer, position, interface))
 
 
 def write_snapshot(path: Path, contents: Snapshot) -> None:
@@ -218,7 +218,7 @@ def read(path: Path) -> Stored:
     return Stored(_position(details), _weights(stored), interface)
 
 
-def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Position:
+def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
     """Load weights (and optimizer state) in place; raise `ValueError` if they do not match."""
     with _opened(path) as file:
         position = _position(file.metadata())
@@ -227,8 +227,8 @@ def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | Non
         model.load_state_dict(_weights(stored))
     except RuntimeError as error:
         raise ValueError(f"{path.name} does not fit this model: {' '.join(str(error).split())}") from None
-    if optimiser is not None:
-        _restore_optimiser(optimiser, stored)
+    if optimizer is not None:
+        _restore_optimizer(optimizer, stored)
     return position
 
 
@@ -259,23 +259,23 @@ def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(_MODEL): value for name, value in stored.items() if name.startswith(_MODEL)}
 
 
-def _tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in model.state_dict().items():
         yield _MODEL + name, tensor
-    for number, state in optimiser.state_dict()["state"].items():
+    for number, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             if value is not None:
                 yield f"{_OPTIMISER}{number}.{key}", torch.as_tensor(value)
 
 
-def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
+def _restore_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in stored.items():
         if name.startswith(_OPTIMISER):
             _, number, key = name.split(".", 2)
             state.setdefault(int(number), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    for parameter, values in optimiser.state.items():
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, values in optimizer.state.items():
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 # Fused kernels require the same memory layout for parameters and state.

@@ -65,7 +65,7 @@ class TrainStep:
     Args:
         recipe: Precision, label smoothing, clipping, weight of auxiliary losses.
         forward: A model in training mode, compiled or not.
-        optimiser: Optimizer of the model's parameters.
+        optimizer: Optimizer of the model's parameters.
         class_weights: Class weights of the loss, float `(classes,)`; None for equal weights.
         ranks: The ranks that share the step, each with a part of the batch.
     """
@@ -74,13 +74,13 @@ class TrainStep:
         self,
         recipe: Recipe,
         forward: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         class_weights: Tensor | None = None,
         ranks: Ranks = SINGLE,
     ) -> None:
-        self._recipe, self._forward, self._optimiser = recipe, forward, optimiser
+        self._recipe, self._forward, self._optimizer = recipe, forward, optimizer
         self._class_weights, self._ranks = class_weights, ranks
-        self._trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        self._trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self.part = 1.0
         """Weight of this rank's part of the batch in the mean over the whole batch."""
 
@@ -91,16 +91,16 @@ class TrainStep:
         device.
         """
         logits, loss, extra = self.loss(images, labels)
-        skip_after_nonfinite(self._optimiser, loss.detach())
-        self._optimiser.zero_grad()
+        skip_after_nonfinite(self._optimizer, loss.detach())
+        self._optimizer.zero_grad()
         if self._ranks.several:
             (loss * self.part).backward()  # type: ignore[no-untyped-call]
-            self._ranks.sum_gradients(self._trained, self._optimiser.found_inf)  # type: ignore[attr-defined]
+            self._ranks.sum_gradients(self._trained, self._optimizer.found_inf)  # type: ignore[attr-defined]
         else:
             loss.backward()  # type: ignore[no-untyped-call]
         if self._recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._trained, self._recipe.clip_norm)
-        self._optimiser.step()
+        self._optimizer.step()
         return torch.stack([loss.detach(), *extra]), logits.detach().argmax(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -176,14 +176,14 @@ class Trainer:
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.step = 0
         self.transform = Transform(recipe, Statistics.of(data_module.train.images), side)
-        self.optimiser = build_optimizer(recipe, model.parameters(), head_parameters(model))
+        self.optimizer = build_optimizer(recipe, model.parameters(), head_parameters(model))
         self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
         self.pace = Pace(
             self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads()), ranks.world
         )
         self.stopping = EarlyStopping.of(recipe)
         self._class_weights = class_weights(recipe, data_module.train.labels, len(data_module.classes))
-        self._plain = TrainStep(recipe, model, self.optimiser, self._class_weights, ranks)
+        self._plain = TrainStep(recipe, model, self.optimizer, self._class_weights, ranks)
         self._fast = self._fast_step()
         self._layer_stats = LayerStatsHook(model)
         self._signature = Interface(data_module.classes, side, self.transform.statistics)
@@ -230,7 +230,7 @@ class Trainer:
         if self.step == 0:
             self._run_logger.data(self.data_module, self._tracked_images.pictures())
             self._run_logger.batch_norm(0, describe_batch_norm(self.model))
-            self._run_logger.trained_layers(layer_rates(self.model, [self.optimiser]))
+            self._run_logger.trained_layers(layer_rates(self.model, [self.optimizer]))
             self._data_report_due = self._data_report
         self._run_logger.start_clock()
         while not self._ended:
@@ -286,7 +286,7 @@ class Trainer:
             stopping=self.stopping if self.stopping.patience else None,
             world=self.ranks.world,
         )
-        snapshot = checkpoint.snapshot(self.model, self.optimiser, position, self._signature)
+        snapshot = checkpoint.snapshot(self.model, self.optimizer, position, self._signature)
         paths = [self.folder / name for name in names or (LAST,)]
         self._checkpoints.start(partial(self._write, snapshot, paths, self.step))
         self._saved = time.monotonic()
@@ -300,7 +300,7 @@ class Trainer:
 
     def restore(self, path: Path) -> None:
         """Resume from a checkpoint; raise `ValueError` if its data or model differ."""
-        position = checkpoint.restore(path, self.model, self.optimiser)
+        position = checkpoint.restore(path, self.model, self.optimizer)
         if position.fingerprint != self.data_module.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
         self.step, self.plateau, self._best = position.step, position.plateau, position.score
@@ -329,7 +329,7 @@ class Trainer:
         images, labels = self._batch()
         if self.step == 0:
             self._run_logger.input_stats(images)
-        set_lr(self.optimiser, rate)
+        set_lr(self.optimizer, rate)
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, self.ranks.seed_purpose))
         mixed, target = self._mixed(images, labels)
         if self.ranks.several:  # Random numbers are drawn for the whole batch, whatever the number of ranks.
@@ -387,7 +387,7 @@ class Trainer:
         if self.ranks.several:  # A compiled or captured step is limited to one device.
             return self._plain
         if self.recipe.compile:
-            compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser, self._class_weights)
+            compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimizer, self._class_weights)
             return cuda_graphs.FullBatchStep(compiled, self._plain, self.recipe.batch_size)
         if cuda_graphs.should_capture(self.device, self.pace.macs, self.recipe.batch_size):
             parameters = self.model.parameters()
@@ -492,7 +492,7 @@ class Trainer:
         self._run_logger.batch_norm(self.step, layers, len(rows), running, by_batch)
 
     def _describe_out_of_memory(self) -> str:
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         self._fast = self._plain  # Release the CUDA graph, whose memory has to count as free.
         train = self.data_module.train
 
@@ -501,9 +501,9 @@ class Trainer:
             images = self.transform.train(train.images[rows], rows, 0, self._generator)
             _, loss, _ = self._plain.loss(images, train.labels[rows])
             loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
 
-        to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())
+        to_come = 0 if self.optimizer.state else state_bytes(self.recipe, self.model.parameters())
         return out_of_memory_message(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
 
     def _locate_nonfinite(self, error: NonFiniteLossError) -> NonFiniteLossError:
@@ -512,7 +512,7 @@ class Trainer:
         The weights are still those of the failed step.
         """
         if error.what == LOSS:  # Gradients of a non-finite loss are a consequence, not the cause.
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
         self.step = error.step - 1
         images, labels = self._batch()
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))

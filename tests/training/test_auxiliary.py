@@ -46,7 +46,7 @@ def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
     run, _ = trainer(dataset)
     run.model.train()
     images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 0])
-    main, loss, alone = TrainStep(RECIPE, run.model, run.optimiser).loss(images, labels)
+    main, loss, alone = TrainStep(RECIPE, run.model, run.optimizer).loss(images, labels)
     outputs = run.model(images)
     entropies = [functional.cross_entropy(one, labels) for one in outputs]
     assert torch.allclose(loss, entropies[0] + 0.3 * (entropies[1] + entropies[2]))

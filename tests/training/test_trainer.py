@@ -160,7 +160,7 @@ def _before(run: Trainer, stop: int) -> bool:
 def test_weights_that_are_laid_out_otherwise_go_on_alike(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Channels last: the optimiser's memory of a step must lie in memory as the weights do."""
+    """Channels last: the optimizer's memory of a step must lie in memory as the weights do."""
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
     recipe = SMALL.changed({"precision": "bf16", "epochs": 1})
     whole, _ = trainer(recipe, dataset)
@@ -169,10 +169,10 @@ def test_weights_that_are_laid_out_otherwise_go_on_alike(
     part.run(lambda: part.step < 1)
     part, _ = trainer(recipe, dataset, tmp_path)
     part.restore(tmp_path / LAST)
-    trained = [weight for group in part.optimiser.param_groups for weight in group["params"]]
+    trained = [weight for group in part.optimizer.param_groups for weight in group["params"]]
     assert not all(weight.is_contiguous() for weight in trained)
     for weight in trained:
-        assert part.optimiser.state[weight]["momentum_buffer"].stride() == weight.stride()
+        assert part.optimizer.state[weight]["momentum_buffer"].stride() == weight.stride()
     part.run()
     weights = part.model.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole.model.state_dict().items())

@@ -176,7 +176,7 @@ def dataset_report(data_module: DataModule, transform: Transform | None = None) 
         "repeats": repeats(data_module),
         "neighbours": outlined.neighbours(classes) if outlined else None,
         "neighbours_of_test": neighbours_of_test(test, outlined, classes) if outlined else None,
-        "neighbours_in_colour": data_module.coloured and neighbours(data_module.coloured, classes),
+        "neighbours_in_colour": data_module.color_images and neighbours(data_module.color_images, classes),
         "detail": None if streams else detail(train.images[:DETAILED]),
         "variation": variation(train, transform),
         "near_duplicates": near_duplicates(test, train),

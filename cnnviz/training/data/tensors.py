@@ -70,9 +70,9 @@ def split(images: Tensor | StreamedImages, size: int) -> Iterator[Tensor]:
     return (images[start : start + size] for start in range(0, len(images), size))
 
 
-COLOURED = 2000
+COLOR_IMAGES = 2000
 """Number of images that are also kept in color, enough to see whether color is informative."""
-MOST_COLOURED = 64 << 20
+MOST_COLOR_BYTES = 64 << 20
 """Their maximum size in bytes."""
 
 
@@ -98,7 +98,7 @@ class DataModule:
     fingerprint: str
     notes: tuple[str, ...] = ()
     """Messages on conversions of the images."""
-    coloured: Labelled | None = None
+    color_images: Labelled | None = None
     """Some training images in color, if color was converted to grayscale."""
     available: int | None = None
     """Number of training images without `limit`, not counting the validation split."""
@@ -130,15 +130,15 @@ class DataModule:
             classes=dataset.classes,
             fingerprint=dataset.fingerprint,
             notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
-            coloured=_coloured(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
+            color_images=_color_images(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
             available=len(dataset.train) - len(split.validation),
         )
 
 
-def _coloured(train: Part, device: torch.device) -> Labelled | None:
+def _color_images(train: Part, device: torch.device) -> Labelled | None:
     if train.streams:
         return None
-    count = min(len(train), COLOURED, portion(train.shape, MOST_COLOURED))
+    count = min(len(train), COLOR_IMAGES, portion(train.shape, MOST_COLOR_BYTES))
     rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
     images, labels = train.take(rows).tensors()
     return Labelled(images.to(device), labels.to(device))
