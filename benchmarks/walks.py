@@ -87,8 +87,8 @@ def metric_to_point(database: Database, writer: MetricWriter, run: int, step: in
 
     writer.log_all({"train/loss": 1 / (1 + step), "train/accuracy": 0.5}, step, step / 100)
     writer.flush()
-    _, story = live_run(database, run).look()
-    charts.charts(story, None, "run")
+    _, run_log = live_run(database, run).refresh()
+    charts.charts(run_log, None, "run")
 
 
 def main() -> None:

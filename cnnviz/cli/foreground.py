@@ -146,33 +146,37 @@ def _is_next(database: Database, run: Run) -> bool:
     from cnnviz.training.queue import place_in_queue
     from cnnviz.training.workers import has_waiting_process, is_supervised
 
-    place = place_in_queue(database, run)
-    if place.training:
+    position = place_in_queue(database, run)
+    if position.training:
         reconcile_runs(database)
         return False
     if is_supervised(database):
-        return not place.waiting
+        return not position.waiting
     here = socket.gethostname()
-    return not any(has_waiting_process(other, here) for other in place.waiting)
+    return not any(has_waiting_process(other, here) for other in position.waiting)
 
 
 def _report_place(database: Database, run: Run, progress: Progress) -> None:
     from cnnviz.datasets import Step
     from cnnviz.training.queue import place_in_queue
 
-    place = place_in_queue(database, run, timed=True)
-    if place.training or place.waiting:
-        progress(Step(f"Run {run.id} waits, {place_text(run, place)}", 0, None, ""))
+    position = place_in_queue(database, run, timed=True)
+    if position.training or position.waiting:
+        progress(Step(f"Run {run.id} waits, {place_text(run, position)}", 0, None, ""))
 
 
-def place_text(run: Run, place: QueuePlace) -> str:
+def place_text(run: Run, position: QueuePlace) -> str:
     """Describe a place in the queue: `behind run 3 on cpu, about 2 min left; Ctrl-C leaves it queued`."""
     from cnnviz.figures.numbers import duration
 
-    ahead = [other.id for other in (*place.training, *place.waiting)]
+    ahead = [other.id for other in (*position.training, *position.waiting)]
     named = ", ".join(map(str, ahead[:3])) + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
     behind = f"behind run{'s' if len(ahead) > 1 else ''} {named} on {run.device_text}" if ahead else "next"
-    left = "" if place.seconds is None or not ahead else f", about {duration(_rounded(place.seconds))} left"
+    left = (
+        ""
+        if position.seconds is None or not ahead
+        else f", about {duration(_rounded(position.seconds))} left"
+    )
     return f"{behind}{left}; Ctrl-C leaves it queued"
 
 

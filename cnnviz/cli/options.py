@@ -125,12 +125,12 @@ def load_model(
         return _of_data_file(given_name, model, about)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
-    place = weights_facts.located(weights)
-    known = weights_facts.read_stored(place)
+    path = weights_facts.located(weights)
+    known = weights_facts.read_stored(path)
     facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
-    loaded = loaders.from_path(place, model, chosen, facts)
+    loaded = loaders.from_path(path, model, chosen, facts)
     if facts != known:
-        weights_facts.keep_beside(place, facts)
+        weights_facts.keep_beside(path, facts)
     return loaded
 
 

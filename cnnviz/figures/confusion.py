@@ -151,10 +151,10 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
     """Plot per-class accuracies; a vertical line spans the runs' markers of each class."""
     accuracies_by_run = {name: per_class(matrix) for name, matrix, _ in runs}
     shown = most_confused_classes(list(accuracies_by_run.values()))
-    names = [classes[place] for place in shown]
+    names = [classes[index] for index in shown]
     spans = []
-    for place in shown:
-        values = [v for accuracies in accuracies_by_run.values() if (v := accuracies[place]) is not None]
+    for index in shown:
+        values = [v for accuracies in accuracies_by_run.values() if (v := accuracies[index]) is not None]
         spans.append((min(values), max(values)) if values else (None, None))
     data = [
         {
@@ -174,7 +174,7 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
                 "mode": "markers",
                 "name": name,
                 "x": names,
-                "y": [accuracies_by_run[name][place] for place in shown],
+                "y": [accuracies_by_run[name][index] for index in shown],
                 "marker": {"color": hue, "size": 10, "symbol": symbol},
                 "hovertemplate": "%{x}: %{y:.2%}",
             }
@@ -200,8 +200,8 @@ def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[
     if count <= MOST:
         return list(range(count))
 
-    def interest(place: int) -> float:
-        values = [v for accuracy in accuracies if (v := accuracy[place]) is not None]
+    def interest(index: int) -> float:
+        values = [v for accuracy in accuracies if (v := accuracy[index]) is not None]
         if not values:
             return -1.0
         return max(values) - min(values) if len(accuracies) > 1 else 1 - values[0]
@@ -215,6 +215,6 @@ def by_class_alt(runs: Runs, classes: Sequence[str]) -> str:
     for name, matrix, _ in runs:
         known = [(value, i) for i, value in enumerate(per_class(matrix)) if value is not None]
         if known:
-            value, place = min(known)
-            parts.append(f"{name} is worst at {classes[place]} ({numbers.percent(value, 1)})")
+            value, index = min(known)
+            parts.append(f"{name} is worst at {classes[index]} ({numbers.percent(value, 1)})")
     return f"Accuracy of {len(classes)} classes: {'; '.join(parts) or 'nothing measured'}."

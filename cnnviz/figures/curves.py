@@ -46,11 +46,13 @@ def smooth(x: Floats, y: Floats, share: float) -> Floats:
     real = np.isfinite(y)
     if share <= 0 or real.sum() < 3:
         return y.copy()
-    at, values = x[real], y[real]
-    reach = np.minimum(share * (at[-1] - at[0]), np.minimum(at - at[0], at[-1] - at))
+    x_finite, values = x[real], y[real]
+    reach = np.minimum(
+        share * (x_finite[-1] - x_finite[0]), np.minimum(x_finite - x_finite[0], x_finite[-1] - x_finite)
+    )
     # Slightly wider, so that rounding does not drop a neighbor on one side only.
-    first = np.searchsorted(at, at - reach * (1 + 1e-9), side="left")
-    last = np.searchsorted(at, at + reach * (1 + 1e-9), side="right")
+    first = np.searchsorted(x_finite, x_finite - reach * (1 + 1e-9), side="left")
+    last = np.searchsorted(x_finite, x_finite + reach * (1 + 1e-9), side="right")
     for _ in range(2):
         values = _means(values, first, last)
     smoothed = y.copy()
@@ -136,14 +138,14 @@ def curves(
         "annotations": [],
     }
     named: set[str] = set()
-    for place, panel in enumerate(panels):
-        layout[_axis("yaxis", place)] = _vertical(panel, place, len(panels))
+    for index, panel in enumerate(panels):
+        layout[_axis("yaxis", index)] = _vertical(panel, index, len(panels))
         for line in panel.lines:
-            data += _traces(line, place, panel, smoothing, few, line.label not in named)
+            data += _traces(line, index, panel, smoothing, few, line.label not in named)
             named.add(line.label)
         for reference in panel.references:
-            layout["shapes"].append(reference_shape(reference, _axis("y", place)))
-            name = reference_annotation(reference, _axis("y", place), log=panel.log)
+            layout["shapes"].append(reference_shape(reference, _axis("y", index)))
+            name = reference_annotation(reference, _axis("y", index), log=panel.log)
             layout["annotations"].append(name | {"bgcolor": level_background})
     scales = "".join("l" if panel.log else "-" for panel in panels)
     layout["uirevision"] = f"{x_title}|{log_x}|{scales}|{revision}"
@@ -168,8 +170,8 @@ def _value(panel: Panel, value: float) -> str:
     return f"{100 * value:.2f} %" if panel.percent else f"{value:.4g}"
 
 
-def _axis(name: str, place: int) -> str:
-    return name if place == 0 else f"{name}{place + 1}"
+def _axis(name: str, index: int) -> str:
+    return name if index == 0 else f"{name}{index + 1}"
 
 
 def _horizontal(panels: Sequence[Panel], *, log_x: bool) -> dict[str, Any]:
@@ -178,9 +180,9 @@ def _horizontal(panels: Sequence[Panel], *, log_x: bool) -> dict[str, Any]:
     return {"type": "log"} if log_x else {}
 
 
-def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
+def _vertical(panel: Panel, index: int, count: int) -> dict[str, Any]:
     height = (1 - GAP * (count - 1)) / count
-    top = 1 - place * (height + GAP)
+    top = 1 - index * (height + GAP)
     axis: dict[str, Any] = {"title": {"text": panel.title}, "domain": [max(0.0, top - height), top]}
     if panel.percent:
         axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": "~%", "rangemode": "nonnegative"}
@@ -200,7 +202,7 @@ def _logarithmic(panel: Panel) -> dict[str, Any]:
 
 
 def _traces(
-    line: Line, place: int, panel: Panel, smoothing: float, few: int, first: bool
+    line: Line, index: int, panel: Panel, smoothing: float, few: int, first: bool
 ) -> list[dict[str, Any]]:
     """Return a curve's traces: the raw one, and the smoothed one above it. Hovering shows raw values."""
     doubled = smoothing > 0 and line.part == "train" and len(line.y) > FEW
@@ -211,7 +213,7 @@ def _traces(
         "x": line.x,
         "y": line.y.astype(np.float32),
         "xaxis": "x",
-        "yaxis": _axis("y", place),
+        "yaxis": _axis("y", index),
         "mode": "lines+markers" if len(line.y) <= few else "lines",
         "marker": {"size": 5, "color": line.colour},
         "line": stroke,

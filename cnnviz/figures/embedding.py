@@ -40,7 +40,7 @@ def scatter(
         rows: Index of each point's image in the data set `(N,)`; `customdata` is `(row, index)`.
         chosen: Row of the point that is ringed.
     """
-    places = np.arange(len(rows))
+    indices = np.arange(len(rows))
     traces, notes = [], []
     for label in np.unique(labels).tolist():
         own = labels == label
@@ -50,7 +50,7 @@ def scatter(
                 "name": classes[label],
                 "x": points[own, 0].tolist(),
                 "y": points[own, 1].tolist(),
-                "customdata": np.stack([rows, places], axis=1)[own].tolist(),
+                "customdata": np.stack([rows, indices], axis=1)[own].tolist(),
                 "mode": "markers",
                 "marker": {"size": 6, "color": class_colour(label), "opacity": 0.8},
                 "hovertemplate": f"{classes[label]}, test image %{{customdata[0]:,}}<extra></extra>",
@@ -66,7 +66,7 @@ def scatter(
                 "bgcolor": translucent(PAPER, 0.7),
             }
         )
-    traces += [_ring(points[place]) for place in np.flatnonzero(rows == chosen)]
+    traces += [_ring(points[index]) for index in np.flatnonzero(rows == chosen)]
     hidden = {"showticklabels": False, "ticks": ""}
     layout = {"xaxis": hidden, "yaxis": hidden, "annotations": notes, "hovermode": "closest"}
     return build_figure(traces, layout)

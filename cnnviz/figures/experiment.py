@@ -54,13 +54,13 @@ def experiment(result: Result) -> Figure:
         },
         "yaxis": {
             "range": [count - 0.5, -0.5],
-            "tickvals": [place - 0.5 for place in range(1, count)],
+            "tickvals": [index - 0.5 for index in range(1, count)],
             "showticklabels": False,
             "zeroline": False,
         },
         "shapes": [_zero()],
         "annotations": [
-            *(_name(condition.name, place) for place, condition in enumerate(result.arms)),
+            *(_name(condition.name, index) for index, condition in enumerate(result.arms)),
             *([] if any(condition.n for condition in result.arms) else [_awaited()]),
         ],
         "hovermode": "closest",
@@ -80,20 +80,20 @@ def experiment_alt(result: Result) -> str:
     """Describe the figure in words."""
     conditions = [
         f"{condition.name}: mean {percent(condition.mean, 1)} of {condition.n} runs"
-        + ("" if place == 0 else f", {difference_text(condition)} points to {result.arms[0].name}")
-        for place, condition in enumerate(result.arms)
+        + ("" if index == 0 else f", {difference_text(condition)} points to {result.arms[0].name}")
+        for index, condition in enumerate(result.arms)
         if condition.mean is not None
     ]
     return f"Test accuracy by arm, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
 
 
-def condition_colour(place: int) -> Colour:
+def condition_colour(index: int) -> Colour:
     """Return the color of a condition by its index; the baseline is gray."""
-    return INK if place == 0 else COMPARED[(place - 1) % len(COMPARED)]
+    return INK if index == 0 else COMPARED[(index - 1) % len(COMPARED)]
 
 
-def _offset(place: int, count: int) -> float:
-    return MIDDLE if count < 2 else MIDDLE + SPREAD * (2 * place / (count - 1) - 1)
+def _offset(index: int, count: int) -> float:
+    return MIDDLE if count < 2 else MIDDLE + SPREAD * (2 * index / (count - 1) - 1)
 
 
 def _pairs(result: Result) -> dict[str, Any]:
@@ -102,9 +102,9 @@ def _pairs(result: Result) -> dict[str, Any]:
     y: list[float | None] = []
     count = len(result.arms[0].outcomes)
     for seed in range(count):
-        for place, condition in enumerate(result.arms):
+        for index, condition in enumerate(result.arms):
             x.append(condition.outcomes[seed].accuracy)
-            y.append(place + _offset(seed, count))
+            y.append(index + _offset(seed, count))
         x.append(None)
         y.append(None)
     return {
@@ -116,7 +116,7 @@ def _pairs(result: Result) -> dict[str, Any]:
 def _dots(result: Result) -> list[dict[str, Any]]:
     count = len(result.arms[0].outcomes)
     traces = []
-    for place, condition in enumerate(result.arms):
+    for index, condition in enumerate(result.arms):
         measured = [(i, o) for i, o in enumerate(condition.outcomes) if o.accuracy is not None]
         traces.append(
             {
@@ -124,10 +124,10 @@ def _dots(result: Result) -> list[dict[str, Any]]:
                 "mode": "markers",
                 "name": condition.name,
                 "x": [o.accuracy for _, o in measured],
-                "y": [place + _offset(i, count) for i, _ in measured],
+                "y": [index + _offset(i, count) for i, _ in measured],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in measured],
                 "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
-                "marker": {"size": 9, "color": condition_colour(place)},
+                "marker": {"size": 9, "color": condition_colour(index)},
             }
         )
     return traces
@@ -140,18 +140,18 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "mode": "lines",
             "name": f"{condition.name}, mean",
             "x": [condition.mean, condition.mean],
-            "y": [place + MIDDLE - 1.5 * SPREAD, place + MIDDLE + 1.5 * SPREAD],
-            "line": {"width": 2.5, "color": condition_colour(place)},
+            "y": [index + MIDDLE - 1.5 * SPREAD, index + MIDDLE + 1.5 * SPREAD],
+            "line": {"width": 2.5, "color": condition_colour(index)},
             "hovertemplate": f"mean of {condition.n}: %{{x:.2%}}<extra></extra>",
         }
-        for place, condition in enumerate(result.arms)
+        for index, condition in enumerate(result.arms)
         if condition.mean is not None
     ]
 
 
 def _differences(result: Result) -> list[dict[str, Any]]:
     traces = []
-    for place, condition in enumerate(result.arms):
+    for index, condition in enumerate(result.arms):
         difference = condition.difference
         if difference is None:
             continue
@@ -160,15 +160,15 @@ def _differences(result: Result) -> list[dict[str, Any]]:
             "mode": "markers",
             "name": f"{condition.name}, difference",
             "x": [100 * difference.mean],
-            "y": [place + MIDDLE],
+            "y": [index + MIDDLE],
             "xaxis": "x2",
-            "marker": {"size": 10, "symbol": "square", "color": condition_colour(place)},
+            "marker": {"size": 10, "symbol": "square", "color": condition_colour(index)},
             "hovertemplate": f"{difference_text(condition)} points, n = {difference.n}<extra></extra>",
         }
         if difference.half is not None:
             trace["error_x"] = {
                 "type": "data", "array": [100 * difference.half], "thickness": 2, "width": 9,
-                "color": condition_colour(place),
+                "color": condition_colour(index),
             }  # fmt: skip
         traces.append(trace)
     return traces
@@ -182,11 +182,11 @@ def _zero() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _name(name: str, place: int) -> dict[str, Any]:
+def _name(name: str, index: int) -> dict[str, Any]:
     short = textwrap.shorten(name, LONGEST, placeholder=" …")
     return {
         "text": f"<b>{escape(short)}</b>", "xref": "paper", "x": 0,
-        "xanchor": "left", "yref": "y", "y": place - NAME_AT, "showarrow": False, "font": {"size": 12},
+        "xanchor": "left", "yref": "y", "y": index - NAME_AT, "showarrow": False, "font": {"size": 12},
         "bgcolor": PAPER_BEHIND,
     }  # fmt: skip
 

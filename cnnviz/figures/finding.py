@@ -40,17 +40,17 @@ def hues(dashed: Sequence[bool]) -> list[Colour]:
     Args:
         dashed: Whether each series is dashed.
     """
-    solid = sum(not one for one in dashed)
+    solid = sum(not is_dashed for is_dashed in dashed)
     shades = (
         COMPARED
         if solid <= len(COMPARED)
         else [mix_srgb(COMPARED[3], COMPARED[1], i / (solid - 1)) for i in range(solid)]
     )
     colours: list[Colour] = []
-    place = -1
-    for one in dashed:
-        place += not one or not colours
-        colours.append(shades[max(0, place)])
+    index = -1
+    for is_dashed in dashed:
+        index += not is_dashed or not colours
+        colours.append(shades[max(0, index)])
     return colours
 
 
@@ -133,7 +133,7 @@ def bars(picture: Bars) -> Figure:
         _trace(picture, name, np.array([np.nan if v is None else v for v in values], np.float64), colour)
         for (name, values), colour in zip(picture.values.items(), colours, strict=True)
     ]
-    places = range(0, len(picture.names), max(1, -(-len(picture.names) // MOST_LABELS)))
+    indices = range(0, len(picture.names), max(1, -(-len(picture.names) // MOST_LABELS)))
     vertical: dict[str, Any] = {"title": {"text": picture.y_label}, "tickformat": "~g"}
     if picture.percent:
         vertical["tickformat"] = "~%"
@@ -145,8 +145,8 @@ def bars(picture: Bars) -> Figure:
         "hovermode": "x unified",
         "showlegend": len(data) > 1,
         "xaxis": {
-            "tickvals": list(places),
-            "ticktext": [_label(picture, place) for place in places],
+            "tickvals": list(indices),
+            "ticktext": [_label(picture, index) for index in indices],
             "range": [-0.6, len(picture.names) - 0.4],
             "showgrid": False,
         },
@@ -187,9 +187,9 @@ def _opacity(picture: Bars) -> list[float]:
     return [1.0 if not picture.marked or name in picture.marked else FAINT for name in picture.names]
 
 
-def _label(picture: Bars, place: int) -> str:
-    name = shortened(picture.names[place])
-    return f"<b>{name}</b>" if picture.names[place] in picture.marked else name
+def _label(picture: Bars, index: int) -> str:
+    name = shortened(picture.names[index])
+    return f"<b>{name}</b>" if picture.names[index] in picture.marked else name
 
 
 # Images of a finding as HTML.
@@ -224,8 +224,8 @@ def alt(picture: Picture) -> str:
 
 def _ends(picture: Lines) -> str:
     last = [
-        (one.name, next((v for v in reversed(one.y) if v is not None and math.isfinite(v)), None))
-        for one in picture.series
+        (series.name, next((v for v in reversed(series.y) if v is not None and math.isfinite(v)), None))
+        for series in picture.series
     ]
     values = [f"{name} {_value(picture, value)}" for name, value in last if value is not None]
     return f"Curves over {picture.x_label}; last values: {', '.join(values) or 'none'}"
@@ -236,8 +236,8 @@ def _highest(picture: Bars) -> str:
     for series, values in picture.values.items():
         known = [(v, i) for i, v in enumerate(values) if v is not None and math.isfinite(v)]
         if known:
-            value, place = max(known)
-            parts.append(f"{series} is highest at {picture.names[place]} ({_value(picture, value)})")
+            value, index = max(known)
+            parts.append(f"{series} is highest at {picture.names[index]} ({_value(picture, value)})")
     return "; ".join(parts) or "Nothing was measured"
 
 

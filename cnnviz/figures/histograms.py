@@ -89,10 +89,10 @@ def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> Figure:
             "x": ((weights.edges[:-1] + weights.edges[1:]) / 2).tolist(),
             "y": (weights.counts / max(1, int(weights.counts.sum()))).tolist(),
             "mode": "lines",
-            "line": {"shape": "hvh", "color": COMPARED[place], "width": 1.6},
+            "line": {"shape": "hvh", "color": COMPARED[index], "width": 1.6},
             "fill": "tozeroy" if len(drawn) == 1 else "none",
         }
-        for place, (name, weights) in enumerate(drawn)
+        for index, (name, weights) in enumerate(drawn)
     ]
     layout = {
         "xaxis": {"title": {"text": "weight"}},

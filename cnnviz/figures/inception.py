@@ -48,18 +48,18 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
     """
     strays = relative(table)
     shown = _most_selective(strays)
-    names = [classes[place] for place in shown]
+    names = [classes[index] for index in shown]
     data = [
         {
             "type": "bar",
             "name": title,
             "x": names,
-            "y": strays[place, shown].astype(np.float32),
-            "customdata": table[place, shown].astype(np.float32),
+            "y": strays[index, shown].astype(np.float32),
+            "customdata": table[index, shown].astype(np.float32),
             "marker": {"color": hue},
             "hovertemplate": "%{y:+.1%}, mean magnitude %{customdata:.4g}",
         }
-        for place, (title, hue) in enumerate(zip(titles, COMPARED, strict=True))
+        for index, (title, hue) in enumerate(zip(titles, COMPARED, strict=True))
     ]
     layout = {
         "barmode": "group",
@@ -82,8 +82,8 @@ def _most_selective(strays: Table) -> list[int]:
     count = strays.shape[1]
     if count <= MOST:
         return list(range(count))
-    most = np.nan_to_num(np.abs(strays)).max(0)
-    return sorted(np.argsort(-most, kind="stable")[:MOST].tolist())
+    deviations = np.nan_to_num(np.abs(strays)).max(0)
+    return sorted(np.argsort(-deviations, kind="stable")[:MOST].tolist())
 
 
 # Channels and multiply-adds by block, with and without 1×1 bottlenecks.

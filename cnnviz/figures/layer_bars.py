@@ -159,7 +159,7 @@ def _in_words(analysis: Analysis, columns: tuple[Column, ...]) -> str:
         lambda column: column.heights[1],
         lambda column: column.heights[2],
     ]
-    most, hardest, widest = (max(columns, key=by).label if columns else "none" for by in named)
+    most, hardest, widest = (max(columns, key=height).label if columns else "none" for height in named)
     return (
         f"Bars by layer of {analysis.title}, from input to output. Most parameters: {most}; "
         f"most multiply-adds: {hardest}; most memory: {widest}."

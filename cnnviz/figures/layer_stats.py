@@ -49,7 +49,7 @@ STATISTIC_INFO: dict[Statistic, StatisticInfo] = {
 
 
 def layer_heatmap(
-    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]],
+    records: Sequence[tuple[float, Sequence[Mapping[str, Any]]]],
     statistic: Statistic,
     x_title: str,
     frozen: Collection[str] = (),
@@ -57,12 +57,12 @@ def layer_heatmap(
     """Build the heatmap of one statistic.
 
     Args:
-        looks: `(x position, layers as asdict(LayerStats))`, in order of time.
+        records: `(x position, layers as asdict(LayerStats))`, in order of time.
         statistic: Key of the statistic; layers that never have it are left out.
         x_title: Title of the horizontal axis.
         frozen: Names of layers whose weights are frozen; their labels say so.
     """
-    names, values = _table(looks, statistic)
+    names, values = _table(records, statistic)
     names = [f"{name} (frozen)" if name in frozen else name for name in names]
     log = STATISTIC_INFO[statistic].log
     with np.errstate(divide="ignore"):
@@ -73,7 +73,7 @@ def layer_heatmap(
         ticks = _powers(shown)
         bar |= {"tickformat": "", "tickvals": ticks, "ticktext": [f"{10.0**tick:g}" for tick in ticks]}
     trace = {
-        "type": "heatmap", "name": STATISTIC_INFO[statistic].title, "x": [at for at, _ in looks], "y": names,
+        "type": "heatmap", "name": STATISTIC_INFO[statistic].title, "x": [x for x, _ in records], "y": names,
         "z": shown.astype(np.float32), "customdata": values.astype(np.float32), "colorscale": "Viridis",
         "colorbar": bar, "hoverongaps": False,
         "hovertemplate": f"%{{y}}, {x_title} %{{x:.4~g}}: %{{customdata:.3~g}}<extra></extra>",
@@ -88,10 +88,10 @@ def layer_heatmap(
 
 
 def layer_heatmap_alt(
-    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
+    records: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
 ) -> str:
     """Describe the newest column in words: the layers with the highest and the lowest value."""
-    names, values = _table(looks, statistic)
+    names, values = _table(records, statistic)
     last = values[:, -1] if values.size else np.array([])
     if not np.isfinite(last).any():
         return f"No {STATISTIC_INFO[statistic].title} of layers yet."
@@ -103,14 +103,19 @@ def layer_heatmap_alt(
 
 
 def _table(
-    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
+    records: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Return layer names and their values `(layers, times)`, NaN where there is none."""
-    by_name = [{layer["name"]: layer.get(statistic) for layer in layers} for _, layers in looks]
+    by_name = [{layer["name"]: layer.get(statistic) for layer in layers} for _, layers in records]
     names = (
-        [name for name in by_name[-1] if any(one.get(name) is not None for one in by_name)] if by_name else []
+        [name for name in by_name[-1] if any(values_at.get(name) is not None for values_at in by_name)]
+        if by_name
+        else []
     )
-    rows = [[np.nan if (value := one.get(name)) is None else value for one in by_name] for name in names]
+    rows = [
+        [np.nan if (value := values_at.get(name)) is None else value for values_at in by_name]
+        for name in names
+    ]
     return names, np.array(rows, np.float64).reshape(len(names), len(by_name))
 
 

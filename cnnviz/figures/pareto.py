@@ -142,7 +142,7 @@ class Point:
     cost: float
     value: float
     note: str = ""
-    place: int | None = None
+    compared_index: int | None = None
     """Index among the compared runs, which decides the color; None for the others."""
 
 
@@ -207,12 +207,14 @@ def cost_text(cost: Cost, amount: float) -> str:
 
 def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
     """Return traces: all uncompared runs in gray, then each compared run in its own color, on top."""
-    compared = sorted((p for p in points if p.place is not None), key=lambda p: p.place or 0)
+    compared = sorted(
+        (p for p in points if p.compared_index is not None), key=lambda p: p.compared_index or 0
+    )
     on_front = {points[i].key for i in pareto_front([(point.cost, point.value) for point in points])}
-    others = downsample([p for p in points if p.place is None], {key for key in on_front if key})
+    others = downsample([p for p in points if p.compared_index is None], {key for key in on_front if key})
     traces = [_marks("runs", others, cost, INK, 7, 0.55 if len(others) > 60 else 0.8)]
     for point in compared:
-        hue = COMPARED[(point.place or 0) % len(COMPARED)]
+        hue = COMPARED[(point.compared_index or 0) % len(COMPARED)]
         traces.append(_marks(point.label, [point], cost, hue, 12, 1.0))
     return traces
 

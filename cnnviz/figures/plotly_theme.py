@@ -93,14 +93,14 @@ ColorScale = list[tuple[float, Colour]]
 
 def ramp(colour: Colour) -> ColorScale:
     """Return a color scale from the page background to `colour`, steep at first so that small shares show."""
-    return [(at, mix_oklab(colour, PAPER, percent / 100)) for at, percent in RAMP]
+    return [(position, mix_oklab(colour, PAPER, percent / 100)) for position, percent in RAMP]
 
 
 def diverging(low: Colour, high: Colour) -> ColorScale:
     """Return a color scale from `low` through the page background, at the middle, to `high`."""
     return [
-        *((0.5 - 0.5 * at, shade) for at, shade in reversed(ramp(low))),
-        *((0.5 + 0.5 * at, shade) for at, shade in ramp(high) if at > 0),
+        *((0.5 - 0.5 * position, shade) for position, shade in reversed(ramp(low))),
+        *((0.5 + 0.5 * position, shade) for position, shade in ramp(high) if position > 0),
     ]
 
 
@@ -112,8 +112,8 @@ def translucent(colour: Colour, opacity: float) -> Colour:
 def mix_srgb(first: Colour, second: Colour, share: float) -> Colour:
     """Mix `share` of the first with the second, channel by channel, as `color-mix(in srgb, …)` does."""
 
-    def mixed(one: str, other: str) -> str:
-        return _hex(share * _rgb(one) + (1 - share) * _rgb(other))
+    def mixed(first_shade: str, second_shade: str) -> str:
+        return _hex(share * _rgb(first_shade) + (1 - share) * _rgb(second_shade))
 
     return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
 
@@ -121,8 +121,10 @@ def mix_srgb(first: Colour, second: Colour, share: float) -> Colour:
 def mix_oklab(first: Colour, second: Colour, share: float) -> Colour:
     """Mix `share` of the first with the second in OKLab, as `color-mix(in oklab, …)` does."""
 
-    def mixed(one: str, other: str) -> str:
-        return _hex(_from_oklab(share * _to_oklab(_rgb(one)) + (1 - share) * _to_oklab(_rgb(other))))
+    def mixed(first_shade: str, second_shade: str) -> str:
+        return _hex(
+            _from_oklab(share * _to_oklab(_rgb(first_shade)) + (1 - share) * _to_oklab(_rgb(second_shade)))
+        )
 
     return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
 
@@ -216,7 +218,7 @@ def in_theme(figure: Figure, theme: Theme) -> Figure:
     if meta["theme"] == theme:
         return go.Figure(figure)
     layout = recolor(figure.layout.to_plotly_json(), meta["other"])
-    layout["meta"] = {"theme": theme, "other": {theirs: ours for ours, theirs in meta["other"].items()}}
+    layout["meta"] = {"theme": theme, "other": {other: current for current, other in meta["other"].items()}}
     layout["template"] = f"cnnviz-{theme}"
     traces = [recolor(trace.to_plotly_json(), meta["other"]) for trace in figure.data]
     return go.Figure(data=traces, layout=layout)

@@ -251,7 +251,7 @@ def square_side(value: int, largest: int) -> float:
 
 def columns(drawn: Sequence[TimelineEntry]) -> int:
     """Return the depth of the deepest network, in weight layers."""
-    return max(volume.column for one in drawn for volume in one.volumes)
+    return max(volume.column for entry in drawn for volume in entry.volumes)
 
 
 # The whole timeline as one SVG for download, with its colors inlined.
@@ -266,8 +266,11 @@ def timeline_svg(drawn: Sequence[TimelineEntry], theme: Theme) -> str:
     width = LEFT + strip + 2 * (SQUARE + 66) + ACCURACY
     height = HEAD + ROW * len(drawn) + PAD
     ground, ink = PAPER[theme]
-    largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
-    rows = "".join(_row(one, HEAD + ROW * i, strip, largest) for i, one in enumerate(drawn))
+    largest = (
+        max(sum(entry.params.values()) for entry in drawn),
+        max(sum(entry.macs.values()) for entry in drawn),
+    )
+    rows = "".join(_row(entry, HEAD + ROW * i, strip, largest) for i, entry in enumerate(drawn))
     style = (
         f"text {{ font: 12px sans-serif; fill: {ink} }} .title {{ font-weight: 600; font-size: 15px }} "
         f"{_kinds(theme)} .top {{ fill-opacity: .55 }} .side {{ fill-opacity: .75 }}"
@@ -281,25 +284,25 @@ def timeline_svg(drawn: Sequence[TimelineEntry], theme: Theme) -> str:
     )
 
 
-def _row(one: TimelineEntry, top: float, strip: float, largest: tuple[int, int]) -> str:
+def _row(entry: TimelineEntry, top: float, strip: float, largest: tuple[int, int]) -> str:
     middle = top + ROW / 2
-    total, arithmetic = sum(one.params.values()), sum(one.macs.values())
+    total, arithmetic = sum(entry.params.values()), sum(entry.macs.values())
     areas = (
-        (one.params, largest[0], f"{numbers.short(total)} parameters"),
-        (one.macs, largest[1], numbers.macs(arithmetic)),
+        (entry.params, largest[0], f"{numbers.short(total)} parameters"),
+        (entry.macs, largest[1], numbers.macs(arithmetic)),
     )
-    boxes = "".join(box_svg(volume) for volume in one.volumes)
+    boxes = "".join(box_svg(volume) for volume in entry.volumes)
     squares = "".join(_square(*area, LEFT + strip + i * (SQUARE + 66), top) for i, area in enumerate(areas))
     return (
-        f'<text x="{PAD:g}" y="{middle - 4:g}" class="title">{escape(one.title)}</text>'
-        f'<text x="{PAD:g}" y="{middle + 14:g}">{one.year}, {one.depth} layers deep</text>'
+        f'<text x="{PAD:g}" y="{middle - 4:g}" class="title">{escape(entry.title)}</text>'
+        f'<text x="{PAD:g}" y="{middle + 14:g}">{entry.year}, {entry.depth} layers deep</text>'
         f'<g transform="translate({LEFT:g} {top + (ROW - HEIGHT) / 2 - MARGIN:g})">{boxes}</g>{squares}'
-        f'<text x="{LEFT + strip + 2 * (SQUARE + 66):g}" y="{middle + 4:g}">{escape(one.accuracy_words)}'
+        f'<text x="{LEFT + strip + 2 * (SQUARE + 66):g}" y="{middle + 4:g}">{escape(entry.accuracy_words)}'
         "</text>"
     )
 
 
-def _square(parts: Mapping[Kind, int], largest: int, words: str, left: float, top: float) -> str:
+def _square(parts: Mapping[Kind, int], largest: int, label: str, left: float, top: float) -> str:
     total = sum(parts.values())
     side = square_side(total, largest)
     y = top + SQUARE + 8 - side
@@ -310,7 +313,7 @@ def _square(parts: Mapping[Kind, int], largest: int, words: str, left: float, to
             f'<rect class="k-{kind}" x="{left:g}" y="{y:.2f}" width="{side:.2f}" height="{height:.2f}"/>'
         )
         y += height
-    return f'{"".join(bands)}<text x="{left:g}" y="{top + SQUARE + 24:g}">{escape(words)}</text>'
+    return f'{"".join(bands)}<text x="{left:g}" y="{top + SQUARE + 24:g}">{escape(label)}</text>'
 
 
 def _kinds(theme: Theme) -> str:

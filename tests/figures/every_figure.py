@@ -24,7 +24,7 @@ CLASSES = ("cat", "dog")
 X, Y = np.arange(100.0), np.array([*np.linspace(1, 0.1, 99), np.nan])
 NO_COST = Cost(params=0, macs=10)
 STAGES = [Stage("inception_3a", 256, NO_COST), Stage("inception_3b", 480, NO_COST)]
-POINTS = [pareto.Point("1", "run 1", 10.0, 0.5), pareto.Point("2", "run 2", 100.0, 0.9, place=0)]
+POINTS = [pareto.Point("1", "run 1", 10.0, 0.5), pareto.Point("2", "run 2", 100.0, 0.9, compared_index=0)]
 PUBLISHED = [pareto.Point("", "LeNet-5", 60_000.0, 0.99, "the paper")]
 SERIES = (Series("training", (1.0, 2.0), (2.3, None)), Series("test", (1.0, 2.0), (2.3, 0.1), dashed=True))
 LAYERS: Any = [(1.0, [{"name": "conv1"} | dict.fromkeys(STATISTICS, 0.25)])]

@@ -36,7 +36,7 @@ def points(count: int) -> list[Point]:
 def test_many_points_are_thinned_but_the_front_and_the_compared_stay() -> None:
     many = points(10_000)
     best = {many[i].key for i in pareto.pareto_front([(p.cost, p.value) for p in many])}
-    many[5000] = Point("5000", "run 5000", 500.0, 0.5, place=0)
+    many[5000] = Point("5000", "run 5000", 500.0, 0.5, compared_index=0)
     drawn = pareto.pareto(many, [], "parameters", value="test accuracy")["data"]
     keys = {key for trace in drawn for key, *_ in trace["customdata"] or ()}
     assert best <= keys

@@ -93,11 +93,12 @@ def _causes(as_json: bool) -> None:
     known = rules().values()
     if as_json:
         plain = [
-            {"cause": one.cause, "title": one.title, "what": one.summary, "live": one.live} for one in known
+            {"cause": rule.cause, "title": rule.title, "what": rule.summary, "live": rule.live}
+            for rule in known
         ]
         typer.echo(_json(plain))
         return
-    typer.echo(definition_list([(one.cause, one.summary) for one in known], width()))
+    typer.echo(definition_list([(rule.cause, rule.summary) for rule in known], width()))
     if recorded.names():
         typer.echo(f"\nRecorded runs: {', '.join(recorded.names())}")
 
@@ -106,27 +107,27 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _changed(evidence: Evidence, diagnosis: Diagnosis, place: str) -> Recipe:
+def _changed(evidence: Evidence, diagnosis: Diagnosis, number: str) -> Recipe:
     """Return the recipe with the suggested change `place`, such as `1.2`.
 
     Raises:
         ValueError: No such change is suggested.
     """
     offered = _offered(diagnosis)
-    if place not in offered:
+    if number not in offered:
         known = f"it can be {', '.join(offered)}" if offered else "nothing is proposed for this run"
-        raise ValueError(f"There is no change '{place}'; {known}.")
+        raise ValueError(f"There is no change '{number}'; {known}.")
     from cnnviz.training.queue import UNNAMED
 
-    return offered[place].recipe(evidence.recipe).model_copy(update={"name": UNNAMED, "description": ""})
+    return offered[number].recipe(evidence.recipe).model_copy(update={"name": UNNAMED, "description": ""})
 
 
 def _offered(diagnosis: Diagnosis) -> dict[str, Change]:
     """Return every suggested change by the number of its finding and its own, such as `1.2`."""
     return {
-        f"{number}.{at}": one
+        f"{number}.{change_number}": change
         for number, finding in enumerate(diagnosis.findings, 1)
-        for at, one in enumerate(finding.changes, 1)
+        for change_number, change in enumerate(finding.changes, 1)
     }
 
 
@@ -162,7 +163,7 @@ def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> 
     """Format sentences as a list below a title; empty if there are none."""
     if not sentences:
         return []
-    marks = [f"{at}." if numbered else "-" for at in range(1, len(sentences) + 1)]
+    marks = [f"{number}." if numbered else "-" for number in range(1, len(sentences) + 1)]
     lines = [
         textwrap.fill(
             text, width(), initial_indent=f"  {mark} ", subsequent_indent="    " + " " * (len(mark) - 1)
@@ -186,17 +187,20 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
     if finding.fix is not None:
         lines.append(_wrapped(f"Fix, in your own loop: {finding.fix.text}", "   "))
         lines += [f"      {line}" for line in finding.fix.code.splitlines()]
-    lines += [_change(f"{number}.{at}", one, evidence.recipe) for at, one in enumerate(finding.changes, 1)]
+    lines += [
+        _change(f"{number}.{change_number}", change, evidence.recipe)
+        for change_number, change in enumerate(finding.changes, 1)
+    ]
     return "\n".join(lines)
 
 
-def _change(place: str, change: Change, old: Recipe) -> str:
+def _change(number: str, change: Change, old: Recipe) -> str:
     from cnnviz.experiments.experiment import list_changes as changed
 
     settings = "; ".join(
         f"{field.replace('_', ' ')} {words}" for field, words in changed(old, change.recipe(old))
     )
-    return "\n".join([_wrapped(f"Change {place}: {settings}", "   "), _wrapped(change.why, "      ")])
+    return "\n".join([_wrapped(f"Change {number}: {settings}", "   "), _wrapped(change.why, "      ")])
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -35,19 +35,21 @@ def chart(title: str, metric: str, series: Sequence[Series], x_title: str = "epo
     Returns:
         The HTML; empty if no point is finite.
     """
-    seen = [one for one in series if np.isfinite(one.y).any()]
+    seen = [curve for curve in series if np.isfinite(curve.y).any()]
     if not seen:
         return ""
-    finite = np.concatenate([one.y[np.isfinite(one.y)] for one in seen])
-    across = ticks(0.0, max(float(one.x[-1]) for one in seen))
+    finite = np.concatenate([curve.y[np.isfinite(curve.y)] for curve in seen])
+    across = ticks(0.0, max(float(curve.x[-1]) for curve in seen))
     up = ticks(float(finite.min()), float(finite.max()))
-    body = _grid(across, up, metric, x_title) + "".join(_curve(one, across, up) for one in seen)
-    last = "; ".join(f"{one.label} {_text(metric, float(one.y[np.isfinite(one.y)][-1]))}" for one in seen)
-    key = "".join(f'<span class="key {one.part}">{escape(one.label)}</span>' for one in seen)
-    words = escape(f"{title}; last values: {last}")
+    body = _grid(across, up, metric, x_title) + "".join(_curve(curve, across, up) for curve in seen)
+    last = "; ".join(
+        f"{curve.label} {_text(metric, float(curve.y[np.isfinite(curve.y)][-1]))}" for curve in seen
+    )
+    key = "".join(f'<span class="key {curve.part}">{escape(curve.label)}</span>' for curve in seen)
+    alt = escape(f"{title}; last values: {last}")
     return (
         f"<figure><figcaption>{escape(title)} {key}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{body}</svg></figure>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alt}">{body}</svg></figure>'
     )
 
 

@@ -43,13 +43,13 @@ class VerticalAxis:
     logarithmic: bool
     percent: bool
 
-    def place(self, value: Value) -> float | None:
+    def to_y(self, value: Value) -> float | None:
         """Return a value's y in pixels from the top; None if it cannot be drawn on this axis."""
         if value is None or not math.isfinite(value) or (self.logarithmic and value <= 0):
             return None
-        return self.at(math.log10(value) if self.logarithmic else value)
+        return self.tick_y(math.log10(value) if self.logarithmic else value)
 
-    def at(self, height: float) -> float:
+    def tick_y(self, height: float) -> float:
         """Return the y of an axis coordinate, such as a tick."""
         share = (height - self.marks[0]) / (self.marks[-1] - self.marks[0])
         return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
@@ -62,21 +62,26 @@ class VerticalAxis:
 
 def lines_svg(picture: Lines) -> str:
     """Draw curves as an HTML figure with heading and legend; empty if there is no point."""
-    values = [value for one in picture.series for value in one.y]
+    values = [value for series in picture.series for value in series.y]
     up = _vertical_axis(picture, values)
-    xs = [x for one in picture.series for x in one.x]
+    xs = [x for series in picture.series for x in series.x]
     if up is None or not xs:
         return ""
     across = ticks(min(xs), max(xs))
-    colours = hues([one.dashed for one in picture.series])
+    colours = hues([series.dashed for series in picture.series])
 
     def x(value: float) -> float:
         return LEFT + (value - across[0]) / (across[-1] - across[0]) * (WIDTH - LEFT - RIGHT)
 
     body = _grid(up) + "".join(_under(x(mark), f"{mark:g}") for mark in across)
-    for one, colour in zip(picture.series, colours, strict=True):
-        body += _path([x(at) for at in one.x], [up.place(value) for value in one.y], colour, one.dashed)
-    names = [one.name for one in picture.series]
+    for series, colour in zip(picture.series, colours, strict=True):
+        body += _path(
+            [x(value_x) for value_x in series.x],
+            [up.to_y(value) for value in series.y],
+            colour,
+            series.dashed,
+        )
+    names = [series.name for series in picture.series]
     return _figure(picture, body + _level(picture, up), _key(names, colours))
 
 
@@ -89,14 +94,14 @@ def bars_svg(picture: Bars) -> str:
     colours = hues([False] * len(picture.values))
     every = -(-len(picture.names) // MOST_LABELS)
     body = _grid(up) + "".join(
-        _under(LEFT + (place + 0.5) * slot, shortened(name, 10))
-        for place, name in enumerate(picture.names)
-        if place % every == 0
+        _under(LEFT + (index + 0.5) * slot, shortened(name, 10))
+        for index, name in enumerate(picture.names)
+        if index % every == 0
     )
     for number, (values, colour) in enumerate(zip(picture.values.values(), colours, strict=True)):
         if picture.logarithmic:
-            middles = [LEFT + (place + 0.5) * slot for place in range(len(values))]
-            body += _path(middles, [up.place(value) for value in values], colour, dashed=False, dots=True)
+            middles = [LEFT + (index + 0.5) * slot for index in range(len(values))]
+            body += _path(middles, [up.to_y(value) for value in values], colour, dashed=False, dots=True)
         else:
             body += _columns(picture, values, up, colour, slot, number)
     return _figure(picture, body + _level(picture, up), _key(list(picture.values), colours))
@@ -107,12 +112,12 @@ def _columns(
 ) -> str:
     width = 0.75 * slot / len(picture.values)
     drawn = []
-    for place, (name, value) in enumerate(zip(picture.names, values, strict=True)):
-        top, ground = up.place(value), up.at(max(0.0, up.marks[0]))
+    for index, (name, value) in enumerate(zip(picture.names, values, strict=True)):
+        top, ground = up.to_y(value), up.tick_y(max(0.0, up.marks[0]))
         if top is None:
             continue
         faint = FAINT if picture.marked and name not in picture.marked else 1
-        left = LEFT + (place + 0.125) * slot + number * width
+        left = LEFT + (index + 0.125) * slot + number * width
         drawn.append(
             f'<rect x="{left:.1f}" y="{min(top, ground):.1f}" width="{width:.1f}" '
             f'height="{abs(ground - top):.1f}" style="fill:{colour.css};opacity:{faint}"/>'
@@ -147,7 +152,7 @@ def _usable(picture: Lines | Bars, values: Sequence[Value]) -> list[float]:
 def _grid(up: VerticalAxis) -> str:
     drawn = []
     for mark in up.marks:
-        y = up.at(mark)
+        y = up.tick_y(mark)
         drawn.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         drawn.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" class="end">{up.text(mark)}</text>')
     return "".join(drawn)
@@ -180,7 +185,7 @@ def _level(picture: Lines | Bars, up: VerticalAxis) -> str:
     if picture.reference is None:
         return ""
     name, value = picture.reference
-    y = up.place(value)
+    y = up.to_y(value)
     if y is None:
         return ""
     return (
@@ -223,7 +228,7 @@ def html_report(evidence: Evidence, diagnosis: Diagnosis) -> str:
             f'<p class="outcome {diagnosis.outcome}">{escape(_outcome(diagnosis))}</p>',
             f'<p class="verdict {diagnosis.outcome}">{escape(diagnosis.verdict)}</p>',
             f'<p class="error">It ended with: {escape(evidence.error)}</p>' if evidence.error else "",
-            *(_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)),
+            *(_finding(number, finding, evidence) for number, finding in enumerate(diagnosis.findings, 1)),
             _listed("What is missing", diagnosis.missing, "ul"),
             _listed("What to try next, in this order", diagnosis.next_steps, "ol"),
             _listed("Notes", [note.text for note in diagnosis.notes], "ul"),
@@ -246,13 +251,13 @@ def html_report(evidence: Evidence, diagnosis: Diagnosis) -> str:
 
 
 def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
-    place = where(finding)
-    about = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    location = where(finding)
+    about = " · ".join([sureness(finding.confidence), *([location] if location else [])])
     facts = "".join(
         f"<div><b>{escape(fact.text)}</b><span>{escape(fact.label)}</span></div>" for fact in finding.facts
     )
     text = "".join(f"<p>{escape(part)}</p>" for part in finding.explanation.split("\n\n"))
-    out = "".join(f"<li>{escape(one)}</li>" for one in finding.ruled_out)
+    out = "".join(f"<li>{escape(sentence)}</li>" for sentence in finding.ruled_out)
     return "".join(
         (
             f'<h2>{number} · {escape(rules()[finding.cause].title)}</h2><p class="about">{escape(about)}</p>',
@@ -287,8 +292,8 @@ def _change(change: Change, evidence: Evidence) -> str:
     except ValueError:
         return ""
     settings = "".join(
-        f"<li>{escape(field)}: {escape(value_text(ours))} → <b>{escape(value_text(theirs))}</b></li>"
-        for field, (ours, theirs) in differs
+        f"<li>{escape(field)}: {escape(value_text(old))} → <b>{escape(value_text(new))}</b></li>"
+        for field, (old, new) in differs
     )
     return f'<div class="change"><b>What would fix it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
 
@@ -316,9 +321,9 @@ def _checked(diagnosis: Diagnosis) -> str:
     parts = []
     for outcome, title in CHECKED.items():
         rows = "".join(
-            f"<tr><td>{escape(one.title)}</td><td>{escape(one.because)}</td></tr>"
-            for one in diagnosis.checked
-            if one.outcome == outcome
+            f"<tr><td>{escape(check.title)}</td><td>{escape(check.because)}</td></tr>"
+            for check in diagnosis.checked
+            if check.outcome == outcome
         )
         if rows:
             parts.append(f'<h2>{title}</h2><div class="wide"><table><tbody>{rows}</tbody></table></div>')

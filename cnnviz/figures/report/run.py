@@ -81,7 +81,7 @@ def read_run(database: Database, run_id: int) -> RunRecord:
         classes=class_names(data.get("classes"), run.dataset, 0 if matrix is None else len(matrix)),
         data=data,
         pictures=newest("fixed_images", []),
-        answers={one["index"]: one["top"] for one in newest("fixed_predictions", [])},
+        answers={prediction["index"]: prediction["top"] for prediction in newest("fixed_predictions", [])},
     )
 
 
@@ -106,22 +106,22 @@ MISTAKES = 25
 
 def matrix_html(counts: Counts, classes: Sequence[str]) -> str:
     """Render the matrix with cells shaded by row share, or its most frequent confusions."""
-    words = f"<p>{escape(confusion_alt(counts, classes))}</p>"
+    summary = f"<p>{escape(confusion_alt(counts, classes))}</p>"
     if len(classes) > WHOLE:
-        return words + _top_confusions(counts, classes)
+        return summary + _top_confusions(counts, classes)
     heads = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
-    rows = "".join(_row(row, place, classes) for place, row in enumerate(counts.tolist()))
+    rows = "".join(_row(row, index, classes) for index, row in enumerate(counts.tolist()))
     return (
-        f'{words}<div class="wide"><table class="matrix"><thead><tr><td>true ↓ said →</td>{heads}'
+        f'{summary}<div class="wide"><table class="matrix"><thead><tr><td>true ↓ said →</td>{heads}'
         f'<th scope="col"><span>right</span></th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
-def _row(row: Sequence[int], place: int, classes: Sequence[str]) -> str:
+def _row(row: Sequence[int], index: int, classes: Sequence[str]) -> str:
     total = sum(row)
     cells = "".join(_cell(count, count / total if total else 0.0) for count in row)
-    right = f"{100 * row[place] / total:.1f} %" if total else "—"
-    return f'<tr><th scope="row">{escape(classes[place])}</th>{cells}<td class="sum">{right}</td></tr>'
+    right = f"{100 * row[index] / total:.1f} %" if total else "—"
+    return f'<tr><th scope="row">{escape(classes[index])}</th>{cells}<td class="sum">{right}</td></tr>'
 
 
 def _cell(count: int, share: float) -> str:
@@ -134,10 +134,10 @@ def _cell(count: int, share: float) -> str:
 def _top_confusions(counts: Counts, classes: Sequence[str]) -> str:
     wrong = counts - np.diag(counts.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
-    places = [divmod(int(place), len(classes)) for place in order]
+    pairs = [divmod(int(index), len(classes)) for index in order]
     often = [
         (classes[true], classes[predicted], f"{int(wrong[true, predicted])}")
-        for true, predicted in places
+        for true, predicted in pairs
         if wrong[true, predicted]
     ]
     known = sorted((value, i) for i, value in enumerate(per_class(counts)) if value is not None)
@@ -209,7 +209,7 @@ def _head(record: RunRecord) -> str:
     tags = "".join(f'<span class="tag">{escape(tag)}</span>' for tag in run.tags)
     error = f'<p class="error">{escape(run.error)}</p>' if run.error else ""
     shown = "".join(
-        f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in figures
+        f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for value, label in figures
     )
     about = f"{run.model} on {run.data}, begun {numbers.moment(run.began)}."
     return (
@@ -258,8 +258,8 @@ def _picture(record: RunRecord, picture: Mapping[str, Any]) -> str:
     )
 
 
-def _name(record: RunRecord, place: int) -> str:
-    return record.classes[place] if place < len(record.classes) else str(place)
+def _name(record: RunRecord, index: int) -> str:
+    return record.classes[index] if index < len(record.classes) else str(index)
 
 
 def _facts(record: RunRecord) -> str:
@@ -310,9 +310,11 @@ def _recipe(record: RunRecord) -> str:
 
 def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
     run, data = record.run, record.data
-    counts = [f"{data[part]:,} {words}" for part, words in _PARTS if isinstance(data.get(part), int)]
+    counts = [f"{data[part]:,} {label}" for part, label in _PARTS if isinstance(data.get(part), int)]
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
-    checkpoints = ", ".join(f"{kind} at step {one.step:,}" for kind, one in record.checkpoints.items())
+    checkpoints = ", ".join(
+        f"{kind} at step {checkpoint.step:,}" for kind, checkpoint in record.checkpoints.items()
+    )
     facts: list[tuple[str, Any]] = [
         ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),

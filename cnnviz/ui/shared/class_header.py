@@ -101,9 +101,9 @@ def _person(classroom: Classroom | None, who: access.Principal) -> None:
 def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
     """Draw the link to the teacher's handout."""
     state = classroom.state
-    place = parse_address(state.handout, pages)
-    if place is not None:
-        page, query = place
+    target = parse_address(state.handout, pages)
+    if target is not None:
+        page, query = target
         with st.container(key="class-handout", border=True):
             st.page_link(
                 f"{page}.py", label=f"Your teacher hands out: {notice.plain(state.handout_title)}",

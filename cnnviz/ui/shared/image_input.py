@@ -110,19 +110,19 @@ def add(upload: Upload) -> UploadedImage | Refusal:
     if isinstance(image, Refusal):
         return image
     all_kept = uploaded_images()
-    one = UploadedImage(
+    image_kept = UploadedImage(
         1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(image.pixels)
     )
-    all_kept.append(one)
+    all_kept.append(image_kept)
     while len(all_kept) > MOST or sum(len(old.data) for old in all_kept) > MOST_BYTES:
         del all_kept[0]
-    return one
+    return image_kept
 
 
 def uploaded_image(number: int) -> Picture | None:
     """Return an upload by its number; None if this visitor has none."""
-    one = next((one for one in uploaded_images() if one.number == number), None)
-    image = None if one is None else decoded(one.name, one.data)
+    upload = next((upload for upload in uploaded_images() if upload.number == number), None)
+    image = None if upload is None else decoded(upload.name, upload.data)
     return image if isinstance(image, Picture) else None
 
 
@@ -133,7 +133,7 @@ def decoded(name: str, data: bytes) -> Picture | Refusal:
 
 def sheet(all_kept: Sequence[UploadedImage]) -> Pixels:
     """Return the thumbnails, uint8 `(N, 3, THUMB, THUMB)`."""
-    return np.stack([one.thumb for one in all_kept])
+    return np.stack([upload.thumb for upload in all_kept])
 
 
 # A decoded image takes up to 160 MB.
@@ -208,9 +208,9 @@ def pad_cleared() -> bool:
 
 def store_drawing(data: bytes | None) -> bool:
     """Store a drawing, or None; return whether it differs from the previous one."""
-    other: bool = data != st.session_state.get(DRAWN)
+    changed: bool = data != st.session_state.get(DRAWN)
     st.session_state[DRAWN] = data
-    return other
+    return changed
 
 
 def camera_image() -> bytes | None:
@@ -221,9 +221,9 @@ def camera_image() -> bytes | None:
 
 def store_camera_image(data: bytes) -> bool:
     """Store the camera's image; return whether it differs from the previous one."""
-    other: bool = data != st.session_state.get(TAKEN)
+    changed: bool = data != st.session_state.get(TAKEN)
     st.session_state[TAKEN] = data
-    return other
+    return changed
 
 
 # Test images of the data set that a network was trained on, and the network's predictions for them.

@@ -51,8 +51,8 @@ def stepper(
         choose: Called with the new value before the page runs again.
     """
     names = list(named)
-    place = names.index(chosen)
-    _step(f"{label} before", f"{key}-before", "left", names[place - 1] if place else None, choose)
+    index = names.index(chosen)
+    _step(f"{label} before", f"{key}-before", "left", names[index - 1] if index else None, choose)
     st.session_state[key] = chosen
     st.selectbox(
         label,
@@ -65,7 +65,7 @@ def stepper(
         placeholder=f"Type to find a {label.lower()}",
         width=width,
     )
-    _step(f"{label} after", f"{key}-after", "right", (*names[place + 1 :], None)[0], choose)
+    _step(f"{label} after", f"{key}-after", "right", (*names[index + 1 :], None)[0], choose)
 
 
 def _step(label: str, key: str, side: str, to: str | None, choose: Callable[[str], None]) -> None:

@@ -27,12 +27,12 @@ def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> lis
     """
     rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
     for depth in range(8, 0, -1):
-        some = [name for name in rows if name.count(".") < depth]
-        if len(some) <= MOST:
+        layers = [name for name in rows if name.count(".") < depth]
+        if len(layers) <= MOST:
             break
     else:
-        some = [some[int(place)] for place in np.linspace(0, len(some) - 1, MOST)]
-    selected = {*some, chosen}
+        layers = [layers[int(index)] for index in np.linspace(0, len(layers) - 1, MOST)]
+    selected = {*layers, chosen}
     return [name for name in rows if name in selected]
 
 
@@ -41,16 +41,16 @@ def strip_image(maps: Floats, theme: Theme) -> Pixels:
     count, height, width = maps.shape
     if height * width == 1:
         across = int(np.ceil(np.sqrt(count)))
-        one: Floats = np.zeros((across, across), np.float32)
-        one.ravel()[:count] = maps.ravel()
+        values: Floats = np.zeros((across, across), np.float32)
+        values.ravel()[:count] = maps.ravel()
     else:
-        one = maps[int(np.nan_to_num(maps).reshape(count, -1).std(1).argmax())]
-    low, high = float(np.nanmin(one)), float(np.nanmax(one))
+        values = maps[int(np.nan_to_num(maps).reshape(count, -1).std(1).argmax())]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     end = max(abs(low), abs(high))
     colours = (
-        apply_colormap(one, -end, end, DIVERGING[theme])
+        apply_colormap(values, -end, end, DIVERGING[theme])
         if low < 0
-        else apply_colormap(one, low, high, SEQUENTIAL)
+        else apply_colormap(values, low, high, SEQUENTIAL)
     )
-    rows, columns = (np.arange(SIDE) * length // SIDE for length in one.shape)
+    rows, columns = (np.arange(SIDE) * length // SIDE for length in values.shape)
     return np.ascontiguousarray(colours[rows][:, columns].transpose(2, 0, 1))

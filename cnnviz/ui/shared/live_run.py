@@ -50,7 +50,7 @@ class RunData:
     """Curves and records of a run."""
 
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    looks: Sequence[LayerStatsAt] = ()
+    layer_stats: Sequence[LayerStatsAt] = ()
     confused: ConfusionAt | None = None
     data: Mapping[str, Any] | None = None
     """Record of the data: classes, sizes of the splits, notes."""
@@ -79,28 +79,31 @@ class RunData:
             return curve.steps.astype(np.float64)
         return curve.epochs if x == "epoch" else elapsed(self.history, curve.times) / 60
 
-    def look_at(self, x: XAxis) -> list[tuple[float, list[dict[str, Any]]]]:
+    def layer_stats_over(self, x: XAxis) -> list[tuple[float, list[dict[str, Any]]]]:
         """Return the layer statistics over time, as `(x, layers)`."""
         if x != "time":
             return [
                 (float(statistics.step) if x == "step" else statistics.epoch, statistics.layers)
-                for statistics in self.looks
+                for statistics in self.layer_stats
             ]
         times = (
-            elapsed(self.history, np.array([statistics.time for statistics in self.looks], np.float64)) / 60
+            elapsed(self.history, np.array([statistics.time for statistics in self.layer_stats], np.float64))
+            / 60
         )
-        return [(float(time), statistics.layers) for time, statistics in zip(times, self.looks, strict=True)]
+        return [
+            (float(time), statistics.layers) for time, statistics in zip(times, self.layer_stats, strict=True)
+        ]
 
 
-def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40) -> float | None:
+def seconds_left(run_log: RunData, step: int, total: int | None, recent: int = 40) -> float | None:
     """Estimate the remaining seconds from the pace of the newest points, evaluation and checkpoints included.
 
     Pauses do not count. None if there is no pace yet.
     """
-    curve = story.curves.get("train/loss")
+    curve = run_log.curves.get("train/loss")
     if total is None or curve is None or len(curve) < 2:
         return None
-    spent = elapsed(story.history, curve.times[-recent:])
+    spent = elapsed(run_log.history, curve.times[-recent:])
     steps = curve.steps[-recent:]
     if spent[-1] <= spent[0]:
         return None
@@ -111,7 +114,7 @@ def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40)
 
 POINTS = 800
 """Approximate number of points per curve: as many as the figure is wide."""
-MOST_LOOKS = 240
+MAX_LAYER_STATS = 240
 KEY = "train-followed"
 
 
@@ -122,13 +125,13 @@ class LiveRun:
         self.run_id, self.where = run_id, database.where
         self._database = database
         self._curves = Curves(database, run_id, POINTS)
-        self._looks: list[LayerStatsAt] = []
+        self._layer_stats: list[LayerStatsAt] = []
         self._cursor = 0
         self._attempt = 0
-        self._story: RunData | None = None
+        self._data: RunData | None = None
         self._state: tuple[Any, ...] = ()
 
-    def look(self) -> tuple[Run, RunData]:
+    def refresh(self) -> tuple[Run, RunData]:
         """Return the run and its data as they are now.
 
         Raises:
@@ -137,17 +140,17 @@ class LiveRun:
         run = tracking.get_run(self._database, self.run_id)
         state = (run.status, run.attempt, run.step)
         changed = self._curves.refresh()
-        if self._story is None or changed or state != self._state:
-            self._state, self._story = state, self._told()
-        return run, self._story
+        if self._data is None or changed or state != self._state:
+            self._state, self._data = state, self._read_all()
+        return run, self._data
 
-    def _told(self) -> RunData:
-        database, known = self._database, self._story
-        self._read_looks()
+    def _read_all(self) -> RunData:
+        database, known = self._database, self._data
+        self._read_layer_stats()
         predictions = tracking.latest_record(database, self.run_id, "fixed_predictions")
         return RunData(
             curves={curve.name: curve for curve in self._curves},
-            looks=tuple(self._looks),
+            layer_stats=tuple(self._layer_stats),
             confused=self._confused(),
             data=(known and known.data) or _body(tracking.latest_record(database, self.run_id, "data")),
             images=(known and known.images)
@@ -165,18 +168,20 @@ class LiveRun:
                 return ConfusionAt(part, record.epoch, record.body)
         return None
 
-    def _read_looks(self) -> None:
+    def _read_layer_stats(self) -> None:
         """Read new layer statistics; after a resumption all of them, since some were rolled back."""
         if self._curves.attempt != self._attempt:
-            self._looks, self._cursor, self._attempt = [], 0, self._curves.attempt
+            self._layer_stats, self._cursor, self._attempt = [], 0, self._curves.attempt
         new = tracking.read_records(self._database, self.run_id, "layers", self._cursor)
         if not new:
             return
         self._cursor = new[-1].id
-        self._looks += [LayerStatsAt(record.step, record.epoch, record.time, record.body) for record in new]
-        if len(self._looks) > 2 * MOST_LOOKS:
-            stride = len(self._looks) // MOST_LOOKS
-            self._looks = [*self._looks[:-1:stride], self._looks[-1]]
+        self._layer_stats += [
+            LayerStatsAt(record.step, record.epoch, record.time, record.body) for record in new
+        ]
+        if len(self._layer_stats) > 2 * MAX_LAYER_STATS:
+            stride = len(self._layer_stats) // MAX_LAYER_STATS
+            self._layer_stats = [*self._layer_stats[:-1:stride], self._layer_stats[-1]]
 
 
 def is_in_progress(run: RunSummary) -> bool:

@@ -162,14 +162,16 @@ MOST = 4
 
 def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:
     """Draw a box for each error and warning, and a caption for each note if `notes`."""
-    loud = [one for one in problems if one.severity != "note"]
-    for one in loud[:MOST]:
-        text = f"**{notice.plain(one.title)}.** {notice.plain(one.message)} {notice.plain(one.fix)}"
-        if one.severity == "error":
+    loud = [problem for problem in problems if problem.severity != "note"]
+    for problem in loud[:MOST]:
+        text = (
+            f"**{notice.plain(problem.title)}.** {notice.plain(problem.message)} {notice.plain(problem.fix)}"
+        )
+        if problem.severity == "error":
             st.error(text, icon=":material/error:")
         else:
             st.warning(text, icon=":material/warning:")
     if len(loud) > MOST:
         st.caption(f"And {len(loud) - MOST} more; `cnnviz check` lists them all.")
-    for one in [one for one in problems if one.severity == "note"] if notes else []:
-        st.caption(f":material/info: {notice.plain(one.message)} {notice.plain(one.fix)}")
+    for problem in [problem for problem in problems if problem.severity == "note"] if notes else []:
+        st.caption(f":material/info: {notice.plain(problem.message)} {notice.plain(problem.fix)}")

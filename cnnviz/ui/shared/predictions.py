@@ -38,7 +38,7 @@ def class_probabilities(network: Network, ready: PreprocessedImage) -> Floats:
 def top(network: Network, probabilities: Floats) -> list[ClassProbability]:
     """Return the `TOP` most probable classes, in descending order."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]
-    return [ClassProbability(network.loaded.classes[place], float(probabilities[place])) for place in order]
+    return [ClassProbability(network.loaded.classes[index], float(probabilities[index])) for index in order]
 
 
 def draw_predictions(network: Network, ready: PreprocessedImage) -> None:

@@ -141,10 +141,10 @@ def values(name: str, own: Preprocessing) -> list[str]:
     """Return the possible values of a field for this network."""
     possible: list[str] = []
     for value in get_args(type(own).model_fields[name].annotation):
-        for one in get_args(value) or (value,):
+        for candidate in get_args(value) or (value,):
             try:
-                own.changed(**{name: one})
+                own.changed(**{name: candidate})
             except ValueError:
                 continue
-            possible.append(str(one))
+            possible.append(str(candidate))
     return possible

@@ -150,8 +150,8 @@ def title_of(field: str) -> str:
     return TITLES.get(field) or field.replace("_", " ").capitalize()
 
 
-def _grid(plan: Plan, names: Sequence[str], place: str) -> None:
-    with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"train-grid-{place}"):
+def _grid(plan: Plan, names: Sequence[str], group: str) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"train-grid-{group}"):
         for name in names:
             with st.container(width=132, gap=None, key=f"train-field-{name}"):
                 _field(plan, name)

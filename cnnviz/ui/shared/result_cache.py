@@ -139,9 +139,9 @@ class ResultCache:
         """
         used: dict[str, int] = {}
         free = []
-        for place, key in enumerate(reversed(self._entries)):
+        for index, key in enumerate(reversed(self._entries)):
             used[key[0]] = used.get(key[0], 0) + 1
-            if place and used[key[0]] > self._floors.get(key[0], 0):
+            if index and used[key[0]] > self._floors.get(key[0], 0):
                 free.append(key)
         return free[::-1]
 
@@ -156,11 +156,11 @@ def weigh(value: Any) -> int:
     waiting = [value]
     total = 0
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
+        item = waiting.pop()
+        if id(item) in seen:
             continue
-        seen.add(id(one))
-        size, inner = _own_bytes(one)
+        seen.add(id(item))
+        size, inner = _own_bytes(item)
         total += size
         waiting.extend(inner)
     return total

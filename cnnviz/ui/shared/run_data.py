@@ -212,19 +212,19 @@ class TrainedLayers(NamedTuple):
     @property
     def frozen(self) -> frozenset[str]:
         """Layers without trainable parameters."""
-        return frozenset(name for name, one in self.by_name.items() if not one["trainable"])
+        return frozenset(name for name, layer in self.by_name.items() if not layer["trainable"])
 
     @property
     def rates(self) -> dict[str, str]:
         """Learning-rate multiplier of each layer that trains; empty if all are the same."""
-        parts = {name: one["rate"] for name, one in self.by_name.items() if one["rate"] is not None}
+        parts = {name: layer["rate"] for name, layer in self.by_name.items() if layer["rate"] is not None}
         return {name: f"× {part:.3g}" for name, part in parts.items()} if len(set(parts.values())) > 1 else {}
 
     def sentence(self) -> str:
         """Describe which layers are frozen, and which have a lower rate."""
         weighted = len(self.by_name)
-        held = sum(one["params"] - one["trainable"] for one in self.by_name.values())
-        whole = sum(one["params"] for one in self.by_name.values())
+        held = sum(layer["params"] - layer["trainable"] for layer in self.by_name.values())
+        whole = sum(layer["params"] for layer in self.by_name.values())
         sentences = []
         if held:
             sentences.append(
@@ -247,7 +247,7 @@ def _trained_layers(_opened: Database, where: str, run_id: int, attempt: int, be
     from cnnviz import tracking
 
     record = tracking.latest_record(_opened, run_id, "trained_layers")
-    return TrainedLayers({one["name"]: one for one in record.body} if record is not None else {})
+    return TrainedLayers({layer["name"]: layer for layer in record.body} if record is not None else {})
 
 
 def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
@@ -258,7 +258,8 @@ def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
     if not learning.by_name:
         return rows
     plain = [
-        OwnLayer(one["name"], one["type"], "", f"{one['params']:,}") for one in learning.by_name.values()
+        OwnLayer(layer["name"], layer["type"], "", f"{layer['params']:,}")
+        for layer in learning.by_name.values()
     ]
     return tuple(_with_learning(row, learning) for row in rows or plain)
 
@@ -290,7 +291,7 @@ def _own_layers(_opened: Database, where: str, run_id: int, begun: bool) -> tupl
             for row, shape in zip(rows, shapes, strict=True)
         )
     plain = record.body.get("layers", ())
-    return tuple(OwnLayer(one["name"], one["type"], "", f"{one['params']:,}") for one in plain)
+    return tuple(OwnLayer(layer["name"], layer["type"], "", f"{layer['params']:,}") for layer in plain)
 
 
 COLUMNS = ("layer", "type", "output", "parameters", "trainable", "rate")
@@ -301,12 +302,12 @@ def own_layers_table(run: RunSummary) -> str:
     layers = own_layers(run)
     if not layers:
         return ""
-    shown = [place for place in range(len(COLUMNS)) if place < 2 or any(row[place] for row in layers)]
-    head = "".join(f"<th{_of_numbers(place)}>{COLUMNS[place]}</th>" for place in shown)
+    shown = [index for index in range(len(COLUMNS)) if index < 2 or any(row[index] for row in layers)]
+    head = "".join(f"<th{_of_numbers(index)}>{COLUMNS[index]}</th>" for index in shown)
     lines = "".join(
         "<tr>"
         + f'<th scope="row">{escape(row.name)}</th>'
-        + "".join(f"<td{_of_numbers(place)}>{escape(row[place])}</td>" for place in shown[1:])
+        + "".join(f"<td{_of_numbers(index)}>{escape(row[index])}</td>" for index in shown[1:])
         + "</tr>"
         for row in layers
     )
@@ -317,8 +318,8 @@ def own_layers_table(run: RunSummary) -> str:
     )
 
 
-def _of_numbers(place: int) -> str:
-    return ' class="number"' if place > 2 else ""
+def _of_numbers(index: int) -> str:
+    return ' class="number"' if index > 2 else ""
 
 
 # Clicks on figures: a component returns the last click on every rerun until the next one.

@@ -49,11 +49,11 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
     """
 
     def asked() -> None:
-        where = st.session_state[key].get("asked")
-        if on_ask is None or not isinstance(where, list) or len(where) != 3:
+        cell = st.session_state[key].get("asked")
+        if on_ask is None or not isinstance(cell, list) or len(cell) != 3:
             return
-        if all(isinstance(place, int) for place in where):
-            on_ask(*where)
+        if all(isinstance(coordinate, int) for coordinate in cell):
+            on_ask(*cell)
 
     component(
         "arithmetic", HERE, css="arithmetic.css", js=("packet.js", "canvas.js", "figure_menu.js", *SCRIPTS)

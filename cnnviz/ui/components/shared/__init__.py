@@ -88,13 +88,13 @@ def packet(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]])
         ValueError: JSON cannot represent the facts (it has no NaN).
         TypeError: An array has another dtype than uint8, int32, float16 or float32.
     """
-    parts, table, at = [], {}, 0
+    parts, table, offset = [], {}, 0
     for name, array in arrays.items():
         raw = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-        table[name] = {"kind": _kind(array), "shape": array.shape, "at": at, "bytes": len(raw)}
+        table[name] = {"kind": _kind(array), "shape": array.shape, "at": offset, "bytes": len(raw)}
         padded = raw + b"\0" * (-len(raw) % ALIGNED)
         parts.append(padded)
-        at += len(padded)
+        offset += len(padded)
     body = b"".join(parts)
     digest = hashlib.blake2b(body, digest_size=12).hexdigest()
     head = json.dumps({"facts": facts, "arrays": table, "digest": digest}, allow_nan=False).encode()

@@ -51,11 +51,11 @@ def _next_steps(current: ShownModel) -> None:
 
 def _steps(analysis: Analysis, row: Row) -> None:
     """Draw the buttons to the previous and next layer."""
-    place = analysis.rows.index(row)
+    index = analysis.rows.index(row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-        _step("Layer before", ":material/chevron_left:", analysis, place - 1)
-        st.caption(f"Row {place + 1} of {len(analysis.rows)}", width="stretch", text_alignment="center")
-        _step("Layer after", ":material/chevron_right:", analysis, place + 1)
+        _step("Layer before", ":material/chevron_left:", analysis, index - 1)
+        st.caption(f"Row {index + 1} of {len(analysis.rows)}", width="stretch", text_alignment="center")
+        _step("Layer after", ":material/chevron_right:", analysis, index + 1)
 
 
 def _step(label: str, icon: str, analysis: Analysis, index: int) -> None:

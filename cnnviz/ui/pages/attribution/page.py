@@ -69,21 +69,21 @@ def downloads(shown: Sequence[AttributionResult], attribution_state: Attribution
     """Draw the menu of downloads: images and values."""
     with st.popover("Download", icon=":material/download:", type="tertiary", key="why-download"):
         st.caption("The map over the picture, and its values as `cnnviz features` writes them.")
-        for place, attribution in enumerate(shown):
+        for index, attribution in enumerate(shown):
             stem = f"{attribution.network.loaded.spec.name.replace('/', '-')}-{attribution_state.method}"
-            whose = f", {attribution.network.loaded.name}" if len(shown) > 1 else ""
+            suffix = f", {attribution.network.loaded.name}" if len(shown) > 1 else ""
             _button(
-                f"Picture (PNG){whose}",
+                f"Picture (PNG){suffix}",
                 partial(_picture, attribution, attribution_state.opacity),
                 f"{stem}.png",
-                place,
+                index,
             )
-            _button(f"Values (NPZ){whose}", partial(values, attribution), f"{stem}.npz", place)
+            _button(f"Values (NPZ){suffix}", partial(values, attribution), f"{stem}.npz", index)
 
 
-def _button(label: str, data: partial[bytes], name: str, place: int) -> None:
+def _button(label: str, data: partial[bytes], name: str, index: int) -> None:
     st.download_button(
-        label, data, name, key=f"why-{place}-{name[-3:]}", on_click="ignore", type="tertiary",
+        label, data, name, key=f"why-{index}-{name[-3:]}", on_click="ignore", type="tertiary",
         icon=":material/download:",
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ def _class(network: Network, attribution_state: AttributionState, predicted: str
     st.selectbox(
         "Attribution for class",
         [OWN, *range(len(names))],
-        format_func=lambda place: f"its answer: {predicted}" if place == OWN else names[place],
+        format_func=lambda index: f"its answer: {predicted}" if index == OWN else names[index],
         key=CLASS,
         on_change=lambda: change_without_model(**{"class": unless(str(st.session_state[CLASS]), str(OWN))}),
         width=230,
@@ -252,24 +252,24 @@ def attribution_page() -> None:
 def _panels(asking: list[tuple[Network, PreprocessedImage]], attribution_state: AttributionState) -> None:
     shown: list[AttributionResult] = []
     columns = st.columns(len(asking), gap="large") if len(asking) > 1 else [st.container()]
-    for place, (column, (one, ready)) in enumerate(zip(columns, asking, strict=True)):
+    for index, (column, (model, ready)) in enumerate(zip(columns, asking, strict=True)):
         with column:
-            reasons = _reasons(one, ready, attribution_state, first=place == 0)
+            reasons = _reasons(model, ready, attribution_state, first=index == 0)
             if reasons is None:
                 continue
             shown.append(reasons)
             panel(reasons, attribution_state, named=len(asking) > 1)
             if attribution_state.method == "gradcam":
-                strip(reasons, f"why-strip-{place}", choosable=place == 0)
+                strip(reasons, f"why-strip-{index}", choosable=index == 0)
     if shown:
         downloads(shown, attribution_state)
 
 
 def _reasons(
-    one: Network, ready: PreprocessedImage, attribution_state: AttributionState, first: bool
+    network: Network, ready: PreprocessedImage, attribution_state: AttributionState, first: bool
 ) -> AttributionResult | None:
     try:
-        return attribution_result(one, ready, attribution_state, first)
+        return attribution_result(network, ready, attribution_state, first)
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
         return None

@@ -104,20 +104,20 @@ def payload(
     costs: Mapping[str, Cost],
     statuses: Mapping[str, Status],
     fixes: Sequence[str],
-    place: int,
+    index: int,
 ) -> dict[str, Any]:
     """Return one entry per layer, with cost shares relative to the largest.
 
     `fixes` are of the first misfit.
     """
-    most = max((cost.params for cost in costs.values()), default=0) or 1
-    hardest = max((cost.macs for cost in costs.values()), default=0) or 1
+    most_params = max((cost.params for cost in costs.values()), default=0) or 1
+    most_macs = max((cost.macs for cost in costs.values()), default=0) or 1
     return {
         "title": f"Layers of {document.name}",
-        "place": place,
+        "place": index,
         "fixes": list(fixes),
         "rows": [
-            _row(step, document, costs[step.name], statuses.get(step.name, "same"), (most, hardest))
+            _row(step, document, costs[step.name], statuses.get(step.name, "same"), (most_params, most_macs))
             for step in document.steps()
         ],
     }
@@ -165,7 +165,7 @@ def editor(costed: Costed) -> None:
     offered = fixes(design.document)
     if design.document.layers:
         data = payload(
-            design.document, costed.by_layer, costed.statuses, [fix.label for fix in offered], design.place
+            design.document, costed.by_layer, costed.statuses, [fix.label for fix in offered], design.selected
         )
         layer_list(data, key="layer-list", on_deed=do)
     else:
@@ -178,27 +178,27 @@ def editor(costed: Costed) -> None:
                 st.button(fix.label, key=f"end-{number}", on_click=state.put, args=(fix.document,))
 
 
-def do(deed: Deed, place: int, to: int) -> None:
+def do(deed: Deed, index: int, to: int) -> None:
     """Perform an action of the list."""
     document = state.read().document
     if deed == "select":
-        state.select(place)
+        state.select(index)
     elif deed == "move":
-        state.attempt(lambda: layer_list_edit.move(document, place, to), to)
+        state.attempt(lambda: layer_list_edit.move(document, index, to), to)
     elif deed == "remove":
-        state.attempt(lambda: layer_list_edit.remove(document, place), min(place, len(document.layers) - 2))
+        state.attempt(lambda: layer_list_edit.remove(document, index), min(index, len(document.layers) - 2))
     elif deed == "duplicate":
-        state.attempt(lambda: layer_list_edit.duplicate(document, place), place + 1)
+        state.attempt(lambda: layer_list_edit.duplicate(document, index), index + 1)
     elif deed == "fix":
         offered = fixes(document)
         if 0 <= to < len(offered):
-            state.put(offered[to].document, place)
+            state.put(offered[to].document, index)
     else:
         {"undo": state.undo, "redo": state.redo}[deed]()
 
 
 def _tools(design: Design) -> None:
-    place, count = design.place, len(design.document.layers)
+    index, count = design.selected, len(design.document.layers)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="tools"):
         st.menu_button(
             "Add a layer",
@@ -210,10 +210,10 @@ def _tools(design: Design) -> None:
             type="primary",
             help=f"Behind {design.step.name}" if design.step else "The first one",
         )
-        _tool("Duplicate", "content_copy", count > 0, lambda: do("duplicate", place, 0))
-        _tool("Up", "arrow_upward", place > 0, lambda: do("move", place, place - 1))
-        _tool("Down", "arrow_downward", place < count - 1, lambda: do("move", place, place + 1))
-        _tool("Remove", "delete", count > 0, lambda: do("remove", place, 0))
+        _tool("Duplicate", "content_copy", count > 0, lambda: do("duplicate", index, 0))
+        _tool("Up", "arrow_upward", index > 0, lambda: do("move", index, index - 1))
+        _tool("Down", "arrow_downward", index < count - 1, lambda: do("move", index, index + 1))
+        _tool("Remove", "delete", count > 0, lambda: do("remove", index, 0))
         _tool("Undo", "undo", state.can_undo(), state.undo)
         _tool("Redo", "redo", state.can_redo(), state.redo)
 
@@ -233,10 +233,10 @@ def _add() -> None:
     """Add a layer after the selected one, with settings that fit if possible, and select it."""
     design = state.read()
     kind = st.session_state[ADD]
-    place = design.place + 1 if design.document.layers else 0
+    index = design.selected + 1 if design.document.layers else 0
     if kind in KINDS:
-        new = layer_list_edit.suggest(design.document, place, kind)
-        state.attempt(lambda: layer_list_edit.add(design.document, place, new), place)
+        new = layer_list_edit.suggest(design.document, index, kind)
+        state.attempt(lambda: layer_list_edit.add(design.document, index, new), index)
 
 
 # Comparison of the design with the original list: totals, and layer by layer.
@@ -306,7 +306,7 @@ def structure(costed: Costed) -> tuple[Problem, ...]:
     if costed.misfit is None:
         return problems
     # The list itself shows misfits and a wrong number of outputs.
-    return tuple(one for one in problems if one.check not in ("misfit", "class-count"))
+    return tuple(problem for problem in problems if problem.check not in ("misfit", "class-count"))
 
 
 def _counts(problems: Sequence[Problem]) -> str:
@@ -314,7 +314,7 @@ def _counts(problems: Sequence[Problem]) -> str:
 
     For example `2 errors and 1 warning are described below the layer's settings.`; empty if there are none.
     """
-    counts = [(kind, sum(one.severity == kind for one in problems)) for kind in ("error", "warning")]
+    counts = [(kind, sum(problem.severity == kind for problem in problems)) for kind in ("error", "warning")]
     named = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts if count]
     if not named:
         return ""

@@ -144,7 +144,7 @@ def draw_field(design: Design, layer: Layer, field: Field) -> None:
     value = getattr(layer, field.name)
 
     def write(value: Any) -> None:
-        state.attempt(lambda: layer_list_edit.set_field(design.document, design.place, field.name, value))
+        state.attempt(lambda: layer_list_edit.set_field(design.document, design.selected, field.name, value))
 
     DRAWERS[field.widget](field, value, write)
 
@@ -189,13 +189,13 @@ def _window(field: Field, value: Any, write: Callable[[Any], None]) -> None:
 def _oblong(field: Field, value: tuple[int, int], write: Callable[[Any], None]) -> None:
     """Draw height and width of a window; equal ones are stored as one number."""
 
-    def side(place: int, new: int | None) -> None:
+    def side(index: int, new: int | None) -> None:
         sides = list(value)
-        sides[place] = value[place] if new is None else new
+        sides[index] = value[index] if new is None else new
         write(sides[0] if sides[0] == sides[1] else tuple(sides))
 
-    for place, (column, name) in enumerate(zip(st.columns(2), ("height", "width"), strict=True)):
-        keyed = _keyed(_key(field, name), value[place], partial(side, place))
+    for index, (column, name) in enumerate(zip(st.columns(2), ("height", "width"), strict=True)):
+        keyed = _keyed(_key(field, name), value[index], partial(side, index))
         column.number_input(
             f"{field.label}, {name}", int(field.low or 0), int(field.high or 1), step=1, **keyed
         )

@@ -45,7 +45,7 @@ def _uploaded(key: str) -> None:
     """Open an uploaded file, or report what is wrong with it. The uploader is reset for the next file."""
     file = st.session_state.get(key)
     if file is not None:
-        state.attempt(lambda: url_codec.read_upload(file.getvalue()), place=0)
+        state.attempt(lambda: url_codec.read_upload(file.getvalue()), index=0)
         st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
 
 
@@ -83,7 +83,7 @@ def _delete(name: str) -> None:
         return
     if design.selection.spec.name == name:
         state.start_from(state.DEFAULT)
-        state.put(design.document, design.place)
+        state.put(design.document, design.selected)
     layers = spec.layers
     assert layers is not None
     st.session_state[DELETED] = (name, layers(spec.classes, spec.input_shape, None))

@@ -70,9 +70,9 @@ def _sum(title: str, amount: int, formula: str, total: int) -> str:
 def _draw_problem(costed: Costed) -> None:
     """Draw the problem of the selected layer, with its fixes."""
     design = costed.design
-    if costed.misfit != design.place or not design.steps[design.place].problem:
+    if costed.misfit != design.selected or not design.steps[design.selected].problem:
         return
-    st.error(notice.plain(design.steps[design.place].problem))
+    st.error(notice.plain(design.steps[design.selected].problem))
     row = st.container(horizontal=True, gap="small")
     for number, fix in enumerate(fixes(design.document)):
         row.button(fix.label, key=f"fix-{number}", on_click=state.put, args=(fix.document,))
@@ -98,7 +98,7 @@ def _kind(design: Design, layer: Layer) -> None:
     st.session_state[key] = layer.kind
 
     def convert() -> None:
-        state.attempt(lambda: layer_list_edit.convert(design.document, design.place, st.session_state[key]))
+        state.attempt(lambda: layer_list_edit.convert(design.document, design.selected, st.session_state[key]))
 
     st.selectbox(
         "Kind",
@@ -120,11 +120,11 @@ def _name(design: Design, layer: Layer) -> None:
     st.text_input(
         "Name",
         key=key,
-        placeholder=design.document.names()[design.place],
+        placeholder=design.document.names()[design.selected],
         on_change=rename,
         help="Empty: its kind and a number.",
     )
 
 
 def _renamed(design: Design, name: str) -> LayerList:
-    return layer_list_edit.set_field(design.document, design.place, "name", name or None)
+    return layer_list_edit.set_field(design.document, design.selected, "name", name or None)

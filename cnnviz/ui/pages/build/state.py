@@ -93,7 +93,7 @@ class Design:
     base: models.ModelSpec
     original: LayerList
     document: LayerList
-    place: int
+    selected: int
     """Index of the selected layer; 0 in an empty list."""
     problems: tuple[str, ...]
 
@@ -105,7 +105,7 @@ class Design:
     @property
     def step(self) -> Step | None:
         """The selected layer; None in an empty list."""
-        return self.steps[self.place] if self.document.layers else None
+        return self.steps[self.selected] if self.document.layers else None
 
     @property
     def batch(self) -> int:
@@ -124,9 +124,9 @@ def read() -> Design:
     problems = list(selection.problems)
     base, original = _start(selection, problems)
     document = _document(st.query_params.get("list"), original, base, problems)
-    place = _place(document, selection, base, problems)
+    index = _selected_index(document, selection, base, problems)
     drop_other_history()
-    return Design(selection, base, original, document, place, tuple(problems))
+    return Design(selection, base, original, document, index, tuple(problems))
 
 
 def _start(selection: Selection, problems: list[str]) -> tuple[models.ModelSpec, LayerList]:
@@ -164,7 +164,7 @@ def _document(
         return original
 
 
-def _place(document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]) -> int:
+def _selected_index(document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]) -> int:
     """Return the index of the layer that the URL names, or that contains the one it names."""
     if selection.layer is None:
         return 0
@@ -177,7 +177,7 @@ def _place(document: LayerList, selection: Selection, base: models.ModelSpec, pr
     return 0
 
 
-def put(document: LayerList, place: int | None = None) -> None:
+def put(document: LayerList, index: int | None = None) -> None:
     """Make `document` the design, for use in callbacks; a step that can be undone."""
     design = read()
     try:
@@ -187,8 +187,8 @@ def put(document: LayerList, place: int | None = None) -> None:
         return
     st.session_state[DRAFTS] = {**st.session_state.get(DRAFTS, {}), design.base.name: text}
     names = document.names()
-    index = min(design.place if place is None else place, len(names) - 1)
-    change(list=text, layer=names[index] if names else None)
+    selected = min(design.selected if index is None else index, len(names) - 1)
+    change(list=text, layer=names[selected] if names else None)
 
 
 def draft() -> str | None:
@@ -208,21 +208,21 @@ def start_from(name: str) -> None:
     change(model=name, list=None, layer=None)
 
 
-def select(place: int) -> None:
+def select(index: int) -> None:
     """Select another layer."""
     names = read().document.names()
-    if 0 <= place < len(names):
-        url_state.change(layer=names[place])
+    if 0 <= index < len(names):
+        url_state.change(layer=names[index])
 
 
-def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
+def attempt(change: Callable[[], LayerList], index: int | None = None) -> None:
     """Make the result of an edit the design, or report why it fails."""
     try:
         document = change()
     except ValueError as error:
         notice.defer(str(error))
     else:
-        put(document, place)
+        put(document, index)
 
 
 # Cost of a design, computed once, and its difference from the original list.

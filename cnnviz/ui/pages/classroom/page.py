@@ -204,7 +204,7 @@ def members_table(students: Mapping[str, str], used: Mapping[str, Usage]) -> str
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{usage.waiting}</td><td>{usage.minutes:.0f}</td>'
         f"<td>{numbers.size(usage.disk)}</td><td>{numbers.size(usage.upload)}</td></tr>"
-        for key, name in sorted(students.items(), key=lambda one: one[1].casefold())
+        for key, name in sorted(students.items(), key=lambda item: item[1].casefold())
         for usage in (used.get(key, nothing),)
     )
     head = "<tr><th>name</th><th>waiting</th><th>minutes today</th><th>kept</th><th>handed in</th></tr>"
@@ -221,11 +221,11 @@ def _limits(database: Database) -> None:
     with st.form("class-limits", border=False):
         columns = st.columns(2)
         given = {
-            name: columns[place % 2].number_input(
+            name: columns[index % 2].number_input(
                 title, min_value=0, max_value=1_000_000, value=getattr(limits, name), step=1,
                 help=about, key=f"class-limit-{name}",
             )
-            for place, (name, (title, about)) in enumerate(FIELDS.items())
+            for index, (name, (title, about)) in enumerate(FIELDS.items())
         }  # fmt: skip
         if st.form_submit_button("Save limits"):
             _attempt(lambda: tracking.write_limits(database, Limits(**{n: int(v) for n, v in given.items()})))

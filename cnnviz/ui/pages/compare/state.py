@@ -146,7 +146,9 @@ def label(entry: Selection) -> str:
 
 def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:
     """Return the problems of all models, prefixed by their titles."""
-    return [f"{one.selection.spec.title}: {problem}" for one in shown for problem in one.selection.problems]
+    return [
+        f"{model.selection.spec.title}: {problem}" for model in shown for problem in model.selection.problems
+    ]
 
 
 def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:

@@ -38,44 +38,44 @@ def compare_bar(shown: Sequence[ShownModel]) -> None:
     st.html(CSS)
     hues = " ".join(f".st-key-card-{i} {{ --hue: {hue.css}; }}" for i, hue in enumerate(COMPARED))
     st.html(f"<style>{hues}</style>")
-    entries = [one.selection for one in shown]
+    entries = [model.selection for model in shown]
     with st.container(horizontal=True, gap="small", key="cards"):
-        for place, one in enumerate(shown):
-            with st.container(key=f"card-{place}", gap="xsmall", width=250):
-                _card(entries, place, one)
+        for index, model in enumerate(shown):
+            with st.container(key=f"card-{index}", gap="xsmall", width=250):
+                _card(entries, index, model)
         if len(entries) < MOST:
             st.button("Add a model", icon=":material/add:", key="add-model", on_click=_add, args=(entries,))
         share_button(models=",".join(map(state.entry_text, entries)))
 
 
-def _card(entries: list[Selection], place: int, one: ShownModel) -> None:
-    key = f"compared-{place}"
-    entry = entries[place]
+def _card(entries: list[Selection], index: int, model: ShownModel) -> None:
+    key = f"compared-{index}"
+    entry = entries[index]
     model_picker(
-        f"Model {place + 1}", entry.spec.name, key=key, on_change=partial(_pick, entries, place, key)
+        f"Model {index + 1}", entry.spec.name, key=key, on_change=partial(_pick, entries, index, key)
     )
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
-        _settings(entries, place, one)
+        _settings(entries, index, model)
         parameters: dict[str, str | None] = dict.fromkeys(url_state.carried())
         layout.link("architecture", "Architecture", **(parameters | entry.parameters() | {"layer": None}))
         if len(entries) > FEWEST:
             st.button(
-                ":material/close:", key=f"remove-{place}", on_click=_remove, args=(entries, place),
+                ":material/close:", key=f"remove-{index}", on_click=_remove, args=(entries, index),
                 type="tertiary",
                 help=f"Take {entry.spec.title} away",
             )  # fmt: skip
 
 
-def _pick(entries: list[Selection], place: int, key: str) -> None:
-    _replace(entries, place, Selection(models.get(st.session_state[key])))
+def _pick(entries: list[Selection], index: int, key: str) -> None:
+    _replace(entries, index, Selection(models.get(st.session_state[key])))
 
 
-def _replace(entries: list[Selection], place: int, entry: Selection) -> None:
-    state.put([*entries[:place], entry, *entries[place + 1 :]])
+def _replace(entries: list[Selection], index: int, entry: Selection) -> None:
+    state.put([*entries[:index], entry, *entries[index + 1 :]])
 
 
-def _remove(entries: list[Selection], place: int) -> None:
-    state.put([*entries[:place], *entries[place + 1 :]])
+def _remove(entries: list[Selection], index: int) -> None:
+    state.put([*entries[:index], *entries[index + 1 :]])
 
 
 def _add(entries: list[Selection]) -> None:
@@ -84,36 +84,36 @@ def _add(entries: list[Selection]) -> None:
     state.put([*entries, Selection(models.get(next(name for name in candidates if name not in known)))])
 
 
-def _settings(entries: list[Selection], place: int, one: ShownModel) -> None:
+def _settings(entries: list[Selection], index: int, model: ShownModel) -> None:
     """Draw classes, input and options of one model in a popover whose label counts the changed ones."""
-    entry = entries[place]
+    entry = entries[index]
     changed = len(entry.options) + (entry.classes is not None) + (entry.size is not None)
-    _, height, width = one.analysis.input_shape
-    with st.popover(f"Settings ({changed})" if changed else "Settings", type="tertiary", key=f"set-{place}"):
-        _text(entries, place, "classes", str(one.analysis.classes))
-        _text(entries, place, "size", url_state.size_text((height, width)))
+    _, height, width = model.analysis.input_shape
+    with st.popover(f"Settings ({changed})" if changed else "Settings", type="tertiary", key=f"set-{index}"):
+        _text(entries, index, "classes", str(model.analysis.classes))
+        _text(entries, index, "size", url_state.size_text((height, width)))
         for name, info in entry.spec.options.model_fields.items():
-            _option(entries, place, name, info)
+            _option(entries, index, name, info)
 
 
-def _text(entries: list[Selection], place: int, name: str, value: str) -> None:
-    key = f"compared-{place}-{name}"
+def _text(entries: list[Selection], index: int, name: str, value: str) -> None:
+    key = f"compared-{index}-{name}"
     st.session_state[key] = value
     st.text_input(
         "Classes" if name == "classes" else "Input",
         key=key,
-        on_change=lambda: _set(entries, place, name, str(st.session_state[key]).strip()),
+        on_change=lambda: _set(entries, index, name, str(st.session_state[key]).strip()),
     )
 
 
-def _option(entries: list[Selection], place: int, name: str, info: FieldInfo) -> None:
-    key = f"compared-{place}-option-{name}"
-    st.session_state[key] = entries[place].options.get(name, info.default)
+def _option(entries: list[Selection], index: int, name: str, info: FieldInfo) -> None:
+    key = f"compared-{index}-option-{name}"
+    st.session_state[key] = entries[index].options.get(name, info.default)
     title = name.replace("_", " ").capitalize()
     keyed: dict[str, Any] = {
         "key": key,
         "help": info.description,
-        "on_change": lambda: _set(entries, place, f"{OPTION}{name}", option_text(st.session_state[key])),
+        "on_change": lambda: _set(entries, index, f"{OPTION}{name}", option_text(st.session_state[key])),
     }
     accepted = choices(info)
     if info.annotation is bool:
@@ -126,13 +126,13 @@ def _option(entries: list[Selection], place: int, name: str, info: FieldInfo) ->
         st.number_input(title, low, high, **keyed)
 
 
-def _set(entries: list[Selection], place: int, name: str, value: str) -> None:
+def _set(entries: list[Selection], index: int, name: str, value: str) -> None:
     """Change a setting of one model; an invalid value is reported at the next run, and nothing changes."""
-    entry = url_state.read({**entries[place].parameters(), name: value})
+    entry = url_state.read({**entries[index].parameters(), name: value})
     if entry.problems:
         notice.defer(f"{entry.spec.title}: {entry.problems[0]}")
     else:
-        _replace(entries, place, replace(entry, problems=()))
+        _replace(entries, index, replace(entry, problems=()))
 
 
 # Settings of a row in a few words, for a table cell.
@@ -173,7 +173,7 @@ KEPT = 48
 def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[int, int]) -> None:
     """Draw the two selectors, the difference in a sentence, and its table."""
     st.header("Layer by layer", anchor=False)
-    entries = [one.selection for one in shown]
+    entries = [model.selection for model in shown]
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="pair"):
         for side, label in enumerate(("Compare", "with")):
             key = f"pair-{side}"
@@ -181,12 +181,12 @@ def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[in
             st.selectbox(
                 label,
                 range(len(names)),
-                format_func=lambda place: names[place],
+                format_func=lambda index: names[index],
                 key=key,
                 width=280,
                 on_change=partial(_choose, entries, pair, side, key),
             )
-    a, b = (shown[place].analysis for place in pair)
+    a, b = (shown[index].analysis for index in pair)
     diff, *_ = _diff(a, b)
     sides = Sides(names[pair[0]], names[pair[1]], _describe)
     st.markdown(diff_sentence(diff, sides))
@@ -220,7 +220,7 @@ def figure(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> Non
     """Draw the figure."""
     chosen, wrong = url_state.choice(KEY, tuple(SCALES), "shared")
     notice.show([wrong] if wrong else [])
-    named = [(name, one.analysis) for name, one in zip(names, shown, strict=True)]
+    named = [(name, model.analysis) for name, model in zip(names, shown, strict=True)]
     drawn = side_by_side(named, batch, own_scale=chosen == "own")
     side_by_side_chart(drawn, name="side-by-side", key="side-by-side")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -267,8 +267,10 @@ def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
         ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
         ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
     )
-    rows = [(title, tuple(format_value(one.analysis) for one in shown)) for title, format_value in counted]
-    rows.append(("Published accuracy", tuple(_accuracy(one) for one in shown)))
+    rows = [
+        (title, tuple(format_value(model.analysis) for model in shown)) for title, format_value in counted
+    ]
+    rows.append(("Published accuracy", tuple(_accuracy(model) for model in shown)))
     return [(title, values) for title, values in rows if set(values) != {"—"}]
 
 
@@ -276,9 +278,9 @@ def _with_share(part: int, whole: int) -> str:
     return f"{numbers.exact(part)} ({numbers.percent(part / whole, 1)})" if part else "—"
 
 
-def _accuracy(one: ShownModel) -> str:
+def _accuracy(model: ShownModel) -> str:
     """Return the published accuracy of the registered model, with the data set it was measured on."""
-    claim = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
+    claim = next((p for p in model.selection.spec.published if p.what == "accuracy"), None)
     if claim is None:
         return "—"
     return f"{percent(claim.value, 2)} on {claim.on}" if claim.on else percent(claim.value, 2)

@@ -90,7 +90,7 @@ def _watch(subject: str, job: Job) -> None:
     """Draw the progress until the job ends; then the page is redrawn."""
 
     @st.fragment(run_every=TICK)
-    def look() -> None:
+    def tick() -> None:
         url_state.restore()
         if not job.running:
             st.rerun()
@@ -105,7 +105,7 @@ def _watch(subject: str, job: Job) -> None:
                     on_click=job.cancel, disabled=job.stopping,
                 )  # fmt: skip
 
-    look()
+    tick()
 
 
 def _text(job: Job) -> str:

@@ -84,64 +84,68 @@ def diagnosed_side(case: LoadedDiagnosis) -> Side:
     return Side(case.name, case.run.status.value, side.curves, case.evidence.recipe, run=case.run.id)
 
 
-def improvement_text(mine: Side, beside: Sequence[Side]) -> str:
+def improvement_text(diagnosed: Side, beside: Sequence[Side]) -> str:
     """Describe the best of the other runs with its changes; empty if none is better."""
-    known = [(one.accuracy, one) for one in beside if one.accuracy is not None]
+    known = [(side.accuracy, side) for side in beside if side.accuracy is not None]
     if not known:
         return ""
     reached, best = max(known, key=lambda pair: pair[0])
-    if mine.accuracy is not None and reached <= mine.accuracy:
+    if diagnosed.accuracy is not None and reached <= diagnosed.accuracy:
         return ""
-    here = "" if mine.accuracy is None else f", {mine.called} {_percent(mine.accuracy)}"
-    return f"{best.called} reaches {_percent(reached)}{here}. What differs: {difference(mine, best)}."
+    reference = "" if diagnosed.accuracy is None else f", {diagnosed.called} {_percent(diagnosed.accuracy)}"
+    return (
+        f"{best.called} reaches {_percent(reached)}{reference}. What differs: {difference(diagnosed, best)}."
+    )
 
 
-def difference(mine: Side, other: Side) -> str:
+def difference(diagnosed: Side, other: Side) -> str:
     """Describe how two recipes differ: `learning rate 0.5 → 0.05`."""
-    if mine.recipe is None or other.recipe is None:
+    if diagnosed.recipe is None or other.recipe is None:
         return "its recipe is of another version"
-    return in_words(mine.recipe, other.recipe) or "nothing in the recipe"
+    return in_words(diagnosed.recipe, other.recipe) or "nothing in the recipe"
 
 
-def draw_comparison(mine: Side, sides: Sequence[Side]) -> None:
+def draw_comparison(diagnosed: Side, sides: Sequence[Side]) -> None:
     """Draw the curves of all runs, and a line for each of the others."""
-    drawn = [mine, *sides]
+    drawn = [diagnosed, *sides]
     panels = [
-        Panel(what, lines, percent=percent, log=not percent and _flattened(lines))
-        for what, percent in PANELS
-        if (lines := _lines(drawn, what))
+        Panel(metric, lines, percent=percent, log=not percent and _flattened(lines))
+        for metric, percent in PANELS
+        if (lines := _lines(drawn, metric))
     ]
     st.header("Beside one another" if sides else "Its curves", anchor=False)
     if panels:
         st.caption("Training solid, validation dotted, test dashed.")
-        key = f"{mine.recorded or mine.run}"
+        key = f"{diagnosed.recorded or diagnosed.run}"
         plot(
             curves(panels, x_title="epoch", smoothing=SMOOTHING, revision=key), key=f"diagnose-curves-{key}",
             height=HEIGHT, alt=curves_alt(panels, "epoch"), name=f"diagnosis-{key}-curves", picks=False,
         )  # fmt: skip
     else:
         st.caption("No curves were recorded.")
-    for one, hue in zip(sides, COMPARED[1:], strict=False):
-        _row(mine, one, hue.css)
-    if mine.run is not None:
-        _links(mine, sides)
+    for side, hue in zip(sides, COMPARED[1:], strict=False):
+        _row(diagnosed, side, hue.css)
+    if diagnosed.run is not None:
+        _links(diagnosed, sides)
 
 
-def _row(mine: Side, other: Side, hue: str) -> None:
+def _row(diagnosed: Side, other: Side, hue: str) -> None:
     reached = "" if other.accuracy is None else f", {_percent(other.accuracy)}"
     st.html(
         f'<p class="beside"><i style="background:{hue}"></i><b>{escape(other.name)}</b>: '
-        f"{escape(difference(mine, other))} <span>({escape(other.state)}{reached})</span></p>"
+        f"{escape(difference(diagnosed, other))} <span>({escape(other.state)}{reached})</span></p>"
     )
 
 
-def _links(mine: Side, sides: Sequence[Side]) -> None:
+def _links(diagnosed: Side, sides: Sequence[Side]) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-links"):
-        layout.link("train", f"Watch run {mine.run}", icon=":material/monitoring:", run=str(mine.run))
-        for one in sides:
-            if one.run is not None:
-                _diagnose_button(one.run)
-        chosen = ",".join(str(one.run) for one in (mine, *sides))
+        layout.link(
+            "train", f"Watch run {diagnosed.run}", icon=":material/monitoring:", run=str(diagnosed.run)
+        )
+        for side in sides:
+            if side.run is not None:
+                _diagnose_button(side.run)
+        chosen = ",".join(str(side.run) for side in (diagnosed, *sides))
         label = "Compare on Runs" if sides else "Find it on Runs"
         layout.link("runs", label, icon=":material/table_rows:", runs=chosen, run=None)
 
@@ -154,13 +158,13 @@ def _diagnose_button(run: int) -> None:
         st.rerun()
 
 
-def _lines(sides: Sequence[Side], what: str) -> list[Line]:
+def _lines(sides: Sequence[Side], metric: str) -> list[Line]:
     """Return a line per run and split; one label per run, so that the legend has each once."""
     return [
-        Line(one.name, *one.curves[f"{part}/{what}"], dashed, hue)
-        for one, hue in zip(sides, COMPARED, strict=False)
+        Line(side.name, *side.curves[f"{part}/{metric}"], dashed, hue)
+        for side, hue in zip(sides, COMPARED, strict=False)
         for part, dashed in PARTS
-        if f"{part}/{what}" in one.curves
+        if f"{part}/{metric}" in side.curves
     ]
 
 
@@ -173,11 +177,11 @@ def _flattened(lines: Sequence[Line]) -> bool:
 
 def _of_run(run: RunSummary) -> Side:
     curves = {}
-    for what, _ in PANELS:
+    for metric, _ in PANELS:
         for part, _ in PARTS:
-            curve = run_data.curve(run, f"{part}/{what}").curve
+            curve = run_data.curve(run, f"{part}/{metric}").curve
             if len(curve):
-                curves[f"{part}/{what}"] = (curve.epochs, curve.values)
+                curves[f"{part}/{metric}"] = (curve.epochs, curve.values)
     try:
         recipe = Recipe().changed(run_data.recipe(run.id))
     except ValueError:
@@ -186,9 +190,9 @@ def _of_run(run: RunSummary) -> Side:
 
 
 def _shipped(evidence: Evidence, name: str) -> Side:
-    each = evidence.steps_per_epoch
+    steps_per_epoch = evidence.steps_per_epoch
     curves = {
-        key: (np.array(points.steps, np.float64) / each, np.array(points.values, np.float64))
+        key: (np.array(points.steps, np.float64) / steps_per_epoch, np.array(points.values, np.float64))
         for key, points in evidence.curves.items()
         if len(points) and key.partition("/")[2] in ("accuracy", "loss")
     }

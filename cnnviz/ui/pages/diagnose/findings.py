@@ -60,22 +60,22 @@ def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumma
     if len(finding.changes) == 1:
         return
     if not first:
-        for place in range(1, len(finding.changes)):
-            _change(case, finding, children, place, primary=False)
+        for index in range(1, len(finding.changes)):
+            _change(case, finding, children, index, primary=False)
         return
     with st.expander("Other ways to fix it", key=f"other-ways-{case.key}-{finding.cause}"):
-        for place in range(1, len(finding.changes)):
-            _change(case, finding, children, place, primary=False)
+        for index in range(1, len(finding.changes)):
+            _change(case, finding, children, index, primary=False)
 
 
 def _change(
-    case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], place: int, *, primary: bool
+    case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], index: int, *, primary: bool
 ) -> None:
-    change, key = finding.changes[place], f"{case.key}-{finding.cause}-{place}"
+    change, key = finding.changes[index], f"{case.key}-{finding.cause}-{index}"
     with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
         st.markdown(f"{'**Fix.** ' if primary else ''}{notice.plain(change.why)}")
         _one(case, change, children, key, primary=primary)
-        fetched = download_note(case.evidence.recipe) if place == 0 else ""
+        fetched = download_note(case.evidence.recipe) if index == 0 else ""
         if fetched:
             st.caption(notice.plain(fetched))
 
@@ -157,7 +157,7 @@ def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
     reported = case.diagnosis.findings
     sure = bool(reported) and reported[0].confidence >= ALMOST_CERTAIN
     for number, finding in enumerate(reported, 1):
-        root = next((one for one in reported if finding.cause in one.explains), None)
+        root = next((other for other in reported if finding.cause in other.explains), None)
         head = f"{number} · {title(finding)}"
         if root is None and (number == 1 or not sure):
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
@@ -203,8 +203,8 @@ def _evidence(case: LoadedDiagnosis, finding: Finding) -> None:
 
 def _about(finding: Finding) -> None:
     """Draw the confidence, and the layers and steps concerned."""
-    place = where(finding)
-    text = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    location = where(finding)
+    text = " · ".join([sureness(finding.confidence), *([location] if location else [])])
     st.caption(notice.plain(text), width="content")
 
 
@@ -217,12 +217,12 @@ def _facts(facts: Sequence[Fact]) -> str:
 
 def _pictures(case: LoadedDiagnosis, finding: Finding) -> None:
     """Draw figures, two side by side."""
-    for at in range(0, len(finding.pictures), 2):
-        row = finding.pictures[at : at + 2]
+    for start in range(0, len(finding.pictures), 2):
+        row = finding.pictures[start : start + 2]
         columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
-        for place, (column, picture) in enumerate(zip(columns, row, strict=True)):
+        for index, (column, picture) in enumerate(zip(columns, row, strict=True)):
             with column:
-                _picture(picture, f"{case.key}-{finding.cause}-{at + place}")
+                _picture(picture, f"{case.key}-{finding.cause}-{start + index}")
 
 
 def _picture(picture: Picture, key: str) -> None:
@@ -253,7 +253,10 @@ def probe_results(results: Mapping[str, Any], key: str) -> None:
 
 def compared(diagnosis: Diagnosis, key: str) -> None:
     """Draw the comparisons of the run; collapsed if a finding explains it."""
-    rows = [(f"{SIGNS[one.passed]} {NAMES[one.name]}", one.text) for one in diagnosis.comparisons]
+    rows = [
+        (f"{SIGNS[comparison.passed]} {NAMES[comparison.name]}", comparison.text)
+        for comparison in diagnosis.comparisons
+    ]
     if rows:
         head = f"What it was compared with: {len(rows)} checks"
         with st.expander(head, key=f"compared-{key}", expanded=diagnosis.outcome != "cause-found"):
@@ -262,14 +265,16 @@ def compared(diagnosis: Diagnosis, key: str) -> None:
 
 def checked(diagnosis: Diagnosis, key: str) -> None:
     """Draw the checked causes, collapsed: some thirty rows, which the verdict summarizes."""
-    counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
+    counts = {
+        outcome: sum(check.outcome == outcome for check in diagnosis.checked) for outcome, _ in OUTCOMES
+    }
     parts = [
         f"{counts['clear']} ruled out",
         *([f"{n} could not be checked"] if (n := counts["not checked"]) else []),
     ]
     with st.expander(f"What was looked for: {', '.join(parts)}", key=f"checked-{key}"):
-        for what, title in OUTCOMES:
-            rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
+        for outcome, title in OUTCOMES:
+            rows = [(check.title, check.because) for check in diagnosis.checked if check.outcome == outcome]
             if rows:
                 st.html(_table(rows, title))
 

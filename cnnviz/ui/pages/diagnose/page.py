@@ -105,11 +105,11 @@ def _url_parameter(case: LoadedDiagnosis | None) -> dict[str, str | None]:
 def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
     labels = {name: f"{recorded.recorded(name).title} · ships with cnnviz" for name in recorded.names()}
     labels |= {str(run.id): label(run) for run in runs[:MOST]}
-    now = None
+    selected = None
     if case is not None:
-        now = case.recorded or str(case.evidence.run)
-        labels.setdefault(now, f"{case.name} · {case.evidence.title}")
-    show_value(KEY, now)
+        selected = case.recorded or str(case.evidence.run)
+        labels.setdefault(selected, f"{case.name} · {case.evidence.title}")
+    show_value(KEY, selected)
     st.selectbox(
         "Run", list(labels), format_func=lambda one: labels.get(one, one), key=KEY, on_change=_chosen,
         label_visibility="collapsed", placeholder="Choose a run", width=440,
@@ -292,11 +292,11 @@ def _follow(run_id: int, alive: bool) -> None:
 
 
 def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
-    mine, sides = diagnosed_side(case), related_runs(case, runs)
+    diagnosed, sides = diagnosed_side(case), related_runs(case, runs)
     made = [] if case.run is None else clones(case.run, runs)
     verdict(case, going=case.run is not None and is_in_progress(case.run))
     suggested_fix(case, made)
-    fixed = improvement_text(mine, sides)
+    fixed = improvement_text(diagnosed, sides)
     if fixed:
         st.markdown(f":material/trending_up: {notice.plain(fixed)}")
     if case.recorded in (FAILED, FIXED):
@@ -310,7 +310,7 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
         compared(case.diagnosis, case.key)
         checked(case.diagnosis, case.key)
     with right, st.container(key="diagnose-beside"):
-        draw_comparison(mine, sides)
+        draw_comparison(diagnosed, sides)
 
 
 def _link_story(label: str, icon: str, case: LoadedDiagnosis, view: str | None) -> None:

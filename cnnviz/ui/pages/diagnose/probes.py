@@ -78,7 +78,7 @@ def progress(run: Run) -> None:
 
 def _watch(job: Job) -> None:
     @st.fragment(run_every=TICK)
-    def look() -> None:
+    def tick() -> None:
         url_state.restore()
         if not job.running:
             st.rerun()
@@ -88,7 +88,7 @@ def _watch(job: Job) -> None:
             st.progress(share, text=notice.plain(progress_text(step, time.monotonic() - job.stage_began)))
             st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
 
-    look()
+    tick()
 
 
 def _begin(run: Run) -> None:

@@ -54,42 +54,42 @@ WHICH, FORM = "experiments-which", "experiments-form"
 FORM_NAMES = {"small": "For a laptop", "large": "For a GPU"}
 
 
-def bar(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+def bar(loaded: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
     """Draw the bar."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-bar"):
-        _which(now, own)
-        if isinstance(now, LoadedExperiment) and now.ready is not None:
-            _form(now)
+        _which(loaded, own)
+        if isinstance(loaded, LoadedExperiment) and loaded.preset is not None:
+            _form(loaded)
         with st.container(horizontal=True, gap="xsmall", width="content", key="experiments-actions"):
-            if isinstance(now, LoadedExperiment):
-                exports(now)
-            which = now.key if isinstance(now, LoadedExperiment) else now.name
-            share_button(_elsewhere(now), experiment=None if "test" in st.query_params else which)
+            if isinstance(loaded, LoadedExperiment):
+                exports(loaded)
+            which = loaded.key if isinstance(loaded, LoadedExperiment) else loaded.name
+            share_button(_elsewhere(loaded), experiment=None if "test" in st.query_params else which)
 
 
-def _elsewhere(now: LoadedExperiment | Demo) -> str | None:
+def _elsewhere(loaded: LoadedExperiment | Demo) -> str | None:
     """Return a URL that contains a started experiment, for other apps.
 
     None if the experiment was not started here, is too long for a URL, or uses data that other apps lack.
     """
     if (
-        not isinstance(now, LoadedExperiment)
-        or now.stored is None
-        or now.experiment.base.dataset not in datasets.names()
+        not isinstance(loaded, LoadedExperiment)
+        or loaded.stored is None
+        or loaded.experiment.base.dataset not in datasets.names()
     ):
         return None
     try:
-        return f"{st.context.url}?{urlencode(parameters(now.experiment))}"
+        return f"{st.context.url}?{urlencode(parameters(loaded.experiment))}"
     except ValueError:
         return None
 
 
-def _which(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+def _which(loaded: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
     labels = {str(stored.id): f"{stored.id} · {stored.experiment.question}" for stored in own}
-    labels |= {ready.name: ready.title for ready in list_presets().values()}
+    labels |= {preset.name: preset.title for preset in list_presets().values()}
     labels |= {shown.name: shown.title for shown in list_demos().values()}
-    key = now.key if isinstance(now, LoadedExperiment) else now.name
-    labels.setdefault(key, now.title)
+    key = loaded.key if isinstance(loaded, LoadedExperiment) else loaded.name
+    labels.setdefault(key, loaded.title)
     show_value(WHICH, key)
     st.selectbox(
         "Experiment", list(labels), key=WHICH, format_func=lambda one: labels.get(one, one), width=400,
@@ -97,8 +97,8 @@ def _which(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
     )  # fmt: skip
 
 
-def _form(now: LoadedExperiment) -> None:
-    show_value(FORM, now.form)
+def _form(loaded: LoadedExperiment) -> None:
+    show_value(FORM, loaded.form)
     st.segmented_control(
         "Size", FORMS, key=FORM, format_func=lambda form: FORM_NAMES[form], required=True,
         label_visibility="collapsed", on_change=_formed,
@@ -129,9 +129,9 @@ def _presets() -> None:
 
     Then the others.
     """
-    measured = {ready.name: _differences(ready) for ready in list_presets().values()}
+    measured = {preset.name: _differences(preset) for preset in list_presets().values()}
     for title, conclusive in (("Presets", True), ("Presets without a clear answer yet", False)):
-        shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is conclusive]
+        shown = [preset for preset in list_presets().values() if decided(measured[preset.name]) is conclusive]
         if not shown:
             continue
         st.header(title, anchor=False)
@@ -141,18 +141,18 @@ def _presets() -> None:
                 f"−{100 * SPAN:.0f} to +{100 * SPAN:.0f} points; a full dot is decided."
             )
         with st.container(key=f"experiments-list-{'decided' if conclusive else 'open'}"):
-            for ready in shown:
+            for preset in shown:
                 with st.container(horizontal=True, gap="small"):
-                    layout.link("experiments", ready.title, experiment=ready.name)
-                    st.html(_intervals(measured[ready.name]), width=180)
-                    st.caption(notice.plain(f"{_answer(ready)} {inconclusive_text(measured[ready.name])}"))
+                    layout.link("experiments", preset.title, experiment=preset.name)
+                    st.html(_intervals(measured[preset.name]), width=180)
+                    st.caption(notice.plain(f"{_answer(preset)} {inconclusive_text(measured[preset.name])}"))
 
 
-def _differences(ready: Preset) -> list[Interval]:
+def _differences(preset: Preset) -> list[Interval]:
     """Return the recorded differences of a preset by condition; empty if none ship."""
-    if ready.name not in names():
+    if preset.name not in names():
         return []
-    arms = recording(ready.name).result.arms[1:]
+    arms = recording(preset.name).result.arms[1:]
     return [arm.difference for arm in arms if arm.difference is not None]
 
 
@@ -167,12 +167,12 @@ def _intervals(differences: Sequence[Interval]) -> str:
         return 50 * (1 + max(-1.0, min(1.0, value / SPAN)))
 
     rows = []
-    for one in differences:
+    for interval in differences:
         line = ""
-        if one.low is not None and one.high is not None:
-            low, high = at(one.low), at(one.high)
+        if interval.low is not None and interval.high is not None:
+            low, high = at(interval.low), at(interval.high)
             line = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
-        dot = f'<b class="{"apart" if one.apart else ""}" style="left:{at(one.mean):.1f}%"></b>'
+        dot = f'<b class="{"apart" if interval.apart else ""}" style="left:{at(interval.mean):.1f}%"></b>'
         rows.append(f"<div>{line}{dot}</div>")
     return f'<div class="experiment-intervals" aria-hidden="true">{"".join(rows)}</div>'
 
@@ -186,11 +186,11 @@ def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
                 st.caption(notice.plain(about))
 
 
-def _answer(ready: Preset) -> str:
+def _answer(preset: Preset) -> str:
     """Return the recorded result of a preset in words, or who asked the question."""
-    if ready.name not in names():
-        return f"Asked by {ready.asked_by}."
-    result = recording(ready.name).result
+    if preset.name not in names():
+        return f"Asked by {preset.asked_by}."
+    result = recording(preset.name).result
     text = "; ".join(brief(condition.name, condition.difference) for condition in result.arms[1:])
     pairs = [condition.difference.n for condition in result.arms[1:] if condition.difference is not None]
     return f"{text}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
@@ -226,15 +226,15 @@ def experiments_page() -> None:
         database = None
         problems.append(f"Experiments cannot be started now. {error}")
     shown = list_demos().get(page_state.name or "")
-    now = shown or chosen(page_state, own, database, problems)
-    bar(now, own)
+    loaded = shown or chosen(page_state, own, database, problems)
+    bar(loaded, own)
     notice.show([*page_state.problems, *problems, *notice.pending_notices()])
-    if not isinstance(now, LoadedExperiment):
-        demonstration(now)
-    elif now.stored is not None and database is not None:
-        _follow(now.stored, database)
+    if not isinstance(loaded, LoadedExperiment):
+        demonstration(loaded)
+    elif loaded.stored is not None and database is not None:
+        _follow(loaded.stored, database)
     else:
-        _not_started(now, database)
+        _not_started(loaded, database)
     listing(own)
 
 
@@ -246,10 +246,10 @@ def _follow(stored: Stored, database: Database) -> None:
     def live() -> None:
         url_state.restore()
         try:
-            now = experiments.get(database, stored.id)
-            if bool(now.waiting()) != alive:
+            loaded = experiments.get(database, stored.id)
+            if bool(loaded.waiting()) != alive:
                 st.rerun()  # the whole page, so that the ticking ends or begins
-            _draw(of_stored(database, now), database)
+            _draw(of_stored(database, loaded), database)
         except (ValueError, OSError) as error:
             st.error(f"The experiment cannot be read just now. {notice.plain(str(error))}")
 
@@ -257,54 +257,54 @@ def _follow(stored: Stored, database: Database) -> None:
         live()
 
 
-def _draw(now: LoadedExperiment, database: Database) -> None:
-    if now.result is None or now.stored is None:
+def _draw(loaded: LoadedExperiment, database: Database) -> None:
+    if loaded.result is None or loaded.stored is None:
         return
-    views.verdict(now.result)
-    progress_and_actions(now.stored, database)
-    views.evidence(now, now.result)
-    views.runs_link(now.result)
+    views.verdict(loaded.result)
+    progress_and_actions(loaded.stored, database)
+    views.evidence(loaded, loaded.result)
+    views.runs_link(loaded.result)
 
 
-def _not_started(now: LoadedExperiment, database: Database | None) -> None:
+def _not_started(loaded: LoadedExperiment, database: Database | None) -> None:
     """Draw a preset with its recorded result, or an experiment from a link, and how to run it."""
-    if now.result is not None:
-        views.verdict(now.result)
+    if loaded.result is not None:
+        views.verdict(loaded.result)
         st.caption(
-            f"Recorded on {notice.plain(now.result.hardware)} with torch {now.torch} and shipped with "
+            f"Recorded on {notice.plain(loaded.result.hardware)} with torch {loaded.torch} and shipped with "
             "cnnviz: nothing of it happens now."
         )
     else:
-        st.header(now.experiment.question, anchor=False)
-    if now.ready is None:
-        _from_link(now, database)
+        st.header(loaded.experiment.question, anchor=False)
+    if loaded.preset is None:
+        _from_link(loaded, database)
         return
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        if now.result is not None:
-            views.evidence(now, now.result)
+        if loaded.result is not None:
+            views.evidence(loaded, loaded.result)
         else:
-            _draw_about(now.ready)
-            small_form_result(now.ready)
+            _draw_about(loaded.preset)
+            small_form_result(loaded.preset)
     with right:
-        if now.result is not None:
-            _draw_about(now.ready)
+        if loaded.result is not None:
+            _draw_about(loaded.preset)
         if database is not None:
-            plan(now, database)
-        if now.form == "small":
-            st.caption(f"What the small form cannot tell: {now.ready.limits}")
+            plan(loaded, database)
+        if loaded.form == "small":
+            st.caption(f"What the small form cannot tell: {loaded.preset.limits}")
 
 
-def _from_link(now: LoadedExperiment, database: Database | None) -> None:
+def _from_link(loaded: LoadedExperiment, database: Database | None) -> None:
     """Draw an experiment from a link: nothing of it has run, so its plan is shown."""
     left, right = st.columns([0.5, 0.5], gap="large")
     with left:
         st.markdown(PAIRED)
     with right:
         if database is not None:
-            plan(now, database)
+            plan(loaded, database)
 
 
-def _draw_about(ready: Preset) -> None:
-    st.markdown(ready.about)
-    st.caption(f"Asked by {ready.asked_by}.")
+def _draw_about(preset: Preset) -> None:
+    st.markdown(preset.about)
+    st.caption(f"Asked by {preset.asked_by}.")

@@ -119,7 +119,7 @@ class LoadedExperiment:
     key: str
     """A preset's name, a number, or `test`."""
     experiment: Experiment
-    ready: Preset | None = None
+    preset: Preset | None = None
     form: Form = "small"
     stored: Stored | None = None
     result: Result | None = None
@@ -130,8 +130,8 @@ class LoadedExperiment:
     @property
     def title(self) -> str:
         """Title in the list."""
-        if self.ready is not None:
-            return self.ready.title
+        if self.preset is not None:
+            return self.preset.title
         return f"{self.stored.id} · {self.experiment.name}" if self.stored else "From a link"
 
 
@@ -161,14 +161,14 @@ def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
     )
 
 
-def of_preset(ready: Preset, page_state: PageState) -> LoadedExperiment:
+def of_preset(preset: Preset, page_state: PageState) -> LoadedExperiment:
     """Return a preset, with its recorded result if the small form is selected and one ships."""
-    experiment = _seeded(ready.form(page_state.form), page_state.seeds)
-    if page_state.form != FORMS[0] or ready.name not in names():
-        return LoadedExperiment(ready.name, experiment, ready, page_state.form)
-    recorded = recording(ready.name)
+    experiment = _seeded(preset.form(page_state.form), page_state.seeds)
+    if page_state.form != FORMS[0] or preset.name not in names():
+        return LoadedExperiment(preset.name, experiment, preset, page_state.form)
+    recorded = recording(preset.name)
     return LoadedExperiment(
-        ready.name, experiment, ready, page_state.form, result=recorded.result, torch=recorded.torch
+        preset.name, experiment, preset, page_state.form, result=recorded.result, torch=recorded.torch
     )
 
 

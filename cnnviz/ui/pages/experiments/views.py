@@ -77,11 +77,11 @@ def table(result: Result) -> None:
     head, lines = cells(result)
     heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
     rows = "".join(
-        f'<tr><th scope="row"><i style="background:{condition_colour(place).css}"></i>{escape(line[0])}'
+        f'<tr><th scope="row"><i style="background:{condition_colour(index).css}"></i>{escape(line[0])}'
         f"<small>{escape(condition.changes or 'the base')}</small></th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         + "</tr>"
-        for place, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
+        for index, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
     )
     st.html(
         '<div class="experiment-table" tabindex="0" role="region" aria-label="The arms in figures"><table>'
@@ -148,19 +148,19 @@ def _table(shown: DemoResult) -> None:
 # The recorded result of the small form, shown with the large form, which has none.
 
 
-def small_form_result(ready: Preset) -> None:
+def small_form_result(preset: Preset) -> None:
     """Draw the small form's result, if one ships."""
-    if ready.name not in names():
+    if preset.name not in names():
         return
-    result = recording(ready.name).result
+    result = recording(preset.name).result
     st.header("Meanwhile, what the small form says", anchor=False)
     plot(
-        picture(result), key=f"experiment-{ready.name}-small", height=height(result),
-        alt=experiment_alt(result), name=f"experiment-{ready.name}", picks=False,
+        picture(result), key=f"experiment-{preset.name}-small", height=height(result),
+        alt=experiment_alt(result), name=f"experiment-{preset.name}", picks=False,
     )  # fmt: skip
     for line in verdict_lines(result):
         st.markdown(notice.plain(line))
-    st.caption(f"What it cannot tell: {ready.limits}")
+    st.caption(f"What it cannot tell: {preset.limits}")
 
 
 # A button that queues runs, with a confirmation for many or long ones.
@@ -330,9 +330,9 @@ def _arms(experiment: Experiment) -> None:
     lines = [(experiment.base_name, "the base")]
     lines += [(condition.name, changes_text(experiment, condition.name)) for condition in experiment.arms]
     items = "".join(
-        f'<li><i style="background:{condition_colour(place).css}"></i>{escape(name)}'
+        f'<li><i style="background:{condition_colour(index).css}"></i>{escape(name)}'
         f"<small>{escape(change)}</small></li>"
-        for place, (name, change) in enumerate(lines)
+        for index, (name, change) in enumerate(lines)
     )
     st.html(f'<ul class="experiment-arms">{items}</ul>')
 

@@ -54,10 +54,10 @@ def top_activating_images(network: Network, page_state: PageState) -> None:
     )
     if result is None:
         return
-    data, most = result
-    channel = min(page_state.channel or 0, len(most.images) - 1)
-    _choose_channel(channel, len(most.images))
-    _show(network, page_state, data, most, channel)
+    data, activations = result
+    channel = min(page_state.channel or 0, len(activations.images) - 1)
+    _choose_channel(channel, len(activations.images))
+    _show(network, page_state, data, activations, channel)
 
 
 FRAMED = "is excited most by these test images, and in them by the framed patch."
@@ -74,15 +74,17 @@ def _choose_channel(channel: int, count: int, words: str = FRAMED) -> None:
         st.caption(words)
 
 
-def _show(network: Network, page_state: PageState, data: Dataset, most: MaxActivations, channel: int) -> None:
-    rows = most.images[channel]
-    values = most.values[channel]
+def _show(
+    network: Network, page_state: PageState, data: Dataset, activations: MaxActivations, channel: int
+) -> None:
+    rows = activations.images[channel]
+    values = activations.values[channel]
     names = [data.classes[data.test.labels[row]] for row in rows]
     cells = [
         Cell(f"{value:.3g} · {name}", image_input.address_of(data, int(row)))
         for value, name, row in zip(values, names, rows, strict=True)
     ]
-    whole, patches = _pictures(network, page_state, data, most, channel)
+    whole, patches = _pictures(network, page_state, data, activations, channel)
     pictures(
         sprite(whole), [Line("", cells)], key="features-excites", cell=CELL, captions=True,
         on_choose=image_input.choose,
@@ -137,14 +139,14 @@ def _show_classes(network: Network, page_state: PageState, figures: DatasetFigur
 
 
 def _pictures(
-    network: Network, page_state: PageState, data: Dataset, most: MaxActivations, channel: int
+    network: Network, page_state: PageState, data: Dataset, activations: MaxActivations, channel: int
 ) -> tuple[Pixels, Pixels]:
     """Return the images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
     field = field_of(network.analysis, page_state.layer)
-    seen = dataset_pass.cropped_images(network, data, most.images[channel])
+    seen = dataset_pass.cropped_images(network, data, activations.images[channel])
     whole, patches = [], []
-    for place, image in enumerate(seen):
-        top, left, bottom, right = most.patch(channel, place, field, (image.shape[1], image.shape[2]))
+    for index, image in enumerate(seen):
+        top, left, bottom, right = activations.patch(channel, index, field, (image.shape[1], image.shape[2]))
         colour = np.broadcast_to(image, (3, *image.shape[1:]))
         whole.append(_framed(_enlarged(colour), colour.shape[1:], (top, left, bottom, right)))
         patches.append(_enlarged(colour[:, top : max(bottom, top + 1), left : max(right, left + 1)]))
@@ -161,11 +163,11 @@ def _framed(image: Pixels, size: tuple[int, ...], box: tuple[int, int, int, int]
     top, bottom = (min(SIDE - 1, round(box[edge] * scale[0])) for edge in (0, 2))
     left, right = (min(SIDE - 1, round(box[edge] * scale[1])) for edge in (1, 3))
     framed = image.copy()
-    for wide in range(2):
-        for place in (top + wide, max(top, bottom - wide)):
-            framed[:, min(place, SIDE - 1), left : right + 1] = np.array(FRAME, np.uint8)[:, None]
-        for place in (left + wide, max(left, right - wide)):
-            framed[:, top : bottom + 1, min(place, SIDE - 1)] = np.array(FRAME, np.uint8)[:, None]
+    for offset in range(2):
+        for position in (top + offset, max(top, bottom - offset)):
+            framed[:, min(position, SIDE - 1), left : right + 1] = np.array(FRAME, np.uint8)[:, None]
+        for position in (left + offset, max(left, right - offset)):
+            framed[:, top : bottom + 1, min(position, SIDE - 1)] = np.array(FRAME, np.uint8)[:, None]
     return framed
 
 

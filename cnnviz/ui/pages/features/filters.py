@@ -42,11 +42,11 @@ def filters(network: Network, page_state: PageState) -> None:
     if beside is not None and page_state.layer.name in layers_with_filters(beside.loaded.model):
         shown.append((beside, _weights(beside.stamp, page_state.layer.name, beside)))
     channel = min(page_state.channel or 0, len(shown[0][1].values) - 1)
-    for place, (one, weights) in enumerate(shown):
+    for index, (shown_network, weights) in enumerate(shown):
         if len(shown) > 1:
-            st.markdown(f"**{notice.plain(one.loaded.name)}**")
-        _pictures(one, weights, min(channel, len(weights.values) - 1), place)
-    _histogram([(one.loaded.name, weights) for one, weights in shown])
+            st.markdown(f"**{notice.plain(shown_network.loaded.name)}**")
+        _pictures(shown_network, weights, min(channel, len(weights.values) - 1), index)
+    _histogram([(shown_network.loaded.name, weights) for shown_network, weights in shown])
 
 
 def _beside(network: Network) -> Network | None:
@@ -69,28 +69,28 @@ def _beside(network: Network) -> Network | None:
     return model_to_compare(st.session_state[AGAINST]) if st.session_state[AGAINST] else None
 
 
-def _pictures(network: Network, weights: Weights, channel: int, place: int) -> None:
+def _pictures(network: Network, weights: Weights, channel: int, index: int) -> None:
     _, inputs, height, width = weights.values.shape
     if inputs == 3 and height * width > 1:
-        _colours(network, weights, channel, place)
-    _kernels(network, weights, channel, place)
+        _colours(network, weights, channel, index)
+    _kernels(network, weights, channel, index)
 
 
 def _elsewhere(network: Network, page_state: PageState, having: tuple[str, ...]) -> None:
     st.info("This layer has no weights of its own that make pictures.", icon=":material/info:")
     order = [row.name for row in network.analysis.rows]
-    place = order.index(page_state.layer.row) if page_state.layer.row in order else len(order)
-    before = [name for name in order[:place] if name in having][-1:]
+    index = order.index(page_state.layer.row) if page_state.layer.row in order else len(order)
+    before = [name for name in order[:index] if name in having][-1:]
     for name in before or having[:1]:
         st.button(f"Filters of {name}", on_click=choose_layer, args=(name,), key="features-filters-of")
 
 
-def _colours(network: Network, weights: Weights, channel: int, place: int) -> None:
+def _colours(network: Network, weights: Weights, channel: int, index: int) -> None:
     cells = [Cell(f"filter {number}", str(number)) for number in range(len(weights.values))]
     st.caption("Every filter as a colour picture: grey is zero, full colour the layer's largest weight.")
     pictures(
         _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)],
-        key=f"features-colours-{place}",
+        key=f"features-colours-{index}",
         alt=f"The {len(cells)} filters of {weights.layer} in colour", name=f"{weights.layer}-filters",
         cell=CELL, chosen=str(channel), on_choose=lambda number: change_without_model(channel=number),
     )  # fmt: skip
@@ -103,20 +103,20 @@ def _colour_sheet(stamp: str, layer: str, _weights: Weights) -> Sprite:
     return sprite(colours.repeat(ENLARGED, 2).repeat(ENLARGED, 3))
 
 
-def _kernels(network: Network, weights: Weights, channel: int, place: int) -> None:
+def _kernels(network: Network, weights: Weights, channel: int, index: int) -> None:
     """Draw one filter's kernels over its input maps; with a single input map, every filter."""
     if weights.values.shape[1] == 1:
         st.caption("Every filter: orange adds, blue takes away, on one scale for the layer.")
         packet = _packet(network.stamp, weights.layer, None, weights)
         feature_mosaic(
             packet,
-            key=f"features-kernels-{place}",
+            key=f"features-kernels-{index}",
             on_select=lambda number: change_without_model(channel=str(number)),
         )
         return
-    if place == 0:
+    if index == 0:
         _choose(weights, channel)
-    feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key=f"features-kernels-{place}")
+    feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key=f"features-kernels-{index}")
 
 
 def _choose(weights: Weights, channel: int) -> None:

@@ -47,7 +47,7 @@ def selectable_layers(analysis: Analysis) -> dict[str, Layer]:
     """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
     by_name = {layer.name: layer for layer in layers(analysis)}
     by_name |= {layer.name: layer for layer in inner_layers(analysis)}
-    order = {row.name: place for place, row in enumerate(analysis.rows)}
+    order = {row.name: index for index, row in enumerate(analysis.rows)}
     ordered = sorted(by_name.values(), key=lambda layer: order.get(layer.row, len(order)))
     softmax = Layer(SOFTMAX, SOFTMAX, "activation", (analysis.classes,))
     return {layer.name: layer for layer in ordered} | {SOFTMAX: softmax}

@@ -172,8 +172,8 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
 
 def compared(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
     """Draw the whole network's prediction and that with the selected branches ablated."""
-    names = tuple(block.branches[place].name for place in page_state.dropped)
-    titles = " and ".join(block.branches[place].title for place in page_state.dropped)
+    names = tuple(block.branches[index].name for index in page_state.dropped)
+    titles = " and ".join(block.branches[index].title for index in page_state.dropped)
     with st.spinner("The picture goes through what is left …"):
         left = probabilities_without(network, ready, names)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
@@ -188,15 +188,15 @@ def comparison(classes: tuple[str, ...], whole: Floats, left: Floats) -> str:
     """Return pairs of bars of the top classes of both predictions: the whole network, the ablated one."""
     order = np.argsort(-np.maximum(whole, left), kind="stable")[: TOP + 1]
     rows = "".join(
-        f"<div><span>{escape(classes[place])}</span><i>"
-        f'<b style="width:{100 * whole[place]:.2f}%"></b><b style="width:{100 * left[place]:.2f}%"></b></i>'
-        f"<em>{numbers.percent(float(whole[place]), 1)} → {numbers.percent(float(left[place]), 1)}</em></div>"
-        for place in order
+        f"<div><span>{escape(classes[index])}</span><i>"
+        f'<b style="width:{100 * whole[index]:.2f}%"></b><b style="width:{100 * left[index]:.2f}%"></b></i>'
+        f"<em>{numbers.percent(float(whole[index]), 1)} → {numbers.percent(float(left[index]), 1)}</em></div>"
+        for index in order
     )
     words = ", ".join(
-        f"{classes[place]} from {numbers.percent(float(whole[place]), 1)} to "
-        f"{numbers.percent(float(left[place]), 1)}"
-        for place in order
+        f"{classes[index]} from {numbers.percent(float(whole[index]), 1)} to "
+        f"{numbers.percent(float(left[index]), 1)}"
+        for index in order
     )
     return f'<div class="inception-bars pairs" role="img" aria-label="{escape(words)}">{rows}</div>'
 
@@ -257,9 +257,9 @@ def branches(network: Network, ready: PreprocessedImage, block: Block, page_stat
         else:
             each_alone(network, ready, block, left)
     kinds = branch_texts(network.stamp, block.name, network, block)
-    for place, column in enumerate(st.columns(len(activations.branches), gap="medium")):
+    for index, column in enumerate(st.columns(len(activations.branches), gap="medium")):
         with column:
-            _branch(network, ready, activations, place, kinds[place], page_state)
+            _branch(network, ready, activations, index, kinds[index], page_state)
 
 
 def _input_words(block: Block, activations: BlockActivations) -> None:
@@ -315,32 +315,32 @@ def _branch(
     network: Network,
     ready: PreprocessedImage,
     activations: BlockActivations,
-    place: int,
+    index: int,
     operations: str,
     page_state: PageState,
 ) -> None:
-    one = activations.branches[place]
-    st.html(_head(one, operations, place))
-    key = f"inception-drop-{place}"
-    st.session_state[key] = place in page_state.dropped
+    branch = activations.branches[index]
+    st.html(_head(branch, operations, index))
+    key = f"inception-drop-{index}"
+    st.session_state[key] = index in page_state.dropped
     st.toggle(
         "Ablate branch",
         key=key,
         help="Its maps become zeros, and the rest of the network goes on with that.",
         on_change=_dropped,
-        args=(place, page_state.dropped),
+        args=(index, page_state.dropped),
     )
-    st.html(_facts(activations, one))
-    if place in page_state.dropped:
-        st.html(f"<style>.st-key-inception-maps-{place} {{ opacity: .25; }}</style>")
+    st.html(_facts(activations, branch))
+    if index in page_state.dropped:
+        st.html(f"<style>.st-key-inception-maps-{index} {{ opacity: .25; }}</style>")
     feature_mosaic(
-        _packet(network.stamp, ready.digest, activations.block.name, place, network, ready, activations),
-        key=f"inception-maps-{place}",
+        _packet(network.stamp, ready.digest, activations.block.name, index, network, ready, activations),
+        key=f"inception-maps-{index}",
     )
 
 
-def _dropped(place: int, before: tuple[int, ...]) -> None:
-    drop(tuple({*before} ^ {place}))
+def _dropped(index: int, before: tuple[int, ...]) -> None:
+    drop(tuple({*before} ^ {index}))
 
 
 def _head(one: BranchActivations, operations: str, place: int) -> str:
@@ -389,29 +389,29 @@ def _packet(
     stamp: str,
     digest: str,
     block: str,
-    place: int,
+    index: int,
     _network: Network,
     _ready: PreprocessedImage,
     _found: BlockActivations,
 ) -> bytes:
     """Serialize a branch's mosaic; the whole block has one color scale, so that branches are comparable."""
-    one = _found.branches[place]
+    branch = _found.branches[index]
     low, high = float(np.nanmin(_found.output)), float(np.nanmax(_found.output))
     diverging = low < 0
     if diverging:
         high = max(-low, high)
         low = -high
-    count = len(one.maps)
-    name = f"{_network.loaded.spec.name}-{short(block)}-{one.branch.name.rpartition('.')[2]}-{_ready.name}"
+    count = len(branch.maps)
+    name = f"{_network.loaded.spec.name}-{short(block)}-{branch.branch.name.rpartition('.')[2]}-{_ready.name}"
     return mosaic_packet(
         MosaicView(
-            one.branch.name,
-            one.maps,
+            branch.branch.name,
+            branch.maps,
             np.arange(count),
             np.full(count, min(low, 0), np.float32),
             np.full(count, high, np.float32),
             diverging,
-            flag_channels(one.maps),
+            flag_channels(branch.maps),
             "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in name),
             alone=True,
         )

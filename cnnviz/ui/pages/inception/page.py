@@ -190,8 +190,8 @@ def _draw(network: Network, data: Dataset, table: Table, count: int, block: Bloc
         "everywhere; one that rises alone is a branch that carries the class."
     )
     words = "; ".join(
-        f"{title} is loudest for “{data.classes[place]}” (+{numbers.percent(much, 1)})"
-        for title, (place, much) in zip(titles, preferred_classes(table), strict=True)
+        f"{title} is loudest for “{data.classes[index]}” (+{numbers.percent(deviation, 1)})"
+        for title, (index, deviation) in zip(titles, preferred_classes(table), strict=True)
     )
     plot(
         branch_classes(table, titles, data.classes), key="inception-by-class", height=400, picks=False,

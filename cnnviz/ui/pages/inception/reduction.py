@@ -108,10 +108,10 @@ def reduction(network: Network, reduction: Reduction, block: Block | None) -> No
 def _presets(network: Network, reduction: Reduction, block: Block | None) -> None:
     presets = {"The article's": ARTICLE} | ({} if block is None else of_block(network, block))
     with st.container(horizontal=True, gap="small"):
-        for place, (title, preset) in enumerate(presets.items()):
+        for index, (title, preset) in enumerate(presets.items()):
             st.button(
                 title,
-                key=f"{KEY}-preset-{place}",
+                key=f"{KEY}-preset-{index}",
                 on_click=reduce,
                 args=(preset,),
                 disabled=preset == reduction,

@@ -84,7 +84,7 @@ def _dropped(text: str | None, problems: list[str]) -> tuple[int, ...]:
     unknown = [name for name in names if name not in BRANCHES]
     if unknown:
         problems.append(f"There is no branch {quoted(unknown[0])}; there are {', '.join(BRANCHES)}.")
-    return tuple(place for place, name in enumerate(BRANCHES) if name in names)
+    return tuple(index for index, name in enumerate(BRANCHES) if name in names)
 
 
 def read_reduction(text: str | None, problems: list[str]) -> Reduction:
@@ -115,7 +115,7 @@ def choose_block(name: str) -> None:
 
 def drop(dropped: tuple[int, ...]) -> None:
     """Ablate these branches, for use in callbacks."""
-    change_without_model(drop=",".join(BRANCHES[place] for place in sorted(dropped)) or None)
+    change_without_model(drop=",".join(BRANCHES[index] for index in sorted(dropped)) or None)
 
 
 def reduce(reduction: Reduction) -> None:

@@ -82,7 +82,7 @@ def watch(job: Job) -> None:
     """Draw progress and the predictions so far until the job ends; then the page is redrawn."""
 
     @st.fragment(run_every=TICK)
-    def look() -> None:
+    def tick() -> None:
         url_state.restore()
         if not job.running:
             st.rerun()
@@ -98,7 +98,7 @@ def watch(job: Job) -> None:
         if job.done:
             rows_so_far(JobResults(job), page() or 1)
 
-    look()
+    tick()
 
 
 OPTIONS = {"invert": "--invert", "centre": "--center"}
@@ -145,14 +145,14 @@ def _state(job_results: JobResults) -> None:
         st.caption(
             "These are the bundled pictures. Hand in your own, many at once, and compare networks on them."
         )
-    untrained = [one.loaded.name for one in job.networks if not one.loaded.trained]
+    untrained = [network.loaded.name for network in job.networks if not network.loaded.trained]
     if untrained:
         names = notice.plain(", ".join(untrained))
         st.caption(f":material/warning: Fresh weights: nothing was learned, answers mean nothing ({names}).")
     hints = [
         words
-        for place, one in enumerate(job.networks)
-        for words in _hints(job_results, place, one.loaded.name if len(job.networks) > 1 else "")
+        for index, network in enumerate(job.networks)
+        for words in _hints(job_results, index, network.loaded.name if len(job.networks) > 1 else "")
     ]
     if hints:
         with st.expander(f"Unlike the training images: {len(hints)} to look at", key="predict-hints"):
@@ -163,12 +163,12 @@ def _state(job_results: JobResults) -> None:
         st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
 
 
-def _hints(job_results: JobResults, place: int, network: str) -> Iterator[str]:
+def _hints(job_results: JobResults, index: int, network: str) -> Iterator[str]:
     """Yield a sentence per kind of hint on how the images differ from the network's training images."""
-    results = [result for result in job_results.results(place) if not isinstance(result, Refusal)]
+    results = [result for result in job_results.results(index) if not isinstance(result, Refusal)]
     for hint, count, first in grouped((result.name, result.hints) for result in results):
-        whose = f"{network}: " if network else ""
-        words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
+        prefix = f"{network}: " if network else ""
+        words = f"{prefix}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
         if hint.change in OPTIONS:
             words += f" For all of them: cnnviz predict {OPTIONS[hint.change]}, on the command line."
         yield words

@@ -127,18 +127,18 @@ MOST = 60
 
 def confusion_matrices(job_results: JobResults) -> None:
     """Draw a confusion matrix for each network with counted images."""
-    known = [place for place, one in enumerate(job_results.evaluations) if one.counted]
+    known = [index for index, evaluation in enumerate(job_results.evaluations) if evaluation.counted]
     if not known:
         return
     term_heading("Confusion matrix")
     st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
-    for column, place in zip(st.columns(len(known)), known, strict=True):
+    for column, index in zip(st.columns(len(known)), known, strict=True):
         with column:
-            _matrix(job_results, place, len(known))
+            _matrix(job_results, index, len(known))
 
 
-def _matrix(job_results: JobResults, place: int, count: int) -> None:
-    network, evaluation = job_results.job.networks[place], job_results.evaluations[place]
+def _matrix(job_results: JobResults, index: int, count: int) -> None:
+    network, evaluation = job_results.job.networks[index], job_results.evaluations[index]
     counts = evaluation.confusion
     used = np.flatnonzero(counts.sum(0) + counts.sum(1))
     if count > 1:
@@ -146,10 +146,10 @@ def _matrix(job_results: JobResults, place: int, count: int) -> None:
     if len(used) > MOST:
         st.caption(f"{len(used)} classes are too many for a matrix; the worst mistakes are listed below.")
         return
-    classes = [evaluation.classes[index] for index in used]
+    classes = [evaluation.classes[class_index] for class_index in used]
     some = counts[np.ix_(used, used)]
     plot(
-        confusion(some, classes, COMPARED[place]), key=f"predict-confusion-{place}", height=HEIGHTS[count],
+        confusion(some, classes, COMPARED[index]), key=f"predict-confusion-{index}", height=HEIGHTS[count],
         picks=False,
         alt=f"{network.loaded.name}: {confusion_alt(some, classes)}", name="confusion",
     )  # fmt: skip
@@ -172,10 +172,10 @@ def details_dialog(job: Job, row: int) -> None:
     st.html(CSS)
     st.caption(f"{notice.plain(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
     job_results = JobResults(job)
-    for place, network in enumerate(job.networks):
+    for index, network in enumerate(job.networks):
         _one(network, picture)
         if len(job.networks) == 1:  # with several networks the row shows all classes
-            st.html(f'<div class="said">{_bars(job_results, place, row)}</div>')
+            st.html(f'<div class="said">{_bars(job_results, index, row)}</div>')
     if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
         stored = image_input.add(file)
         if not isinstance(stored, Refusal):
@@ -283,7 +283,7 @@ def _draw_row(job_results: JobResults, row: int, *, over: bool) -> None:
             st.html(_picture(job_results, row))
             _details_button(job_results, row, over=over)
         with right:
-            cells = "".join(_bars(job_results, place, row) for place in range(len(job_results.job.networks)))
+            cells = "".join(_bars(job_results, index, row) for index in range(len(job_results.job.networks)))
             st.html(f'<div class="said">{cells}</div>')
 
 
@@ -329,14 +329,14 @@ def _answer(job_results: JobResults, row: int) -> str:
     )
 
 
-def _bars(job_results: JobResults, place: int, row: int) -> str:
+def _bars(job_results: JobResults, index: int, row: int) -> str:
     """Return a network's top classes as bars, with its name if there are several networks."""
-    result, network = job_results.results(place)[row], job_results.job.networks[place]
+    result, network = job_results.results(index)[row], job_results.job.networks[index]
     named = f"<h3>{escape(network.loaded.name)}</h3>" if len(job_results.job.networks) > 1 else ""
     if isinstance(result, Refusal):
         return f"<div>{named}<p>{escape(result.reason)}</p></div>"
-    mark = MARKS[job_results.right[place][row]]
-    hue = COMPARED[place].css
+    mark = MARKS[job_results.right[index][row]]
+    hue = COMPARED[index].css
     bars = "".join(
         f'<span title="{escape(answer.name)}">{escape(answer.name)}{mark if first == 0 else ""}</span>'
         f'<i><b style="width:{100 * answer.probability:.1f}%;background:{hue}"></b></i>'
@@ -364,7 +364,7 @@ def summary(job_results: JobResults) -> None:
     """Draw one line per network, and how often they agree."""
     known = [name for name in HEADINGS if job_results.has_labels or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
-    rows = "".join(_row(job_results, place, known) for place in range(len(job_results.job.networks)))
+    rows = "".join(_row(job_results, index, known) for index in range(len(job_results.job.networks)))
     region = '<div class="wide" tabindex="0" role="region" aria-label="Accuracy and cost of each network">'
     st.html(f'{region}<table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
     agreed = [one for one in job_results.agree if one is not None]
@@ -375,19 +375,19 @@ def summary(job_results: JobResults) -> None:
         _unknown_classes(evaluation.unknown, network)
 
 
-def _row(job_results: JobResults, place: int, known: list[str]) -> str:
-    network = job_results.job.networks[place]
-    facts = _facts(job_results, place)
-    hue = f'<i style="background:{COMPARED[place].css}"></i>'
+def _row(job_results: JobResults, index: int, known: list[str]) -> str:
+    network = job_results.job.networks[index]
+    facts = _facts(job_results, index)
+    hue = f'<i style="background:{COMPARED[index].css}"></i>'
     cells = "".join(f"<td>{facts[name]}</td>" for name in known)
     return f"<tr><th>{hue}{escape(network.loaded.name)}</th>{cells}</tr>"
 
 
-def _facts(job_results: JobResults, place: int) -> dict[str, str]:
+def _facts(job_results: JobResults, index: int) -> dict[str, str]:
     job, network, evaluation = (
         job_results.job,
-        job_results.job.networks[place],
-        job_results.evaluations[place],
+        job_results.job.networks[index],
+        job_results.evaluations[index],
     )
     cost = job.costs.get(network.reference)
     spent = job.seconds[network.reference]

@@ -106,14 +106,14 @@ def best_of(values: Sequence[float | None], lower: bool) -> tuple[int, ...]:
     if len(known) < 2 or min(known) == max(known):
         return ()
     best = min(known) if lower else max(known)
-    return tuple(place for place, value in enumerate(values) if value == best)
+    return tuple(index for index, value in enumerate(values) if value == best)
 
 
 def _row(line: TableRow) -> str:
     title = f'<th scope="row" title="{escape(line.help)}">{escape(line.title)}</th>'
     cells = "".join(
-        f"<td><b>{escape(value)}</b></td>" if place in line.best else f"<td>{escape(value)}</td>"
-        for place, value in enumerate(line.values)
+        f"<td><b>{escape(value)}</b></td>" if index in line.best else f"<td>{escape(value)}</td>"
+        for index, value in enumerate(line.values)
     )
     return f"<tr>{title}{cells}</tr>"
 
@@ -210,7 +210,7 @@ def cost_lines(runs: Sequence[Run]) -> list[TableRow]:
 
 
 def _place(name: str) -> tuple[int, str]:
-    part = next((place for place, part in enumerate(AFTER) if name.startswith(part)), len(AFTER))
+    part = next((index for index, part in enumerate(AFTER) if name.startswith(part)), len(AFTER))
     return part, name
 
 

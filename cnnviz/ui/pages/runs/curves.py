@@ -237,16 +237,16 @@ def own_curves(run: Run, page_state: PageState) -> None:
     }
     panels = [
         Panel(
-            what,
+            metric,
             [
-                Line(words, *points[name], dashed, COMPARED[0])
-                for part, dashed, words in OWN_PARTS
-                if (name := f"{part}/{what}") in points
+                Line(label, *points[name], dashed, COMPARED[0])
+                for part, dashed, label in OWN_PARTS
+                if (name := f"{part}/{metric}") in points
             ]
-            + (auxiliary_lines(points.get) if what == "loss" else []),
+            + (auxiliary_lines(points.get) if metric == "loss" else []),
             percent=percent,
         )
-        for what, percent in PANELS
+        for metric, percent in PANELS
     ]
     plot(
         curves(panels, x_title=title, smoothing=SMOOTHING, revision=str(run.id)), key=f"own-{run.id}",

@@ -69,7 +69,7 @@ def _choose(cell: Cell, matrix: Matrix) -> None:
             show_value(key, (cell.true, cell.answer)[side])
             st.selectbox(
                 label, range(len(matrix.classes)), key=key, width=220,
-                format_func=lambda place: matrix.classes[place], on_change=partial(_chosen, cell.run),
+                format_func=lambda index: matrix.classes[index], on_change=partial(_chosen, cell.run),
             )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ Found = list[tuple["RunSummary", int, Matrix]]
 def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
     """Draw the matrices, the images of the selected cell, and the comparisons."""
     entries = [
-        (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
+        (run, index, matrix) for index, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
     ]
     term_heading("Confusion matrix")
     if not entries:
@@ -195,13 +195,13 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
     cell = page_state.cell
     alone = len(entries) == 1  # then the images are drawn beside it
     columns = st.columns([0.5, 0.5] if alone else len(entries), gap="medium")
-    for column, (run, place, matrix) in zip(columns, entries, strict=False):
+    for column, (run, index, matrix) in zip(columns, entries, strict=False):
         with column:
-            cell = _matrix(run, place, matrix, len(entries)) or cell
+            cell = _matrix(run, index, matrix, len(entries)) or cell
     if cell is not None:
         with columns[1] if alone else st.container():
             cell_images(runs, cell)
-    alike = [one for one in entries if one[2].classes == entries[0][2].classes]
+    alike = [entry for entry in entries if entry[2].classes == entries[0][2].classes]
     if len(alike) < len(entries):
         st.caption("Classes differ between these runs: only those like the first's are compared further.")
     _class_by_class(alike)
@@ -225,9 +225,9 @@ def run_matrix(run: RunSummary, page_state: PageState) -> None:
     _class_by_class([(run, 0, matrix)])
 
 
-def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | None:
+def _matrix(run: RunSummary, index: int, matrix: Matrix, count: int) -> Cell | None:
     """Draw one run's matrix in its color; return the cell that was just clicked."""
-    hue = COMPARED[place]
+    hue = COMPARED[index]
     right = matrix.counts.trace() / max(1, matrix.counts.sum())
     st.html(
         f'<p class="run-head"><i style="background:{hue.css}"></i>{_escaped(short_name(run))}'
@@ -254,7 +254,7 @@ def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
 
 def _class_by_class(entries: Found) -> None:
     st.header("Accuracy class by class", anchor=False)
-    shown = [(short_name(run), matrix.counts, COMPARED[place]) for run, place, matrix in entries]
+    shown = [(short_name(run), matrix.counts, COMPARED[index]) for run, index, matrix in entries]
     classes = entries[0][2].classes
     figure = by_class(shown, classes)
     plot(
@@ -265,31 +265,33 @@ def _class_by_class(entries: Found) -> None:
 
 def _difference(entries: Found, page_state: PageState) -> None:
     st.header("Two matrices' difference", anchor=False)
-    places = [place for _, place, _ in entries]
-    pair = page_state.pair if set(page_state.pair) <= set(places) else (places[0], places[1])
+    indices = [index for _, index, _ in entries]
+    pair = page_state.pair if set(page_state.pair) <= set(indices) else (indices[0], indices[1])
     _choose_pair(entries, pair)
-    (one, _, first), (other, _, second) = (next(f for f in entries if f[1] == place) for place in pair)
+    (run_a, _, first), (run_b, _, second) = (
+        next(entry for entry in entries if entry[1] == index) for index in pair
+    )
     moved = int(np.abs(second.counts - first.counts).sum() // 2)
     st.caption(
-        f"A cell in the hue of run {other.id} is what that run said more often, in points of a per cent of "
+        f"A cell in the hue of run {run_b.id} is what that run said more often, in points of a per cent of "
         f"the true class. At least {moved:,} images are answered otherwise."
     )
     hues = COMPARED[pair[0]], COMPARED[pair[1]]
     plot(
         difference(first.counts, second.counts, first.classes, hues), key="matrix-difference", height=480,
-        alt=f"Confusion matrix of {short_name(other)} less that of {short_name(one)}.", picks=False,
-        name=f"confusion-{one.id}-to-{other.id}",
+        alt=f"Confusion matrix of {short_name(run_b)} less that of {short_name(run_a)}.", picks=False,
+        name=f"confusion-{run_a.id}-to-{run_b.id}",
     )  # fmt: skip
 
 
 def _choose_pair(entries: Found, pair: tuple[int, int]) -> None:
-    names = {place: short_name(run) for run, place, _ in entries}
+    names = {index: short_name(run) for run, index, _ in entries}
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("From", "to")):
             key = f"runs-pair-{side}"
             show_value(key, pair[side])
             st.selectbox(
-                label, list(names), key=key, width=300, format_func=lambda place: names[place],
+                label, list(names), key=key, width=300, format_func=lambda index: names[index],
                 on_change=_paired, args=(pair, side, key),
             )  # fmt: skip
 
@@ -297,8 +299,8 @@ def _choose_pair(entries: Found, pair: tuple[int, int]) -> None:
 def _paired(pair: tuple[int, int], side: int, key: str) -> None:
     """Change one run of the pair; choosing the other one swaps them."""
     chosen: int = st.session_state[key]
-    other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
-    places = (chosen, other) if side == 0 else (other, chosen)
+    counterpart = pair[1 - side] if pair[1 - side] != chosen else pair[side]
+    places = (chosen, counterpart) if side == 0 else (counterpart, chosen)
     state.change(pair=None if places == (0, 1) else f"{places[0] + 1},{places[1] + 1}")
 
 

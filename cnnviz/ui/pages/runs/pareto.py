@@ -89,13 +89,13 @@ def _data(runs: Sequence[RunSummary], page_state: PageState) -> str | None:
 
 
 def _points(runs: Sequence[RunSummary], metric: str, page_state: PageState) -> list[Point]:
-    places = {run_id: place for place, run_id in enumerate(page_state.chosen[:COMPARED_AT_ONCE])}
+    indices = {run_id: index for index, run_id in enumerate(page_state.chosen[:COMPARED_AT_ONCE])}
     points = []
     for run, cost in zip(runs, _costs(runs, page_state.against), strict=True):
         value = _value(run, metric)
         if cost and value is not None:
             note = f"{run.model}, {run.epoch:.3g} epochs"
-            points.append(Point(str(run.id), short_name(run), cost, value, note, places.get(run.id)))
+            points.append(Point(str(run.id), short_name(run), cost, value, note, indices.get(run.id)))
     return points
 
 

@@ -291,8 +291,8 @@ def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, 
     for name in {run.name for run in runs}:
         same = [run.id for run in runs if run.name == name and run.id in recipes]
         lines = [line for line in differing([recipes[run] for run in same]) if line.field not in OWN_COLUMNS]
-        for place, run in enumerate(same):
-            parts = [f"{line.field.replace('_', ' ')} {value_text(line.values[place])}" for line in lines]
+        for index, run in enumerate(same):
+            parts = [f"{line.field.replace('_', ' ')} {value_text(line.values[index])}" for line in lines]
             more = [f"{len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
             names[run] = ", ".join([*parts[:MOST_NAMED], *more])
     return names

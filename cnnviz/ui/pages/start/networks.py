@@ -75,11 +75,14 @@ def lineage() -> None:
     """Draw the rows, the legend and the download."""
     st.html(f"<style>:root {{ {kind_variables()} }}\n{_css()}</style>")
     drawn = ancestors()
-    largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
+    largest = (
+        max(sum(entry.params.values()) for entry in drawn),
+        max(sum(entry.macs.values()) for entry in drawn),
+    )
     depth = columns(drawn)
     with st.container(key="lineage", gap=None):
-        for position, one in enumerate(drawn):
-            _row(position, one, depth, largest)
+        for position, entry in enumerate(drawn):
+            _row(position, entry, depth, largest)
     with st.container(horizontal=True, key="lineage-foot", vertical_alignment="center"):
         st.html(_legend())
         theme = "dark" if st.context.theme.type == "dark" else "light"
@@ -113,25 +116,25 @@ def _ancestor(name: str) -> TimelineEntry:
     )
 
 
-def _row(position: int, one: TimelineEntry, depth: int, largest: tuple[int, int]) -> None:
+def _row(position: int, entry: TimelineEntry, depth: int, largest: tuple[int, int]) -> None:
     with st.container(key=f"row-{position}", horizontal=True, gap="small", vertical_alignment="center"):
         with st.container(key=f"who-{position}", gap=None):
-            st.html(f'<p class="year">{one.year}</p>')
-            link("architecture", one.title, icon="", model=one.name, layer=None)
-            st.html(f'<p class="news">{escape(one.news)}</p>')
-        drawing = thumbnail_svg(one.volumes, depth, escape(one.facts))
-        miniature(f'<div class="anatomy">{drawing}{_facts(one, largest)}</div>', key=f"anatomy-{position}")
+            st.html(f'<p class="year">{entry.year}</p>')
+            link("architecture", entry.title, icon="", model=entry.name, layer=None)
+            st.html(f'<p class="news">{escape(entry.news)}</p>')
+        drawing = thumbnail_svg(entry.volumes, depth, escape(entry.facts))
+        miniature(f'<div class="anatomy">{drawing}{_facts(entry, largest)}</div>', key=f"anatomy-{position}")
 
 
-def _facts(one: TimelineEntry, largest: tuple[int, int]) -> str:
-    total, arithmetic = sum(one.params.values()), sum(one.macs.values())
+def _facts(entry: TimelineEntry, largest: tuple[int, int]) -> str:
+    total, arithmetic = sum(entry.params.values()), sum(entry.macs.values())
     cells = [
-        ("", str(one.depth), "depth (weight layers)"),
-        (square_svg(one.params, largest[0], "parameters"), numbers.short(total), "parameters"),
-        (square_svg(one.macs, largest[1], "multiply-adds"), numbers.short(arithmetic), "multiply-adds"),
+        ("", str(entry.depth), "depth (weight layers)"),
+        (square_svg(entry.params, largest[0], "parameters"), numbers.short(total), "parameters"),
+        (square_svg(entry.macs, largest[1], "multiply-adds"), numbers.short(arithmetic), "multiply-adds"),
     ]
-    if one.accuracy is not None:
-        cells.append(("", numbers.percent(one.accuracy, 1), f"on {one.accuracy_on}"))
+    if entry.accuracy is not None:
+        cells.append(("", numbers.percent(entry.accuracy, 1), f"on {entry.accuracy_on}"))
     inner = "".join(
         f'<div><div class="figure">{figure}</div>'
         f"<p><b>{escape(value)}</b> <span>{escape(noun)}</span></p></div>"

@@ -88,12 +88,14 @@ MOST_HEIGHT = 900
 Scale = Literal["linear", "log"]
 
 
-def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: Collection[str] = ()) -> None:
+def charts(
+    run_log: RunData, claim: PublishedAccuracy | None, name: str, frozen: Collection[str] = ()
+) -> None:
     """Draw all charts; `name` is the file name of downloads."""
     x, scale, smoothing = _axes()
     panels = [
-        _accuracy(story, x, scale, claim),
-        Panel("loss", [*_lines(story, x, "loss"), *_heads(story, x)], log=scale == "log"),
+        _accuracy(run_log, x, scale, claim),
+        Panel("loss", [*_lines(run_log, x, "loss"), *_heads(run_log, x)], log=scale == "log"),
     ]
     figure = curves(panels, x_title=X_TITLES[x], smoothing=SMOOTHING[smoothing])
     alt = curves_alt(panels, X_TITLES[x])
@@ -102,8 +104,8 @@ def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: C
         source = f" ({claim.figure.source})" if claim.figure.source else ""
         st.caption(notice.plain(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
     with st.expander("Learning rate and speed", key="train-cost"):
-        _cost(story, x, name)
-    _layers(story, x, name, frozen)
+        _cost(run_log, x, name)
+    _layers(run_log, x, name, frozen)
 
 
 def _axes() -> tuple[XAxis, Scale, str]:
@@ -132,29 +134,29 @@ def _choice(name: str, label: str, values: tuple[str, ...], problems: list[str],
     return chosen
 
 
-def _lines(story: RunData, x: XAxis, what: str, *, error: bool = False) -> list[Line]:
+def _lines(run_log: RunData, x: XAxis, what: str, *, error: bool = False) -> list[Line]:
     """Return the curves of training, validation and test; with `error` as 1 − accuracy."""
     lines = []
     for prefix, part in PARTS:
-        curve = story.curves.get(f"{prefix}/{what}")
+        curve = run_log.curves.get(f"{prefix}/{what}")
         if curve is not None:
             values = 1 - curve.values if error else curve.values
             values = np.where(values > 0, values, np.nan) if error else values
-            lines.append(Line(part, story.at(curve, x), values, part))
+            lines.append(Line(part, run_log.at(curve, x), values, part))
     return lines
 
 
-def _heads(story: RunData, x: XAxis) -> list[Line]:
+def _heads(run_log: RunData, x: XAxis) -> list[Line]:
     """Return the losses of auxiliary classifiers, if the run has any."""
 
     def points(metric: str) -> tuple[Floats, Floats] | None:
-        curve = story.curves.get(metric)
-        return None if curve is None else (story.at(curve, x), curve.values)
+        curve = run_log.curves.get(metric)
+        return None if curve is None else (run_log.at(curve, x), curve.values)
 
     return auxiliary_lines(points)
 
 
-def _accuracy(story: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy | None) -> Panel:
+def _accuracy(run_log: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy | None) -> Panel:
     """Return the accuracy panel; on a logarithmic scale the error, since that is what still changes."""
     error = scale == "log"
     references = []
@@ -162,14 +164,16 @@ def _accuracy(story: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy |
         value = 1 - claim.figure.value if error else claim.figure.value
         references.append(Reference(claim.label, value, claim.differs))
     title = "error (1 − accuracy)" if error else "accuracy"
-    lines = _lines(story, x, "accuracy", error=error)
+    lines = _lines(run_log, x, "accuracy", error=error)
     return Panel(title, lines, log=error, percent=True, references=references)
 
 
-def _cost(story: RunData, x: XAxis, name: str) -> None:
+def _cost(run_log: RunData, x: XAxis, name: str) -> None:
     def line(metric: str) -> list[Line]:
-        curve = story.curves.get(metric)
-        return [] if curve is None else [Line(metric, story.at(curve, x), curve.values, "train", COMPARED[0])]
+        curve = run_log.curves.get(metric)
+        return (
+            [] if curve is None else [Line(metric, run_log.at(curve, x), curve.values, "train", COMPARED[0])]
+        )
 
     panels = [Panel("learning rate", line("lr")), Panel("images / s", line("images_per_second"))]
     figure = curves(panels, x_title=X_TITLES[x])
@@ -188,7 +192,7 @@ TERMS: dict[Statistic, str] = {
 """Glossary term of each statistic."""
 
 
-def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> None:
+def _layers(run_log: RunData, x: XAxis, name: str, frozen: Collection[str]) -> None:
     st.header("Layer statistics", anchor=False)
     problems: list[str] = []
     key = "train-layers"
@@ -207,10 +211,10 @@ def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> Non
     statistic = cast("Statistic", chosen)
     notice.show(problems)
     st.caption(STATISTIC_INFO[statistic].meaning, help=explanation(TERMS[statistic]))
-    looks = story.look_at(x)
-    if not looks:
+    records = run_log.layer_stats_over(x)
+    if not records:
         st.caption("The first look at the layers comes with the first step.")
         return
-    height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(looks[-1][1]) + 90))
-    plot(layer_heatmap(looks, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
-         alt=layer_heatmap_alt(looks, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip
+    height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(records[-1][1]) + 90))
+    plot(layer_heatmap(records, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
+         alt=layer_heatmap_alt(records, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

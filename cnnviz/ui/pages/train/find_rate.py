@@ -82,7 +82,7 @@ def _begin() -> None:
 
 def _watch(job: RateJob) -> None:
     @st.fragment(run_every=TICK)
-    def look() -> None:
+    def tick() -> None:
         url_state.restore()
         if not job.running:
             st.rerun()
@@ -93,7 +93,7 @@ def _watch(job: RateJob) -> None:
             st.progress(share, text=notice.plain(text))
             st.button("Cancel", icon=":material/stop:", key="train-rate-cancel", on_click=job.cancel)
 
-    look()
+    tick()
 
 
 def _result(job: RateJob, plan: Plan) -> None:

@@ -207,7 +207,7 @@ def watch(run_id: int) -> None:
     def live() -> None:
         url_state.restore()
         try:
-            now, story = live_run(run_data.database(), run_id).look()
+            now, run_log = live_run(run_data.database(), run_id).refresh()
         except (ValueError, OSError) as error:
             st.error(
                 f"The run cannot be read just now. {notice.plain(str(error))}", icon=":material/database_off:"
@@ -215,23 +215,23 @@ def watch(run_id: int) -> None:
             return
         if is_in_progress(now) != alive:
             st.rerun()  # the whole page, so that the ticking ends or begins
-        draw(now, story)
+        draw(now, run_log)
 
     with st.container(key="train-live"):
         live()
 
 
-def draw(run: Run, story: RunData) -> None:
+def draw(run: Run, run_log: RunData) -> None:
     """Draw the run's headline, curves, predictions and event log."""
     recipe = Recipe.model_validate(run.recipe)
-    headline(run, story, recipe)
+    headline(run, run_log, recipe)
     name = f"run-{run.id}"
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, _published(run), name, run_data.trained_layers(run).frozen)
+        charts(run_log, _published(run), name, run_data.trained_layers(run).frozen)
     with right:
-        sample_predictions(story, name)
-    history(run, story)
+        sample_predictions(run_log, name)
+    history(run, run_log)
 
 
 def _published(run: Run) -> PublishedAccuracy | None:
@@ -390,7 +390,7 @@ def _last_run(database: Database) -> None:
     if not newest or not newest[0].metrics:
         example.draw()
         return
-    run, story = live_run(database, newest[0].id).look()
+    run, run_log = live_run(database, newest[0].id).refresh()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(f"Last run: {run.id} · {notice.plain(run.name)}", anchor=False, width="content")
         st.button(
@@ -398,6 +398,6 @@ def _last_run(database: Database) -> None:
         )
     left, right = st.columns([0.7, 0.3], gap="medium")
     with left:
-        charts(story, _published(run), f"run-{run.id}", run_data.trained_layers(run).frozen)
+        charts(run_log, _published(run), f"run-{run.id}", run_data.trained_layers(run).frozen)
     with right:
-        sample_predictions(story, f"run-{run.id}")
+        sample_predictions(run_log, f"run-{run.id}")

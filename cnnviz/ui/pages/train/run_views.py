@@ -161,22 +161,22 @@ WATCHED_MEANINGS = {
 }
 
 
-def headline(run: Run, story: RunData, recipe: Recipe) -> None:
+def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
     """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
         about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device_text}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
         st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
-        st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
+        st.html(f'<div class="run-figures">{"".join(_figures(run, run_log))}</div>')
         if run.total_steps:
             _progress(run)
-        _reason(run, story)
+        _reason(run, run_log)
         _buttons(run)
         with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
             hint_line(run)
 
 
-def _figures(run: Run, story: RunData) -> list[str]:
+def _figures(run: Run, run_log: RunData) -> list[str]:
     """Return the headline figures with their labels, most important first."""
     alive = " lives" if run.active else ""
     figures = [
@@ -187,7 +187,7 @@ def _figures(run: Run, story: RunData) -> list[str]:
         figures.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
     elif not run.has_recipe and run.step:
         figures.append(_figure(f"{run.step:,}", f"steps, {run.epoch:.3g} epochs"))
-    left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
+    left = seconds_left(run_log, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
         figures.append(_figure(numbers.duration(left), "left"))
     figures.append(_figure(numbers.duration(run.seconds), "in training"))
@@ -196,7 +196,7 @@ def _figures(run: Run, story: RunData) -> list[str]:
         ("images_per_second", "images / s"),
         ("memory_bytes", "memory"),
     ):
-        value = story.last(name)
+        value = run_log.last(name)
         if value is not None:
             text = numbers.short(value) if name == "images_per_second" else numbers.metric_text(name, value)
             figures.append(_figure(text, label))
@@ -237,13 +237,13 @@ def _queue_place(run: Run) -> str:
     machines, code = tracking.machines(database), run.recipe.get("code")
     if waits := tracking.waiting_reason(machines, run.device_class, code, run.needs, run.host):
         return escape(waits)
-    place = place_in_queue(database, run, timed=True)
-    ahead = [other.id for other in (*place.training, *place.waiting)]
+    position = place_in_queue(database, run, timed=True)
+    ahead = [other.id for other in (*position.training, *position.waiting)]
     if not ahead:
         return f"next on {run.device_text}"
     named = ", ".join(f"run {number}" for number in sorted(ahead)[:3])
     more = f" and {len(ahead) - 3} more" if len(ahead) > 3 else ""
-    about = "" if place.seconds is None else f", about {numbers.duration(place.seconds)}"
+    about = "" if position.seconds is None else f", about {numbers.duration(position.seconds)}"
     return f"behind {named}{more}{about}"
 
 
@@ -256,7 +256,7 @@ def _progress(run: Run) -> None:
     st.progress(min(1.0, share), width="stretch")
 
 
-def _reason(run: Run, story: RunData) -> None:
+def _reason(run: Run, run_log: RunData) -> None:
     """Draw why the run is in its state, and the last output lines of a worker that died."""
     if run.deleted_at is not None:
         st.warning("This run is deleted; the Runs page brings it back.", icon=":material/delete:")
@@ -264,8 +264,8 @@ def _reason(run: Run, story: RunData) -> None:
         st.error(notice.plain(run.error), icon=":material/error:")
     elif run.error:
         st.warning(notice.plain(run.error), icon=":material/info:")
-    if run.status is Status.FINISHED and story.history and story.history[-1].reason:
-        st.caption(notice.plain(story.history[-1].reason))
+    if run.status is Status.FINISHED and run_log.history and run_log.history[-1].reason:
+        st.caption(notice.plain(run_log.history[-1].reason))
     meanings = MEANINGS if run.trained else WATCHED_MEANINGS if run.kind is Kind.WATCHED else {}
     if run.status in meanings:
         st.caption(meanings[run.status])
@@ -325,13 +325,13 @@ def _button(
 # Event log, recipe and environment.
 
 
-def history(run: Run, story: RunData) -> None:
+def history(run: Run, run_log: RunData) -> None:
     """Draw expanders with the event log, layers, data, recipe and machine."""
     with st.expander("Event log", key="run-history"):
         rows = "".join(
             f"<tr><td>{_moment(change.time)}</td><td>{change.new}</td>"
             f"<td>{escape(change.reason or '')}</td></tr>"
-            for change in story.history
+            for change in run_log.history
         )
         st.html(f'<table class="states"><tbody>{rows}</tbody></table>')
         st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
@@ -341,8 +341,8 @@ def history(run: Run, story: RunData) -> None:
     with st.expander(
         "Recipe, data and machine" if run.has_recipe else "Settings, data and machine", key="run-recipe"
     ):
-        if story.data:
-            data = story.data
+        if run_log.data:
+            data = run_log.data
             parts = ", ".join(f"{data[part]:,} for {part}" for part in ("train", "validation", "test"))
             st.caption(" ".join([f"Images: {parts}.", *map(str, data.get("notes", ()))]))
         st.caption(
@@ -368,27 +368,27 @@ def _moment(when: float) -> str:
 MATRIX = 430
 
 
-def sample_predictions(story: RunData, name: str) -> None:
+def sample_predictions(run_log: RunData, name: str) -> None:
     """Draw both, as soon as they are available; `name` is the file name of downloads."""
     term_heading("Confusion matrix")
-    if story.confused is None:
+    if run_log.confused is None:
         st.caption("The confusion matrix comes with the end of the first epoch.")
     else:
-        part, epoch, matrix = story.confused
+        part, epoch, matrix = run_log.confused
         st.caption(f"{part.capitalize()} images after epoch {epoch:g}. Rows: true class; columns: predicted.")
-        plot(confusion(matrix, story.classes), key="train-confusion", height=MATRIX,
-             alt=confusion_alt(matrix, story.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
-    if story.images:
+        plot(confusion(matrix, run_log.classes), key="train-confusion", height=MATRIX,
+             alt=confusion_alt(matrix, run_log.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
+    if run_log.images:
         st.header("Sample predictions", anchor=False)
-        st.caption(f"What the model says of them at epoch {story.predicted_at:.3g}; ✗ is a mistake.")
-        st.html(f'<div class="fixed-images">{"".join(_cards(story))}</div>')
+        st.caption(f"What the model says of them at epoch {run_log.predicted_at:.3g}; ✗ is a mistake.")
+        st.html(f'<div class="fixed-images">{"".join(_cards(run_log))}</div>')
 
 
-def _cards(story: RunData) -> list[str]:
-    predictions = {one["index"]: one["top"] for one in story.predictions}
+def _cards(run_log: RunData) -> list[str]:
+    predictions = {one["index"]: one["top"] for one in run_log.predictions}
     return [
-        _card(story.classes, image["label"], image["png"], predictions.get(image["index"], []))
-        for image in story.images
+        _card(run_log.classes, image["label"], image["png"], predictions.get(image["index"], []))
+        for image in run_log.images
     ]
 
 

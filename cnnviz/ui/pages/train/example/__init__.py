@@ -29,16 +29,18 @@ def draw() -> None:
     )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story(recording), published_accuracy(Recipe.model_validate(recording["recipe"])), "recorded")
+        charts(
+            to_run_data(recording), published_accuracy(Recipe.model_validate(recording["recipe"])), "recorded"
+        )
     with right:
-        sample_predictions(story(recording), "recorded")
+        sample_predictions(to_run_data(recording), "recorded")
 
 
-def story(recording: dict[str, Any]) -> RunData:
+def to_run_data(recording: dict[str, Any]) -> RunData:
     """Convert the recording to run data."""
     return RunData(
         curves={name: _curve(name, rows) for name, rows in recording["curves"].items()},
-        looks=tuple(LayerStatsAt(*statistics) for statistics in recording["looks"]),
+        layer_stats=tuple(LayerStatsAt(*statistics) for statistics in recording["looks"]),
         confused=ConfusionAt(*recording["confused"]),
         data=recording["data"],
         images=recording["images"],
