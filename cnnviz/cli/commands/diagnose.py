@@ -108,7 +108,7 @@ def _json(value: Any) -> str:
 
 
 def _changed(evidence: Evidence, diagnosis: Diagnosis, number: str) -> Recipe:
-    """Return the recipe with the suggested change `place`, such as `1.2`.
+    """Return the recipe with the suggested change `number`, such as `1.2`.
 
     Raises:
         ValueError: No such change is suggested.

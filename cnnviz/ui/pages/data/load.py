@@ -240,7 +240,7 @@ def _show(name: str) -> None:
     state.choose_data(name)
 
 
-def _removal(own: library.Kept) -> None:
+def _removal(own: library.UserDataset) -> None:
     with st.popover("Remove", icon=":material/delete:", type="tertiary"):
         source = "The file that was handed in goes too." if own.uploaded else f"Its source stays: {own.path}"
         st.markdown(f"Takes {notice.plain(own.name)} out of the list and its decoded copy off the disk.")
