@@ -65,7 +65,7 @@ def sheet(sprite: Sprite) -> dict[str, Any]:
 
 
 def state_callback(key: str, name: str, callback: Callable[[str], None] | None) -> Callable[[], None]:
-    """Return a callback for the component under `key` that passes its state `name` (a string) to `callback`."""
+    """Return a handler for the component under `key` that passes its state `name`, a text, to `callback`."""
 
     def changed() -> None:
         text = st.session_state[key].get(name)
