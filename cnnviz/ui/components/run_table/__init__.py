@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any]], None]) -> None:
-    """Draw what `cnnviz.ui.pages.runs.state.payload` made; `on_act` is called before the page runs again.
+    """Draw what `cnnviz.ui.pages.runs.rows.payload` made; `on_act` is called before the page runs again.
 
     Its argument is `{"do": "choose", "runs": [3, 7]}`, `{"do": "open", "run": 3}`, `{"do": "sort", "column":
     "best"}` or `{"do": "page", "page": 2}`. It comes from a browser and must be validated.

@@ -16,6 +16,7 @@ from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.curves import own_curves
 from cnnviz.ui.pages.runs.files import disk_usage, exports
 from cnnviz.ui.pages.runs.matrices import run_matrix
+from cnnviz.ui.pages.runs.rows import state_words
 from cnnviz.ui.pages.runs.state import PageState
 from cnnviz.ui.shared import layout, notice, run_data, visitors
 from cnnviz.ui.shared.glossary import term_heading
@@ -218,9 +219,7 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             "All runs", key="run-back", icon=":material/arrow_back:", type="tertiary",
             on_click=lambda: state.change(run=None, cell=None),
         )  # fmt: skip
-        st.markdown(
-            f"**Run {run.id}** · {notice.plain(run.name)} · {state.state_words(run)}", width="stretch"
-        )
+        st.markdown(f"**Run {run.id}** · {notice.plain(run.name)} · {state_words(run)}", width="stretch")
         with st.container(
             horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
         ):

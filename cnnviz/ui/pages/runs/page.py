@@ -21,6 +21,7 @@ from cnnviz.ui.pages.runs.curves import overlay
 from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.matrices import matrices
 from cnnviz.ui.pages.runs.pareto import pareto_figure, published_figure
+from cnnviz.ui.pages.runs.rows import filter_runs, on_page, payload, sort_runs, table_columns
 from cnnviz.ui.pages.runs.state import (
     COLUMNS,
     DEFAULT_METRIC,
@@ -134,7 +135,7 @@ def _measured() -> None:
 
 def _columns(page_state: PageState) -> None:
     """Draw the choice of the table's columns."""
-    titles = {column.key: column.title for column in state.columns(page_state.metric)}
+    titles = {column.key: column.title for column in table_columns(page_state.metric)}
     free = [name for name in COLUMNS if name not in FIXED_COLUMNS]
     show_value("runs-columns", [name for name in page_state.columns if name in free])
     with st.popover("Columns", type="tertiary", icon=":material/view_column:", key="runs-columns-menu"):
@@ -255,8 +256,8 @@ def table(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int
 
     from cnnviz import tracking
 
-    recipes = tracking.recipes(run_data.database(), [run.id for run in state.on_page(runs, page_state)])
-    run_table(state.payload(runs, page_state, disk, total, recipes), key="run-table", on_act=acted)
+    recipes = tracking.recipes(run_data.database(), [run.id for run in on_page(runs, page_state)])
+    run_table(payload(runs, page_state, disk, total, recipes), key="run-table", on_act=acted)
 
 
 def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
@@ -310,7 +311,7 @@ def _list(page_state: PageState, listing: Listing) -> None:
     notice.show([*page_state.problems, *notice.pending_notices()])
     bar(page_state, listing)
     files.undo_line()
-    rows = state.sort_runs(state.filter_runs(listing, page_state.filters), page_state, listing.disk)
+    rows = sort_runs(filter_runs(listing, page_state.filters), page_state, listing.disk)
     rows = visitors.own_first(run_data.database(), rows)
     if rows:
         table(rows, page_state, listing.disk, len(listing.runs))

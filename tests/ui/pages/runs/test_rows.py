@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cnnviz.tracking import MetricSummary, Status
 from cnnviz.ui.pages.runs import page, state
+from cnnviz.ui.pages.runs.rows import distinctions, filter_runs, page_count, payload, sort_runs
 from cnnviz.ui.pages.runs.state import COLUMNS, Filters, PageState
 from tests.ui.pages.runs.making import listing, summary
 
@@ -42,7 +43,7 @@ def asked(**changes: Any) -> PageState:
 )
 def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int]) -> None:
     wanted = asked(**filters)
-    assert [run.id for run in state.filter_runs(RUNS, wanted.filters)] == found
+    assert [run.id for run in filter_runs(RUNS, wanted.filters)] == found
     assert wanted.filters.any == bool(filters)
 
 
@@ -50,7 +51,7 @@ def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: str) -> None:
     wanted = asked(sort=f"{sign}{column}")
-    ids = [run.id for run in state.sort_runs(RUNS.runs, wanted, RUNS.disk)]
+    ids = [run.id for run in sort_runs(RUNS.runs, wanted, RUNS.disk)]
     assert sorted(ids) == [1, 2, 3]
     if column in ("last", "best", "params", "disk", "begun", "time"):
         assert ids[-1] == 3
@@ -59,7 +60,7 @@ def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: 
 def test_best_of_a_loss_is_the_lowest() -> None:
     run = summary(1)
     run.metrics["test/loss"] = MetricSummary("test/loss", 2, 0.5, 9, 0.25, 3, 2.0, 1)
-    shown = state.payload([run], asked(metric="test/loss"), {}, 1)["rows"][0]
+    shown = payload([run], asked(metric="test/loss"), {}, 1)["rows"][0]
     assert (shown["last"], shown["best"]) == ("0.5000", "0.2500")
 
 
@@ -70,16 +71,16 @@ def test_runs_of_one_name_are_told_apart_by_what_differs() -> None:
         2: {"model": "lenet5", "lr": 0.02, "seed": 1, "epochs": 3, "momentum": 0.5},
         3: {"model": "alexnet", "lr": 0.1, "batch_size": 7},
     }
-    assert state.distinctions(runs[:1], recipes) == {1: ""}
-    assert state.distinctions(runs[:2], recipes)[1] == "epochs 10, momentum 0.9, seed 0"
-    assert state.distinctions(runs, recipes)[3] == "epochs 10, batch size 7, lr 0.1, 2 more"
-    rows = state.payload(runs, asked(), {}, 3, recipes)["rows"]
-    assert [row["differs"] for row in rows] == list(state.distinctions(runs, recipes).values())
-    assert state.distinctions([replace(runs[0], name="another"), *runs[1:]], recipes)[1] == ""
+    assert distinctions(runs[:1], recipes) == {1: ""}
+    assert distinctions(runs[:2], recipes)[1] == "epochs 10, momentum 0.9, seed 0"
+    assert distinctions(runs, recipes)[3] == "epochs 10, batch size 7, lr 0.1, 2 more"
+    rows = payload(runs, asked(), {}, 3, recipes)["rows"]
+    assert [row["differs"] for row in rows] == list(distinctions(runs, recipes).values())
+    assert distinctions([replace(runs[0], name="another"), *runs[1:]], recipes)[1] == ""
 
 
 def test_a_row_says_what_a_run_is() -> None:
-    data = state.payload(RUNS.runs, asked(runs="2,7"), RUNS.disk, 3)
+    data = payload(RUNS.runs, asked(runs="2,7"), RUNS.disk, 3)
     by_id = {row["id"]: row for row in data["rows"]}
     assert by_id[1]["last"] == "90.00 %"
     assert by_id[1]["best"] == "91.00 %"
@@ -94,7 +95,7 @@ def test_a_row_says_what_a_run_is() -> None:
 
 def test_columns_are_chosen_and_runs_of_an_experiment_name_their_group() -> None:
     runs = [summary(1, tags=["paper", "experiment 7"]), summary(2, tags=["experiments"])]
-    data = state.payload(runs, asked(columns="last,begun"), {}, 2)
+    data = payload(runs, asked(columns="last,begun"), {}, 2)
     assert [column["key"] for column in data["columns"]] == ["id", "name", "last", "begun"]
     assert [row["group"] for row in data["rows"]] == ["experiment 7", ""]
     problems: list[str] = []
@@ -106,17 +107,17 @@ def test_columns_are_chosen_and_runs_of_an_experiment_name_their_group() -> None
 def test_nan_is_said() -> None:
     run = summary(1)
     run.metrics["test/accuracy"] = MetricSummary("test/accuracy", 1, None, 9, None, None, None, None)
-    assert state.payload([run], asked(), {}, 1)["rows"][0]["last"] == "NaN"
+    assert payload([run], asked(), {}, 1)["rows"][0]["last"] == "NaN"
 
 
 @settings(max_examples=20)
 @given(st.integers(1, 450), st.integers(1, 400))
 def test_pages_show_every_run_once(count: int, page: int) -> None:
     runs = [summary(i) for i in range(1, count + 1)]
-    shown = [row["id"] for p in range(1, state.pages(count) + 1)
-             for row in state.payload(runs, asked(page=str(p)), {}, count)["rows"]]  # fmt: skip
+    shown = [row["id"] for p in range(1, page_count(count) + 1)
+             for row in payload(runs, asked(page=str(p)), {}, count)["rows"]]  # fmt: skip
     assert shown == [run.id for run in runs]
-    beyond = state.payload(runs, asked(page=str(page)), {}, count)
+    beyond = payload(runs, asked(page=str(page)), {}, count)
     assert 1 <= beyond["page"] <= beyond["pages"]
     assert beyond["rows"]
 
