@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnviz.diagnosis import Bars, Evidence, Lines, Points, Series
 from cnnviz.diagnosis.recorded.card import RecordedCondition
-from cnnviz.figures.plotly_theme import COMPARED, TEXT, Colour, build_figure
+from cnnviz.figures.plotly_theme import COMPARED, TEXT, Color, build_figure
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SignalLine(NamedTuple):
     label: str
     names: Sequence[str]
     values: Sequence[float]
-    colour: Colour
+    colour: Color
     dashed: bool = False
     """True for computed values, as opposed to measured ones."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import BORDER, COMPARED, TEXT, Colour, build_figure, diverging, ramp
+from cnnviz.figures.plotly_theme import BORDER, COMPARED, TEXT, Color, build_figure, diverging, ramp
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -22,7 +22,7 @@ LEAST = 0.0005
 
 
 def confusion(
-    matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str], colour: Colour = COMPARED[0]
+    matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str], colour: Color = COMPARED[0]
 ) -> Figure:
     """Draw a confusion matrix: row-normalized shares as colors, counts in the cells and on hover.
 
@@ -52,7 +52,7 @@ def difference(
     first: Sequence[Sequence[int]] | Counts,
     second: Sequence[Sequence[int]] | Counts,
     classes: Sequence[str],
-    colours: tuple[Colour, Colour] = (COMPARED[0], COMPARED[1]),
+    colours: tuple[Color, Color] = (COMPARED[0], COMPARED[1]),
 ) -> Figure:
     """Draw the difference of two confusion matrices: row shares of `second` minus those of `first`.
 
@@ -143,7 +143,7 @@ MOST = 25
 run."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 """Marker symbols, so that runs are distinguishable without color."""
-Runs = Sequence[tuple[str, Counts, Colour]]
+Runs = Sequence[tuple[str, Counts, Color]]
 """`(name, confusion matrix (K, K), color)` of each run."""
 
 

@@ -17,7 +17,7 @@ from cnnviz.figures.plotly_theme import (
     TEXT,
     TRAIN_DASH,
     VALIDATION_DASH,
-    Colour,
+    Color,
     build_figure,
 )
 
@@ -84,7 +84,7 @@ class Line:
     x: Floats
     y: Floats
     part: Part = "train"
-    colour: Colour = COMPARED[0]
+    colour: Color = COMPARED[0]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def curves(
     revision: str = "",
     log_x: bool = False,
     few: int = FEW,
-    level_background: Colour | None = None,
+    level_background: Color | None = None,
 ) -> Figure:
     """Build stacked panels, the first on top, that share the horizontal axis and its zoom.
 
@@ -255,7 +255,7 @@ def reference_annotation(reference: Reference, axis: str = "y", *, log: bool) ->
 
 # Losses of auxiliary classifiers.
 
-AUXILIARY_LOSSES: dict[str, tuple[str, Colour]] = {
+AUXILIARY_LOSSES: dict[str, tuple[str, Color]] = {
     "train/aux1_loss": ("auxiliary 1", COMPARED[1]),
     "train/aux2_loss": ("auxiliary 2", COMPARED[2]),
 }

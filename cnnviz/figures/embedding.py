@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.plotly_theme import PAPER, TEXT, Colour, build_figure, oklch, translucent
+from cnnviz.figures.plotly_theme import PAPER, TEXT, Color, build_figure, oklch, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,11 +17,11 @@ GOLDEN = 137.508
 """Degrees between the hues of successive classes (golden angle), so that any few of them differ clearly."""
 
 
-def class_colour(number: int) -> Colour:
+def class_color(number: int) -> Color:
     """Return the color of a class: hues a golden angle apart, in three lightnesses, for both themes."""
     light, dark = (0.48, 0.62, 0.55)[number % 3], (0.72, 0.84, 0.78)[number % 3]
     hue = (25 + GOLDEN * number) % 360
-    return Colour(oklch(light, 0.14, hue), oklch(dark, 0.13, hue))
+    return Color(oklch(light, 0.14, hue), oklch(dark, 0.13, hue))
 
 
 def scatter(
@@ -52,7 +52,7 @@ def scatter(
                 "y": points[own, 1].tolist(),
                 "customdata": np.stack([rows, indices], axis=1)[own].tolist(),
                 "mode": "markers",
-                "marker": {"size": 6, "color": class_colour(label), "opacity": 0.8},
+                "marker": {"size": 6, "color": class_color(label), "opacity": 0.8},
                 "hovertemplate": f"{classes[label]}, test image %{{customdata[0]:,}}<extra></extra>",
             }
         )

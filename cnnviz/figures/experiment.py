@@ -11,7 +11,7 @@ from cnnviz.experiments import ConditionResult, Result
 from cnnviz.experiments.results import difference_text
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.pareto import INK
-from cnnviz.figures.plotly_theme import COMPARED, PAPER, TEXT, Colour, build_figure, translucent
+from cnnviz.figures.plotly_theme import COMPARED, PAPER, TEXT, Color, build_figure, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -87,7 +87,7 @@ def experiment_alt(result: Result) -> str:
     return f"Test accuracy by arm, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
 
 
-def condition_colour(index: int) -> Colour:
+def condition_color(index: int) -> Color:
     """Return the color of a condition by its index; the baseline is gray."""
     return INK if index == 0 else COMPARED[(index - 1) % len(COMPARED)]
 
@@ -127,7 +127,7 @@ def _dots(result: Result) -> list[dict[str, Any]]:
                 "y": [index + _offset(i, count) for i, _ in measured],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in measured],
                 "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
-                "marker": {"size": 9, "color": condition_colour(index)},
+                "marker": {"size": 9, "color": condition_color(index)},
             }
         )
     return traces
@@ -141,7 +141,7 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "name": f"{condition.name}, mean",
             "x": [condition.mean, condition.mean],
             "y": [index + MIDDLE - 1.5 * SPREAD, index + MIDDLE + 1.5 * SPREAD],
-            "line": {"width": 2.5, "color": condition_colour(index)},
+            "line": {"width": 2.5, "color": condition_color(index)},
             "hovertemplate": f"mean of {condition.n}: %{{x:.2%}}<extra></extra>",
         }
         for index, condition in enumerate(result.arms)
@@ -162,13 +162,13 @@ def _differences(result: Result) -> list[dict[str, Any]]:
             "x": [100 * difference.mean],
             "y": [index + MIDDLE],
             "xaxis": "x2",
-            "marker": {"size": 10, "symbol": "square", "color": condition_colour(index)},
+            "marker": {"size": 10, "symbol": "square", "color": condition_color(index)},
             "hovertemplate": f"{difference_text(condition)} points, n = {difference.n}<extra></extra>",
         }
         if difference.half is not None:
             trace["error_x"] = {
                 "type": "data", "array": [100 * difference.half], "thickness": 2, "width": 9,
-                "color": condition_colour(index),
+                "color": condition_color(index),
             }  # fmt: skip
         traces.append(trace)
     return traces

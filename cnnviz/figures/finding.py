@@ -21,7 +21,7 @@ from cnnviz.figures.curves import (
     reference_shape,
 )
 from cnnviz.figures.layer_bars import shortened
-from cnnviz.figures.plotly_theme import COMPARED, PAPER, Colour, build_figure, mix_srgb, translucent
+from cnnviz.figures.plotly_theme import COMPARED, PAPER, Color, build_figure, mix_srgb, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -31,7 +31,7 @@ __all__ = ["alt", "bars", "images_html", "lines"]
 # Colors of the series.
 
 
-def hues(dashed: Sequence[bool]) -> list[Colour]:
+def hues(dashed: Sequence[bool]) -> list[Color]:
     """Assign a color to each series: a solid one gets the palette's next, a dashed one its predecessor's.
 
     So training and test curves of one run share a color. More than `len(COMPARED)` solid series get evenly
@@ -46,7 +46,7 @@ def hues(dashed: Sequence[bool]) -> list[Colour]:
         if solid <= len(COMPARED)
         else [mix_srgb(COMPARED[3], COMPARED[1], i / (solid - 1)) for i in range(solid)]
     )
-    colours: list[Colour] = []
+    colours: list[Color] = []
     index = -1
     for is_dashed in dashed:
         index += not is_dashed or not colours
@@ -97,7 +97,7 @@ def _still(values: Floats) -> bool:
     return len(known) > 0 and bool(np.ptp(known) < STILL * known.max())
 
 
-def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
+def _line(series: Series, colour: Color, logarithmic: bool) -> Line:
     values = np.array([np.nan if value is None else value for value in series.y], np.float64)
     return Line(
         series.name, np.array(series.x, np.float64), finite_values(values, logarithmic),
@@ -162,7 +162,7 @@ def bars(picture: Bars) -> Figure:
     return build_figure(data, layout)
 
 
-def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str, Any]:
+def _trace(picture: Bars, name: str, values: Floats, colour: Color) -> dict[str, Any]:
     number_format = ".2%" if picture.percent else ".4~g"
     trace = {
         "name": name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.plotly_theme import COMPARED, Colour, build_figure
+from cnnviz.figures.plotly_theme import COMPARED, Color, build_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # Pixel values by channel.
 
-CHANNELS: dict[str, tuple[Colour, str]] = {
-    "red": (Colour("#c8502a", "#f0865a"), "solid"),
-    "green": (Colour("#1b7f3b", "#5cc27e"), "dash"),
-    "blue": (Colour("#2b57c4", "#86a8ff"), "dot"),
+CHANNELS: dict[str, tuple[Color, str]] = {
+    "red": (Color("#c8502a", "#f0865a"), "solid"),
+    "green": (Color("#1b7f3b", "#5cc27e"), "dash"),
+    "blue": (Color("#2b57c4", "#86a8ff"), "dot"),
 }
 """Color and dash style of each color channel."""
-GREY = (Colour("#40484c", "#c3cbcf"), "solid")
+GREY = (Color("#40484c", "#c3cbcf"), "solid")
 
 
 def channel_names(count: int) -> Sequence[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnnviz.analysis.bottleneck import Stage
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import COMPARED, Colour, build_figure
+from cnnviz.figures.plotly_theme import COMPARED, Color, build_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -123,7 +123,7 @@ def growth(naive: Sequence[Stage], reduced: Sequence[Stage]) -> Figure:
 
 
 def _line(
-    title: str, x: list[str], y: list[int], hue: Colour, symbol: str, axis: str, hover: str
+    title: str, x: list[str], y: list[int], hue: Color, symbol: str, axis: str, hover: str
 ) -> dict[str, object]:
     return {
         "type": "scatter",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import COMPARED, TEXT, Colour, build_figure
+from cnnviz.figures.plotly_theme import COMPARED, TEXT, Color, build_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Parameters against multiply-adds of all models, both axes logarithmic.
 
-INK = Colour("#4d575c", "#a9b4b9")
+INK = Color("#4d575c", "#a9b4b9")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Group:
 
     title: str
     families: tuple[str, ...]
-    colour: Colour
+    colour: Color
 
 
 GROUPS = (
@@ -244,7 +244,7 @@ def _cell(value: float, span: tuple[float, float], cells: int) -> int:
 
 
 def _marks(
-    name: str, points: Sequence[Point], cost: Cost, colour: Colour, size: int, opacity: float
+    name: str, points: Sequence[Point], cost: Cost, colour: Color, size: int, opacity: float
 ) -> dict[str, Any]:
     return {
         "type": "scatter",

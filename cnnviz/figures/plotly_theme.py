@@ -30,7 +30,7 @@ Theme = Literal["light", "dark"]
 
 
 @dataclass(frozen=True)
-class Colour:
+class Color:
     """Color as `#rrggbb` (or `rgba(…)`), for a light and for a dark page."""
 
     light: str
@@ -46,57 +46,57 @@ class Colour:
         return self.light if theme == "light" else self.dark
 
 
-OUTCOME_COLORS: dict[str, Colour] = {
-    "healthy": Colour("#0b6472", "#6cc7d3"),
-    "cause-found": Colour("#a3450b", "#f0a06a"),
-    "unexplained": Colour("#7a5200", "#e8b64c"),
-    "not-judged": Colour("#5a6064", "#a9b4b9"),
+OUTCOME_COLORS: dict[str, Color] = {
+    "healthy": Color("#0b6472", "#6cc7d3"),
+    "cause-found": Color("#a3450b", "#f0a06a"),
+    "unexplained": Color("#7a5200", "#e8b64c"),
+    "not-judged": Color("#5a6064", "#a9b4b9"),
 }
 """Color of each diagnosis outcome, for a word and a symbol beside it: color is never the only difference."""
 
-KIND_COLOURS: dict[Kind, Colour] = {
-    "conv": Colour("#0072b2", "#2f8fd6"),
-    "fc": Colour("#e69f00", "#f0a81e"),
-    "norm": Colour("#00a873", "#1fcb99"),
-    "pool": Colour("#bd75a2", "#c36ba2"),
-    "activation": Colour("#5a6064", "#656c71"),
-    "attention": Colour("#55c8fa", "#a8ecff"),
-    "recurrent": Colour("#a9301c", "#d2553c"),
-    "other": Colour("#ead1a2", "#efd9a0"),
+KIND_COLORS: dict[Kind, Color] = {
+    "conv": Color("#0072b2", "#2f8fd6"),
+    "fc": Color("#e69f00", "#f0a81e"),
+    "norm": Color("#00a873", "#1fcb99"),
+    "pool": Color("#bd75a2", "#c36ba2"),
+    "activation": Color("#5a6064", "#656c71"),
+    "attention": Color("#55c8fa", "#a8ecff"),
+    "recurrent": Color("#a9301c", "#d2553c"),
+    "other": Color("#ead1a2", "#efd9a0"),
 }
 """Color of each kind of layer."""
 
-COMPARED: tuple[Colour, ...] = (
-    Colour("#4b3fae", "#8f86f5"),
-    Colour("#a3195b", "#ec4f86"),
-    Colour("#8a8a00", "#bdbd3a"),
-    Colour("#0f9fae", "#3cc6d4"),
+COMPARED: tuple[Color, ...] = (
+    Color("#4b3fae", "#8f86f5"),
+    Color("#a3195b", "#ec4f86"),
+    Color("#8a8a00", "#bdbd3a"),
+    Color("#0f9fae", "#3cc6d4"),
 )
 """Colors of compared models and runs, in this order; none of them is the color of a layer kind."""
 
 TRAIN_DASH, VALIDATION_DASH, TEST_DASH = "solid", "dot", "dash"
 """Plotly dash styles of training, validation and test curves."""
 
-PAPER = Colour("#ffffff", "#12171a")
+PAPER = Color("#ffffff", "#12171a")
 """Page background, which is zero in every color scale."""
-TEXT = Colour("#1c2529", "#e4e9eb")
+TEXT = Color("#1c2529", "#e4e9eb")
 """Text color."""
-BORDER = Colour("#d9dfe2", "#333d42")
+BORDER = Color("#d9dfe2", "#333d42")
 """Color of axes and dividers. The three are the theme colors in `.streamlit/config.toml`."""
 
 RAMP = ((0.0, 0), (0.01, 6), (0.05, 14), (0.2, 28), (0.5, 44), (1.0, 60))
 """Positions of a color scale with their percentage of the color, low enough that text on it stays legible."""
 
-ColorScale = list[tuple[float, Colour]]
+ColorScale = list[tuple[float, Color]]
 """Plotly color scale: positions in [0, 1] with their colors."""
 
 
-def ramp(colour: Colour) -> ColorScale:
+def ramp(colour: Color) -> ColorScale:
     """Return a color scale from the page background to `colour`, steep at first so that small shares show."""
     return [(position, mix_oklab(colour, PAPER, percent / 100)) for position, percent in RAMP]
 
 
-def diverging(low: Colour, high: Colour) -> ColorScale:
+def diverging(low: Color, high: Color) -> ColorScale:
     """Return a color scale from `low` through the page background, at the middle, to `high`."""
     return [
         *((0.5 - 0.5 * position, shade) for position, shade in reversed(ramp(low))),
@@ -104,21 +104,21 @@ def diverging(low: Colour, high: Colour) -> ColorScale:
     ]
 
 
-def translucent(colour: Colour, opacity: float) -> Colour:
+def translucent(colour: Color, opacity: float) -> Color:
     """Return the color with an opacity in [0, 1]."""
-    return Colour(*(f"rgba({_channels(shade)},{opacity:g})" for shade in (colour.light, colour.dark)))
+    return Color(*(f"rgba({_channels(shade)},{opacity:g})" for shade in (colour.light, colour.dark)))
 
 
-def mix_srgb(first: Colour, second: Colour, share: float) -> Colour:
+def mix_srgb(first: Color, second: Color, share: float) -> Color:
     """Mix `share` of the first with the second, channel by channel, as `color-mix(in srgb, …)` does."""
 
     def mixed(first_shade: str, second_shade: str) -> str:
         return _hex(share * _rgb(first_shade) + (1 - share) * _rgb(second_shade))
 
-    return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
+    return Color(mixed(first.light, second.light), mixed(first.dark, second.dark))
 
 
-def mix_oklab(first: Colour, second: Colour, share: float) -> Colour:
+def mix_oklab(first: Color, second: Color, share: float) -> Color:
     """Mix `share` of the first with the second in OKLab, as `color-mix(in oklab, …)` does."""
 
     def mixed(first_shade: str, second_shade: str) -> str:
@@ -126,7 +126,7 @@ def mix_oklab(first: Colour, second: Colour, share: float) -> Colour:
             _from_oklab(share * _to_oklab(_rgb(first_shade)) + (1 - share) * _to_oklab(_rgb(second_shade)))
         )
 
-    return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
+    return Color(mixed(first.light, second.light), mixed(first.dark, second.dark))
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> str:
@@ -178,7 +178,7 @@ def _channels(shade: str) -> str:
 
 def kind_variables() -> str:
     """Return the colors of layer kinds as CSS declarations, `--kind-conv: …;` and so on."""
-    return " ".join(f"--kind-{kind}: {colour.css};" for kind, colour in KIND_COLOURS.items())
+    return " ".join(f"--kind-{kind}: {colour.css};" for kind, colour in KIND_COLORS.items())
 
 
 __all__ = ["build_figure", "in_theme", "recolor", "register_templates", "template"]
@@ -192,7 +192,7 @@ def build_figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -
 
     Args:
         data: The traces; arrays may be lists or NumPy arrays, NaN is a gap. Wherever Plotly takes a color, a
-            `Colour` of the palette stands for it in both themes.
+            `Color` of the palette stands for it in both themes.
         layout: The layout.
 
     Returns:
@@ -204,7 +204,7 @@ def build_figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -
     import plotly.graph_objects as go
 
     register_templates()
-    shades: dict[Colour, Colour] = {}
+    shades: dict[Color, Color] = {}
     traces, plain_layout = _plain(list(data), shades), _plain(layout, shades)
     meta = {"theme": "light", "other": {shade.light: shade.dark for shade in shades.values()}}
     return go.Figure(data=traces, layout={**plain_layout, "meta": meta, "template": "cnnviz-light"})
@@ -235,9 +235,9 @@ def recolor(value: Any, colors: Mapping[str, str]) -> Any:
     return value
 
 
-def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
-    """Replace each `Colour` by its light shade, and record in `shades` the pair that represents it."""
-    if isinstance(value, Colour):
+def _plain(value: Any, shades: dict[Color, Color]) -> Any:
+    """Replace each `Color` by its light shade, and record in `shades` the pair that represents it."""
+    if isinstance(value, Color):
         if value not in shades:
             shades[value] = _distinct_pair(value, shades.values())
         return shades[value].light
@@ -248,10 +248,10 @@ def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
     return value
 
 
-def _distinct_pair(colour: Colour, others: Iterable[Colour]) -> Colour:
+def _distinct_pair(colour: Color, others: Iterable[Color]) -> Color:
     """Return the color, changed imperceptibly if one of its shades is in use: pairs must be unique."""
     lights, darks = {other.light for other in others}, {other.dark for other in others}
-    return Colour(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))
+    return Color(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))
 
 
 def _unused_color(shade: str, used: set[str]) -> str:

@@ -10,7 +10,7 @@ from typing import get_args
 
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Graph, Kind
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import KIND_COLOURS, Theme
+from cnnviz.figures.plotly_theme import KIND_COLORS, Theme
 
 # Thumbnails: the feature maps of every weight layer as a box at its depth.
 #
@@ -317,4 +317,4 @@ def _square(parts: Mapping[Kind, int], largest: int, label: str, left: float, to
 
 
 def _kinds(theme: Theme) -> str:
-    return " ".join(f".k-{kind} {{ fill: {KIND_COLOURS[kind].of(theme)} }}" for kind in get_args(Kind))
+    return " ".join(f".k-{kind} {{ fill: {KIND_COLORS[kind].of(theme)} }}" for kind in get_args(Kind))

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cnnviz.analysis.types import KINDS
-from cnnviz.figures.plotly_theme import COMPARED, KIND_COLOURS, Theme, kind_variables
+from cnnviz.figures.plotly_theme import COMPARED, KIND_COLORS, Theme, kind_variables
 
 VISION = {
     "normal": np.eye(3),
@@ -47,7 +47,7 @@ def nearest(colours: Iterable[str], vision: Array) -> float:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISION)
 def test_kinds_stay_apart(theme: Theme, vision: str) -> None:
-    assert nearest([colour.of(theme) for colour in KIND_COLOURS.values()], VISION[vision]) > 14
+    assert nearest([colour.of(theme) for colour in KIND_COLORS.values()], VISION[vision]) > 14
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -60,11 +60,10 @@ def test_compared_models_stay_apart(theme: Theme, vision: str) -> None:
 def test_a_compared_model_has_no_colour_of_a_kind(theme: Theme) -> None:
     for model in COMPARED:
         assert all(
-            nearest([model.of(theme), kind.of(theme)], VISION["normal"]) > 20
-            for kind in KIND_COLOURS.values()
+            nearest([model.of(theme), kind.of(theme)], VISION["normal"]) > 20 for kind in KIND_COLORS.values()
         )
 
 
 def test_every_kind_has_a_colour() -> None:
-    assert tuple(KIND_COLOURS) == KINDS
+    assert tuple(KIND_COLORS) == KINDS
     assert all(f"--kind-{kind}: light-dark(#" in kind_variables() for kind in KINDS)

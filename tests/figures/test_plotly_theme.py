@@ -14,7 +14,7 @@ from cnnviz.figures.plotly_theme import (
     COMPARED,
     PAPER,
     TEXT,
-    Colour,
+    Color,
     build_figure,
     in_theme,
     mix_oklab,
@@ -86,7 +86,7 @@ def test_what_plotly_does_not_know_is_refused() -> None:
 
 
 def test_two_colors_with_one_light_shade_stay_two() -> None:
-    colors = [Colour("#ffffff", "#000000"), Colour("#ffffff", "#111111"), Colour("#eeeeee", "#000000")]
+    colors = [Color("#ffffff", "#000000"), Color("#ffffff", "#111111"), Color("#eeeeee", "#000000")]
     figure = build_figure([{"type": "scatter", "marker": {"color": colors}}], {})
     shades = figure.data[0].marker.color
     assert shades == ("#ffffff", "#fffffe", "#eeeeee")
@@ -95,7 +95,7 @@ def test_two_colors_with_one_light_shade_stay_two() -> None:
 
 def test_colors_are_mixed_as_css_does() -> None:
     # Read from Chromium: color-mix(in oklab, #4b3fae 28%, #ffffff), oklch(0.48 0.14 25).
-    red, white = Colour("#ff0000", "#ff0000"), Colour("#ffffff", "#ffffff")
+    red, white = Color("#ff0000", "#ff0000"), Color("#ffffff", "#ffffff")
     assert mix_oklab(red, white, 1) == red
     assert mix_oklab(red, white, 0) == white
     assert oklch(1, 0, 0) == "#ffffff"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnviz.figures.embedding import class_colour, scatter
+from cnnviz.figures.embedding import class_color, scatter
 from cnnviz.figures.histograms import weight_histogram
 from cnnviz.interpret.filters import Weights, histogram
 
@@ -20,7 +20,7 @@ def test_every_point_knows_its_row_and_every_class_its_middle() -> None:
 
 
 def test_no_two_of_twenty_classes_share_a_colour() -> None:
-    assert len({class_colour(number) for number in range(20)}) == 20
+    assert len({class_color(number) for number in range(20)}) == 20
 
 
 def test_shares_of_weights_add_up_for_each_network() -> None:

@@ -23,7 +23,7 @@ from cnnviz.diagnosis.report.report_text import (
 )
 from cnnviz.figures.finding import alt, hues, images_html
 from cnnviz.figures.layer_bars import shortened
-from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Colour
+from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Color
 from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
 from cnnviz.figures.report.run import CSS, POLICY
 from cnnviz.training.recipe import value_text
@@ -108,7 +108,7 @@ def bars_svg(picture: Bars) -> str:
 
 
 def _columns(
-    picture: Bars, values: Sequence[Value], up: VerticalAxis, colour: Colour, slot: float, number: int
+    picture: Bars, values: Sequence[Value], up: VerticalAxis, colour: Color, slot: float, number: int
 ) -> str:
     width = 0.75 * slot / len(picture.values)
     drawn = []
@@ -163,7 +163,7 @@ def _under(x: float, text: str) -> str:
 
 
 def _path(
-    xs: Sequence[float], ys: Sequence[float | None], colour: Colour, dashed: bool, dots: bool = False
+    xs: Sequence[float], ys: Sequence[float | None], colour: Color, dashed: bool, dots: bool = False
 ) -> str:
     points = [None if y is None else (x, y) for x, y in zip(xs, ys, strict=True)]
     moves = "".join(
@@ -194,7 +194,7 @@ def _level(picture: Lines | Bars, up: VerticalAxis) -> str:
     )
 
 
-def _key(names: Sequence[str], colours: Sequence[Colour]) -> str:
+def _key(names: Sequence[str], colours: Sequence[Color]) -> str:
     if len(names) < 2:
         return ""
     return "".join(

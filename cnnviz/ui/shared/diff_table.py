@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz.analysis.diff import STATUSES, Diff
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import COMPARED, KIND_COLOURS, Colour, Theme
+from cnnviz.figures.plotly_theme import COMPARED, KIND_COLORS, Color, Theme
 from cnnviz.formats.csv_text import escape_formula
 from cnnviz.ui.shared import notice, url_state
 
@@ -24,7 +24,7 @@ CHANGED_WIDTH, SETTINGS_WIDTH = 310, 175
 """Column widths in pixels: the changes are what the table is read for, so they shrink last."""
 Side = Literal["a", "b"]
 VIEWS = ("differences", "all")
-CHANGED = Colour("#0b6472", "#1a7886")
+CHANGED = Color("#0b6472", "#1a7886")
 """The app's accent color, which is not that of a layer kind or a model."""
 CSV_MIME, MARKDOWN_MIME = "text/csv", "text/markdown"
 
@@ -123,7 +123,7 @@ def _columns(sides: Sides) -> dict[str, Any]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
     # In the order of STATUSES: unchanged is gray, a layer of one side only has that side's color.
-    colours = [KIND_COLOURS["activation"], CHANGED, COMPARED[1], COMPARED[0]]
+    colours = [KIND_COLORS["activation"], CHANGED, COMPARED[1], COMPARED[0]]
     columns: dict[str, Any] = {
         "status": st.column_config.MultiselectColumn(
             "Status", options=list(STATUSES), color=[colour.of(theme) for colour in colours], width="small"

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from cnnviz.figures.plotly_theme import KIND_COLOURS, PAPER, build_figure
+from cnnviz.figures.plotly_theme import KIND_COLORS, PAPER, build_figure
 from cnnviz.ui.components.plot import plot
 
 POINTS = 20
@@ -23,7 +23,7 @@ def curve(points: int) -> Figure:
             "y": (1 / (1 + x)).astype(np.float32),
             "customdata": np.stack([x, 2 * x], axis=1).astype(np.int16),
             "mode": "lines+markers",
-            "line": {"color": KIND_COLOURS["conv"]},
+            "line": {"color": KIND_COLORS["conv"]},
         },
         {"type": "scatter", "x": [0, points], "y": [0.5, 0.5], "mode": "lines", "hoverinfo": "skip"},
     ]
@@ -46,6 +46,6 @@ def ticking() -> None:
 st.title("Figures")
 ticking()
 cells = {"z": np.array([[5, 1], [np.nan, 0.1]], np.float32), "x": ["cat", "dog"], "y": ["cat", "dog"]}
-scale = [(0, PAPER), (1, KIND_COLOURS["conv"])]
+scale = [(0, PAPER), (1, KIND_COLORS["conv"])]
 matrix = build_figure([{"type": "heatmap", "colorscale": scale, **cells}], {})
 plot(matrix, key="matrix", height=260, alt="A matrix", name="matrix", picks=False)

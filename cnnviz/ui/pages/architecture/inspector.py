@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.analysis import worked_numbers
 from cnnviz.analysis.types import BYTES, KIND_TITLES, KINDS, MIB, Analysis, Row
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import KIND_COLOURS, Theme
+from cnnviz.figures.plotly_theme import KIND_COLORS, Theme
 from cnnviz.figures.receptive_field import receptive_svg, receptive_words
 from cnnviz.ui.components.svg_figures import picture
 from cnnviz.ui.shared import layout, url_state
@@ -217,7 +217,7 @@ def _columns() -> dict[str, Any]:
         "kind": st.column_config.MultiselectColumn(
             "Kind",
             options=[KIND_TITLES[kind] for kind in KINDS],
-            color=[KIND_COLOURS[kind].of(theme) for kind in KINDS],
+            color=[KIND_COLORS[kind].of(theme) for kind in KINDS],
         ),
         "type": text("Type"),
         "input": text("Input"),

@@ -19,7 +19,7 @@ from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import HEAD, cells, verdict_lines
 from cnnviz.experiments.running import Progress, expected, needs_confirmation, progress
 from cnnviz.figures import numbers
-from cnnviz.figures.experiment import condition_colour, experiment_alt, height
+from cnnviz.figures.experiment import condition_color, experiment_alt, height
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.tracking import Database, Status
 from cnnviz.training.estimate import device_name
@@ -77,7 +77,7 @@ def table(result: Result) -> None:
     head, lines = cells(result)
     heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
     rows = "".join(
-        f'<tr><th scope="row"><i style="background:{condition_colour(index).css}"></i>{escape(line[0])}'
+        f'<tr><th scope="row"><i style="background:{condition_color(index).css}"></i>{escape(line[0])}'
         f"<small>{escape(condition.changes or 'the base')}</small></th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         + "</tr>"
@@ -330,7 +330,7 @@ def _arms(experiment: Experiment) -> None:
     lines = [(experiment.base_name, "the base")]
     lines += [(condition.name, changes_text(experiment, condition.name)) for condition in experiment.arms]
     items = "".join(
-        f'<li><i style="background:{condition_colour(index).css}"></i>{escape(name)}'
+        f'<li><i style="background:{condition_color(index).css}"></i>{escape(name)}'
         f"<small>{escape(change)}</small></li>"
         for index, (name, change) in enumerate(lines)
     )

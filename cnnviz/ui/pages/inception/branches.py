@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.figures.plotly_theme import COMPARED, Colour
+from cnnviz.figures.plotly_theme import COMPARED, Color
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.interpret.mosaic import Floats, flag_channels
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
@@ -98,7 +98,7 @@ class Bar:
     title: str
     part: float
     text: str
-    hue: Colour
+    hue: Color
 
 
 def bars(rows: Sequence[Bar], alt: str) -> str:
@@ -137,7 +137,7 @@ def splits(rows: Sequence[str]) -> str:
 
 # The prediction with ablated branches, beside the whole network's.
 
-WHOLE = Colour("#0b6472", "#5fb8c6")
+WHOLE = Color("#0b6472", "#5fb8c6")
 """Color of the whole network, as in its predictions on the page."""
 
 

@@ -13,7 +13,7 @@ from cnnviz.datasets import Progress
 from cnnviz.figures import numbers
 from cnnviz.figures.curves import Line, Panel, auxiliary_lines, curves, curves_alt
 from cnnviz.figures.inception import Table, branch_classes, preferred_classes
-from cnnviz.figures.plotly_theme import COMPARED, Colour
+from cnnviz.figures.plotly_theme import COMPARED, Color
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception import state
 from cnnviz.ui.pages.inception.branches import Bar, bars, branches
@@ -137,7 +137,7 @@ def auxiliary(network: Network, ready: PreprocessedImage) -> None:
     learning(network)
 
 
-def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput, hue: Colour) -> None:
+def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput, hue: Color) -> None:
     number = answer.name.removeprefix("aux")
     title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
     st.markdown(f"**{title}**")
