@@ -30,6 +30,16 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not result
 
 
+def test_no_tracked_file_is_ignored() -> None:
+    """What .gitignore matches is left out of the wheel, of mypy and of ruff, although git tracks it."""
+    tracked(".gitignore")
+    ignored = subprocess.run(
+        ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert not ignored.stdout
+
+
 @pytest.mark.parametrize("folder", ["home", "tmp", "root", "work"])
 def test_the_pattern_notices(folder: str) -> None:
     assert MACHINE_PATH.search(f"cd /{folder}/somewhere")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
-from cnnviz.models.layers import KINDS, Layer
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Literal
+
 import streamlit as st
+
 from cnnviz.models import layer_list_edit
-from cnnviz.models.layers import Init, Layer
+from cnnviz.models.layers import KINDS, Init, Layer
 from cnnviz.models.layers.base import pair
 from cnnviz.ui.pages.build import state
-from cnnviz.ui.pages.build.state import Design
 from cnnviz.ui.pages.build.editor import FUNCTIONS
+from cnnviz.ui.pages.build.state import Design
 
 # Form of each kind of layer: label, widget, bounds and help of each field.
 #

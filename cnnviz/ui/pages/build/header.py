@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import streamlit as st
-from cnnviz.models import layer_list_edit, library, url_codec
-from cnnviz.models.layers import LayerList
-from cnnviz.ui.shared import layout, notice
-from cnnviz.ui.pages.build import state
-from cnnviz.ui.pages.build.state import Design
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+import streamlit as st
+
 from cnnviz.figures import numbers
-from cnnviz.models import layer_list_edit
-from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.model_picker import CSS, share_button
-from cnnviz.ui.shared.model_picker import model_picker
+from cnnviz.models import layer_list_edit, library, url_codec
+from cnnviz.models.layers import LayerList
+from cnnviz.ui.pages.build import state
+from cnnviz.ui.pages.build.state import Design
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
 
 # Opening and saving designs: files, the user's own models, an empty list.
 

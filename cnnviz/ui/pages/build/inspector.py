@@ -98,7 +98,9 @@ def _kind(design: Design, layer: Layer) -> None:
     st.session_state[key] = layer.kind
 
     def convert() -> None:
-        state.attempt(lambda: layer_list_edit.convert(design.document, design.selected, st.session_state[key]))
+        state.attempt(
+            lambda: layer_list_edit.convert(design.document, design.selected, st.session_state[key])
+        )
 
     st.selectbox(
         "Kind",

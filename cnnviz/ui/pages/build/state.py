@@ -164,7 +164,9 @@ def _document(
         return original
 
 
-def _selected_index(document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]) -> int:
+def _selected_index(
+    document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]
+) -> int:
     """Return the index of the layer that the URL names, or that contains the one it names."""
     if selection.layer is None:
         return 0
