@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Networks of the user: search for an input shape that fits, one-sentence errors.
 
 
-def analyze_foreign(
+def analyze_module(
     module: nn.Module,
     size: int | tuple[int, ...] | Sequence[tuple[int, ...]] | None,
     name: str,
@@ -230,7 +230,7 @@ def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysi
     if isinstance(module, type) and issubclass(module, nn.Module):
         kind = module
         try:
-            return analyze_foreign(on_meta(kind), input_size, kind.__name__, kind.__name__, 0)
+            return analyze_module(on_meta(kind), input_size, kind.__name__, kind.__name__, 0)
         except TypeError as error:
             raise ValueError(
                 f"{kind.__name__} is a class that cannot be made without arguments ({describe(error)}); hand "
@@ -242,7 +242,7 @@ def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysi
             "torch.nn.Module."
         )
     name = type(module).__name__
-    return analyze_foreign(meta_copy(module), input_size, name, name, 0)
+    return analyze_module(meta_copy(module), input_size, name, name, 0)
 
 
 def _of_file(
@@ -265,7 +265,7 @@ def _of_file(
             input_size = shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
-    analysis = analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
+    analysis = analyze_module(module, input_size, spec.name, spec.title, known, chosen.model_dump())
     return replace(analysis, notes=(*spec.notes, *analysis.notes)) if spec.notes else analysis
 
 

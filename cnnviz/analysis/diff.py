@@ -26,7 +26,7 @@ OWN = ("kernel", "out", "stride", "padding", "groups")
 Mark = tuple[Hashable, ...]
 
 
-def mark(row: Row) -> Mark:
+def row_key(row: Row) -> Mark:
     """Compute the identity of a row: type, own settings and parameters, without name and shapes."""
     settings = {key: repr(plain(value)) for key, value in row.settings.items() if key not in CONSEQUENCES}
     compared = [settings.pop(key, "") for key in OWN]
@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
 IMPORTANCE = {
     "type": 3, "kernel": 4, "out": 2, "stride": 2, "padding": 0, "groups": 1, "rest": 1, "params": 1,
 }  # fmt: skip
-"""Weight of each part of a row in the similarity of two rows, in the order of `mark`.
+"""Weight of each part of a row in the similarity of two rows, in the order of `row_key`.
 
 Padding has none: it mostly follows from the kernel.
 """
@@ -74,7 +74,7 @@ Scores = NDArray[np.int32]
 
 def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
     """Return the index pairs of the alignment, ascending on both sides; symmetric in its arguments."""
-    marks_a, marks_b = [mark(row) for row in a], [mark(row) for row in b]
+    marks_a, marks_b = [row_key(row) for row in a], [row_key(row) for row in b]
     # Ties depend on the order of the arguments, so it is normalized.
     if (len(marks_a), repr(marks_a)) > (len(marks_b), repr(marks_b)):
         return [(i, j) for j, i in _with_ends(b, a, marks_b, marks_a)]
@@ -145,7 +145,7 @@ class _Table:
         codes: list[dict[Hashable, int]] = [{} for _ in IMPORTANCE]
 
         def coded(rows: Sequence[Row]) -> Scores:
-            parts = [zip(mark(row), codes, strict=True) for row in rows]
+            parts = [zip(row_key(row), codes, strict=True) for row in rows]
             return np.array(
                 [[code.setdefault(part, len(code)) for part, code in row] for row in parts], np.int32
             )
@@ -199,7 +199,7 @@ def _partner(row: Row) -> str:
 
 
 Status = Literal["same", "changed", "added", "removed"]
-UNTOLD = {"padding": 0, "stride": 1, "dilation": 1, "groups": 1, "ceil": False}
+DEFAULTS = {"padding": 0, "stride": 1, "dilation": 1, "groups": 1, "ceil": False}
 """Value of a setting that a row does not list."""
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -258,7 +258,7 @@ def diff_rows(a: Sequence[Row], b: Sequence[Row]) -> Diff:
 
 
 def _compared(a: Row, b: Row) -> Change:
-    if mark(a) == mark(b):
+    if row_key(a) == row_key(b):
         return Change("same", a, b)
     return Change("changed", a, b, tuple(_details(a, b)) or (f"parameters {a.params:,} → {b.params:,}",))
 
@@ -270,7 +270,7 @@ def _details(a: Row, b: Row) -> Iterator[str]:
     join = set.union if a.type == b.type else set.intersection
     keys = join(set(a.settings), set(b.settings)) - CONSEQUENCES
     for key in sorted(keys, key=lambda key: (OWN.index(key) if key in OWN else len(OWN), key)):
-        before, after = (plain(row.settings.get(key, UNTOLD.get(key))) for row in (a, b))
+        before, after = (plain(row.settings.get(key, DEFAULTS.get(key))) for row in (a, b))
         if before != after:
             yield f"{_called(key, b)} {_text(before)} → {_text(after)}"
     if a.params != b.params and a.input_shape[:1] != b.input_shape[:1]:

@@ -125,12 +125,12 @@ def load_model(
         return _of_data_file(given_name, model, about)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
-    path = weights_facts.located(weights)
+    path = weights_facts.locate_weights(weights)
     known = weights_facts.read_stored(path)
-    facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
+    facts = weights_facts.merge_facts(about.classes, about.mean, about.std, known) if about else known
     loaded = loaders.from_path(path, model, chosen, facts)
     if facts != known:
-        weights_facts.keep_beside(path, facts)
+        weights_facts.save_beside(path, facts)
     return loaded
 
 
@@ -141,10 +141,10 @@ def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Lo
 
     path = data_files.DataFile.read(given_name).path if data_files.is_data_file(given_name) else None
     known = weights_facts.read_stored(path) if path else weights_facts.WeightsFacts()
-    facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
+    facts = weights_facts.merge_facts(about.classes, about.mean, about.std, known) if about else known
     loaded = loaders.with_facts(loaders.fresh(model), facts)
     if path and facts != known:
-        weights_facts.keep_beside(path, facts)
+        weights_facts.save_beside(path, facts)
     return loaded
 
 

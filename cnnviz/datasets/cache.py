@@ -35,7 +35,7 @@ PATIENCE = 0.5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CacheRequest:
     """Request for a cache entry: `key` names it; it is valid as long as `state` is the same."""
 
     key: str
@@ -95,7 +95,7 @@ def _rows_path(entry: Path, part: str) -> Path:
     return entry / f"{part}-rows.npy"
 
 
-def opened(request: Wanted) -> Dataset | None:
+def open_entry(request: CacheRequest) -> Dataset | None:
     """Open the entry memory-mapped; return None where there is no valid one."""
     entry = folder() / request.key
     try:
@@ -127,7 +127,7 @@ def _part(entry: Path, part: str, shape: Shape) -> Part:
     return Part(stream, labels)
 
 
-def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
+def open_or_create(request: CacheRequest, make: Maker, progress: Progress) -> Dataset:
     """Open the entry; `make(folder, progress)` creates it where it is absent or outdated.
 
     Exceptions of `make` are passed on; nothing is left behind then.
@@ -136,7 +136,7 @@ def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
         DataError: Where the disk is full.
     """
     with disk_errors(), _locked(request, progress):
-        dataset = opened(request)
+        dataset = open_entry(request)
         if dataset is not None:
             return dataset
         temporary = folder() / f"{request.key}.tmp"
@@ -148,7 +148,7 @@ def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
             _put(temporary, folder() / request.key)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    dataset = opened(request)
+    dataset = open_entry(request)
     if dataset is None:
         raise DataError(
             f"What was just written to '{folder() / request.key}' cannot be read; check the disk."
@@ -157,7 +157,7 @@ def made(request: Wanted, make: Maker, progress: Progress) -> Dataset:
 
 
 @contextmanager
-def _locked(request: Wanted, progress: Progress) -> Iterator[None]:
+def _locked(request: CacheRequest, progress: Progress) -> Iterator[None]:
     folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder() / f"{request.key}.lock")
     timeout = 0.0
@@ -188,7 +188,7 @@ def write_stream(entry: Path, packed: Packed, parts: Mapping[str, Labels]) -> No
         file.writelines(" ".join(name.split()) + "\n" for name in packed.names)
 
 
-def _describe(temporary: Path, request: Wanted, about: About) -> None:
+def _describe(temporary: Path, request: CacheRequest, about: About) -> None:
     document: dict[str, Any] = {**asdict(about), "name": request.name, "state": request.state}
     (temporary / ABOUT).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 

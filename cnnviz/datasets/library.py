@@ -20,7 +20,7 @@ import orjson
 
 from cnnviz.access.files import forget_file, note_file, require_file
 from cnnviz.datasets import cache, user_data
-from cnnviz.datasets.cache import Maker, Wanted
+from cnnviz.datasets.cache import CacheRequest, Maker
 from cnnviz.datasets.dataset import Dataset
 from cnnviz.datasets.encoded_store import disk_errors, require_space
 from cnnviz.datasets.image_files import READING
@@ -97,12 +97,12 @@ def save_user_dataset(
         require_file(_file(registry_name), f"The data set '{registry_name}'")
     options_changed = _changed(options or {})
     request, make = user_data.wanted(registry_name, source_path, options_changed)
-    dataset = cache.opened(request) or cache.made(request, make, progress)
+    dataset = cache.open_entry(request) or cache.open_or_create(request, make, progress)
     _write(registry_name, source_path, options_changed, request, dataset)
     return dataset
 
 
-def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> Dataset:
+def save_upload(filename: str, content: bytes, progress: Progress = silent) -> Dataset:
     """Store an upload, a zip or Parquet by its content, and prepare it under a new name.
 
     Nothing remains of data that cannot be used.
@@ -155,7 +155,9 @@ def _name_for(path: Path, name: str | None) -> str:
     return registry_name
 
 
-def _write(name: str, source_path: Path, options: dict[str, Any], request: Wanted, dataset: Dataset) -> None:
+def _write(
+    name: str, source_path: Path, options: dict[str, Any], request: CacheRequest, dataset: Dataset
+) -> None:
     document = {
         "version": VERSION,
         "path": str(source_path),
@@ -208,13 +210,13 @@ def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
     if own is None:
         return None
     if own.reading != READING and Path(own.path).exists():
-        return cache.opened(source(own, options)[0])
+        return cache.open_entry(source(own, options)[0])
     if not options or _changed(options) == own.options:
-        return cache.opened(Wanted(own.key, name, own.state))
-    return cache.opened(source(own, options)[0]) if Path(own.path).exists() else None
+        return cache.open_entry(CacheRequest(own.key, name, own.state))
+    return cache.open_entry(source(own, options)[0]) if Path(own.path).exists() else None
 
 
-def source(own: UserDataset, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def source(own: UserDataset, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
     """Return the cache request for the path as it is now, and the function that prepares it.
 
     Raises:

@@ -20,7 +20,7 @@ import numpy as np
 from rapidfuzz import process
 
 from cnnviz.datasets import cache, library, sources, user_data
-from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.dataset import Dataset
 from cnnviz.datasets.encoded_store import digests, fingerprint, require_space
 from cnnviz.datasets.layouts import hub
@@ -132,7 +132,7 @@ def get(name: str) -> DatasetSpec:
 # Loading by name or path, `load("mnist")` or `load("path/to/folder")`, through the cache.
 
 
-def wanted(spec: DatasetSpec, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def wanted(spec: DatasetSpec, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
     """Return the cache request of a spec, and the function that prepares it.
 
     Raise `ValueError` for options.
@@ -140,7 +140,7 @@ def wanted(spec: DatasetSpec, options: Mapping[str, Any]) -> tuple[Wanted, Maker
     chosen = spec.options.parse(options)
     changed = chosen.changed()
     state = cache.state_of(chosen.model_dump(), spec.revision)
-    entry = Wanted(cache.key_of(spec.name, changed, spec.source), spec.name, state)
+    entry = CacheRequest(cache.key_of(spec.name, changed, spec.source), spec.name, state)
     return entry, functools.partial(_make, spec, chosen)
 
 
@@ -196,7 +196,7 @@ def load(
     if dataset is not None:
         return dataset
     entry, make = _wanted(requested, chosen)
-    return cache.opened(entry) or cache.made(entry, make, progress)
+    return cache.open_entry(entry) or cache.open_or_create(entry, make, progress)
 
 
 def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Dataset | None:
@@ -204,7 +204,7 @@ def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = N
     requested, chosen = os.fspath(name), options or {}
     if requested in library.user_datasets():
         return library.opened(requested, chosen)
-    return cache.opened(_wanted(requested, chosen)[0])
+    return cache.open_entry(_wanted(requested, chosen)[0])
 
 
 def check(name: str) -> str:
@@ -227,7 +227,7 @@ def is_path(name: str) -> bool:
     return name not in specs() and os.path.exists(name)
 
 
-def _wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def _wanted(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
     own = library.user_datasets().get(name)
     if own is not None:
         return library.source(own, options)

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from cnnviz.datasets import cache, dataset
-from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.decode import decode, in_order
 from cnnviz.datasets.encoded_store import Blob, Packed, Source, fingerprint, pack, require_space
 from cnnviz.datasets.image_files import READING
@@ -56,7 +56,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
     """Fill a cache folder from `source`; raise `DataError` for data that cannot be used."""
     packed = pack(source, cache.pack_path(folder), progress)
     form = choose_form(packed.headers, options.size)
-    parts, split_note = divide(packed, options)
+    parts, split_note = split_parts(packed, options)
     shape = (3 if form.colour else 1, *form.size)
     decoded = math.prod(shape) * len(packed.labels)
     notes = [split_note, *form.notes, *source.notes, *packed.notes]
@@ -92,7 +92,7 @@ def choose_form(headers: Labels, side: int) -> Form:
     return Form((target_side, target_side), 1 in colours, tuple(notes))
 
 
-def divide(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]:
+def split_parts(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]:
     """Split the rows into parts, by the source's own split or a seeded one, and describe the split."""
     all_rows = np.arange(len(packed.labels))
     if "test" in packed.parts:
@@ -170,7 +170,7 @@ _FOLDER, _PARQUET, _ZIP = "folder", "parquet", "zip"
 _SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: zips.source}
 
 
-def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
     """Return the cache request for the data at `path`, and the function that prepares it.
 
     Raises:
@@ -179,7 +179,7 @@ def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[Wanted, M
     """
     parsed = OwnOptions.model_validate(OwnOptions.parse(options))
     layout = _layout(path)
-    entry = Wanted(
+    entry = CacheRequest(
         key=cache.key_of(path.resolve().stem, str(path.resolve()), parsed.changed()),
         name=name,
         state=cache.state_of(layout, parsed.model_dump(), _state(path, layout), READING),

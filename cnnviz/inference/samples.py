@@ -153,7 +153,7 @@ TRUCK = Scene("A lorry", (104, 100, 92), 0.64, (
 ))  # fmt: skip
 
 
-def painted(scene: Scene) -> Image.Image:
+def draw_scene(scene: Scene) -> Image.Image:
     """Draw the scene as a color image, `SIDE` × `SIDE`."""
     large = SIDE * FINER
     picture = Image.new("RGB", (large, large), scene.ground)
@@ -169,7 +169,7 @@ def painted(scene: Scene) -> Image.Image:
 
 
 DRAWINGS = tuple(
-    Sample(name, scene.title, "drawing", OURS, LICENCE, functools.partial(painted, scene))
+    Sample(name, scene.title, "drawing", OURS, LICENCE, functools.partial(draw_scene, scene))
     for name, scene in (("ship", SHIP), ("airplane", AIRPLANE), ("automobile", AUTOMOBILE), ("truck", TRUCK))
 )
 

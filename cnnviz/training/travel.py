@@ -168,7 +168,7 @@ def _unpack(packed: Mapping[str, Any], dataset: str, store: Store) -> Dataset:
                 if not entry.exists():
                     raise
     about = json.loads((entry / cache.ABOUT).read_bytes())
-    cached = cache.opened(cache.Wanted(key, dataset, about["state"]))
+    cached = cache.open_entry(cache.CacheRequest(key, dataset, about["state"]))
     if cached is None or cached.fingerprint != packed["fingerprint"]:
         shutil.rmtree(entry, ignore_errors=True)
         raise StoreError("The data in the store are not those that the run was queued with.")

@@ -67,13 +67,13 @@ def test_a_model_that_was_there_before_owners_is_not_a_students(home: Path) -> N
 
 def test_uploads_are_their_owners() -> None:
     with acting(NOBODY), pytest.raises(NotAllowedError):
-        data_library.keep_upload("pets.zip", archive())
+        data_library.save_upload("pets.zip", archive())
     with acting(ADA):
-        name = data_library.keep_upload("pets.zip", archive()).name
+        name = data_library.save_upload("pets.zip", archive()).name
     with acting(BOB):
         with pytest.raises(NotAllowedError, match="somebody else's"):
             data_library.forget(name)
-        second = data_library.keep_upload("pets.zip", archive()).name  # a name of its own, not Ada's
+        second = data_library.save_upload("pets.zip", archive()).name  # a name of its own, not Ada's
         assert second != name
         data_library.forget(second)
     with acting(ADA):

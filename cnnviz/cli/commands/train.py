@@ -139,7 +139,7 @@ def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
         )
     spec, options = spec_for(recipe), None if recipe.layers else recipe.options
     expected = on_meta(lambda: models.build(spec, None, side_for(recipe), options)).state_dict()
-    named, notes = without_prefix(read_weights(weights_facts.located(Path(path))).tensors, expected)
+    named, notes = without_prefix(read_weights(weights_facts.locate_weights(Path(path))).tensors, expected)
     for note in notes:
         typer.echo(f"cnnviz: {note}", err=True)
     name = Path(path).name.replace("@", "-")

@@ -34,7 +34,7 @@ class Layout(NamedTuple):
     notes: tuple[str, ...]
 
 
-def arranged(where: str, files: Iterable[str]) -> Layout:
+def arrange_files(where: str, files: Iterable[str]) -> Layout:
     """Arrange `files` (relative paths with slashes) by part and class, both ordered by name.
 
     Files above the class folders (a README) are ignored. `where` is the name of the data in messages.
@@ -167,7 +167,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 def source(root: Path) -> Source:
     """Return the images below `root` by class; raise `DataError` where there are no class folders."""
-    layout = arranged(str(root), [name for name, _, _ in listing(root)])
+    layout = arrange_files(str(root), [name for name, _, _ in listing(root)])
 
     def pictures(part: str) -> Iterator[Encoded]:
         for name, label in layout.parts[part]:

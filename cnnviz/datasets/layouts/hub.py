@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz.datasets import cache, user_data
-from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.encoded_store import Source, require_space
 from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.layouts import parquet
@@ -32,11 +32,11 @@ def named(name: str) -> bool:
     return NAME.fullmatch(name) is not None and ".." not in name
 
 
-def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+def wanted(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
     """Return the cache request of the data set `name`, and the function that fetches it."""
     chosen = OwnOptions.model_validate(OwnOptions.parse(options))
     repository = name.removeprefix("hf:")
-    entry = Wanted(
+    entry = CacheRequest(
         key=cache.key_of(repository.split("/")[-1], "hf", repository, chosen.changed()),
         name=name,
         state=cache.state_of(repository, chosen.model_dump(), READING),

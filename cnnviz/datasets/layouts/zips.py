@@ -12,7 +12,7 @@ from typing import IO
 
 from cnnviz.datasets.decode import MAX_BYTES
 from cnnviz.datasets.encoded_store import Encoded, Source
-from cnnviz.datasets.layouts.class_folders import LITTER, TRAIN, arranged
+from cnnviz.datasets.layouts.class_folders import LITTER, TRAIN, arrange_files
 from cnnviz.datasets.spec import DataError
 from cnnviz.formats.zip_directory import directory_bytes
 
@@ -138,7 +138,7 @@ def source(path: Path) -> Source:
         DataError: As `Archive`, and where the images are not in class folders.
     """
     archive = Archive(str(path), path)
-    layout = arranged(str(path), archive.names)
+    layout = arrange_files(str(path), archive.names)
 
     def pictures(part: str) -> Iterator[Encoded]:
         for name, label in layout.parts[part]:

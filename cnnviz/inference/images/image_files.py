@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from cnnviz.datasets import DataError
-from cnnviz.datasets.layouts.class_folders import arranged, listing
+from cnnviz.datasets.layouts.class_folders import arrange_files, listing
 from cnnviz.datasets.layouts.zips import Archive
 from cnnviz.inference.images.read_image import MOST_BYTES, Refusal, Upload
 
@@ -80,7 +80,7 @@ def _with_truth(where: str, names: Iterable[str]) -> list[tuple[str, str | None]
     """Return every name with its class, where they are in class folders, of training and test parts."""
     known = sorted(names)
     try:
-        layout = arranged(where, known)
+        layout = arrange_files(where, known)
     except DataError:
         return [(name, None) for name in known]
     return [(name, layout.classes[label]) for files in layout.parts.values() for name, label in files]

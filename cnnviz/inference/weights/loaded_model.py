@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnnviz import models
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.inference.weights.state_dict import load_state_dict, matched
+from cnnviz.inference.weights.state_dict import load_state_dict, match_state_dict
 from cnnviz.models import ModelSpec, Options
 from cnnviz.models.builder import on_meta
 from cnnviz.training.checkpoint import Interface
@@ -97,7 +97,7 @@ def build_with_weights(
         ValueError: For a model that cannot be built.
     """
     expected = on_meta(lambda: models.build(spec, classes, side, options)).state_dict()
-    renamed, notes = matched(expected, weights, spec.title)
+    renamed, notes = match_state_dict(expected, weights, spec.title)
     model = build_model(spec, classes, side, options)
     load_state_dict(model, renamed, spec.title)
     return model, notes

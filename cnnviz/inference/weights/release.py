@@ -29,7 +29,7 @@ from cnnviz.tracking import Database, Run, Status
 from cnnviz.training.data.tensors import DataModule
 
 
-def ship(
+def release_checkpoint(
     database: Database, run_id: int, name: str, *, half: bool, folder: Path, data_name: str = ""
 ) -> Card:
     """Write `folder/name/weights.safetensors` and `card.md` from a finished run, and return the card.
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         with tracking.connect() as database:
-            card = ship(
+            card = release_checkpoint(
                 database, args.run, args.name,
                 half=args.half, folder=args.folder, data_name=args.data_name,
             )  # fmt: skip

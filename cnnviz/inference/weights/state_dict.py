@@ -26,9 +26,9 @@ def load_state_dict(model: nn.Module, weights: Mapping[str, Tensor], title: str)
     `title` is the model's name in messages.
 
     Raises:
-        InferenceError: As `matched`; the model is then unchanged.
+        InferenceError: As `match_state_dict`; the model is then unchanged.
     """
-    named, notes = matched(model.state_dict(), weights, title)
+    named, notes = match_state_dict(model.state_dict(), weights, title)
     try:
         model.load_state_dict(named, strict=False)
     except RuntimeError as error:
@@ -36,7 +36,7 @@ def load_state_dict(model: nn.Module, weights: Mapping[str, Tensor], title: str)
     return notes
 
 
-def matched(
+def match_state_dict(
     expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], title: str
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Match weights to the model's names; return them, and notes on the changes.
@@ -47,12 +47,12 @@ def matched(
     named, notes = without_prefix(weights, expected)
     problem = difference(expected, named)
     if problem:
-        advice = remedy(expected, named)
+        advice = suggest_fix(expected, named)
         raise InferenceError(f"These weights do not fit {title}: {problem}.{f' {advice}' if advice else ''}")
-    return real(named, expected, notes)
+    return convert_dtypes(named, expected, notes)
 
 
-def real(
+def convert_dtypes(
     named: Mapping[str, Tensor], expected: Mapping[str, Tensor], notes: tuple[str, ...] = ()
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Convert weights to the model's data types; return them, and notes on unusual values.
@@ -150,7 +150,7 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
     return "; ".join(parts)
 
 
-def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+def suggest_fix(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     """Suggest a solution for weights that do not fit, in a sentence; empty where none is evident."""
     shapes_expected = {
         name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)

@@ -59,7 +59,7 @@ MOST_UNIT = 3.0
 """Means and standard deviations up to this value refer to pixels from 0 to 1, others to 0 to 255."""
 
 
-def located(path: Path) -> Path:
+def locate_weights(path: Path) -> Path:
     """Return the weights file of a path: itself, or the one in a Hugging Face folder.
 
     Raises:
@@ -96,7 +96,7 @@ def read_stored(path: Path) -> WeightsFacts:
     return WeightsFacts()
 
 
-def keep_beside(path: Path, facts: WeightsFacts) -> None:
+def save_beside(path: Path, facts: WeightsFacts) -> None:
     """Store facts beside a weights file; raise `OSError`."""
     text = json.dumps(facts.model_dump(exclude_defaults=True), ensure_ascii=False, indent=1)
     path.with_name(path.name + SUFFIX).write_text(text + "\n", encoding="utf-8")
@@ -163,7 +163,7 @@ def _text(path: Path) -> str:
     return content.decode("utf-8", "replace")
 
 
-def given(classes: Path | None, mean: str | None, std: str | None, known: WeightsFacts) -> WeightsFacts:
+def merge_facts(classes: Path | None, mean: str | None, std: str | None, known: WeightsFacts) -> WeightsFacts:
     """Merge the facts of a command line into the known ones."""
     changes: Sequence[tuple[str, Any]] = (
         ("classes", read_classes(classes) if classes else ()),

@@ -20,7 +20,7 @@ from cnnviz.cli.app import main
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import weights_facts
 from cnnviz.inference.weights.loaders import from_file, from_path
-from cnnviz.inference.weights.state_dict import matched, remedy
+from cnnviz.inference.weights.state_dict import match_state_dict, suggest_fix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
 
 
@@ -91,7 +91,7 @@ def test_lightnings_own_dictionary_is_read_without_lightning(
 def test_a_prefix_that_the_names_lack_is_put_before_them() -> None:
     inner = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
     outer = nn.ModuleDict({"net": inner})
-    named, notes = matched(outer.state_dict(), inner.state_dict(), "Net")
+    named, notes = match_state_dict(outer.state_dict(), inner.state_dict(), "Net")
     assert set(named) == {"net.0.weight", "net.0.bias"}
     assert notes == ("The prefix 'net.' was put before every name.",)
 
@@ -114,16 +114,16 @@ NET = shapes(conv_weight=(4, 3, 3, 3), conv_bias=(4,), fc_weight=(10, 4), fc_bia
     ],
 )
 def test_what_does_not_fit_comes_with_the_likely_remedy(given: dict[str, Any], advice: str) -> None:
-    assert advice in remedy(NET, given)
+    assert advice in suggest_fix(NET, given)
     with pytest.raises(InferenceError, match="These weights do not fit Net: "):
-        matched(NET, given, "Net")
+        match_state_dict(NET, given, "Net")
 
 
 def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     with pytest.raises(InferenceError, match=r"no model.safetensors or pytorch_model.bin in 'model'"):
-        weights_facts.located(folder)
+        weights_facts.locate_weights(folder)
     save_file(
         {name: value.contiguous() for name, value in prefixed("resnet.").items()},
         folder / "model.safetensors",
@@ -133,7 +133,7 @@ def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").write_text(
         '{"image_mean": [0.5], "image_std": [0.25]}', encoding="utf-8"
     )
-    place = weights_facts.located(folder)
+    place = weights_facts.locate_weights(folder)
     found = from_path(place, "lenet5", None, weights_facts.read_stored(place))
     assert found.classes == tuple(f"digit {n}" for n in range(10))
     assert (found.preprocessing.mean, found.preprocessing.spread) == ((0.5,), (0.25,))

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_there_is_can_be_loaded(database: Database, folder: Path) -> None:
-    release.ship(database, 1, "small", half=True, folder=folder)
+    release.release_checkpoint(database, 1, "small", half=True, folder=folder)
     offered = references.choices(database)
     assert [choice.reference for choice in offered] == ["checkpoint:small", "run:1"]
     assert [choice.status for choice in offered] == ["shipped", "finished"]
@@ -41,10 +41,10 @@ def test_what_there_is_can_be_loaded(database: Database, folder: Path) -> None:
 
 
 def test_a_stamp_changes_with_the_checkpoint(database: Database, folder: Path) -> None:
-    release.ship(database, 1, "small", half=True, folder=folder)
+    release.release_checkpoint(database, 1, "small", half=True, folder=folder)
     before = references.stamp("checkpoint:small")
     assert before == references.stamp("checkpoint:small")
-    release.ship(database, 1, "small", half=False, folder=folder)
+    release.release_checkpoint(database, 1, "small", half=False, folder=folder)
     assert references.stamp("checkpoint:small") != before
 
 
@@ -87,7 +87,7 @@ def test_checkpoints_of_runs_are_files_too(database: Database, folder: Path) -> 
     run = tracking.get_run(database, 1)
     loaded = from_file(tracking.run_folder(1, run.key) / "last.safetensors")
     assert loaded.preprocessing == references.load("run:1", database).preprocessing
-    release.ship(database, 1, "small", half=True, folder=folder)
+    release.release_checkpoint(database, 1, "small", half=True, folder=folder)
     card = from_file(folder / "small" / "weights.safetensors", "lenet5")
     assert (card.accuracy, card.classes) == (bundled.card("small").accuracy, loaded.classes)
 

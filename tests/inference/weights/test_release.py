@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("half", [False, True])
 def test_what_is_loaded_is_as_good_as_the_card_says(database: Database, folder: Path, half: bool) -> None:
-    card = release.ship(database, 1, "lenet5-digits", half=half, folder=folder)
+    card = release.release_checkpoint(database, 1, "lenet5-digits", half=half, folder=folder)
     run = tracking.get_run(database, 1)
     measured = run.metrics["test/accuracy"].last
     assert card.before_rounding == measured
@@ -46,7 +46,7 @@ def test_what_is_loaded_is_as_good_as_the_card_says(database: Database, folder: 
 def test_the_card_names_data_seed_versions_and_the_way_to_make_it_again(
     database: Database, folder: Path
 ) -> None:
-    card = release.ship(database, 1, "small", half=True, folder=folder, data_name="mine")
+    card = release.release_checkpoint(database, 1, "small", half=True, folder=folder, data_name="mine")
     text = (folder / "small" / "card.md").read_text(encoding="utf-8")
     run = tracking.get_run(database, 1)
     assert run.fingerprint is not None
@@ -77,7 +77,7 @@ def test_what_cannot_ship_is_said_in_a_sentence(
     database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InferenceError, match="cannot be a name"):
-        release.ship(database, 1, "../out", half=False, folder=folder)
+        release.release_checkpoint(database, 1, "../out", half=False, folder=folder)
     assert release.main(["99", "name", "--folder", str(folder)]) == 2
     assert capsys.readouterr().err == "There is no run 99.\n"
     with pytest.raises(InferenceError, match="no shipped checkpoint 'nothing'; there are: none"):

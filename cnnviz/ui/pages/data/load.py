@@ -212,7 +212,7 @@ def _begin(given: UploadedFile, shown: str) -> None:
 
 
 def _keep_upload(name: str, content: bytes, progress: Progress) -> Dataset:
-    return library.keep_upload(name, content, progress)
+    return library.save_upload(name, content, progress)
 
 
 def _upload(page_state: PageState) -> None:
