@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A table has a column of images (`bytes` and `path`, or bytes only) and a column of integer labels; the
 # features in the schema's metadata name the columns and classes.
 
-Value = TypeVar("Kept")
+Value = TypeVar("Value")
 AT_ONCE = 256
 """Rows in memory at a time."""
 USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
