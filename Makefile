@@ -36,7 +36,7 @@ app: $(VENV)/.installed ## start the app (PORT=8600, ARGS="…" for streamlit's 
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT)) $(ARGS)
 
 test: $(VENV)/.installed-dev ## all tests but the slow ones (TESTS=path to choose)
-	@$(PY) -m pytest -n $(JOBS) -m "not slow" $(TESTS) $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) -m "not slow" --durations=30 --durations-min=10 $(TESTS) $(ARGS)
 
 test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versions that requirements.txt allows
 	@$(OLDEST)/bin/python -m pytest -n $(JOBS) -m "not slow and not browser" $(TESTS) $(ARGS)

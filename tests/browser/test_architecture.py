@@ -49,6 +49,7 @@ def type_into(page: Page, field: str, text: str) -> None:
         box.press("Enter")
 
 
+@pytest.mark.slow
 def test_it_opens_with_a_picture_and_a_selected_layer(visit: Visit, look: Look) -> None:
     page = visit(PATH, look)
     expect(headline(page)).to_have_text("58.3 M")
@@ -138,6 +139,7 @@ def test_a_node_of_the_graph_selects(visit: Visit) -> None:
     expect(column(page, "conv4")).to_have_class(re.compile("chosen"))
 
 
+@pytest.mark.slow
 def test_the_view_is_kept_in_the_url(visit: Visit) -> None:
     page = visit(PATH)
     with rerun(page):

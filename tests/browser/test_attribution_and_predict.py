@@ -55,6 +55,7 @@ def hand_in(page: Page, files: list[FilePayload]) -> None:
     page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(files)
 
 
+@pytest.mark.slow
 def test_another_class_and_a_layer_of_the_strip(opened: Callable[..., Page]) -> None:
     page = opened("attribution?weights=run:1")
     expect(page.locator(".why img")).to_have_count(5, timeout=TIMEOUT_MS)
@@ -87,6 +88,7 @@ def test_good_and_broken_pictures_and_where_the_network_looks(opened: Callable[.
     expect(page).to_have_url(re.compile("attribution.*picture=handed"), timeout=TIMEOUT_MS)
 
 
+@pytest.mark.slow
 def test_a_zip_of_class_folders_is_judged(opened: Callable[..., Page]) -> None:
     page = opened("predict?weights=run:1&against=fresh:lenet5")
     buffer = io.BytesIO()

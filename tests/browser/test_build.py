@@ -63,6 +63,7 @@ def test_page_shows_every_layer_with_its_output_and_parameters(visit: Visit, loo
     assert overflow <= 0
 
 
+@pytest.mark.slow
 def test_a_changed_setting_shows_in_list_cost_comparison_and_link(visit: Visit) -> None:
     page = visit("build?model=alexnet-cifar10")
     set_number(page, "Kernel", "7")
@@ -163,6 +164,7 @@ def save_as(page: Page, name: str) -> None:
     page.keyboard.press("Escape")
 
 
+@pytest.mark.slow
 def test_a_saved_design_stands_where_models_are_chosen(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
     set_number(page, "Maps", "12")
@@ -271,6 +273,7 @@ def test_what_is_wrong_in_a_link_is_said(visit: Visit) -> None:
     expect(line(page, "conv1")).to_contain_text("6 maps")
 
 
+@pytest.mark.slow
 def test_leaving_the_page_does_not_lose_the_design(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
     set_number(page, "Maps", "12")

@@ -57,6 +57,7 @@ def test_page_opens_on_pictures_and_fits_the_window(visit: Visit, look: Look) ->
     assert shown["width"] >= 30
 
 
+@pytest.mark.slow
 def test_a_class_is_chosen_by_pointer_and_by_keys(visit: Visit) -> None:
     page = visit("data")
     bars = page.get_by_role("listbox", name=re.compile("^Images of each class"))

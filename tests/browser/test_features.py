@@ -124,6 +124,7 @@ def test_choosing_a_layer_paints_its_mosaic(look_inside: Callable[..., Page]) ->
     expect(page.locator(".input .mark")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_chosen_map_is_in_the_address_and_a_reload_shows_it(look_inside: Callable[..., Page]) -> None:
     page = look_inside("features?layer=conv2&order=activity")
     with rerun(page):
@@ -261,6 +262,7 @@ def test_a_picture_from_the_camera(look_inside: Callable[..., Page]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_point_of_the_map_shows_its_image_and_opens_it(look_inside: Callable[..., Page]) -> None:
     page = look_inside("features?weights=run:1&layer=fc2&view=space", drawn=".cnnviz-plot[data-drawn]")
     point = page.locator(".st-key-features-space-pca .point").first

@@ -41,6 +41,7 @@ def test_a_figure_is_waited_for_but_not_in_a_closed_fold(visit: Visit) -> None:
     assert page.evaluate(f"({MISSING})()") == "a figure"
 
 
+@pytest.mark.slow
 def test_a_page_that_the_client_threw_away_is_loaded_again(visit: Visit, witness: Witness) -> None:
     page = visit("train?set.epochs=3")
     with page.expect_navigation():

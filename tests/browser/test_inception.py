@@ -37,6 +37,7 @@ def test_four_branches_and_the_answer_without_one(visit: Visit) -> None:
     assert "model=" not in page.url, "the weights say which model"
 
 
+@pytest.mark.slow
 def test_sliders_change_the_sums(visit: Visit) -> None:
     page = visit(f"{FRESH}&view=reduction")
     expect(page.locator(".inception-sum").first).to_contain_text("= 112,896,000")

@@ -101,6 +101,7 @@ def test_a_finger_draws_on_a_phone(visit: Visit) -> None:
     expect(best(page)).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_the_bar_leads_to_every_page_with_the_selection(visit: Visit) -> None:
     page = visit("?model=lenet5&option.activation=tanh&stranger=1", DESKTOP)
     for name in [*list(FOUND)[1:], "start"]:
@@ -114,6 +115,7 @@ def test_the_bar_leads_to_every_page_with_the_selection(visit: Visit) -> None:
         expect(current).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_an_old_address_leads_on(visit: Visit) -> None:
     page = visit("side-by-side?models=lenet5,alexnet")
     heading(page, "compare")
@@ -123,6 +125,7 @@ def test_an_old_address_leads_on(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"/attribution\?weights=.*&picture=sample%3Adigit-7"))
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_draws_reads_and_opens_a_page(visit: Visit) -> None:
     page = visit("")
     pad(page).focus()

@@ -136,6 +136,7 @@ def test_by_keyboard_alone_with_words_for_who_listens(open_network: Callable[...
     expect(canvas).to_be_focused()
 
 
+@pytest.mark.slow
 def test_an_opened_layer_is_in_the_address_and_stays_with_another_image(
     open_network: Callable[..., Page],
 ) -> None:
@@ -151,6 +152,7 @@ def test_an_opened_layer_is_in_the_address_and_stays_with_another_image(
     expect(layer.get_by_role("heading")).to_have_text("conv2 + ReLU, map 5 of 16")
 
 
+@pytest.mark.slow
 def test_googlenet_on_a_phone_scrolls_in_its_own_frame(open_network: Callable[..., Page]) -> None:
     """Worked out in a worker; the page itself does not scroll sideways."""
     page = open_network("features?view=network&weights=checkpoint:small-googlenet-cifar10", look=PHONE_DARK)

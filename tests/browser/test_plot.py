@@ -107,6 +107,7 @@ def test_zoom_stays_when_points_arrive_and_a_double_click_shows_all(figures: Cal
     assert page.evaluate(RANGE)[1] >= 79
 
 
+@pytest.mark.slow
 def test_the_button_shows_all_too(figures: Callable[..., Page]) -> None:
     page = figures()
     zoom(page)
@@ -114,6 +115,7 @@ def test_the_button_shows_all_too(figures: Callable[..., Page]) -> None:
     page.wait_for_function(f"({RANGE})[1] >= 19")
 
 
+@pytest.mark.slow
 def test_a_tick_without_news_draws_nothing(figures: Callable[..., Page]) -> None:
     page = figures()
     before = drawings(page)
@@ -181,6 +183,7 @@ def test_downloads_hold_data_and_picture(figures: Callable[..., Page], tmp_path:
     assert "rgb(0, 114, 178)" in svg
 
 
+@pytest.mark.slow
 def test_it_fills_the_width_it_has(figures: Callable[..., Page]) -> None:
     page = figures(PHONE)
     drawn = "document.querySelector('.st-key-curve .main-svg').getBoundingClientRect().width"
@@ -190,6 +193,7 @@ def test_it_fills_the_width_it_has(figures: Callable[..., Page]) -> None:
     expect(page.get_by_role("img", name="A curve that falls")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_script_is_fetched_once_and_not_by_pages_without_figures(
     figures: Callable[..., Page], plots: Server, visit: Visit
 ) -> None:

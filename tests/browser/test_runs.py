@@ -75,6 +75,7 @@ def test_runs_are_found_ticked_and_laid_over_one_another(visit: Visit) -> None:
     expect(page.get_by_role("row", name=re.compile("batch size 256 128"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_heading_sorts_and_the_arrows_walk(visit: Visit) -> None:
     page = visit("runs")
     seed = page.get_by_role("button", name="seed 1", exact=True)
@@ -109,6 +110,7 @@ def test_a_cell_of_a_matrix_shows_its_images(visit: Visit) -> None:
     expect(page.locator(".st-key-cell-pictures")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_deleting_is_undone(visit: Visit) -> None:
     page = visit("runs?runs=4")
     with rerun(page):
@@ -161,6 +163,7 @@ def test_a_recipe_is_taken_along_and_can_be_read(visit: Visit) -> None:
     assert json.loads(document)["format"] == "cnnviz-recipe/1"
 
 
+@pytest.mark.slow
 def test_on_a_phone_a_run_is_opened_and_noted(visit: Visit) -> None:
     page = visit("runs", PHONE)
     with rerun(page):

@@ -123,6 +123,7 @@ def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
     assert ends == pytest.approx([pitch * (depth - 1) for depth in depths], abs=1)
 
 
+@pytest.mark.slow
 def test_a_row_of_the_lineage_opens_the_architecture(visit: Visit) -> None:
     page = networks(visit("?layer=conv1"))
     with rerun(page):
@@ -166,6 +167,7 @@ def test_every_model_is_a_point_that_opens(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Architecture")
 
 
+@pytest.mark.slow
 def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
     page = networks(visit(""))
     start = page.locator('.point[tabindex="0"]')
@@ -182,6 +184,7 @@ def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(re.escape(quote(name, safe=""))))
 
 
+@pytest.mark.slow
 def test_another_width_leaves_the_keyboard_where_it_was(visit: Visit) -> None:
     page = networks(visit(""))
     start = page.locator('.point[tabindex="0"]')

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz.ui.pages.diagnose.story import compute_signal
@@ -22,6 +23,7 @@ def reached(page: Page) -> float:
     return value
 
 
+@pytest.mark.slow
 def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(visit: Visit) -> None:
     page = visit("diagnose?recorded=alexnet-stl10-failed")
     with rerun(page):

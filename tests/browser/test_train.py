@@ -90,6 +90,7 @@ def test_from_the_click_to_curves_and_through_pause_reload_stop_and_fork(
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_why(visit: Visit) -> None:
     page = visit("train?set.lr=1000&set.device=cpu&set.momentum=0.99")
     press(page, "Start")
@@ -141,6 +142,7 @@ def test_it_fits_every_window(visit: Visit, runs: Database, lease: Lease, look: 
         assert top["y"] < curves["y"], "how it stands comes first"
 
 
+@pytest.mark.slow
 def test_a_plan_is_made_by_keyboard_and_shared_by_its_address(visit: Visit) -> None:
     page = visit("train?recipe=article-lenet5-mnist&model=lenet5")
     rate = page.get_by_role("textbox", name="Learning rate")

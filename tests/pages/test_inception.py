@@ -110,6 +110,7 @@ def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
     assert html(app).count('class="inception-bars"') == 3
 
 
+@pytest.mark.slow
 def test_how_the_auxiliary_classifiers_of_a_run_learned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_HOME", str(home))
     app = open_page("inception", view="auxiliary")

@@ -19,11 +19,15 @@ LIGHT = (sys.executable, "-m", "tests.training.workers.light_worker")
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = SOON) -> None:
-    """Look again and again until it is so; fails when it is not by then."""
-    deadline, pause = time.monotonic() + seconds, threading.Event()
+    """Poll until the condition holds, ever more slowly, up to ten times a second; fail when it does not in time.
+
+    A poll of the database takes some 4 ms of a core, which the workers that are waited for need themselves.
+    """
+    deadline, pause, interval = time.monotonic() + seconds, threading.Event(), 0.02
     while not condition():
         assert time.monotonic() < deadline, f"waited for {seconds:g} s until {what}"
-        pause.wait(0.02)
+        pause.wait(interval)
+        interval = min(0.1, 1.2 * interval)
 
 
 def become(database: Database, run_id: int, *statuses: Status) -> Run:
