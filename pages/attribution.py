@@ -8,7 +8,7 @@ PAGE = Page(
     icon=":material/center_focus_strong:",
     order=12,
     group="Look inside",
-    blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
+    blurb="Which part of an image speaks for a class, and what is answered when that part is covered.",
 )
 
 attribution_page()

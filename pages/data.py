@@ -23,7 +23,7 @@ PAGE = Page(
     icon=":material/photo_library:",
     order=5,
     group="Train",
-    blurb="The pictures that a network learns from, class by class, and what training makes of them.",
+    blurb="The images that a network learns from, class by class, and what training makes of them.",
 )
 
 page_state = current()

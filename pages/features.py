@@ -8,7 +8,7 @@ PAGE = Page(
     icon=":material/visibility:",
     order=10,
     group="Look inside",
-    blurb="A picture goes in, and every layer shows what it makes of it, down to the single product.",
+    blurb="An image goes in, and every layer shows what it makes of it, down to the single product.",
 )
 
 features()

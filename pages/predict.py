@@ -8,7 +8,7 @@ PAGE = Page(
     icon=":material/checklist:",
     order=13,
     group="Look inside",
-    blurb="Many pictures at once, one to four networks: what they say, where they differ, what it costs.",
+    blurb="Many images at once, one to four networks: what they say, where they differ, what it costs.",
 )
 
 predict()

@@ -21,7 +21,7 @@ KIND_TITLES: dict[Kind, str] = {
     "activation": "activation",
     "attention": "attention",
     "recurrent": "recurrent",
-    "other": "join or other",
+    "other": "concat, add and other",
 }
 BYTES = 4
 """Bytes per value; figures are for 32-bit floats."""

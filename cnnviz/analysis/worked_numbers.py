@@ -171,12 +171,15 @@ def _pixels(count: int) -> str:
 
 def _by_kind(row: Counted) -> str:
     if row.type == "BatchNorm2d":
-        return "Shifts and scales each map by its running mean and spread, then by a trained gain and shift."
+        return (
+            "Shifts and scales each map by its running mean and standard deviation, then by a trained gain "
+            "and shift."
+        )
     if row.type == "LocalResponseNorm":
         maps = row.settings.get("size")
         return f"Divides each value by a sum over {maps} neighbouring maps. It has no weights."
     if row.kind == "norm":
-        return "Brings values to a common mean and spread, then applies a trained gain and shift."
+        return "Brings values to a common mean and standard deviation, then applies a trained gain and shift."
     if row.kind == "attention":
         return "Every position reads all others, weighted by how well they match."
     if row.kind == "activation":

@@ -84,7 +84,7 @@ def _opened(data: bytes, name: object) -> Pillow.Image:
 
     if len(data) > MAX_BYTES:
         raise DataError(
-            f"'{name}' has {len(data) / 1e6:,.0f} MB; a picture has at most {MAX_BYTES >> 20} MiB."
+            f"'{name}' has {len(data) / 1e6:,.0f} MB; an image has at most {MAX_BYTES >> 20} MiB."
         )
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -92,7 +92,7 @@ def _opened(data: bytes, name: object) -> Pillow.Image:
         raise DataError(_too_large(name)) from None
     except Exception:
         raise NotAPictureError(
-            f"'{name}' is not a picture that can be read ({ACCEPTED}); replace it or take it out of the data."
+            f"'{name}' is not an image that can be read ({ACCEPTED}); replace it or take it out of the data."
         ) from None
     if picture.size[0] * picture.size[1] > MAX_PIXELS:
         raise DataError(_too_large(name))

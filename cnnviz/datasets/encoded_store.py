@@ -205,10 +205,10 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
                 digests.append(digest(data))
                 pixels.append(image_header.height * image_header.width)
                 if len(labels) > MAX_PICTURES:
-                    raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
+                    raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} images; take a part.")
             parts[part] = slice(first, len(labels))
             if first == len(labels):
-                raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")
+                raise DataError(f"The {part} part of '{source.title}' has no images; put some there.")
     progress(Step("reading", len(labels), len(labels)))
     bounds = np.array(ends, dtype=np.int64)
     numbers, classes = _without_empty(source, np.array(labels, dtype=np.int64), bool(skipped))
@@ -238,14 +238,14 @@ def _without_empty(source: Source, labels: Labels, any_skipped: bool) -> tuple[L
 
 def _skipped_note(names: list[str]) -> str:
     count = len(names)
-    files = "1 file that is no picture was" if count == 1 else f"{count:,} files that are no pictures were"
+    files = "1 file that is no image was" if count == 1 else f"{count:,} files that are no images were"
     return f"{files} passed over ({'' if count == 1 else 'the first: '}'{names[0][-80:]}')."
 
 
 def _too_few(title: str, count: int) -> str:
     return (
         f"'{title}' has {count:,} class{'' if count == 1 else 'es'}; from 2 to {MAX_CLASSES:,} are needed: "
-        "one folder of pictures for each."
+        "one folder of images for each."
     )
 
 

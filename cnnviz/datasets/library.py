@@ -91,7 +91,7 @@ def save_user_dataset(
     """
     source_path = Path(os.path.abspath(path))
     if not source_path.exists():
-        raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
+        raise DataError(f"There is no folder or file '{path}'; give the path of your images.")
     registry_name = _name_for(source_path, name)
     if registry_name not in user_datasets():  # an existing one may be renewed by anyone, from the same path
         require_file(_file(registry_name), f"The data set '{registry_name}'")

@@ -78,7 +78,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
 def choose_form(headers: Labels, side: int) -> Form:
     """Select a common size and number of channels for `headers` `(kinds, 4)`: height, width, color, count."""
     colours = set(headers[:, 2].tolist())
-    notes = ["Grey pictures among coloured ones became coloured."] if colours == {0, 1} else []
+    notes = ["Grey images among coloured ones became coloured."] if colours == {0, 1} else []
     sizes = {(int(height), int(width)) for height, width, *_ in headers}
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_SIDE and not side:
         return Form(next(iter(sizes)), 1 in colours, tuple(notes))
@@ -86,7 +86,7 @@ def choose_form(headers: Labels, side: int) -> Form:
     target_side = side or min(USUAL_SIDE, int(np.median(shorter)))
     if sizes != {(target_side, target_side)}:
         notes.append(
-            f"Pictures of {len(sizes):,} size{'' if len(sizes) == 1 else 's'}: the middle of each was "
+            f"Images of {len(sizes):,} size{'' if len(sizes) == 1 else 's'}: the middle of each was "
             f"resized to {target_side}×{target_side} pixels (bilinear)."
         )
     return Form((target_side, target_side), 1 in colours, tuple(notes))
@@ -110,16 +110,14 @@ def split_parts(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels],
 
 def _check(train: Labels, test: Labels, classes: tuple[str, ...]) -> None:
     if len(np.unique(train)) < 2:
-        raise DataError(
-            "All training pictures are of one class; there is nothing to tell apart. Add another."
-        )
+        raise DataError("All training images are of one class; there is nothing to tell apart. Add another.")
     unseen = np.setdiff1d(test, train)
     if len(unseen):
         names = quoted([classes[number] for number in unseen])
         similar = [a for a in classes if any(same_name(a, classes[number]) for number in unseen)]
         hint = f" (training has {quoted(similar)}: is it the same?)" if similar else ""
         raise DataError(
-            f"The test part has pictures of {names}, of which there is no training picture{hint}; add some, "
+            f"The test part has images of {names}, of which there is no training image{hint}; add some, "
             "name the folders alike, or take these classes out of the test part."
         )
 

@@ -385,9 +385,9 @@ def _one_batch(evidence: Evidence) -> Comparison | None:
         for name in ("own", "reference")
     )
     if own:
-        return Comparison("one-batch", True, "A fresh network learns one batch by heart with this recipe.")
+        return Comparison("one-batch", True, "A fresh network memorizes one batch with this recipe.")
     sure = steps >= BATCH_STEPS and not _as_good_as_patches(evidence)
-    about = f"In {steps} steps a fresh network does not learn one batch by heart with this recipe"
+    about = f"In {steps} steps a fresh network does not memorize one batch with this recipe"
     rest = "; with Adam at 0.001 it does" if other else ", and not with Adam at 0.001 either"
     return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
 

@@ -71,7 +71,7 @@ def start(evidence: Evidence) -> tuple[str, ...]:
     if seen is None or seen.little or seen.entering <= 0:
         return ()
     return (
-        f"The initial weights: they hand {short(seen.share)} of the input's spread on to "
+        f"The initial weights: they pass {short(seen.share)} of the input's standard deviation on to "
         f"'{seen.last.name}', and {percent(seen.alike)} or more of every layer's outputs tells images apart.",
     )
 

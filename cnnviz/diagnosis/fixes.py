@@ -293,19 +293,24 @@ def started(recipe: Recipe) -> Change | None:
     if recipe.layers is not None:
         function = _functions(recipe.layers) & {"tanh", "sigmoid"}
         rule, name = (GLOROT, "Glorot's") if function else (HE, "He's")
-        why = f"{name} rule draws weights so that each layer hands on as much signal as it gets; biases at 0."
+        why = (
+            f"{name} rule draws weights so that each layer passes on as much signal as it gets; biases at 0."
+        )
         return Change({"layers": _each(recipe.layers, lambda layer: _begun(layer, rule))}, why)
     return _option(
         recipe,
         "init",
         "he",
-        "He's rule draws weights so that each layer hands on as much signal as it gets; biases at 0.",
+        "He's rule draws weights so that each layer passes on as much signal as it gets; biases at 0.",
     )
 
 
 def normalised(recipe: Recipe) -> Change | None:
     """Propose batch normalization after each layer with weights that an activation follows."""
-    why = "Batch normalisation brings every layer's signal back to a spread of 1, whatever the weights are."
+    why = (
+        "Batch normalization brings every layer's signal back to a standard deviation of 1, whatever the "
+        "weights are."
+    )
     if recipe.layers is None:
         return _option(recipe, "normalisation", "batch", why)
     if any(isinstance(layer, BatchNorm) for layer in recipe.layers.layers):
@@ -334,7 +339,8 @@ def scaled() -> Change:
     """Propose standardized pixels: mean 0 and standard deviation 1."""
     return Change(
         {"scale": "standardised"},
-        "Standardised pixels have mean 0 and spread 1 in each channel, as rules for initial weights expect.",
+        "Standardised pixels have mean 0 and standard deviation 1 in each channel, as rules for initial "
+        "weights expect.",
     )
 
 

@@ -209,7 +209,7 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     return (
         "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
         f"hard, or their labels do not follow from them{known}. {_probe(evidence)} checks whether "
-        "one batch can be learned by heart, and whether labels belong to images.",
+        "one batch can be memorized, and whether labels belong to images.",
     )
 
 
@@ -243,7 +243,7 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
     batch = next((comparison for comparison in comparisons(evidence) if comparison.name == "one-batch"), None)
     if batch is None:
         steps.append(
-            f"Check whether a fresh network learns one batch by heart ({_probe(evidence)}, or "
+            f"Check whether a fresh network memorizes one batch ({_probe(evidence)}, or "
             "'Probe' on the page): if not, the fault lies in the network, its input or the optimizer; if so, "
             "in the data, the augmentation or the schedule."
         )

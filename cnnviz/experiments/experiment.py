@@ -57,7 +57,7 @@ class Experiment(BaseModel):
     @model_validator(mode="after")
     def _arms_can_be_run(self) -> Experiment:
         if len(set(self.names)) < len(self.names):
-            raise ValueError("two arms have the same name")
+            raise ValueError("two conditions have the same name")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed is given twice")
         if not all(0 <= seed < 2**63 for seed in self.seeds):
@@ -66,10 +66,11 @@ class Experiment(BaseModel):
             forbidden = sorted(NOT_CHANGED & set(condition.changes))
             if forbidden:
                 raise ValueError(
-                    f"arm '{condition.name}' changes '{forbidden[0]}', which is not for an arm to change"
+                    f"condition '{condition.name}' changes '{forbidden[0]}', which is not for a condition to "
+                    "change"
                 )
             if not self.base.difference(changed(self.base, condition.changes)):
-                raise ValueError(f"arm '{condition.name}' is no other recipe than the base")
+                raise ValueError(f"condition '{condition.name}' is the same recipe as the baseline")
         return self
 
     @classmethod

@@ -199,7 +199,9 @@ def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...
     """Return warnings on conditions with different data, and on runs of a condition whose data changed."""
     sentences = []
     if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
-        sentences.append("Arms are judged on different test images: the difference is one of the data too.")
+        sentences.append(
+            "Conditions are evaluated on different test images: the difference is one of the data too."
+        )
     for name in stored.experiment.names:
         runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
         if len({prints[run.id] for run in runs if run is not None and run.id in prints} - {None}) > 1:
@@ -214,7 +216,7 @@ def _mean(values: Sequence[float]) -> float | None:
 # Results as tables.
 
 PARAMETERS = "parameters"
-HEAD = ("arm", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
+HEAD = ("condition", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
 RUN_COLUMNS = ("arm", "seed", "run", "status", "test_accuracy", "training_accuracy", "seconds")
 MISSING = "—"
 

@@ -197,8 +197,8 @@ def notes(
     sentences = [_left_out(name, condition) for name, condition in outcomes.items()]
     if len(differences) > 1:
         sentences.append(
-            f"{len(differences)} arms are compared with one base: each interval is widened (Bonferroni) so "
-            "that all of them hold together with 95 % chance."
+            f"{len(differences)} conditions are compared with one baseline: each interval is widened "
+            "(Bonferroni) so that all of them hold together with 95 % chance."
         )
     if any(difference is not None and difference.n == 2 for difference in differences):
         sentences.append("Two pairs say little of how much chance does: hence the wide interval.")

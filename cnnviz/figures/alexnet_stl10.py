@@ -139,7 +139,7 @@ def paired_runs(conditions: Sequence[RecordedCondition], chance: float) -> Figur
 def paired_runs_alt(conditions: Sequence[RecordedCondition]) -> str:
     """Describe `paired_runs` in words: the mean of each condition."""
     parts = [f"{condition.name} {percent(condition.accuracy, 1)}" for condition in conditions]
-    return f"Mean accuracy of each arm: {', '.join(parts)}."
+    return f"Mean accuracy of each condition: {', '.join(parts)}."
 
 
 # Recorded runs compared: losses, accuracies, predicted classes.

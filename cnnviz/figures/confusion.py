@@ -131,7 +131,8 @@ def _layout() -> dict[str, Any]:
     axis = {"showgrid": False, "type": "category", "constrain": "domain"}
     return {
         "xaxis": axis | {"title": {"text": "predicted"}, "side": "bottom"},
-        "yaxis": axis | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x"},
+        "yaxis": axis
+        | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"},
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
     }
 

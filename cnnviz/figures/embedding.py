@@ -75,7 +75,7 @@ def scatter(
 def _ring(point: NDArray[np.float32]) -> dict[str, Any]:
     return {
         "type": "scatter",
-        "name": "the chosen picture",
+        "name": "the chosen image",
         "x": [float(point[0])],
         "y": [float(point[1])],
         "mode": "markers",

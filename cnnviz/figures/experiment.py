@@ -84,7 +84,7 @@ def experiment_alt(result: Result) -> str:
         for index, condition in enumerate(result.arms)
         if condition.mean is not None
     ]
-    return f"Test accuracy by arm, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
+    return f"Test accuracy by condition, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
 
 
 def condition_color(index: int) -> Color:

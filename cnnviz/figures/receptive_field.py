@@ -51,7 +51,7 @@ def receptive_words(row: Row, input_size: tuple[int, int]) -> str:
         words += f", its neighbour those {field.jump[0]:g} further on"
     top, left, bottom, right = visible_field(row, input_size)
     if top < 0 or left < 0 or bottom > input_size[0] or right > input_size[1]:
-        return f"{words}. It is wider than the picture: what lies outside is padding, zeros."
+        return f"{words}. It is wider than the image: what lies outside is padding, zeros."
     return f"{words}."
 
 

@@ -88,7 +88,7 @@ def measures(batch: int) -> tuple[Measure, ...]:
     images = "1 image" if batch == 1 else f"{batch:,} images"
     return (
         Measure("Parameters", "what is learnt", lambda row: row.params, numbers.short, numbers.exact),
-        Measure("Arithmetic", "multiply-adds", lambda row: row.macs, numbers.macs, numbers.exact),
+        Measure("Compute", "multiply-adds (MACs)", lambda row: row.macs, numbers.macs, numbers.exact),
         Measure(
             "Memory",
             f"activations, {images}",

@@ -138,10 +138,10 @@ MEANINGS: dict[Method, str] = {
     "saliency": "How much the score would change with each pixel; the largest of its channels.",
     "guided-backprop": (
         "Saliency that keeps positive gradients alone on its way back through each ReLU: sharper, but it "
-        "shows edges of the picture more than the class (Adebayo et al., 2018)."
+        "shows edges of the image more than the class (Adebayo et al., 2018)."
     ),
-    "smoothgrad": "The mean saliency of many copies of the picture with noise added: speckle averages out.",
-    "integrated-gradients": "What each pixel adds to the score on the way from a grey picture to this one.",
+    "smoothgrad": "The mean saliency of many copies of the image with noise added: speckle averages out.",
+    "integrated-gradients": "What each pixel adds to the score on the way from a grey image to this one.",
     "occlusion": "How much the score falls when a patch is covered in grey.",
 }
 STEPS = 32

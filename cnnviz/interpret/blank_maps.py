@@ -13,8 +13,8 @@ NOT_FINITE = (
     "The map holds values that are not finite numbers: the weights or what the layers give are too large, or "
     "not numbers. A map of them shows nothing."
 )
-BLANK_PICTURE = "The picture has the same value everywhere, so no part of it can say more than another."
-DEAD_LAYER = "The layer '{layer}' gives 0 everywhere for this picture, so nothing in it can be weighed."
+BLANK_PICTURE = "The image has the same value everywhere, so no part of it can say more than another."
+DEAD_LAYER = "The layer '{layer}' gives 0 everywhere for this image, so nothing in it can be weighed."
 NO_GRADIENT = (
     "The class's score does not change with {what}: its gradient is 0 everywhere, as behind units that are "
     "dead or saturated."
@@ -24,7 +24,7 @@ SPEAKS_AGAINST = (
     "Try another layer or class."
 )
 IS_BASELINE = (
-    "The picture is the grey that the method starts from (0 for the network), so the way there has no length."
+    "The image is the grey that the method starts from (0 for the network), so the way there has no length."
 )
 COVERED_ALIKE = "The score stays the same whichever patch is covered, so no place matters to it."
 ROUNDING = 1e-6
@@ -54,12 +54,12 @@ def blank_reason(
     if method == "gradcam":
         return _with_picture(_gradcam(model, image, target, layer), image)
     if method in ("saliency", "guided-backprop", "smoothgrad"):
-        return _with_picture(NO_GRADIENT.format(what="the picture"), image)
+        return _with_picture(NO_GRADIENT.format(what="the image"), image)
     if not image.any():
         return _with_picture(IS_BASELINE, image)
     if method == "occlusion":
         return _with_picture(COVERED_ALIKE, image)
-    return _with_picture(NO_GRADIENT.format(what="the picture, anywhere on the way to it"), image)
+    return _with_picture(NO_GRADIENT.format(what="the image, anywhere on the way to it"), image)
 
 
 def constant_maps(maps: Floats) -> int:

@@ -65,7 +65,7 @@ def check_deletion(
         InterpretError: For a share that is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise InterpretError(f"A region's side is a share of the picture's between 0 and 1, not {share}.")
+        raise InterpretError(f"A region's side is a share of the image's between 0 and 1, not {share}.")
     height, width = attribution.values.shape
     box = max(1, round(height * share)), max(1, round(width * share))
     sums = _box_sums(attribution.values.astype(np.float64), box)

@@ -113,9 +113,9 @@ class Recipe(BaseModel):
     pad_crop: int = Field(0, ge=0, le=64, description="Zeros around the image before a random crop.")
     flip: Literal["none", "random", "alternating"] = Field("none", description="Mirroring left to right.")
     cutout: int = Field(0, ge=0, le=512, description="Side of a square that is blanked.")
-    colour_jitter: float = Field(0.0, ge=0, le=1, description="Spread of random brightness and contrast.")
+    colour_jitter: float = Field(0.0, ge=0, le=1, description="Strength of random brightness and contrast.")
     pca_jitter: float = Field(
-        0.0, ge=0, le=10, description="Spread of the AlexNet paper's colour shift; 0.1 there."
+        0.0, ge=0, le=10, description="Standard deviation of the AlexNet paper's color shift; 0.1 there."
     )
     mixup: float = Field(
         0.0, ge=0, le=100,

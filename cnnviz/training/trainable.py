@@ -162,7 +162,7 @@ def _one_image(
     sides, batch = "×".join(map(str, side)), recipe.batch_size
     reason = (
         f"batch normalization in {spec.name} gets a single value a channel from one image of {sides}, "
-        "which has no spread"
+        "which has no variance"
     )
     if batch == 1 or train_images == 1:
         return f"Batches of one image cannot be trained on: {reason}; use a batch size of 2 or more."

@@ -81,7 +81,7 @@ def run(
         str, typer.Argument(help="A ready-made one's name, a JSON file, or the number of one to go on with.")
     ],
     large: _Large = False,
-    seeds: Annotated[int | None, typer.Option(min=1, max=50, help="How many seeds each arm gets.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=50, help="Seeds of each condition.")] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Only queue the runs, for a supervisor.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Queue many or long runs without asking again.")] = False,
     as_json: _Json = False,
@@ -201,7 +201,7 @@ def _plan_text(name: str, experiment: Experiment) -> str:
     ready = list_presets().get(current_name(name))
     lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]
     paragraphs = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
-    head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
+    head, lines = ("condition", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
     conditions = wrapped_table(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
     parts = [*map(_wrapped, paragraphs), "", conditions, "", seeds]

@@ -64,7 +64,7 @@ class Ordering(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("features", help="Look inside: a layer's maps of a picture, or what speaks for a class.")(
+    app.command("features", help="Look inside: a layer's maps of an image, or what speaks for a class.")(
         features
     )
 
@@ -82,11 +82,11 @@ def features(
     classes: ClassNames = None,
     mean: Mean = None,
     std: Std = None,
-    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture of it.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an image of it.")] = None,
     npz: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the values: `activations` (C, H, W), float32.")
     ] = None,
-    order: Annotated[Ordering, typer.Option(help="How the picture orders channels.")] = Ordering.INDEX,
+    order: Annotated[Ordering, typer.Option(help="How the image orders channels.")] = Ordering.INDEX,
     attribution: Annotated[
         Attributing | None, typer.Option(help="Instead: which pixels speak for a class.")
     ] = None,
@@ -154,7 +154,7 @@ def _read(path: Path, loaded: Loaded) -> Traced:
 
     images = list(from_paths([path]))
     if len(images) > 1:
-        raise ValueError(f"'{path}' holds {len(images)} files; one picture is looked at.")
+        raise ValueError(f"'{path}' holds {len(images)} files; one image is looked at.")
     one = read(images[0]) if isinstance(images[0], Upload) else images[0]
     if isinstance(one, Refusal):
         typer.echo(f"cnnviz: {one.reason}", err=True)

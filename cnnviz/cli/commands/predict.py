@@ -36,7 +36,7 @@ REFUSED = 1
 
 def register(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("predict", help="Ask a model what pictures show: files, folders, zips.")(predict)
+    app.command("predict", help="Ask a model what images show: files, folders, zips.")(predict)
 
 
 def predict(
@@ -101,6 +101,6 @@ def _hints(results: list[Result]) -> list[str]:
     lines = []
     for hint, count, first in grouped((result.name, result.hints) for result in answered):
         option = f" (here: {CHANGES[hint.change]})" if hint.change in CHANGES else ""
-        of = "" if len(answered) == 1 else f" for {count:,} of {len(answered):,} pictures, {first} first"
+        of = "" if len(answered) == 1 else f" for {count:,} of {len(answered):,} images, {first} first"
         lines.append(f"\nHint{of}: {hint.text}{option}")
     return lines

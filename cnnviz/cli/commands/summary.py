@@ -107,7 +107,8 @@ def _headline(analysis: Analysis, batch: int, name: str) -> str:
     lines = [
         f"{analysis.title}: {parameters}, {short(analysis.macs, 'MAC')}",
         f"parameters: {', '.join(f'{percent(count / total, 1)} {kind}' for kind, count in kinds.items())}",
-        f"memory at batch {batch}: parameters {stored:.2f} MiB, forward/backward {written:.2f} MiB",
+        f"memory at batch {batch}: parameters {stored:.2f} MiB, activations (forward and backward) "
+        f"{written:.2f} MiB",
         *analysis.notes,
         *problem_lines(check_analysis(analysis), name),
     ]

@@ -18,7 +18,7 @@ TEST = frozenset(("test", "testing"))
 VALIDATION = frozenset(("val", "valid", "validation"))
 LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 EXPECTED = (
-    "one folder of pictures a class, as cats/1.jpg and dogs/1.jpg, with train/ and test/ above or without"
+    "one folder of images a class, as cats/1.jpg and dogs/1.jpg, with train/ and test/ above or without"
 )
 
 
@@ -52,11 +52,11 @@ def arrange_files(where: str, files: Iterable[str]) -> Layout:
     labelled = {part: _labelled(files, depth=1 if tops & TRAIN else 0) for part, files in by_part.items()}
     classes = tuple(sorted({label for files in labelled.values() for _, label in files}))
     if not classes:
-        raise DataError(f"'{where}' holds no class folders with pictures; what is expected is {EXPECTED}.")
+        raise DataError(f"'{where}' holds no class folders with images; what is expected is {EXPECTED}.")
     if len(classes) > MOST_FOLDERS:
         raise DataError(
             f"'{where}' has {len(classes):,} class folders, and at most {MOST_FOLDERS:,} are read; is each "
-            "picture in a folder of its own? Put all pictures of a class into one."
+            "image in a folder of its own? Put all images of a class into one."
         )
     index_of = {label: index for index, label in enumerate(classes)}
     parts = {
@@ -153,7 +153,7 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
                 state = entry.stat()
                 entries.append((name, state.st_size, state.st_mtime_ns))
         if len(entries) > MAX_PICTURES:
-            raise DataError(f"'{root}' has more than {MAX_PICTURES:,} files; give a folder of pictures.")
+            raise DataError(f"'{root}' has more than {MAX_PICTURES:,} files; give a folder of images.")
     return sorted(entries)
 
 

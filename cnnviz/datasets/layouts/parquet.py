@@ -112,7 +112,7 @@ def _only(where: str, what: str, names: list[str], usual: tuple[str, ...]) -> st
     if len(chosen) == 1 or (chosen and chosen[0] in usual):
         return chosen[0]
     explanation = f"these could be: {', '.join(names)}" if names else "none is one"
-    kind = "a column of pictures (bytes)" if what == "picture" else "a column of whole-number labels"
+    kind = "a column of images (bytes)" if what == "picture" else "a column of whole-number labels"
     raise DataError(f"'{where}' should have {kind}, and {explanation}; keep one, or name it '{what}'.")
 
 
@@ -141,9 +141,7 @@ def _bytes(picture: Any, name: str, files: Sequence[Path]) -> bytes:
     if path and path.is_file() and any(path.is_relative_to(folder.resolve()) for folder in files):
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
-    raise DataError(
-        f"{name} holds no picture; write the pictures' bytes into the table, or take the row out."
-    )
+    raise DataError(f"{name} holds no image; write the images' bytes into the table, or take the row out.")
 
 
 def counted(batches: Callable[[], Iterable[pa.RecordBatch]], label: str) -> int:

@@ -72,7 +72,7 @@ class Archive:
         info, label = self._members[name], f"{self.where}/{self._members[name].filename}"
         if info.file_size > MAX_BYTES:
             raise DataError(
-                f"'{label}' has {info.file_size / 1e6:,.0f} MB; a picture has at most {MAX_BYTES >> 20} MiB."
+                f"'{label}' has {info.file_size / 1e6:,.0f} MB; an image has at most {MAX_BYTES >> 20} MiB."
             )
         try:
             with self._archive.open(info) as member:
@@ -107,7 +107,7 @@ class Archive:
         if length > MAX_DIRECTORY:
             raise DataError(
                 f"'{self.where}' has a list of its files of {length / 1e6:,.0f} MB, and that of a zip of "
-                f"pictures has at most {MAX_DIRECTORY / 1e6:,.0f} MB; unpack it and give the folder, or use "
+                f"images has at most {MAX_DIRECTORY / 1e6:,.0f} MB; unpack it and give the folder, or use "
                 "Parquet."
             )
         self._check_count(members)
@@ -115,7 +115,7 @@ class Archive:
     def _check_count(self, members: int) -> None:
         if members > MAX_MEMBERS:
             raise DataError(
-                f"'{self.where}' has {members:,} files in it, and a zip of pictures has at most "
+                f"'{self.where}' has {members:,} files in it, and a zip of images has at most "
                 f"{MAX_MEMBERS:,}; unpack it and give the folder, or use Parquet."
             )
 

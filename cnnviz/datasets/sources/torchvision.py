@@ -58,7 +58,7 @@ _add(
     download.MNIST,
     "fashion-mnist",
     title="Fashion-MNIST",
-    summary="70,000 pictures of clothes in MNIST's form, and harder.",
+    summary="70,000 images of clothes in MNIST's form, and harder.",
     shape=(1, 28, 28),
     classes=FASHION,
     train=60_000,

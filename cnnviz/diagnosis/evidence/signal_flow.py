@@ -75,8 +75,8 @@ def law() -> str:
     """Explain the scaling rule of weight initialization."""
     return (
         "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
-        "standard deviation σ, inputs of size 1 become outputs of spread σ·√n. He's rule chooses σ = "
-        "√(2/n), so that σ·√n = √2, and a ReLU, which keeps half of it, hands on as much as came in (He et "
+        "standard deviation σ, inputs of size 1 get standard deviation σ·√n. He's rule chooses σ = "
+        "√(2/n), so that σ·√n = √2, and a ReLU, which keeps half of it, passes on as much as came in (He et "
         "al., 2015). A smaller σ shrinks the signal in every layer, a larger one blows it up, and the "
         "factors multiply."
     )
@@ -108,7 +108,8 @@ def _whole(seen: Passage) -> str:
     count, left = len(seen.stages), seen.last.at.signal or 0.0
     each = seen.share ** (1 / count) if seen.share > 0 else 0.0
     return (
-        f"Measured in this run at its first step: images enter with a spread of {short(seen.entering)}; what "
+        "Measured in this run at its first step: images enter with a standard deviation of "
+        f"{short(seen.entering)}; what "
         f"differs from image to image at '{seen.last.name}' is {short(left)}. That is a factor of "
         f"{short(seen.share)} over {count} layers, {short(each)} for each."
     )
@@ -148,7 +149,8 @@ def flat(widest: LayerSignal) -> str:
     spread = widest.at.spread or 0.0
     slope = 1 - math.tanh(min(spread, 15.0)) ** 2
     return (
-        f"'{widest.name}' gives values of spread {short(spread)}. Tanh is flat there: its slope at "
+        f"'{widest.name}' gives values with standard deviation {short(spread)}. Tanh is flat there: its "
+        "slope at "
         f"{short(spread)} is 1 - tanh²({short(spread)}) = {short(slope)}, so most units answer ±1 whatever "
         "the image, and few of them can learn. Weights by Glorot's rule, σ = √(2/(n in + n out)), keep "
         "values near 0, where the slope is 1."

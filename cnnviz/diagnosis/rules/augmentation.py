@@ -219,7 +219,7 @@ def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> li
     if not none:
         return [usually]
     if evidence.recipe.epochs < SHORT and none.keys() == values.keys():
-        why = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is learned by heart."
+        why = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is memorized."
         return [Change(none, why), usually]
     return [usually, Change(none, "No such augmentation at all, to see what the images teach.")]
 

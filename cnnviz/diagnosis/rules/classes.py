@@ -162,7 +162,7 @@ def _weighed(evidence: Evidence) -> str:
     if evidence.recipe.class_weights == "balanced":
         return (
             "Class weights are balanced already: rare images count more, but they are still few, and are "
-            "learned by heart first."
+            "memorized first."
         )
     return (
         "Balanced class weights let an image count the more the rarer its class is, so that each class has "

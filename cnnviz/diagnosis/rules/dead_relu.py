@@ -104,7 +104,7 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
     bias = starts(evidence)[before].bias if before in starts(evidence) else None
     text = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
-    values = f"values of mean {short(mean)} and spread {short(spread)}{below}"
+    values = f"values of mean {short(mean)} and standard deviation {short(spread)}{below}"
     return f"It begins so: '{before}' gives {values}.{text}{_drawn(evidence)}"
 
 
@@ -114,8 +114,8 @@ def _drawn(evidence: Evidence) -> str:
     if not spread:
         return ""
     return (
-        f" It is the weights that are too small: by He's rule the spread would be {short(spread)}, and part "
-        "of the values above 0."
+        " It is the weights that are too small: by He's rule the standard deviation would be "
+        f"{short(spread)}, and part of the values above 0."
     )
 
 

@@ -87,7 +87,8 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
             "random: in a test it takes away at random what the answer is made of. Batch normalisation "
-            "uses mean and spread of the batch in training, and those that it has collected in evaluation: "
+            "uses mean and standard deviation of the batch in training, and those that it has collected in "
+            "evaluation: "
             "in training mode an image's answer depends on which others happen to be in its batch, and "
             "every test changes what was collected.\n\nThe accuracy that was recorded, "
             f"{percent(recorded, 1)}, is that of a disturbed network.{gain} No setting of the recipe is at "

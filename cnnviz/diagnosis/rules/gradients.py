@@ -201,7 +201,7 @@ def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCur
         facts=(
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
             Fact("last layer's gradient", seen[-1].at.gradient or 0.0, short(seen[-1].at.gradient or 0.0)),
-            Fact("handed on by a layer", each, short(each)),
+            Fact("passed on by a layer", each, short(each)),
             curve.fact,
         ),
         pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
@@ -305,8 +305,8 @@ def _growth(evidence: Evidence) -> str:
         return "It happened so early that no growth was recorded."
     (first, before), (last, after) = spreads[0], spreads[-1]
     return (
-        f"In this run the last layer's outputs had a spread of {short(before)} at step {first:,} and of "
-        f"{short(after)} at step {last:,}."
+        f"In this run the last layer's outputs had a standard deviation of {short(before)} at step "
+        f"{first:,} and of {short(after)} at step {last:,}."
     )
 
 

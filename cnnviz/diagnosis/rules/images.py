@@ -110,7 +110,7 @@ def _verdict(seen: Variation, place: Place) -> str:
     if place == "scale":
         return "The network reads nearly the same values for every image: its scale flattens the pixels."
     if seen.stored.between == 0:
-        same = "black or of one shade" if seen.stored.flat == 1 else "one and the same picture"
+        same = "black or of one shade" if seen.stored.flat == 1 else "one and the same image"
         return f"All images are equal: {same}, so there is nothing to tell classes apart by."
     return (
         f"The images are nearly equal: from one to another a pixel varies by {short(seen.stored.between)} of "
@@ -120,7 +120,7 @@ def _verdict(seen: Variation, place: Place) -> str:
 
 def _measured(seen: Variation) -> str:
     stored, read = seen.stored, seen.augmented
-    kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different pictures"
+    kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different images"
     text = (
         f"The {stored.images:,} training images that were looked at {kinds}; {percent(stored.flat)} show "
         "nothing (shades within an image deviate by less than 1 of 255). From image to image a pixel "
@@ -146,13 +146,13 @@ def _advice(evidence: Evidence, seen: Variation, place: Place) -> str:
         return "The images themselves differ; standardised pixels would have mean 0 and deviation 1."
     if seen.stored.between == 0:
         return (
-            "No setting of the recipe fixes that. Look at the pictures on the Data page, and at how they "
+            "No setting of the recipe fixes that. Look at the images on the Data page, and at how they "
             "were written: an empty array, a wrong channel or one file copied over all names make such "
             "sets."
         )
     return (
         "This is what remains when shades from 0 to 255 are divided by 255 and stored as whole numbers, or "
-        "when values from 0 to 1 are stored as bytes. Write the pictures again from the originals, on a "
+        "when values from 0 to 1 are stored as bytes. Write the images again from the originals, on a "
         "scale from 0 to 255: shades that were rounded away do not come back."
     )
 
@@ -297,7 +297,7 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
         explanation=(
             f"Reduced to {height // 2}×{width // 2} pixels and enlarged again, the images differ from what "
             f"they were by {percent(detail.halved, 2)} of their variance; by way of "
-            f"{height // 4}×{width // 4} by {percent(detail.quartered, 1)}. Pictures that are as sharp as "
+            f"{height // 4}×{width // 4} by {percent(detail.quartered, 1)}. Images that are as sharp as "
             "they are large lose about 8 to 15 % in the first step (CIFAR-10, MNIST), and a third or more of "
             "what the second loses: there is detail at every size. Here the first loses "
             f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "

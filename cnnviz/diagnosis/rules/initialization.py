@@ -60,7 +60,8 @@ def initialisation(evidence: Evidence) -> Outcome:
     if seen.little:
         return _shrinking(evidence, seen)
     return Negative(
-        f"Fresh weights hand {short(seen.share)} of the input's spread on to '{seen.last.name}', and "
+        f"Fresh weights pass {short(seen.share)} of the input's standard deviation on to "
+        f"'{seen.last.name}', and "
         f"{percent(seen.alike, 1)} or more of every layer's outputs tells images apart."
     )
 
@@ -84,8 +85,8 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
     widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)
     wide = widest.at.spread or 0.0
     verdict = (
-        f"Fresh weights are so large that '{widest.name}' gives values of spread {short(wide)}, where "
-        "activations are flat."
+        f"Fresh weights are so large that '{widest.name}' gives values with standard deviation "
+        f"{short(wide)}, where activations are flat."
         if flat
         else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before any "
         "learning."
@@ -126,7 +127,8 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
     last = seen.last
     if seen.alike >= ALIKE and not _unusual(evidence):
         return Negative(
-            f"Only {short(seen.share)} of the input's spread reaches '{last.name}', but of its outputs "
+            f"Only {short(seen.share)} of the input's standard deviation reaches '{last.name}', but of its "
+            "outputs "
             f"{percent(seen.alike, 1)} tells images apart, and no weights or biases are known to be out of "
             "the usual. LeNet-5 of 1998 begins so, and learns."
         )
@@ -135,8 +137,8 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
         f"Only {short(seen.alike)} of the outputs of a layer tells images apart: the rest is the same for "
         "all of them."
         if drowned
-        else f"Of the images' spread only {short(seen.share)} is left at '{last.name}', before anything "
-        "is learned."
+        else f"Only {short(seen.share)} of the images' standard deviation is left at '{last.name}', before "
+        "anything is learned."
     )
     return Finding(
         cause="initialisation",
@@ -198,14 +200,14 @@ def _changes(evidence: Evidence) -> tuple[Change, ...]:
     if begun is not None:
         ways = [begun, *ways]
     if begun is not None and recipe.scale != "standardised":
-        both = f"{begun.why[:-1]}; it expects pixels of mean 0 and spread 1."
+        both = f"{begun.why[:-1]}; it expects pixels of mean 0 and standard deviation 1."
         ways = [Change({**begun.values, "scale": "standardised"}, both), *ways]
     return fixes.applicable(ways, recipe)
 
 
 def _facts(seen: Passage) -> tuple[Fact, ...]:
     return (
-        Fact("spread of the input", seen.entering, short(seen.entering)),
+        Fact("standard deviation of the input", seen.entering, short(seen.entering)),
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
         Fact("signal propagated", seen.share, short(seen.share)),
         Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
@@ -218,7 +220,11 @@ def _ruled_out(seen: Passage) -> tuple[str, ...]:
     rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
     if not FAINT <= seen.entering <= WIDE:
         return (rate,)
-    return rate, f"The input alone: its spread is {short(seen.entering)}, wide enough to tell images apart."
+    return (
+        rate,
+        f"The input alone: its standard deviation is {short(seen.entering)}, wide enough to tell images "
+        "apart.",
+    )
 
 
 def _flat_ended(evidence: Evidence) -> bool:

@@ -38,7 +38,7 @@ network learns from them; one whose signal shrinks begins with a quarter of it.
 @rule(
     "input-scale",
     title="Input that is not normalised",
-    summary="The pixels that the model reads are far from mean 0 and spread 1.",
+    summary="The pixels that the model reads are far from mean 0 and standard deviation 1.",
     live=True,
 )
 def input_scale(evidence: Evidence) -> Outcome:
@@ -46,7 +46,7 @@ def input_scale(evidence: Evidence) -> Outcome:
     read, curve = evidence.input, summarize_loss(evidence)
     if read is None or curve is None:
         return Inconclusive("What the model reads was not recorded.")
-    figures = f"mean {short(read.mean)}, spread {short(read.spread)}"
+    figures = f"mean {short(read.mean)}, standard deviation {short(read.spread)}"
     if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
         return Negative(f"The model reads values of {figures}.")
     if read.spread > WIDE:
@@ -67,10 +67,11 @@ def _scale_finding(
         cause="input-scale",
         confidence=confidence,
         effect=effect,
-        verdict=f"The model reads pixels of mean {short(read.mean)} and spread {short(read.spread)}, not "
-        "of mean 0 and spread 1.",
+        verdict=f"The model reads pixels of mean {short(read.mean)} and standard deviation "
+        f"{short(read.spread)}, not of mean 0 and standard deviation 1.",
         explanation="\n\n".join((
-            "Rules for initial weights are made for inputs of mean 0 and spread 1 (LeCun et al., 1998). A "
+            "Rules for initial weights are made for inputs of mean 0 and standard deviation 1 (LeCun et "
+            "al., 1998). A "
             "first layer that reads values k times as large gives outputs k times as large, and so does "
             "each layer after it; its weights' gradients grow by k once more, as they are products with "
             "the input.",
@@ -78,7 +79,7 @@ def _scale_finding(
         )),
         facts=(
             Fact("mean of the input", read.mean, short(read.mean)),
-            Fact("spread of the input", read.spread, short(read.spread)),
+            Fact("standard deviation of the input", read.spread, short(read.spread)),
             Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
             curve.fact,
         ),
@@ -95,7 +96,11 @@ def _scale_finding(
 
 def _wide(evidence: Evidence, read: Input) -> str:
     seen, curve = stages(evidence, fresh(evidence)), summarize_loss(evidence)
-    first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
+    first = (
+        f"'{seen[0].name}' gives values with standard deviation {short(seen[0].at.spread or 0)}. "
+        if seen
+        else ""
+    )
     start = (
         f"the first loss is {short(curve.start)} where chance level is {fixed(curve.chance, 3)}. "
         if curve
@@ -111,7 +116,8 @@ def _wide(evidence: Evidence, read: Input) -> str:
 
 def _narrow(seen: signal_flow.Passage, read: Input) -> str:
     return (
-        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, so "
+        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the standard "
+        "deviation, so "
         "most of what the first layer sums is the same for all images. It is not the main reason: "
         f"'{seen.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
         f"standardised pixels, {short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
@@ -142,14 +148,14 @@ def _normalised_at_once(evidence: Evidence) -> bool:
 
 def _picture(read: Input, seen: tuple[LayerSignal, ...]) -> Bars:
     return Bars(
-        title="Spread of the input and of each layer's outputs, before anything is learned",
+        title="Standard deviation of the input and of each layer's outputs, before anything is learned",
         names=("input", *(stage.name for stage in seen)),
-        values={"spread": (read.spread or None, *(stage.at.spread or None for stage in seen))},
+        values={"standard deviation": (read.spread or None, *(stage.at.spread or None for stage in seen))},
         y_label="standard deviation",
         logarithmic=True,
         reference=("1: what rules for initial weights expect", 1.0),
         marked=("input",),
-        alt=f"The input has a spread of {short(read.spread)}; 1 is expected.",
+        alt=f"The input has a standard deviation of {short(read.spread)}; 1 is expected.",
     )
 
 

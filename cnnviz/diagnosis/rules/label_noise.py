@@ -63,7 +63,7 @@ _NO_USE = (
 @rule(
     "labels-noisy",
     title="Label noise",
-    summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
+    summary="A part of the labels is wrong: it cannot be learned, only memorized.",
 )
 def noisy(evidence: Evidence) -> Outcome:
     """Detect label noise: test above validation accuracy, or confident predictions with other labels.

@@ -107,7 +107,8 @@ def _telling(evidence: Evidence) -> str:
 def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None, certain: float) -> Finding:
     by_heart = now.above(now.learnt) > MEMORISED
     text = (
-        f"In training it knows {percent(now.learnt)} of the images, but only by heart: with random labels a "
+        f"In training it knows {percent(now.learnt)} of the images, but only by memorizing them: with "
+        "random labels a "
         "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
         "generalization”, 2017)."
         if by_heart
@@ -138,7 +139,7 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
             "shuffled without the other, or a row was left out in one."
         ),
         facts=(*now.facts, *_facts(near)),
-        pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
+        pictures=(*_agreements(evidence, near), accuracies(evidence, "Memorized, and at chance level")),
         ruled_out=_not_the_network(evidence, by_heart, now),
         explains=(
             "one-class",

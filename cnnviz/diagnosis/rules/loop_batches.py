@@ -109,7 +109,7 @@ def same_batch(evidence: Evidence) -> Outcome:
         effect=0.9,
         verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images.",
         explanation=(
-            "The loss falls, since one batch is soon known by heart, and nothing else is learned. It happens "
+            "The loss falls, since one batch is soon memorized, and nothing else is learned. It happens "
             "where the batch is taken outside of the loop, or a loader is begun anew in every step "
             "(next(iter(loader)) without shuffling)."
         ),
@@ -160,7 +160,8 @@ def scaled_twice(evidence: Evidence) -> Outcome:
         verdict=f"The network reads values of {about}",
         explanation=(
             "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
-            f"images have a spread of {short(read.spread)} in place of {'1' if centred else 'some 0.25'}: "
+            f"images have a standard deviation of {short(read.spread)} in place of "
+            f"{'1' if centred else 'some 0.25'}: "
             "the first layer's sums are almost only its biases, all images look alike, and learning begins "
             "with a long plateau."
         ),

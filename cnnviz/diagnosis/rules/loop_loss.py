@@ -53,7 +53,7 @@ def squashed(looks: tuple[LoopLook, ...]) -> str:
 @rule(
     "loss-mismatch",
     title="The loss does not fit the outputs",
-    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are spread over "
+    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are broadcast over "
     "each other.",
     live=True,
     loop=True,
@@ -83,7 +83,7 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
         shapes = f"{_shape(broadcast[0].shape)} and {_shape(broadcast[0].target)}"
         return _mismatch(
             0.95,
-            f"The loss compares tensors of shapes {shapes}, which are spread over each other.",
+            f"The loss compares tensors of shapes {shapes}, which are broadcast over each other.",
             "Every output is then compared with every label of the batch, so that the best answer is the "
             "labels' mean. PyTorch warns of it once.",
             CodeFix("Give both the same shape.", "loss = criterion(outputs.squeeze(1), targets)"),

@@ -62,7 +62,11 @@ def one_class(evidence: Evidence) -> Outcome:
         facts=(
             Fact("commonest answer", share, f"{percent(share, 1)} '{name}'"),
             Fact("commonest class in training", evidence.chance, f"{percent(evidence.chance, 1)}"),
-            *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
+            *(
+                (Fact("standard deviation of a logit over images", spread, short(spread)),)
+                if spread is not None
+                else ()
+            ),
         ),
         ruled_out=_balanced(evidence),
         pictures=(_one_class_figure(evidence, seen, name),),

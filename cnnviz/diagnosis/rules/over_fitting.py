@@ -53,7 +53,7 @@ learned again at every other, from images that show it there (LeCun et al., 1989
 @rule(
     "over-fitting-data",
     title="Over-fitting: too few images",
-    summary="The few training images are learnt by heart, others are not recognised.",
+    summary="The few training images are memorized, others are not recognized.",
     moves={"images": "up"},
 )
 def too_few_images(evidence: Evidence) -> Outcome:
@@ -94,7 +94,10 @@ def too_few_images(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        pictures=(
+            accuracies(evidence, "Training and held-out accuracy"),
+            losses(evidence, "Loss, and the gap"),
+        ),
         ruled_out=_ruled_out(evidence, now),
         changes=(*all_images(evidence), *augmentation(evidence)),
     )
@@ -103,7 +106,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
 @rule(
     "over-fitting-augmentation",
     title="Over-fitting: no augmentation",
-    summary="Every image is seen unchanged in every epoch, so it can be learnt by heart.",
+    summary="Every image is seen unchanged in every epoch, so it can be memorized.",
 )
 def no_augmentation(evidence: Evidence) -> Outcome:
     """Detect overfitting with enough images, but without augmentation."""
@@ -124,7 +127,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the "
-            f"same pixel by pixel. {forms(evidence)} What a class is does not change when the picture moves "
+            f"same pixel by pixel. {forms(evidence)} What a class is does not change when the image moves "
             "by some pixels; a network that is shown such changes has to learn what stays."
         ),
         facts=(
@@ -132,7 +135,10 @@ def no_augmentation(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        pictures=(
+            accuracies(evidence, "Training and held-out accuracy"),
+            losses(evidence, "Loss, and the gap"),
+        ),
         ruled_out=_ruled_out(evidence, now),
         changes=augmentation(evidence),
     )
@@ -182,7 +188,7 @@ def too_large(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(*_weights(evidence), accuracies(evidence, "Known, and known by heart")),
+        pictures=(*_weights(evidence), accuracies(evidence, "Training and held-out accuracy")),
         layers=(largest.name,) if largest and share > 0.5 else (),
         ruled_out=_ruled_out(evidence, now),
         changes=(*smaller(evidence), *augmentation(evidence)),

@@ -97,10 +97,10 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         verdict=f"{percent(share)} of the test images were learnt from, so the test accuracy flatters.",
         explanation=(
             f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
-            "training images. What was learnt by heart is known there too. "
+            "training images. What was memorized is known there too. "
             f"{_honest(evidence, share)}\n\nNo setting of the recipe fixes that. Take the repeated images "
             "out of one part (out of training, where others are to be compared with), split before images "
-            "are augmented or cut, and keep all pictures of one thing in one part."
+            "are augmented or cut, and keep all images of one thing in one part."
             + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
         ),
         facts=(
@@ -151,12 +151,12 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
         verdict=(f"{_about(copied, share)} training images saved again, so the test accuracy flatters."),
         explanation=(
             f"Of {copied.images:,} test images, compared with {compared} training images, "
-            f"{copied.copies:,} show the same picture as one of them. Their pixels differ a little, as "
+            f"{copied.copies:,} show the same image as one of them. Their pixels differ a little, as "
             "after saving as JPEG or at another brightness, so that comparing files or pixels does not "
             "show it. Each was reduced to grey at 16×16 pixels, without its mean and contrast: a copy is "
             "less than a tenth away from its original (0 the same, 1.4 unrelated), and less than half as "
             f"far as from the next training images.\n\n{_honest(evidence, share)}\n\nNo setting of the "
-            "recipe fixes that. Take the copies out of one part, and split before pictures are saved again."
+            "recipe fixes that. Take the copies out of one part, and split before images are saved again."
         ),
         facts=(Fact("copies of training images", copied.copies, f"{copied.copies:,} of {copied.images:,}"),),
         pictures=(
@@ -189,9 +189,9 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
         explanation=(
             f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
             f"by less than {near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 "
-            "pixels). So alike are usually pictures of one scene, moments apart, or one picture cut twice. "
+            "pixels). So alike are usually images of one scene, moments apart, or one image cut twice. "
             "A network that learnt one by heart knows the other.\n\nTake such pairs out of one part, and "
-            "split by scene or source rather than by picture."
+            "split by scene or source rather than by image."
         ),
         facts=(Fact("nearly alike", share, f"{percent(share, 1)} of {near['images']:,}"),),
         pictures=_accuracies(evidence),
@@ -287,8 +287,8 @@ def split_mismatch(evidence: Evidence) -> Outcome:
 def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput) -> Outcome:
     """Report evaluation images with another preprocessing than training images."""
     figures = (
-        f"mean {short(judged.mean)} and spread {short(judged.spread)}, and those that are learned from mean "
-        f"{short(train.mean)} and spread {short(train.spread)}"
+        f"mean {short(judged.mean)} and standard deviation {short(judged.spread)}, and those that are "
+        f"learned from mean {short(train.mean)} and standard deviation {short(train.spread)}"
     )
     now = accuracy_summary(evidence)
     if now is None:
@@ -307,8 +307,16 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
             "is divided by 255 or standardized, and the other is not."
         ),
         facts=(
-            Fact("mean and spread, learned", train.spread, f"{short(train.mean)}, {short(train.spread)}"),
-            Fact("mean and spread, judged", judged.spread, f"{short(judged.mean)}, {short(judged.spread)}"),
+            Fact(
+                "mean and standard deviation, training",
+                train.spread,
+                f"{short(train.mean)}, {short(train.spread)}",
+            ),
+            Fact(
+                "mean and standard deviation, evaluated",
+                judged.spread,
+                f"{short(judged.mean)}, {short(judged.spread)}",
+            ),
             *now.facts,
         ),
         explains=("labels-shuffled", "labels-noisy", "labels-permuted", "one-class", *OVER_FITTING),
@@ -445,7 +453,7 @@ def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
         explanation="\n\n".join((
             " ".join(shift.signs),
             "Validation images are taken at random out of the training images, so both are of one kind, and "
-            "what is learned by heart fails on both alike. What fails on test images alone is something "
+            "what is memorized fails on both alike. What fails on test images alone is something "
             "that they do not share with training images: another source or camera, brightness, contrast or "
             "colours turned round, a rotation, another crop or preparation; or a mark in the training images "
             "that gives their class away. It can also be the other way round: copies of training images, "

@@ -130,9 +130,7 @@ def _longer(evidence: Evidence) -> list[Change]:
     if recipe.limit is None or (available(evidence) <= evidence.data.train and evidence.data.available):
         return [longer]
     more = {"limit": None, "epochs": max(recipe.epochs, 10)}
-    every = Change(
-        more, "All images, ten times: more steps, and no image so often that it is learned by heart."
-    )
+    every = Change(more, "All images, ten times: more steps, and no image so often that it is memorized.")
     return [every, longer]
 
 

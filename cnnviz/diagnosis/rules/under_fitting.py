@@ -92,7 +92,7 @@ def _finding(
         ),
         explanation=(
             f"The network knows {percent(now.learnt, 1)} of the images it learns from and "
-            f"{percent(now.held, 1)} of others: it learns nothing by heart, because it has nowhere to keep "
+            f"{percent(now.held, 1)} of others: it memorizes nothing, because it has nowhere to keep "
             f"it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
             f"{math.prod(evidence.data.shape):,} values. One fully connected layer from there to "
             f"{evidence.classes} classes would have ({math.prod(evidence.data.shape):,} + 1) · "
@@ -162,7 +162,7 @@ def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
         base = recipe.changed(larger).layers if few else recipe.layers
         larger = without_bottleneck(base or recipe.layers, WIDTH * evidence.classes)
         each = (
-            f"Every layer hands on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
+            f"Every layer passes on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
         )
         why = f"{each}; {why[:1].lower()}{why[1:]}" if few else f"{each}."
     if recipe.changed(larger) != recipe:

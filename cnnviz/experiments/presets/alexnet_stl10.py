@@ -116,7 +116,7 @@ def _options(
 ALEXNET_STL10 = Preset(
     title="The AlexNet/STL-10 paper review: why one answer for all?",
     about=(
-        "The run that failed, and one change at a time. Weights of N(0, 0.01²) make each layer hand on less "
+        "The run that failed, and one change at a time. Weights of N(0, 0.01²) make each layer pass on less "
         "of what tells images apart, until nothing of it is left; some of the changes give it back. One "
         "answer for every image is right one time in ten: whoever stays there has learned nothing."
     ),
@@ -124,7 +124,7 @@ ALEXNET_STL10 = Preset(
     limits=(
         "AlexNet a quarter as wide, for images of 67×67, on a thousand handwritten digits enlarged to that, "
         "for half of the article's steps and without its mirroring (a mirrored digit is none); its weights "
-        "are widened so that each layer hands on what it does in the full one. Digits are easy: what is "
+        "are widened so that each layer passes on what it does in the full one. Digits are easy: what is "
         "fixed gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."
     ),
     order=12,

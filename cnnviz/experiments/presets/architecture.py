@@ -60,7 +60,7 @@ AUXILIARY = Preset(
     asked_by="an article on GoogLeNet for CIFAR-10",
     limits=(
         "A half-width GoogLeNet with batch normalisation, which carries gradients anyway: the paper had "
-        "none. Few images and 60 steps, after which seeds of one arm still end far apart."
+        "none. Few images and 60 steps, after which seeds of one condition still end far apart."
     ),
     order=11,
     small=Experiment(

@@ -29,7 +29,7 @@ AUGMENTATION = Preset(
     asked_by="articles on AlexNet for CIFAR-10, in PyTorch and in Keras: both over-fit",
     limits=(
         "Few epochs: augmentation makes training harder, and pays the more the longer it goes on. The "
-        "training accuracy of the arm is on augmented images."
+        "training accuracy of the condition is on augmented images."
     ),
     order=5,
     small=Experiment(
@@ -58,8 +58,8 @@ ENLARGING = Preset(
     ),
     asked_by="an article on AlexNet for STL-10; an article on AlexNet in Keras enlarges 32×32 to 227×227",
     limits=(
-        "Digits of 8×8 pixels stand for photographs: all arms enlarge, as 96×96 are enlarged for AlexNet. "
-        "Images of 16×16 reach a network whose first fully connected layer is smaller."
+        "Digits of 8×8 pixels stand for photographs: all conditions enlarge, as 96×96 are enlarged for "
+        "AlexNet. Images of 16×16 reach a network whose first fully connected layer is smaller."
     ),
     order=2,
     small=Experiment(

@@ -63,7 +63,7 @@ NORMALIZATION = Preset(
         "fit all three."
     ),
     asked_by="an article on AlexNet for STL-10; an article on AlexNet in Keras feeds raw pixels",
-    limits="One learning rate for all arms: each scale might do better with a rate of its own.",
+    limits="One learning rate for all conditions: each scale might do better with a rate of its own.",
     order=1,
     small=Experiment(
         base=lenet_on_digits(scale="unit", lr=0.01, epochs=10),

@@ -65,7 +65,7 @@ from torch import nn
 
 INPUT_SHAPE = {loaded.input_shape!r}
 CLASSES = {loaded.classes!r}
-# How a picture becomes an input, as cnnviz prepared it:
+# How an image becomes an input, as cnnviz prepared it:
 {settings}
 
 

@@ -55,16 +55,16 @@ def hints_of(
             tone, typical = ("light", "dark") if mean > LIGHT else ("dark", "light")
             change = "leave 'invert' off" if preprocessing.invert else "try 'invert'"
             text = (
-                f"This picture is mostly {tone} (mean {mean:.0f}), and training images are mostly {typical} "
+                f"This image is mostly {tone} (mean {mean:.0f}), and training images are mostly {typical} "
                 f"(mean {usual:.0f}): {change}."
             )
             hints.append(Hint("brightness", text, "" if preprocessing.invert else "invert"))
     blank = bool(image.std() < FLAT)
     if blank:
-        hints.append(Hint("blank", "There is next to nothing in what the model is shown of this picture."))
+        hints.append(Hint("blank", "There is next to nothing in what the model is shown of this image."))
     height, width = size
     if min(height, width) < TINY * min(preprocessing.stored):
-        text = f"This picture has {width}×{height} pixels and is enlarged: what comes in is a blur."
+        text = f"This image has {width}×{height} pixels and is enlarged: what comes in is a blur."
         hints.append(Hint("resolution", text))
     if centered and not hints and not preprocessing.centre:
         hints += _placed(image)

@@ -36,8 +36,8 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    background: Background = Field("white", description="What shows through where a picture is transparent.")
-    oriented: bool = Field(True, description="Turn the picture upright as its camera noted (EXIF).")
+    background: Background = Field("white", description="What shows through where an image is transparent.")
+    oriented: bool = Field(True, description="Turn the image upright as its camera noted (EXIF).")
     channels: Literal[1, 3] = Field(3, description="1 for grey (BT.601), 3 for colour.")
     invert: bool = Field(False, description="Exchange light and dark, as for ink on paper.")
     centre: bool = Field(

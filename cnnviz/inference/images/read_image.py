@@ -34,10 +34,10 @@ KINDS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypheic", "a HEIC photograph"),
     (4, b"ftypheix", "a HEIC photograph"),
     (4, b"ftypmif1", "a HEIF photograph"),
-    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftypavif", "an AVIF image"),
     (4, b"ftyp", "a video"),
-    (0, b"\xff\x0a", "a JPEG XL picture"),
-    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (0, b"\xff\x0a", "a JPEG XL image"),
+    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
     (0, b"8BPS", "a Photoshop document"),
     (0, b"\x00\x00\x01\x00", "an icon"),
     (0, b"\x7fELF", "a program"),
@@ -287,21 +287,21 @@ def _refused(upload: Upload, problem: str) -> Refusal:
 
 
 def _too_many_bytes(count: int) -> str:
-    return f"has {count / 1e6:,.0f} MB; a picture has at most {MOST_BYTES >> 20} MiB"
+    return f"has {count / 1e6:,.0f} MB; an image has at most {MOST_BYTES >> 20} MiB"
 
 
 def _reason(facts: dict[str, object], data: bytes) -> str:
     limit = f"at most {MOST_PIXELS // 1_000_000} million pixels"
     reasons = {
-        "pixels": f"is too large; a picture has {limit}",
-        "memory": f"takes too much memory to decode; a picture has {limit}",
+        "pixels": f"is too large; an image has {limit}",
+        "memory": f"takes too much memory to decode; an image has {limit}",
         "time": "takes too long to decode; save it again as PNG or JPEG",
         "crashed": "made the decoder fail; save it again as PNG or JPEG",
     }
     refused = str(facts["refused"])
     if refused == "unknown":
         kind_name = kind(data)
-        return f"is {kind_name or 'no picture that is known here'}; {ACCEPTED}"
+        return f"is {kind_name or 'no image that is known here'}; {ACCEPTED}"
     if refused == "damaged":
         reason = str(facts["reason"]).rstrip(".")
         return f"is damaged ({reason or 'its data make no sense'}); save it again or take another"

@@ -197,7 +197,7 @@ def of_description(
             f"{'×'.join(map(str, spec.input_shape))}, which cannot be chosen."
         )
     if spec.input_shape[0] not in (1, 3):
-        raise InferenceError(f"{spec.title} reads {spec.input_shape[0]} channels; pictures have 1 or 3.")
+        raise InferenceError(f"{spec.title} reads {spec.input_shape[0]} channels; images have 1 or 3.")
     names, stored = facts_of(spec)
     input_preprocessing = Preprocessing.plain(spec.input_shape[0], own_size)
     is_known = False

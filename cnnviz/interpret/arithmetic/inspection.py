@@ -109,7 +109,7 @@ def inspect(model: nn.Module, image: Tensor, layer: str) -> Inspection:
     """
     batch = image[None] if image.dim() == 3 else image
     if len(batch) != 1:
-        raise InterpretError(f"Arithmetic is that of one picture, not of {len(batch)}.")
+        raise InterpretError(f"Arithmetic is that of one image, not of {len(batch)}.")
     modules = dict(model.named_modules())
     if layer == SOFTMAX and SOFTMAX not in modules:
         return Inspection(arithmetic_of(_probabilities(model, batch)))

@@ -103,7 +103,7 @@ class Radial(VectorArithmetic):
             (Step("sum of the squared differences", total), Step("result", -total)),
             contributions=self.largest(code, squares),
             inputs=len(squares),
-            note="A weight here is a pixel of the class's picture: ink +1, paper −1.",
+            note="A weight here is a pixel of the class's image: ink +1, paper −1.",
         )
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:

@@ -130,7 +130,7 @@ class LeNet1998Options(Options):
     family="LeNet",
     year=1998,
     summary=(
-        "The original: C3 sees only some maps, subsampling is trained, and classes are pictures to "
+        "The original: C3 sees only some maps, subsampling is trained, and classes are images to "
         "come close to."
     ),
     input_shape=(1, 32, 32),
@@ -145,9 +145,9 @@ class LeNet1998Options(Options):
         "C3's 16 maps see 3, 4 or 6 of S2's six maps by the paper's table: six see 3 neighbours, six see "
         "4 neighbours, three see 4 that are not, one sees all; 1,516 parameters where a full convolution "
         "has 2,416.",
-        "The output compares F6's 84 values with a 7×12 picture of each digit; a logit is minus the squared "
-        "distance, so the network has pictures for ten classes only.",
-        "The paper does not print the pictures' values; ours are drawn in the manner of its figure 3.",
+        "The output compares F6's 84 values with a 7×12 image of each digit; a logit is minus the squared "
+        "distance, so the network has images for ten classes only.",
+        "The paper does not print the images' values; ours are drawn in the manner of its figure 3.",
         "It is trained here with cross-entropy over the logits; the paper adds a penalty of its own to "
         "the squared distance (equation 9).",
     ),
@@ -160,7 +160,7 @@ def lenet5_1998(classes: int, input_shape: Shape, options: LeNet1998Options) -> 
     """
     if classes != 10:
         raise ValueError(
-            f"lenet5-1998 aims at fixed pictures of the ten digits, so it has 10 classes, not {classes}; "
+            f"lenet5-1998 aims at fixed images of the ten digits, so it has 10 classes, not {classes}; "
             "lenet5 takes any number."
         )
     if input_shape[1:] != (32, 32):

@@ -117,7 +117,7 @@ def _describe_steps(recipe: Recipe, channels: int) -> list[tuple[bool, str]]:
     """Return pairs of whether a step applies, and its description."""
     scales = {
         "unit": "Divided by 255, to lie in [0, 1].",
-        "standardised": "Mean subtracted and divided by the spread, channel by channel.",
+        "standardised": "Mean subtracted and divided by the standard deviation, channel by channel.",
         "raw": "Left as pixels from 0 to 255.",
         "raw-minus-mean": "The mean image is subtracted.",
     }
@@ -129,7 +129,8 @@ def _describe_steps(recipe: Recipe, channels: int) -> list[tuple[bool, str]]:
         (recipe.colour_jitter > 0, "Brightness and contrast changed by up to {percent} % at random."),
         (
             recipe.pca_jitter > 0 and channels == 3,
-            "Shifted along the data's principal colours by a random amount (spread {pca_jitter:g}).",
+            "Shifted along the data's principal colours by a random amount (standard deviation "
+            "{pca_jitter:g}).",
         ),
         (recipe.pca_jitter > 0 and channels != 3, "No colour shift: that takes three channels."),
         (True, scales[recipe.scale]),

@@ -315,10 +315,10 @@ def images_html(result: AttributionResult, method: Method, opacity: int) -> str:
 
     title = TITLES[method]
     strongest = strongest_position(result.attribution.values)
-    over = f"{title} for {result.target} over the picture, strongest {strongest}"
+    over = f"{title} for {result.target} over the image, strongest {strongest}"
     alone = f"{title} for {result.target} alone, strongest {strongest}"
     return (
-        figure(enlarged(result.ready.seen), "The picture as the network sees it", "what it sees")
+        figure(enlarged(result.ready.seen), "The image as the network sees it", "what it sees")
         + figure(painted(result, opacity), over, f"{title}, strongest {strongest}")
         + figure(painted(result, 100), alone, legend(result.attribution.signed))
     )
@@ -329,7 +329,7 @@ def _deletion_figures(result: AttributionResult) -> str:
     return "".join(
         figure(
             covered(result.ready.seen, removed.box),
-            f"The picture with what helps {result.target} {word} covered",
+            f"The image with what helps {result.target} {word} covered",
             _answered(result, word, removed.probabilities),
         )
         for word, removed in sides

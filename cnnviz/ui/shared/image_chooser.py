@@ -68,7 +68,7 @@ def _paging(count: int) -> int:
     page = int(np.clip(st.session_state.get(PAGE, 0), 0, pages - 1))
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
         st.button(
-            f":material/chevron_{icon}:", key=f"{PAGE}-{label}", type="tertiary", help=f"Pictures {label}",
+            f":material/chevron_{icon}:", key=f"{PAGE}-{label}", type="tertiary", help=f"Images {label}",
             disabled=not 0 <= to < pages, on_click=st.session_state.update, args=({PAGE: to},),
         )  # fmt: skip
     st.caption(f"{count:,} images, page {page + 1:,} of {pages:,}", width="content")
@@ -149,7 +149,7 @@ def uploads() -> None:
     """Draw the upload field, and the refusals of the last upload."""
     count = st.session_state.setdefault(COUNT, 0)
     given = st.file_uploader(
-        "Pictures: PNG, JPEG, WebP, BMP, GIF, TIFF, or a zip of them",
+        "Images: PNG, JPEG, WebP, BMP, GIF, TIFF, or a zip of them",
         accept_multiple_files=True,
         max_upload_size=20,
         key=f"picture-upload-{count}",
@@ -169,7 +169,7 @@ def _store_uploads(files: list[tuple[str, bytes]]) -> None:
     refused: list[str] = []
     last = None
     if len(images) > image_input.MOST:
-        refused.append(f"{len(images):,} pictures are many: the first {image_input.MOST} are kept here.")
+        refused.append(f"{len(images):,} images are many: the first {image_input.MOST} are kept here.")
     progress_bar = st.empty()
     accepted = images[: image_input.MOST]
     for index, upload in enumerate(accepted):
@@ -225,7 +225,7 @@ def picture_chooser(network: Network, image_state: ImageState) -> None:
     """Draw the choice of the image source, and its images."""
     _source(image_state)
     st.segmented_control(
-        "Picture from",
+        "Image from",
         list(SOURCES),
         format_func=SOURCES.__getitem__,
         key=KEY,
@@ -250,7 +250,7 @@ def _samples(network: Network, image_state: ImageState) -> None:
     ]
     pictures(
         _sample_sheet(tuple(names)), [Line("", cells)], key="picture-samples", name="", cell=CELL,
-        alt="Bundled pictures", chosen=image_state.text, on_choose=image_input.choose,
+        alt="Bundled images", chosen=image_state.text, on_choose=image_input.choose,
     )  # fmt: skip
 
 
@@ -270,14 +270,14 @@ def _own(image_state: ImageState) -> None:
     if mine:
         cells = [Cell(one.name, f"handed:{one.number}") for one in mine]
         pictures(
-            sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your pictures",
+            sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your images",
             name="", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,
         )  # fmt: skip
     uploads()
 
 
 def _camera() -> None:
-    photo = st.camera_input("Take a picture", label_visibility="collapsed", width=320)
+    photo = st.camera_input("Take a photo", label_visibility="collapsed", width=320)
     if photo is not None and image_input.store_camera_image(photo.getvalue()):
         image_input.choose("camera")
         st.rerun()

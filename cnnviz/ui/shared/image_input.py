@@ -186,7 +186,7 @@ def sample_image(name: str) -> Picture:
     """
     image = decoded(name, get(name).data())
     if not isinstance(image, Picture):
-        raise RuntimeError(f"A bundled picture cannot be read: {image.reason}")
+        raise RuntimeError(f"A bundled image cannot be read: {image.reason}")
     return image
 
 
@@ -315,7 +315,7 @@ def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
         image = _picture(image_state, network)
         if isinstance(image, Picture):
             return image_state, image, problems
-        problems.append(f"{image} A bundled picture is shown instead.")
+        problems.append(f"{image} A bundled image is shown instead.")
     name = default_sample(network.loaded)
     return ImageState("sample", name), sample_image(name), problems
 
@@ -325,21 +325,19 @@ def _picture(image_state: ImageState, network: Network) -> Picture | str:
     if image_state.kind == "sample":
         known = image_state.detail in sample_names(network.loaded)
         return (
-            sample_image(image_state.detail)
-            if known
-            else f"There is no bundled picture {image_state.detail}."
+            sample_image(image_state.detail) if known else f"There is no bundled image {image_state.detail}."
         )
     if image_state.kind in ("test", "shipped"):
         return _of_test(image_state, network)
     if image_state.kind == "handed":
         return uploaded_image(int(image_state.detail)) or (
-            "That picture was handed in by somebody else, or too long ago; it is not kept."
+            "That image was handed in by somebody else, or too long ago; it is not kept."
         )
     if image_state.kind == "drawn" and pad_cleared():
         return Picture("empty pad", np.zeros((*PAD, 3), np.uint8), mode="L")
     data = drawn() if image_state.kind == "drawn" else camera_image()
     if data is None:
-        return "Nothing has been drawn yet." if image_state.kind == "drawn" else "No picture was taken yet."
+        return "Nothing has been drawn yet." if image_state.kind == "drawn" else "No image was taken yet."
     image = decoded("drawing" if image_state.kind == "drawn" else "camera", data)
     return image.reason if isinstance(image, Refusal) else image
 

@@ -112,7 +112,7 @@ def choose_image(network: Network, problems: Sequence[str]) -> ImageAndModel:
             below = "" if which.kind == "drawn" else f" Below: “{notice.plain(picture.name)}”."
             st.caption(f":material/draw: Nothing is drawn yet, so there is no answer.{below}")
         else:
-            with st.spinner(f"{network.loaded.name} looks at the picture …"):
+            with st.spinner(f"{network.loaded.name} looks at the image …"):
                 draw_predictions(network, ready)
             draw_hints(network, picture, ready, about.own)
     return about
@@ -189,7 +189,7 @@ def next_links(network: Network, here: str, layer: str | None = None) -> None:
                 "features", "What every layer makes of it", icon=":material/visibility:", layer=named, **whose
             )
             layout.link(
-                "features", "How the picture goes in", icon=":material/input:", view="input", layer=named,
+                "features", "How the image goes in", icon=":material/input:", view="input", layer=named,
                 **whose,
             )  # fmt: skip
         if here != "attribution":
@@ -203,7 +203,7 @@ def next_links(network: Network, here: str, layer: str | None = None) -> None:
                 "inception", "Its inception blocks", icon=":material/call_split:",
                 layer=layer if inner else None, **whose,
             )  # fmt: skip
-        layout.link("predict", "Ask it about many pictures", icon=":material/checklist:", layer=None, **whose)
+        layout.link("predict", "Ask it about many images", icon=":material/checklist:", layer=None, **whose)
         _model_links(network, named)
 
 

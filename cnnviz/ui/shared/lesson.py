@@ -54,7 +54,7 @@ STEPS = (
         "architecture",
         "AlexNet for CIFAR-10 has 58.3 million parameters. Which layer holds most of them, and which layer "
         "does most of the work?",
-        "Compare the bars for parameters with the bars for arithmetic, layer by layer.",
+        "Compare the bars for parameters with the bars for compute, layer by layer.",
         "fc1 alone holds 37,752,832 parameters, 65 % of all; the three fully connected layers hold 94 %. "
         "But 95 % of the multiply-adds are done by the convolutions: their few weights are used again at "
         "every position, those of a fully connected layer once for an image.",
@@ -64,10 +64,11 @@ STEPS = (
         "Train LeNet-5",
         "train",
         "Press Start. How does accuracy on the test images move, and when does it stop to rise?",
-        "Watch the curves while the network learns, then look which digits are still taken for each other.",
+        "Watch the curves while the network learns, then look which digits are still confused with each "
+        "other.",
         "It rises steeply in the first epochs and then flattens; the loss on the training images goes on "
-        "falling. Between the two curves lies what the network knows by heart and does not transfer. What it "
-        "still confuses are digits that look alike.",
+        "falling. Between the two curves lies what the network has memorized and does not generalize. What "
+        "it still confuses are digits that look alike.",
         {"model": "lenet5", "dataset": "digits"},
     ),
     Step(
@@ -75,7 +76,7 @@ STEPS = (
         "diagnose",
         "This AlexNet was trained like the others, and its loss stays at chance level. Why?",
         "Read the first finding and its evidence: what is left of the images, layer by layer.",
-        "Its weights began too small: each layer hands on less of what tells images apart, until at fc1 "
+        "Its weights began too small: each layer passes on less of what tells images apart, until at fc1 "
         "hardly anything is left, so every image gets the same answer and the loss stays at ln 10 ≈ 2.303, "
         "chance level among ten classes. He’s rule draws weights so that the signal keeps its size.",
         {"recorded": "alexnet-stl10-failed"},
@@ -96,7 +97,7 @@ STEPS = (
     Step(
         "Compare",
         "compare",
-        "Which of these networks has the most parameters, and which does the most arithmetic?",
+        "Which of these networks has the most parameters, and which needs the most compute?",
         "All bars are on one scale; the table below gives the exact numbers.",
         "AlexNet has the most parameters, 58.3 M, and GoogLeNet, with a tenth of them (5.98 M), does the "
         "most arithmetic: 1.56 GMAC against 1.18. ResNet-18 needs 555 MMAC. Parameters tell what has to be "

@@ -51,7 +51,7 @@ def headline_figures(analysis: Analysis, batch: int) -> list[tuple[str, str, str
         ),
         (
             numbers.mib(analysis.training_bytes(batch)),
-            f"forward/backward, {images}",
+            f"activation memory, {images}",
             "Every value written going forward, and a gradient for each going back, at 4 bytes",
         ),
         (
@@ -78,7 +78,7 @@ def shares(analysis: Analysis, of: str) -> list[tuple[Kind, float]]:
 
 
 def _splits(analysis: Analysis) -> str:
-    return f'<div class="splits">{_split(analysis, "parameters")}{_split(analysis, "arithmetic")}</div>'
+    return f'<div class="splits">{_split(analysis, "parameters")}{_split(analysis, "compute")}</div>'
 
 
 def _split(analysis: Analysis, of: str) -> str:

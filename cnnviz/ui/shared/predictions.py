@@ -96,7 +96,7 @@ def draw_hints(network: Network, picture: Picture, ready: PreprocessedImage, own
         if ready.how != own:
             st.button(
                 "As trained", key="doubts-reset", type="tertiary", icon=":material/undo:",
-                help="Take back what was changed about how the picture goes in.",
+                help="Take back what was changed about how the image goes in.",
                 on_click=partial(change_without_model, prep=None),
             )  # fmt: skip
 

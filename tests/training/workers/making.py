@@ -19,7 +19,7 @@ LIGHT = (sys.executable, "-m", "tests.training.workers.light_worker")
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = SOON) -> None:
-    """Poll until the condition holds, ever more slowly, up to ten times a second; fail when it does not in time.
+    """Poll until the condition holds, ever more slowly down to every 0.1 s; fail when it does not in time.
 
     A poll of the database takes some 4 ms of a core, which the workers that are waited for need themselves.
     """

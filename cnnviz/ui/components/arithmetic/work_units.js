@@ -32,7 +32,7 @@ function radial(view, channel) {
   const squares = Array.from(input.values, (value, i) => (value - weights(i)) ** 2), total = summed(squares);
   return {
     formula: "−Σ (input − code)²", windows: [], contributions: contributions(view, weights, squares), inputs: count,
-    note: "A weight here is a pixel of the class's picture: ink +1, paper −1.",
+    note: "A weight here is a pixel of the class's image: ink +1, paper −1.",
     steps: [{ label: "sum of the squared differences", value: total }, { label: "result", value: -total }],
   };
 }

@@ -11,7 +11,7 @@ function besideOf(host) {
     host.append(part);
     return { part, sheet, canvas, mark, caption };
   };
-  return { input: figure("input", "The picture as the model reads it"), one: figure("one", "One map, enlarged") };
+  return { input: figure("input", "The image as the model reads it"), one: figure("one", "One map, enlarged") };
 }
 
 // The longer side fills `room`; cells are whole pixels where they can be.

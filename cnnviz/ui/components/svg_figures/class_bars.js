@@ -21,7 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   list.style.height = `${data.height}px`;
   list.tabIndex = 0;
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", `Images of each class, ${data.parts.join(", ")}; choose one to see its pictures`);
+  list.setAttribute("aria-label", `Images of each class, ${data.parts.join(", ")}; choose one to see its images`);
   const rows = data.rows.map((row, i) => {
     const part = document.createElement("div");
     const told = row.counts.map((count, j) => `${count.toLocaleString("en")} ${data.parts[j]}`).join(", ");

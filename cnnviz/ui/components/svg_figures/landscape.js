@@ -78,7 +78,7 @@ function drawAxes(scale, width, height) {
     const at = [x1 + (x2 - x1) * 0.13, y1 + (y2 - y1) * 0.13];
     parts.push(make("text", { class: "use", transform: `translate(${at}) rotate(${angle}) translate(0 -5)` }, words));
   }
-  parts.push(make("text", { class: "axis", x: right, y: bottom + 35, "text-anchor": "end" }, "multiply-adds for one picture →"));
+  parts.push(make("text", { class: "axis", x: right, y: bottom + 35, "text-anchor": "end" }, "multiply-adds for one image →"));
   parts.push(make("text", { class: "axis", x: 0, y: 10 }, "↑ parameters"));
   parts.forEach((part) => part.setAttribute("aria-hidden", "true"));
   return parts;

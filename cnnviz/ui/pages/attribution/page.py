@@ -68,12 +68,12 @@ def _beside(network: Network, attribution_state: AttributionState) -> None:
 def downloads(shown: Sequence[AttributionResult], attribution_state: AttributionState) -> None:
     """Draw the menu of downloads: images and values."""
     with st.popover("Download", icon=":material/download:", type="tertiary", key="why-download"):
-        st.caption("The map over the picture, and its values as `cnnviz features` writes them.")
+        st.caption("The map over the image, and its values as `cnnviz features` writes them.")
         for index, attribution in enumerate(shown):
             stem = f"{attribution.network.loaded.spec.name.replace('/', '-')}-{attribution_state.method}"
             suffix = f", {attribution.network.loaded.name}" if len(shown) > 1 else ""
             _button(
-                f"Picture (PNG){suffix}",
+                f"Image (PNG){suffix}",
                 partial(_picture, attribution, attribution_state.opacity),
                 f"{stem}.png",
                 index,
@@ -107,7 +107,7 @@ OWN = -1
 LOOK = {
     "gradcam": "Look whether the bright part is the thing itself, and not what it stands on.",
     "saliency": "Look for edges of the thing; speckle all over says that no part matters much.",
-    "guided-backprop": "Compare another class: where nothing changes, it shows the picture, not the class.",
+    "guided-backprop": "Compare another class: where nothing changes, it shows the image, not the class.",
     "smoothgrad": "Look for what is left of the saliency: parts that matter whatever the noise.",
     "integrated-gradients": "Look for orange on the thing: blue pixels speak for another class.",
     "occlusion": "Look for the patch the answer depends on; blue says that covering it would help.",

@@ -25,7 +25,7 @@ FIELDS = {
     "waiting": ("Waiting runs each", "Further ones are refused until one has begun."),
     "minutes": ("Minutes of training a day each", "On whatever device; then their runs wait until tomorrow."),
     "disk": ("Megabytes kept each", "Checkpoints of all their runs, deleted ones until they are removed."),
-    "upload": ("Megabytes handed in a day each", "Pictures, weights and data, counted before they are read."),
+    "upload": ("Megabytes handed in a day each", "Images, weights and data, counted before they are read."),
 }
 NOTHING, ADDRESS = "Nothing", "An address of this app"
 

@@ -91,7 +91,7 @@ def _row(what: str, sheet: Sprite, titles: list[str], name: str, cell: int) -> N
         sheet,
         [Line("", [Cell(title) for title in titles])],
         key=f"augmentation-{what}",
-        alt=f"The chosen picture, {what}: {', '.join(titles[:2])}",
+        alt=f"The chosen image, {what}: {', '.join(titles[:2])}",
         name=f"{name}-{what}" if name else "",
         cell=cell,
         captions=True,
@@ -105,7 +105,7 @@ def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
     st.markdown(lines)
     st.caption(
         f"The network sees {numbers.shape(shape)}. Each epoch draws anew, so that it never sees quite the "
-        "same picture twice; what is drawn must not change what the picture is: a mirrored 3 is no 3."
+        "same image twice; what is drawn must not change what the image is: a mirrored 3 is no 3."
     )
 
 

@@ -94,7 +94,7 @@ def gallery(page_state: PageState, ready: Dataset) -> None:
     _controls(page_state, page)
     part = part_of(page_state, ready)
     if not len(page.rows):
-        st.caption(f"No {PARTS[page_state.part].lower()} pictures of this class.")
+        st.caption(f"No {PARTS[page_state.part].lower()} images of this class.")
         return
     sheet = _sheet(ready.fingerprint, page_state.part, page.rows.tobytes(), part)
     which = page_state.label or (
@@ -105,7 +105,7 @@ def gallery(page_state: PageState, ready: Dataset) -> None:
         sheet,
         [Line(name, [_cell(ready, part, int(row)) for row in rows]) for name, rows in page.lines],
         key="gallery",
-        alt=f"{PARTS[page_state.part]} pictures of {which}",
+        alt=f"{PARTS[page_state.part]} images of {which}",
         name=f"{stem}-{page_state.part}-{page_state.label or 'classes'}".replace(" ", "-"),
         cell=SMALL if small(ready) else LARGE,
         chosen=str(chosen_row(page_state, ready)),

@@ -186,7 +186,7 @@ def _own(page_state: PageState) -> None:
     ):  # its state is tracked so that it can be closed, since it would cover the progress
         count = st.session_state.setdefault(HANDED, 0)
         given = st.file_uploader(
-            "A zip with one folder of pictures a class, or a Parquet file in the Hugging Face layout",
+            "A zip with one folder of images a class, or a Parquet file in the Hugging Face layout",
             type=["zip", "parquet"],
             max_upload_size=MOST_MEGABYTES,
             key=f"data-upload-{count}",

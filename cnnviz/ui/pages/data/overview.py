@@ -132,7 +132,7 @@ def class_means(page_state: PageState, ready: Dataset, data_summary: Summary) ->
         _mean_sheet(ready.fingerprint, data_summary.seen, shown, data_summary),
         [Line("", cells)],
         key="averages",
-        alt="The mean picture of all training images, and of each class",
+        alt="The mean image of all training images, and of each class",
         name=f"{page_state.spec.name.replace('/', '-')}-means",
         cell=72,
         chosen=page_state.label or ALL,
@@ -141,9 +141,7 @@ def class_means(page_state: PageState, ready: Dataset, data_summary: Summary) ->
     )
     some = f" The first {MEANS} classes." if len(data_summary.class_means) > MEANS else ""
     none = (
-        ""
-        if len(data_summary.class_means)
-        else " So many classes of so large pictures have none of their own."
+        "" if len(data_summary.class_means) else " So many classes of so large images have none of their own."
     )
     sampled = f" From a sample of {data_summary.seen:,} images." if data_summary.sampled else ""
     st.caption(
@@ -175,13 +173,13 @@ def channels(page_state: PageState, data_summary: Summary) -> None:
         for name, m, s in zip(channel_names(len(mean)), mean, std, strict=True)
     )
     st.html(
-        '<table class="statistics"><thead><tr><td></td><th scope="col">mean</th><th scope="col">spread</th>'
-        f"</tr></thead><tbody>{lines}</tbody></table>"
+        '<table class="statistics"><thead><tr><td></td><th scope="col">mean</th>'
+        f'<th scope="col">standard deviation</th></tr></thead><tbody>{lines}</tbody></table>'
     )
     of = f"a sample of {data_summary.seen:,}" if data_summary.sampled else f"all {data_summary.seen:,}"
     st.caption(
         f"Of {of} training images, values from 0 to 1. Standardising subtracts the mean and divides by the "
-        "spread, so that every channel comes to the first layer around 0."
+        "standard deviation, so that every channel comes to the first layer around 0."
     )
 
 

@@ -53,7 +53,7 @@ def exports(case: LoadedDiagnosis) -> None:
     with st.popover("Export", icon=":material/download:", key="diagnose-export", type="tertiary"):
         st.download_button(
             "Report (HTML)", partial(_html, case), f"diagnosis-{case.key}.html", "text/html",
-            key="diagnose-html", help="One file with findings and pictures. Opens without a network.",
+            key="diagnose-html", help="One file with findings and images. Opens without a network.",
             on_click="ignore", type="tertiary", icon=":material/download:",
         )  # fmt: skip
         st.download_button(

@@ -143,10 +143,10 @@ def compute_signal(start: Start, scale: Scale) -> tuple[Passed, ...]:
 
 def signal_section(failed: Evidence) -> None:
     """Draw the section on signal propagation: settings, figure, and the arithmetic in words and by layer."""
-    st.header("Where the pictures get lost", anchor=False)
+    st.header("Where the images get lost", anchor=False)
     st.markdown(
-        "Show a network that has learned nothing yet many pictures, and ask of each of its values how far "
-        "it differs from one picture to the next. That difference is all that later layers can learn from. "
+        "Show a network that has learned nothing yet many images, and ask of each of its values how far "
+        "it differs from one image to the next. That difference is all that later layers can learn from. "
         "Solid lines were measured in AlexNets of full size; the dashed one is reckoned, for the start that "
         "you choose here."
     )
@@ -169,7 +169,7 @@ def signal_section(failed: Evidence) -> None:
 
 def _signal_figure(layers: tuple[Passed, ...]) -> None:
     trails = [*_measured(), _trail(layers)]
-    title = "difference between pictures"
+    title = "difference between images"
     plot(by_layer(trails, title), key="story-signal", height=SIGNAL_HEIGHT, alt=by_layer_alt(trails, title),
          name="alexnet-stl10-signal", picks=False)  # fmt: skip
 
@@ -248,9 +248,9 @@ def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
                 "values that one output sums, n": [round(layer.inputs) for layer in layers],
                 "σ of the weights": [significant(layer.std, 2) for layer in layers],
                 "multiplies by σ·√n": [significant(layer.gain, 3) for layer in layers],
-                "pictures differ before": [f"{layer.entering.signal:.2g}" for layer in layers],
-                "pictures differ after": [f"{layer.signal:.2g}" for layer in layers],
-                "spread of all outputs": [f"{layer.spread:.2g}" for layer in layers],
+                "images differ before": [f"{layer.entering.signal:.2g}" for layer in layers],
+                "images differ after": [f"{layer.signal:.2g}" for layer in layers],
+                "standard deviation of all outputs": [f"{layer.spread:.2g}" for layer in layers],
                 "bias": [f"{layer.bias:g}" for layer in layers],
             },
             hide_index=True,
@@ -280,8 +280,8 @@ def story() -> None:
     with st.container(key="story"):
         st.header("The AlexNet/STL-10 paper review, solved", anchor=False)
         st.markdown(
-            "An article trained AlexNet as its paper describes it, on the 5,000 pictures of STL-10, and got "
-            "10 %: the same answer for nearly every picture. It never found out why. Here the run is made "
+            "An article trained AlexNet as its paper describes it, on the 5,000 images of STL-10, and got "
+            "10 %: the same answer for nearly every image. It never found out why. Here the run is made "
             "again, its inside is measured, and one thing at a time is changed until it learns."
         )
         _observed(failed)

@@ -26,7 +26,7 @@ def observed(run: Evidence) -> str:
         f"After {run.step} steps the training loss is {loss:.3f}. Guessing evenly among {run.classes} "
         f"classes costs ln {run.classes} = {run.chance_loss:.3f}: so far, the network does no better than a "
         f"die. On test images {percent(test or 0, 1)} are right, because {percent(seen.largest_share)} of "
-        f"all answers are “{name}”, whatever the picture shows."
+        f"all answers are “{name}”, whatever the image shows."
     )
 
 
@@ -36,7 +36,7 @@ def first_layer(layer: Passed, reads: str) -> str:
         f"Each output of {layer.name} adds up {layer.inputs:.0f} pixels, each times a random weight of about "
         f"±{layer.std:.3g}. Random terms partly cancel, so a sum of n of them grows only with "
         f"√n: the layer multiplies a signal by {layer.std:.3g} · √{layer.inputs:.0f} = "
-        f"{significant(layer.gain, 2)}. {reads} differ from picture to picture by "
+        f"{significant(layer.gain, 2)}. {reads} differ from image to image by "
         f"{significant(layer.entering.signal, 2)}, so what {layer.name} says differs by "
         f"{significant(layer.gain, 2)} · {significant(layer.entering.signal, 2)} = "
         f"{significant(layer.signal, 2)}."
@@ -49,8 +49,8 @@ def last_layer(layers: Sequence[Passed]) -> str:
     left = last.signal / first.entering.signal
     return (
         "Layer after layer it goes on like that. ReLU lets about half of the values through, LRN takes its "
-        f"share, and at {last.name}, where the answer is read off, pictures differ by {_power(last.signal)}: "
-        f"{_fold(left)}. What all pictures have in common is about {significant(last.spread, 2)}, "
+        f"share, and at {last.name}, where the answer is read off, images differ by {_power(last.signal)}: "
+        f"{_fold(left)}. What all images have in common is about {significant(last.spread, 2)}, "
         f"{_times(last.spread / last.signal)} what tells them apart."
     )
 
@@ -69,7 +69,7 @@ def biases(layers: Sequence[Passed]) -> str:
     )
     return (
         f"Biases of {first.bias:g} stand in {names}. In {first.name} that is {first.bias:g} for every "
-        f"picture beside a difference of {significant(first.signal, 2)} between pictures: "
+        f"image beside a difference of {significant(first.signal, 2)} between images: "
         f"{_times(first.bias / first.signal)} as much. A bias does not shrink the difference, and it keeps "
         f"the ReLU open. {comes}"
     )
@@ -82,9 +82,9 @@ def noise(run: Evidence) -> str:
     drop = next(names.index(layer.name) for layer in run.layers if layer.type == "Dropout")
     before, after = statistics.layers[drop - 1].signal or 0.0, statistics.layers[drop].signal or 0.0
     return (
-        f"Training makes it worse. In the recorded run's first step pictures differ by {_power(before)} "
+        f"Training makes it worse. In the recorded run's first step images differ by {_power(before)} "
         f"before {names[drop]}, and by {significant(after, 2)} behind it, {_times(after / before)} as much: "
-        "dropout zeroes other values for every picture, and beside so faint a signal that noise is all that "
+        "dropout zeroes other values for every image, and beside so faint a signal that noise is all that "
         "the last layers hear."
     )
 
@@ -127,7 +127,7 @@ def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
     mixed = [condition for condition in others if 0 < condition.collapsed < condition.n]
     certain = [condition.name for condition in freed if condition.gain is not None and condition.gain.apart]
     sentences = [
-        f"The failing recipe gives one answer to nearly every picture in {base.collapsed} of {base.n} runs "
+        f"The failing recipe gives one answer to nearly every image in {base.collapsed} of {base.n} runs "
         f"and reaches {percent(base.accuracy, 1)}."
     ]
     if freed:
@@ -144,8 +144,8 @@ def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
     text = ", ".join(certain) if certain else "none yet"
     sentences.append(
         f"Gains are over the failing recipe with the same seed. Their intervals hold for all {len(others)} "
-        "arms together with 95 % chance, which makes them wide where seeds are few; zero lies outside them "
-        f"for: {text}."
+        "conditions together with 95 % chance, which makes them wide where seeds are few; zero lies outside "
+        f"them for: {text}."
     )
     return sentences
 
@@ -153,7 +153,7 @@ def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
 def compared(failed: Evidence, fixed: Evidence) -> str:
     """Describe the final figures of both recorded runs."""
     return (
-        f"In the same {fixed.step} steps on the same pictures the loss falls to "
+        f"In the same {fixed.step} steps on the same images the loss falls to "
         f"{fixed.curve('train/epoch_loss').last:.2f} and "
         f"{percent(fixed.curve('test/accuracy').last or 0, 1)} of the test images are right, against "
         f"{percent(failed.curve('test/accuracy').last or 0, 1)}. Its commonest answer gets "

@@ -33,7 +33,7 @@ def exports(chosen: LoadedExperiment) -> None:
     stem = f"experiment-{chosen.key}"
     with st.popover("Export", icon=":material/download:", key="experiments-export", type="tertiary"):
         if chosen.result is not None:
-            _button("Runs (CSV)", "A line for each run: arm, seed, accuracies, seconds.",
+            _button("Runs (CSV)", "A line for each run: condition, seed, accuracies, seconds.",
                     to_csv(chosen.result), f"{stem}.csv", "text/csv")  # fmt: skip
             _button("Answer (JSON)", "As `cnnviz experiment show --json` writes it.",
                     chosen.result.write(), f"{stem}-answer.json", "application/json")  # fmt: skip
@@ -204,7 +204,8 @@ def _state(stored: Stored) -> str:
 CSS = Path(__file__).with_name("experiments.css")
 PAIRED = (
     "One run that went better is no proof: with another seed, that is with other first weights and another "
-    "order of images, it might have gone worse.\n\nSo each arm is trained with the same seeds. Runs of one "
+    "order of images, it might have gone worse.\n\nSo each condition is trained with the same seeds. Runs "
+    "of one "
     "seed make a pair that differs in nothing but the change, and when all of them have ended this page "
     "says what the change does, with an interval, or that no difference can be seen."
 )

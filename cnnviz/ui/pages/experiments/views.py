@@ -84,7 +84,7 @@ def table(result: Result) -> None:
         for index, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
     )
     st.html(
-        '<div class="experiment-table" tabindex="0" role="region" aria-label="The arms in figures"><table>'
+        '<div class="experiment-table" tabindex="0" role="region" aria-label="Conditions in figures"><table>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -341,7 +341,7 @@ def _expected(experiment: Experiment, database: Database) -> float | None:
     """Draw the number of runs, and return their estimated duration in seconds; None if unknown."""
     conditions, seeds = len(experiment.names), len(experiment.seeds)
     text = (
-        f"{conditions * seeds} runs: {conditions} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
+        f"{conditions * seeds} runs: {conditions} conditions of {seeds} seed{'s' if seeds > 1 else ''} each"
     )
     try:
         seconds, basis = expected(database, experiment)
@@ -360,7 +360,7 @@ def _seeds(count: int) -> None:
     st.session_state[SEEDS] = count
     st.number_input(
         "Seeds", 1, MOST_SEEDS, key=SEEDS, width=120, on_change=_seeded,
-        help="Runs of each arm. More of them make the interval narrower: four times as many halve it.",
+        help="Runs of each condition. More of them make the interval narrower: four times as many halve it.",
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def top_activating_images(network: Network, page_state: PageState) -> None:
         return
     result = dataset_pass.result_or_offer(
         network,
-        "What excites a channel",
+        "Top-activating images of a channel",
         f"features-excites-{layer}",
         (dataset_pass.SOME, dataset_pass.ALL),
         lambda data, count: _known_activations(network, data, layer, count),
@@ -88,7 +88,7 @@ def _show(
     pictures(
         sprite(whole), [Line("", cells)], key="features-excites", cell=CELL, captions=True,
         on_choose=image_input.choose,
-        alt=f"The test images that excite map {channel} of {page_state.layer.name} most: {', '.join(names)}",
+        alt=f"Top-activating test images of map {channel} of {page_state.layer.name}: {', '.join(names)}",
         name=f"{page_state.layer.name}-{channel}-excited-by",
     )  # fmt: skip
     pictures(

@@ -77,7 +77,7 @@ def _pictures(network: Network, weights: Weights, channel: int, index: int) -> N
 
 
 def _elsewhere(network: Network, page_state: PageState, having: tuple[str, ...]) -> None:
-    st.info("This layer has no weights of its own that make pictures.", icon=":material/info:")
+    st.info("This layer has no weights of its own that make images.", icon=":material/info:")
     order = [row.name for row in network.analysis.rows]
     index = order.index(page_state.layer.row) if page_state.layer.row in order else len(order)
     before = [name for name in order[:index] if name in having][-1:]
@@ -87,7 +87,7 @@ def _elsewhere(network: Network, page_state: PageState, having: tuple[str, ...])
 
 def _colours(network: Network, weights: Weights, channel: int, index: int) -> None:
     cells = [Cell(f"filter {number}", str(number)) for number in range(len(weights.values))]
-    st.caption("Every filter as a colour picture: grey is zero, full colour the layer's largest weight.")
+    st.caption("Every filter as a colour image: grey is zero, full colour the layer's largest weight.")
     pictures(
         _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)],
         key=f"features-colours-{index}",

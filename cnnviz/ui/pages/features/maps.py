@@ -286,7 +286,7 @@ def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
 def _step(shot: Shot) -> str:
     height, width = shot.size
     source = f"data:image/png;base64,{base64.b64encode(shot.png).decode()}"
-    alt = f"The picture, {shot.name}"
+    alt = f"The image, {shot.name}"
     return (
         f'<figure><div class="frame"><img src="{source}" alt="{escape(alt)}"></div>'
         f"<figcaption><b>{escape(shot.name)}</b> <span>{width}×{height}</span><p>{escape(shot.text)}</p>"

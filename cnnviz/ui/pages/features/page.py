@@ -71,7 +71,7 @@ def inspector(network: Network, page_state: PageState) -> None:
 ORDER_WORDS = {
     "index": "Order: by number",
     "activity": "Order: by activity",
-    "spread": "Order: by spread",
+    "spread": "Order: by standard deviation",
     "similarity": "Order: alike together",
 }
 VIEW, PICKED = "features-view", "features-picked"

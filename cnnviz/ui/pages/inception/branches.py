@@ -174,7 +174,7 @@ def compared(network: Network, ready: PreprocessedImage, block: Block, page_stat
     """Draw the whole network's prediction and that with the selected branches ablated."""
     names = tuple(block.branches[index].name for index in page_state.dropped)
     titles = " and ".join(block.branches[index].title for index in page_state.dropped)
-    with st.spinner("The picture goes through what is left …"):
+    with st.spinner("The image goes through what is left …"):
         left = probabilities_without(network, ready, names)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"**The answer with block {short(block.name)} without {titles}**", width="content")
@@ -243,7 +243,7 @@ Formatter = Callable[[float], str]
 
 def branches(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
     """Draw the branches' shares of the block, predictions with ablated branches, and a column per branch."""
-    with st.spinner(f"The picture goes through {network.loaded.name} …"):
+    with st.spinner(f"The image goes through {network.loaded.name} …"):
         activations = block_activations(network, ready, block)
         left = {branch.name: ablate_branches(network, ready, (branch.name,)) for branch in block.branches}
     _input_words(block, activations)
@@ -267,7 +267,7 @@ def _input_words(block: Block, activations: BlockActivations) -> None:
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
         f"concatenated, {block.channels} channels in all. Look for branches that cost much and "
-        f"answer little to this picture.{_torchvision_note(block)}"
+        f"answer little to this image.{_torchvision_note(block)}"
     )
 
 

@@ -118,7 +118,7 @@ FINAL, *HUES = COMPARED
 
 def auxiliary(network: Network, ready: PreprocessedImage) -> None:
     """Draw their predictions beside the network's own; if there are none, link to a network that has some."""
-    with st.spinner(f"The picture goes through {network.loaded.name} …"):
+    with st.spinner(f"The image goes through {network.loaded.name} …"):
         answers = _answers(network.stamp, ready.digest, network, ready)
     if len(answers) == 1:
         st.info("This network has no auxiliary classifiers.", icon=":material/info:")

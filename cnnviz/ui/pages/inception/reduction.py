@@ -39,8 +39,8 @@ def growing() -> None:
     without, having = stages(naive), stages(reduced)
     st.header("Nine blocks in a row", anchor=False)
     st.caption(
-        "A naive block's pooling branch hands on every map that it is given, so each block is wider than the "
-        f"last: {numbers.exact(without[0].channels)} maps leave the first and "
+        "A naive block's pooling branch passes on every map that it is given, so each block is wider than "
+        f"the last: {numbers.exact(without[0].channels)} maps leave the first and "
         f"{numbers.exact(without[-1].channels)} the last. In all that is {numbers.short(naive.total_params)} "
         f"parameters and {numbers.macs(naive.macs)}, against {numbers.short(reduced.total_params)} and "
         f"{numbers.macs(reduced.macs)} with reductions."

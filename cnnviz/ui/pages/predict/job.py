@@ -174,7 +174,7 @@ if TYPE_CHECKING:
 KEY, COUNT, HOW = "predict-files", "predict-uploads", "predict-how"
 MOST = 5_000
 """Maximum number of images at a time."""
-WAYS = {"files": "Pictures or zips", "folder": "A folder"}
+WAYS = {"files": "Images or zips", "folder": "A folder"}
 
 
 def chosen() -> Files:
@@ -199,7 +199,7 @@ def upload() -> None:
         folder = st.session_state[HOW] == "folder"
         many: Literal["directory"] | bool = "directory" if folder else True
         given = st.file_uploader(
-            "Pictures",
+            "Images",
             accept_multiple_files=many,
             key=f"predict-upload-{count}-{'folder' if folder else 'files'}",
             max_upload_size=500,
@@ -215,7 +215,7 @@ def upload() -> None:
         _store_uploads([(file.name, file.getvalue()) for file in given], folder=folder)
         st.rerun()
     if not bundled():
-        st.button("Back to the bundled pictures", type="tertiary", icon=":material/undo:", on_click=_clear)
+        st.button("Back to the bundled images", type="tertiary", icon=":material/undo:", on_click=_clear)
 
 
 def collect_files(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
@@ -234,7 +234,7 @@ def _store_uploads(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
 
     images, count = collect_files(files, folder=folder)
     if count > MOST:
-        notice.defer(f"{count:,} pictures are many: the first {MOST:,} are asked about.")
+        notice.defer(f"{count:,} images are many: the first {MOST:,} are asked about.")
     st.session_state[KEY] = images
     st.session_state[COUNT] += 1
     change_without_model(page=None)

@@ -140,10 +140,10 @@ def _state(job_results: JobResults) -> None:
     if job.failed:
         st.error(notice.plain(f"It ended early: {job.failed} What was answered before is kept."))
     elif job.cancelled:
-        st.info(f"Stopped after {job_results.count:,} of {job.total:,} pictures; what was answered is kept.")
+        st.info(f"Stopped after {job_results.count:,} of {job.total:,} images; what was answered is kept.")
     if bundled():
         st.caption(
-            "These are the bundled pictures. Hand in your own, many at once, and compare networks on them."
+            "These are the bundled images. Hand in your own, many at once, and compare networks on them."
         )
     untrained = [network.loaded.name for network in job.networks if not network.loaded.trained]
     if untrained:
@@ -168,7 +168,7 @@ def _hints(job_results: JobResults, index: int, network: str) -> Iterator[str]:
     results = [result for result in job_results.results(index) if not isinstance(result, Refusal)]
     for hint, count, first in grouped((result.name, result.hints) for result in results):
         prefix = f"{network}: " if network else ""
-        words = f"{prefix}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
+        words = f"{prefix}{count:,} of {len(results):,} images, {first} first. {hint.text}"
         if hint.change in OPTIONS:
             words += f" For all of them: cnnviz predict {OPTIONS[hint.change]}, on the command line."
         yield words

@@ -254,12 +254,12 @@ def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
     page = min(wanted_page, pages)
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)) if pages > 1 else ():
         st.button(
-            f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",
+            f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Images {label}",
             disabled=not 1 <= to <= pages, on_click=change_without_model,
             kwargs={"page": unless(str(to), "1")},
         )  # fmt: skip
     of = f", page {page:,} of {pages:,}" if pages > 1 else ""
-    st.caption(f"{len(ordered):,} pictures{of}", width="content")
+    st.caption(f"{len(ordered):,} images{of}", width="content")
     return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
@@ -351,12 +351,12 @@ def _bars(job_results: JobResults, index: int, row: int) -> str:
 # Comparison of networks: accuracy, speed, memory.
 
 HEADINGS = {
-    "right": "Of the pictures whose true class is known, how many were answered with it.",
+    "right": "Of the images whose true class is known, how many were answered with it.",
     "throughput": "Images predicted a second in this batch, decoding left out.",
-    "latency (batch 1)": "Time for one picture by itself, on this machine, as busy as it is.",
+    "latency (batch 1)": "Time for one image by itself, on this machine, as busy as it is.",
     "parameters": "Weights that were learned.",
     "weights": "Memory of parameters and buffers.",
-    "activation memory": "The most memory that one picture's values take at once, beside the weights.",
+    "activation memory": "The most memory that one image's values take at once, beside the weights.",
 }
 
 
@@ -370,7 +370,7 @@ def summary(job_results: JobResults) -> None:
     agreed = [one for one in job_results.agree if one is not None]
     if agreed:
         same = numbers.percent(sum(agreed) / len(agreed), 1)
-        st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} pictures ({same}).")
+        st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} images ({same}).")
     for evaluation, network in zip(job_results.evaluations, job_results.job.networks, strict=True):
         _unknown_classes(evaluation.unknown, network)
 
@@ -412,5 +412,5 @@ def _unknown_classes(unknown: tuple[str, ...], network: Network) -> None:
     from cnnviz.ui.shared import notice
 
     some = ", ".join(unknown[:8]) + (" …" if len(unknown) > 8 else "")
-    words = f"{network.loaded.name} has no class called {some}; pictures of those are not counted for it."
+    words = f"{network.loaded.name} has no class called {some}; images of those are not counted for it."
     st.caption(notice.plain(words))

@@ -87,7 +87,7 @@ def lineage() -> None:
         st.html(_legend())
         theme = "dark" if st.context.theme.type == "dark" else "light"
         st.download_button(
-            "Picture (SVG)",
+            "Image (SVG)",
             lambda: timeline_svg(ancestors(), "dark" if theme == "dark" else "light"),
             file_name="lineage.svg",
             mime="image/svg+xml",

@@ -246,14 +246,20 @@ def _moment(when: float) -> str:
 
 # Confusion matrix and sample predictions.
 
-MATRIX = 430
+MATRIX = 340
+ENDED = frozenset((Status.FINISHED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED))
 
 
 def sample_predictions(run_log: RunData, name: str) -> None:
     """Draw both, as soon as they are available; `name` is the file name of downloads."""
     term_heading("Confusion matrix")
     if run_log.confused is None:
-        st.caption("The confusion matrix comes with the end of the first epoch.")
+        ended = bool(run_log.history) and run_log.history[-1].new in ENDED
+        st.caption(
+            "No confusion matrix was recorded: the run did not reach the end of an epoch, or was not ours."
+            if ended
+            else "The confusion matrix comes with the end of the first epoch."
+        )
     else:
         part, epoch, matrix = run_log.confused
         st.caption(f"{part.capitalize()} images after epoch {epoch:g}. Rows: true class; columns: predicted.")
