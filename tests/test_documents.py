@@ -106,7 +106,7 @@ def strided_small_alexnet() -> Analysis:
 FIGURES: dict[str, Callable[[], list[str]]] = {
     "README.md": lambda: [
         f"{numbers.short(of('torchvision/vgg16').total_params)} parameters and takes "
-        f"{numbers.short(of('torchvision/vgg16').macs)} multiply-adds a picture, GoogLeNet has "
+        f"{numbers.short(of('torchvision/vgg16').macs)} multiply-adds an image, GoogLeNet has "
         f"{numbers.short(of('torchvision/googlenet').total_params)} and takes "
         f"{numbers.short(of('torchvision/googlenet').macs)}",
         f"{share(of('alexnet-cifar10').fc_params, of('alexnet-cifar10').total_params)} of its parameters",

@@ -47,7 +47,7 @@ def experiment(result: Result) -> Figure:
             **_reach(result),
         },
         "xaxis2": {
-            "title": {"text": "difference, points"},
+            "title": {"text": "difference, percentage points"},
             "domain": list(DIFFERENCES),
             "anchor": "y",
             **_span(result),

@@ -63,7 +63,7 @@ def test_another_class_and_a_layer_of_the_strip(opened: Callable[..., Page]) -> 
     with rerun(page):
         page.get_by_role("option", name="7", exact=True).click()
     expect(page).to_have_url(re.compile("class=7"))
-    expect(page.get_by_alt_text(re.compile("^Grad-CAM for 7 over the picture"))).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("^Grad-CAM for 7 over the image"))).to_be_visible()
     with rerun(page):
         page.locator(".st-key-why-strip-0").get_by_role("option", name="conv1").click()
     expect(page).to_have_url(re.compile("layer=conv1"))

@@ -167,7 +167,7 @@ def save_as(page: Page, name: str) -> None:
 @pytest.mark.slow
 def test_a_saved_design_stands_where_models_are_chosen(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
-    set_number(page, "Maps", "12")
+    set_number(page, "Output channels", "12")
     save_as(page, "Wide LeNet")
     expect(page.get_by_text("Saved as mine/wide-lenet")).to_be_visible()
     with rerun(page):
@@ -181,7 +181,7 @@ def test_a_saved_design_stands_where_models_are_chosen(visit: Visit) -> None:
 def test_a_name_that_is_taken_is_said_and_replaced_on_request(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
     save_as(page, "Taken")
-    set_number(page, "Maps", "12")
+    set_number(page, "Output channels", "12")
     save_as(page, "Taken")
     expect(page.get_by_text("You have a model called 'taken' already")).to_be_visible()
     press(page, "Replace it")
@@ -209,7 +209,7 @@ def test_a_deleted_design_can_be_brought_back(visit: Visit) -> None:
 @pytest.mark.slow
 def test_a_design_is_downloaded_and_opened_again(visit: Visit, tmp_path: Path) -> None:
     page = visit("build?model=alexnet-cifar10&layer=conv1")
-    set_number(page, "Maps", "48")
+    set_number(page, "Output channels", "48")
     unfold(page, "Save")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the layer list").click()
@@ -232,7 +232,7 @@ def upload(page: Page, file: Path) -> None:
 
 def test_a_bad_file_is_refused_in_a_sentence_and_nothing_is_lost(visit: Visit, tmp_path: Path) -> None:
     page = visit("build?model=lenet5&layer=conv1")
-    set_number(page, "Maps", "12")
+    set_number(page, "Output channels", "12")
     file = tmp_path / "bad.json"
     file.write_text('{"input": [1, 28, 28], "layers": [{"kind": "lstm"}]}', encoding="utf-8")
     upload(page, file)
@@ -276,7 +276,7 @@ def test_what_is_wrong_in_a_link_is_said(visit: Visit) -> None:
 @pytest.mark.slow
 def test_leaving_the_page_does_not_lose_the_design(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
-    set_number(page, "Maps", "12")
+    set_number(page, "Output channels", "12")
     for title in ("Start", "Build"):
         go(page, title.lower())
     press(page, "Go on with it")

@@ -44,15 +44,15 @@ def changed(page: Page, before: str) -> None:
 @pytest.mark.slow
 def test_page_opens_on_pictures_and_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("data", look)
-    pictures = page.get_by_role("listbox", name="Training pictures of each class")
+    images = page.get_by_role("listbox", name="Training images of each class")
     # A phone shows half as many of each class.
-    expect(pictures.get_by_role("option")).to_have_count(80 if look.width < 640 else 160)
+    expect(images.get_by_role("option")).to_have_count(80 if look.width < 640 else 160)
     expect(
         page.get_by_role("img", name=re.compile("^Share of each pixel value from 0 to 255"))
     ).to_be_visible()
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
     assert overflow <= 0
-    shown = pictures.get_by_role("option").first.bounding_box()
+    shown = images.get_by_role("option").first.bounding_box()
     assert shown is not None
     assert shown["width"] >= 30
 
@@ -69,7 +69,7 @@ def test_a_class_is_chosen_by_pointer_and_by_keys(visit: Visit) -> None:
         bars.press("ArrowDown")
     expect(page).to_have_url(re.compile("class=4"))
     with rerun(page):
-        page.get_by_role("listbox", name=re.compile("^The mean picture")).get_by_text("7", exact=True).click()
+        page.get_by_role("listbox", name=re.compile("^The mean image")).get_by_text("7", exact=True).click()
     expect(page).to_have_url(re.compile("class=7"))
     with rerun(page):
         bars.press("Escape")
@@ -79,12 +79,12 @@ def test_a_class_is_chosen_by_pointer_and_by_keys(visit: Visit) -> None:
 def test_a_picture_is_chosen_by_keys_and_goes_on_to_training(visit: Visit) -> None:
     page = visit("data?class=5")
     before = strip(page)
-    pictures = page.get_by_role("listbox", name="Training pictures of 5")
-    pictures.focus()
+    images = page.get_by_role("listbox", name="Training images of 5")
+    images.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
-        pictures.press(key)
+        images.press(key)
     with rerun(page):
-        pictures.press("Enter")
+        images.press("Enter")
     expect(page).to_have_url(re.compile(r"image=\d+"))
     changed(page, before)
     with rerun(page):
@@ -136,7 +136,7 @@ def test_a_broken_zip_is_refused_by_the_name_of_its_file(visit: Visit) -> None:
     page = visit("data", PHONE)
     hand_in(page, "pets.zip", packed({**classes(5), "dog/x.png": b"hello"}))
     expect(page.get_by_test_id("stAlert").first).to_contain_text(
-        "'pets.zip/dog/x.png' is not a picture that can be read"
+        "'pets.zip/dog/x.png' is not an image that can be read"
     )
     assert "mine" not in page.url
 

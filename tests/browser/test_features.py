@@ -195,7 +195,7 @@ def test_many_at_once_in_a_zip_and_one_too_large(look_inside: Callable[..., Page
         archive.writestr("bomb.png", bomb.getvalue())
     upload(page, [{"name": "all.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}])
     expect(page.locator(".st-key-picture-own").get_by_role("option")).to_have_count(12, timeout=TIMEOUT_MS)
-    expect(page.get_by_test_id("stAlert")).to_contain_text("is too large; a picture has at most 40 million")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("is too large; an image has at most 40 million")
 
 
 def test_an_uploaded_picture_is_what_pillow_reads(look_inside: Callable[..., Page], tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_blank_picture_is_said_to_be_why_a_map_is_blank(
 ) -> None:
     (tmp_path / "blank.png").write_bytes(encoded(np.zeros((28, 28), np.uint8)))
     assert main(["features", str(tmp_path / "blank.png"), "--attribution", "occlusion", *options]) == 0
-    assert "The picture has the same value everywhere" in capsys.readouterr().out
+    assert "The image has the same value everywhere" in capsys.readouterr().out
     assert main(["features", str(tmp_path / "blank.png"), "--layer", "conv1", *options]) == 0
     assert "6 with one value everywhere" in capsys.readouterr().out
 

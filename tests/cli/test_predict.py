@@ -136,7 +136,7 @@ def test_ink_on_paper_gets_a_hint_and_invert_answers_as_for_light_on_dark(
     ] * 4
     assert main(["predict", *paper]) == 0
     text = capsys.readouterr().out
-    assert "Hint for 4 of 4 pictures" in text
+    assert "Hint for 4 of 4 images" in text
     assert "(here: --invert)" in text
     assert main(["predict", *paper, "--json", "--invert"]) == 0
     inverted = json.loads(capsys.readouterr().out)

@@ -39,7 +39,7 @@ def test_summary_as_text(capsys: Run) -> None:
     text = run(capsys, "summary", "alexnet-cifar10")
     assert "96·(3·4·4 + 1) = 4,704" in text
     assert "58,292,074 parameters" in text
-    assert "forward/backward 8.26 MiB" in text
+    assert "activations (forward and backward) 8.26 MiB" in text
     assert "6.4 % convolutional, 93.6 % fully connected" in text
 
 

@@ -66,7 +66,7 @@ def test_pictures_that_are_files_are_read_where_the_library_put_them(
 
 def test_pictures_elsewhere_on_this_machine_are_not_read(answer: dict[str, Any], tmp_path: Path) -> None:
     answer.update(kind="imagefolder", files={"data_dir": str(write(tmp_path / "secret", classes(5)))})
-    with pytest.raises(DataError, match="row 0 of 'train of somebody/animals' holds no picture"):
+    with pytest.raises(DataError, match="row 0 of 'train of somebody/animals' holds no image"):
         datasets.load("somebody/animals")
 
 

@@ -68,11 +68,11 @@ def test_a_column_of_bytes_alone_serves(tmp_path: Path) -> None:
         (PICTURES, [*LABELS[:-1], 7], "row 9 of '{}' has label 7, but labels go from 0 to 1; correct it."),
         (PICTURES, [-1] * 10, "row 0 of '{}' has label -1, but labels go from 0 to 1; a part without labels"),
         (PICTURES, [*LABELS[:-1], None], "row 9 of '{}' has label -1"),
-        (PICTURES, [0] * 10, "All training pictures are of one class"),
-        ([*PICTURES[:-1], b"text"], LABELS, "'row 9 of '{}'' is not a picture"),
-        ([*PICTURES[:-1], None], LABELS, "row 9 of '{}' holds no picture"),
-        ([{"bytes": None, "path": "/etc/hostname"}, *PICTURES[1:]], LABELS, "row 0 of '{}' holds no picture"),
-        ([], [], "has no pictures; put some there"),
+        (PICTURES, [0] * 10, "All training images are of one class"),
+        ([*PICTURES[:-1], b"text"], LABELS, "'row 9 of '{}'' is not an image"),
+        ([*PICTURES[:-1], None], LABELS, "row 9 of '{}' holds no image"),
+        ([{"bytes": None, "path": "/etc/hostname"}, *PICTURES[1:]], LABELS, "row 0 of '{}' holds no image"),
+        ([], [], "has no images; put some there"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, pictures: list[object], labels: list[int], sentence: str) -> None:
@@ -84,7 +84,7 @@ def test_bad_rows_are_named(tmp_path: Path, pictures: list[object], labels: list
 
 def test_columns_that_cannot_be_told_are_listed(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"], "n": [1]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"should have a column of pictures \(bytes\), and none is one"):
+    with pytest.raises(DataError, match=r"should have a column of images \(bytes\), and none is one"):
         datasets.load(tmp_path / "a.parquet")
     pq.write_table(pa.table({"p": [b"a"], "n": [1], "m": [2]}), tmp_path / "b.parquet")
     with pytest.raises(DataError, match="labels, and these could be: n, m; keep one, or name it 'label'"):

@@ -100,7 +100,7 @@ def test_sizes_are_made_alike_and_it_is_said(tmp_path: Path) -> None:
     root = write(tmp_path / "data", files)
     ready = datasets.load(root)
     assert ready.shape == (3, 12, 12)
-    assert "Pictures of 5 sizes: the middle of each was resized to 12×12 pixels (bilinear)." in ready.notes
+    assert "Images of 5 sizes: the middle of each was resized to 12×12 pixels (bilinear)." in ready.notes
     assert datasets.load(root, {"size": 8}).shape == (3, 8, 8)
 
 
@@ -114,7 +114,7 @@ def test_grey_among_colour_becomes_colour(tmp_path: Path) -> None:
     files["cat/grey.png"] = encoded(pixels(1, channels=1))
     ready = datasets.load(write(tmp_path / "data", files))
     assert ready.shape[0] == 3
-    assert "Grey pictures among coloured ones became coloured." in ready.notes
+    assert "Grey images among coloured ones became coloured." in ready.notes
 
 
 PNG = encoded(pixels(0, (20, 20)))
@@ -124,18 +124,18 @@ HUGE = encoded(Image.new("1", (8_000, 8_000)))
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({}, "holds no class folders with pictures; what is expected is one folder of pictures a class"),
+        ({}, "holds no class folders with images; what is expected is one folder of images a class"),
         ({"1.png": PNG, "2.png": PNG}, "holds no class folders"),
         ({"cat/1.png": PNG, "cat/2.png": PNG}, "has 1 class; from 2 to 100,000 are needed"),
-        ({**classes(), "cat/x.jpg": b"hello"}, "cat/x.jpg' is not a picture that can be read (PNG, JPEG"),
-        ({**classes(), "dog/x.png": b""}, "dog/x.png' is not a picture"),
+        ({**classes(), "cat/x.jpg": b"hello"}, "cat/x.jpg' is not an image that can be read (PNG, JPEG"),
+        ({**classes(), "dog/x.png": b""}, "dog/x.png' is not an image"),
         ({**classes(), "dog/x.png": PNG[:200]}, "dog/x.png' is damaged ("),
-        ({**classes(), "dog/x.heic": b"....ftypheic"}, "dog/x.heic' is not a picture that can be read"),
+        ({**classes(), "dog/x.heic": b"....ftypheic"}, "dog/x.heic' is not an image that can be read"),
         ({**classes(), "dog/x.png": HUGE}, "dog/x.png' has more than 50 million pixels; make it smaller"),
         ({**classes(prefix="train/"), "test/README": b""}, "The test part of '"),
         (
             {**classes(prefix="train/"), **classes(prefix="test/", names=("cat", "cow"))},
-            "The test part has pictures of 'cow', of which there is no training picture",
+            "The test part has images of 'cow', of which there is no training image",
         ),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_picture_of_too_many_bytes_is_not_read_whole(
     for module in (decode, class_folders, zips):
         monkeypatch.setattr(module, "MAX_BYTES", 20)
     for path in (root, packed):
-        with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; a picture has at most 0 MiB"):
+        with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; an image has at most 0 MiB"):
             datasets.load(path)
 
 
@@ -242,7 +242,7 @@ def test_other_files_among_the_pictures_are_passed_over_and_counted(tmp_path: Pa
         assert len(result.train) + len(result.test) == 20
         assert result.classes == ("cat", "dog")
         (note,) = [note for note in result.notes if "passed over" in note]
-        assert note.startswith("3 files that are no pictures were passed over (the first: '")
+        assert note.startswith("3 files that are no images were passed over (the first: '")
         assert note.endswith("cat/notes.txt').")
 
 
@@ -269,7 +269,7 @@ def test_classes_that_only_one_part_has_are_named(tmp_path: Path) -> None:
     files = {**train, **classes(prefix="test/", names=("cat", "cow"))}
     for path in _both(tmp_path / "other", files):
         with pytest.raises(
-            DataError, match=r"pictures of 'cat', of .* \(training has 'Cat': is it the same\?\)"
+            DataError, match=r"images of 'cat', of .* \(training has 'Cat': is it the same\?\)"
         ):
             datasets.load(path)
 
@@ -284,7 +284,7 @@ def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
     monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 60_000)
     parsed: list[object] = []
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *words: parsed.append(words))
-    with pytest.raises(DataError, match="has 70,000 files in it, and a zip of pictures has at most 60,000"):
+    with pytest.raises(DataError, match="has 70,000 files in it, and a zip of images has at most 60,000"):
         datasets.load(place)
     assert not parsed
 
@@ -303,7 +303,7 @@ def test_a_zip_that_states_fewer_files_than_it_lists_is_refused_before_its_list_
     assert len(zipfile.ZipFile(place).infolist()) == 300
     monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 200)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
-    with pytest.raises(DataError, match="has 300 files in it, and a zip of pictures has at most 200"):
+    with pytest.raises(DataError, match="has 300 files in it, and a zip of images has at most 200"):
         datasets.load(place)
 
 
@@ -316,9 +316,7 @@ def test_a_zip_with_a_longer_list_of_files_than_pictures_need_is_refused_before_
             archive.writestr(f"cat/{'long' * 10_000}{number}.png", b"")
     monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_DIRECTORY", 1_000_000)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
-    with pytest.raises(
-        DataError, match=r"list of its files of 2 MB, and that of a zip of pictures has at mo"
-    ):
+    with pytest.raises(DataError, match=r"list of its files of 2 MB, and that of a zip of images has at mo"):
         datasets.load(place)
 
 
@@ -350,7 +348,7 @@ def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_pictur
     monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MOST_FOLDERS", 5)
     monkeypatch.setattr("cnnviz.datasets.encoded_store.header", lambda *_: pytest.fail("A picture was read."))
     for path in _both(tmp_path, {f"kind{number}/1.png": PNG for number in range(6)}):
-        with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each picture"):
+        with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each image"):
             datasets.load(path)
 
 

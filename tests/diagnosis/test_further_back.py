@@ -40,7 +40,9 @@ def test_weights_are_blamed_for_dead_relus_that_hes_rule_would_keep_alive(mean: 
     assert first(evidence) == cause
     dead = rules()["dead-relu"].judge(evidence)
     assert isinstance(dead, Finding)
-    assert ("by He's rule the spread would be 2.36" in dead.explanation) is (cause == "initialisation")
+    assert ("by He's rule the standard deviation would be 2.36" in dead.explanation) is (
+        cause == "initialisation"
+    )
     assert ("initialisation" in dead.explains) is (cause == "dead-relu")
 
 

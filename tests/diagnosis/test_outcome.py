@@ -215,7 +215,7 @@ def arms(own: float | None, reference: float) -> dict[str, Any]:
     [
         (arms(0.2, 0.2), "Check the network"),
         (arms(None, 1.0), "Change the optimizer"),
-        ({"shuffled-inputs": {"moved_by_exchange": 0.001}}, "learns one batch by heart"),
+        ({"shuffled-inputs": {"moved_by_exchange": 0.001}}, "memorizes one batch"),
     ],
 )
 def test_a_probe_that_fails_counts(probes: dict[str, Any], step: str) -> None:

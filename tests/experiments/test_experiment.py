@@ -32,7 +32,7 @@ def test_options_are_merged_into_those_of_the_base() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"scale": "unit"}, "no other recipe than the base"),
+        ({"scale": "unit"}, "is the same recipe as the baseline"),
         ({"lr": -1}, "greater than 0"),
         ({"learning": 1}, "no field 'learning'"),
         ({"seed": 4}, "changes 'seed'"),

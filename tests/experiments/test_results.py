@@ -18,7 +18,7 @@ def test_a_line_for_each_arm_with_the_difference_to_the_base(database: Database)
     number = start(database, NORMALISING)
     end_all(database, number, {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94]})
     head, lines = cells(result(database, number))
-    assert head == ("arm", "n", "test accuracy", "difference", "seconds a run")
+    assert head == ("condition", "n", "test accuracy", "difference", "seconds a run")
     assert lines[0][:4] == (BASE, "3", "82.00 %", "—")
     assert lines[1][:4] == (ARM, "3", "93.00 %", "+11.0 ± 2.5")
 

@@ -81,4 +81,4 @@ def test_paired_runs_show_every_run_and_every_interval() -> None:
     assert list(means["x"]) == pytest.approx([0.1, 0.4])
     assert means["error_x"]["array"] == (0, 0.2)
     assert figure["layout"]["shapes"][0]["x0"] == 0.1
-    assert paired_runs_alt(ARMS) == "Mean accuracy of each arm: base 10.0 %, up 40.0 %."
+    assert paired_runs_alt(ARMS) == "Mean accuracy of each condition: base 10.0 %, up 40.0 %."

@@ -104,6 +104,6 @@ def lone() -> Result:
 
 def test_the_alt_text_tells_the_numbers() -> None:
     assert experiment_alt(RESULT) == (
-        "Test accuracy by arm, a dot a seed. as it is: mean 82.0 % of 2 runs; "
+        "Test accuracy by condition, a dot a seed. as it is: mean 82.0 % of 2 runs; "
         "with a change of a long name: mean 93.0 % of 3 runs, +10.5 ± 6.4 points to as it is."
     )

@@ -10,7 +10,7 @@ from cnnviz.interpret.filters import Weights, histogram
 def test_every_point_knows_its_row_and_every_class_its_middle() -> None:
     points = np.array([[0, 0], [1, 0], [2, 0], [9, 9]], np.float32)
     figure = scatter(points, np.array([1, 1, 1, 0]), ("cat", "dog"), np.array([5, 6, 7, 8]), chosen=6)
-    assert [trace["name"] for trace in figure["data"]] == ["cat", "dog", "the chosen picture"]
+    assert [trace["name"] for trace in figure["data"]] == ["cat", "dog", "the chosen image"]
     cat, dog, ring = figure["data"]
     assert list(cat["customdata"]) == [[8, 3]]
     assert list(dog["customdata"]) == [[5, 0], [6, 1], [7, 2]]

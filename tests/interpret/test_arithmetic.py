@@ -258,7 +258,7 @@ def test_what_is_not_worked_out_says_so() -> None:
         inspect(stack, image, "1")
     with pytest.raises(InterpretError, match="no cell"):
         inspect(*model_and_image("lenet5"), "conv1").at(6, 0, 0)
-    with pytest.raises(InterpretError, match="one picture"):
+    with pytest.raises(InterpretError, match="one image"):
         inspect(stack, torch.randn(2, 1, 4, 4), "0")
 
 

@@ -66,9 +66,9 @@ def test_a_dead_layer_is_the_reason(model: Small, method: Method) -> None:
     assert not result.values.any()
     words = {
         "gradcam": "The layer 'relu' gives 0 everywhere",
-        "saliency": "does not change with the picture",
-        "guided-backprop": "does not change with the picture",
-        "smoothgrad": "does not change with the picture",
+        "saliency": "does not change with the image",
+        "guided-backprop": "does not change with the image",
+        "smoothgrad": "does not change with the image",
         "integrated-gradients": "anywhere on the way",
         "occlusion": "whichever patch is covered",
     }

@@ -142,7 +142,7 @@ def test_a_page_and_a_picture_beyond_the_last_are_the_last_and_the_first() -> No
 
 def test_the_test_part_is_shown_as_well() -> None:
     app = open_page("data", part="test")
-    assert drawn(app, "gallery")["alt"].startswith("Test pictures")
+    assert drawn(app, "gallery")["alt"].startswith("Test images")
 
 
 def test_settings_of_augmentation_go_to_the_address_and_to_training(photographs: str) -> None:
@@ -173,7 +173,7 @@ def test_a_recipe_and_a_model_decide_what_is_done() -> None:
     assert app.query_params["model"] == "lenet5"
     app.selectbox(key="data-recipe").select("plain").run()
     assert_sound(app)
-    assert steps(app) == "1. Mean subtracted and divided by the spread, channel by channel."
+    assert steps(app) == "1. Mean subtracted and divided by the standard deviation, channel by channel."
     assert app.query_params["dataset"] == "digits"
 
 
@@ -406,7 +406,7 @@ def test_a_parquet_file_that_is_handed_in_is_told_by_its_content(tmp_path: Path)
         (b"PK\x03\x04 rubbish", "'pets.zip' is neither a folder of class folders, nor a zip"),
         (
             packed({**classes(5), "dog/x.png": b"no"}),
-            "'pets.zip/dog/x.png' is not a picture",
+            "'pets.zip/dog/x.png' is not an image",
         ),
         (packed(classes(5, names=("cat",))), "has 1 class; from 2 to 100,000 are needed"),
         (packed({"../x.png": b"no"}), "'pets.zip' has a member that leads out of it"),
@@ -511,7 +511,7 @@ def test_what_is_wrong_with_the_images_is_said_before_training(tmp_path: Path) -
     assert said(app) == (
         "All images are equal: black or of one shade, so there is nothing to tell classes apart by."
     )
-    assert any("Look at the pictures on the Data page" in text.value for text in app.markdown)
+    assert any("Look at the images on the Data page" in text.value for text in app.markdown)
     assert any("that were looked at are all the same" in text.value for text in app.markdown)
     sound = open_page("data")
     assert not sound.warning

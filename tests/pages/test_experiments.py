@@ -39,7 +39,7 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
     app = open_page("experiments", **parameters(experiment))
     assert "Does a lower rate mend run 12?" in text(app)
     assert "lr 0.05 → 0.01" in text(app)
-    assert "each arm is trained with the same seeds" in text(app)
+    assert "each condition is trained with the same seeds" in text(app)
     with tracking.connect() as database:
         assert tracking.list_runs(database) == []
         app.button(key="experiments-start").click().run()
@@ -55,7 +55,7 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
 
 def test_fewer_seeds_are_asked_for_by_url_and_one_is_warned_of() -> None:
     app = open_page("experiments", **parameters(NORMALISING), seeds="1")
-    assert "2 runs: 2 arms with the same 1 seed" in text(app)
+    assert "2 runs: 2 conditions of 1 seed each" in text(app)
     assert "One seed gives no interval" in text(app)
 
 

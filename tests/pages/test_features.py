@@ -88,7 +88,7 @@ def test_views_of_very_different_networks(model: str, view: str) -> None:
         ({"layer": "conv99"}, "nothing called “conv99”"),
         ({"picture": "handed:4"}, "handed in by somebody else"),
         ({"picture": "moon"}, "“picture” cannot be “moon”"),
-        ({"picture": "test:5"}, "A bundled picture is shown instead"),
+        ({"picture": "test:5"}, "A bundled image is shown instead"),
         ({"picture": "drawn"}, "Nothing has been drawn yet"),
         ({"prep": "fit:round"}, "cannot be at fit"),
         ({"order": "size"}, "“order” cannot be “size”"),
@@ -150,7 +150,7 @@ def no_hints_kept() -> Iterator[None]:
 
 @pytest.mark.usefixtures("trained", "no_hints_kept")
 def test_what_a_hint_proposes_is_a_button_and_so_is_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    light = Hint("brightness", "This picture is mostly light: try 'invert'.", "invert")
+    light = Hint("brightness", "This image is mostly light: try 'invert'.", "invert")
     monkeypatch.setattr(
         "cnnviz.inference.images.checks.hints", lambda picture, how, centered: () if how.invert else (light,)
     )
@@ -191,7 +191,7 @@ def test_next_steps_take_network_picture_and_layer_along() -> None:
     assert "Its inception blocks" not in links(app), "it has none"
     app = open_page("attribution", layer="conv1", picture="test:5")
     assert links(app)["What every layer makes of it"] == asked | {"layer": "conv1"}
-    assert links(app)["How the picture goes in"] == asked | {"layer": "conv1", "view": "input"}
+    assert links(app)["How the image goes in"] == asked | {"layer": "conv1", "view": "input"}
 
 
 @pytest.mark.usefixtures("trained")
@@ -240,4 +240,4 @@ def test_an_empty_drawing_pad_has_no_answer() -> None:
     assert_sound(app)
     assert 'class="answers"' not in html(app)
     assert "Nothing is drawn yet, so there is no answer." in said(app)
-    assert "bundled picture is shown instead" not in said(app)
+    assert "bundled image is shown instead" not in said(app)

@@ -61,7 +61,7 @@ def over(app: AppTest) -> AppTest:
 
 def test_it_opens_on_bundled_pictures_and_says_so() -> None:
     app = opened()
-    assert "These are the bundled pictures" in said(app)
+    assert "These are the bundled images" in said(app)
     assert html(app).count('class="shown"') == app.session_state[KEY].total
     assert "throughput" in html(app)
     assert ">right<" not in html(app), "nobody knows the true classes of these"
@@ -118,7 +118,7 @@ def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: 
     app.run()
     assert_sound(app)
     assert html(app).count('class="shown"') == FIRST
-    assert f"{FIRST} pictures" in said(app)
+    assert f"{FIRST} images" in said(app)
     assert ">right<" not in html(app), "that is told when all is answered"
     assert not app.button(key="predict-stop").disabled
     go_on.set()

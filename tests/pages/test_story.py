@@ -6,7 +6,7 @@ from tests.pages.runner import assert_sound, open_page
 
 SECTIONS = [
     "What the article saw",
-    "Where the pictures get lost",
+    "Where the images get lost",
     "And the way back",
     "Is it the weaker normalisation?",
     "The fixed run beside the failed one",

@@ -201,7 +201,7 @@ def _plan_text(name: str, experiment: Experiment) -> str:
     ready = list_presets().get(current_name(name))
     lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]
     paragraphs = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
-    head, lines = ("condition", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
+    head, lines = ("condition", "what it changes"), [(experiment.base_name, "nothing: the baseline"), *lines]
     conditions = wrapped_table(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
     parts = [*map(_wrapped, paragraphs), "", conditions, "", seeds]

@@ -190,7 +190,7 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
             f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
             f"by less than {near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 "
             "pixels). So alike are usually images of one scene, moments apart, or one image cut twice. "
-            "A network that learnt one by heart knows the other.\n\nTake such pairs out of one part, and "
+            "A network that memorized one knows the other.\n\nTake such pairs out of one part, and "
             "split by scene or source rather than by image."
         ),
         facts=(Fact("nearly alike", share, f"{percent(share, 1)} of {near['images']:,}"),),

@@ -103,7 +103,7 @@ SPLIT = (2, 4, 5)
     family="AlexNet",
     year=2012,
     summary=(
-        "AlexNet with its first layers eased for 32×32 images; nine tenths of its parameters are "
+        "AlexNet with its first layers adapted to 32×32 images; nine tenths of its parameters are "
         "fully connected."
     ),
     input_shape=(3, 32, 32),

@@ -100,7 +100,7 @@ def test_the_steps_are_told_in_order() -> None:
         "A window of 32×32 at a random place; in tests, the centre.",
         "Mirrored left to right, or not, by a coin.",
         "Brightness and contrast changed by up to 25 % at random.",
-        "Shifted along the data's principal colours by a random amount (spread 0.1).",
+        "Shifted along the data's principal colours by a random amount (standard deviation 0.1).",
         "Left as pixels from 0 to 255.",
         "A square of side 8 set to zero, anywhere.",
         "In tests, ten crops are judged and averaged.",

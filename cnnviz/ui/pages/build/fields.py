@@ -44,7 +44,7 @@ class Field:
 
 SECONDARY = frozenset({"dilation", "groups", "bias", "init", "ceil", "eps", "momentum", "maps"})
 LABELS = {
-    "out": "Maps",
+    "out": "Output channels",
     "mode": "Takes the",
     "ceil": "Keep a part-filled window",
     "eps": "Epsilon",

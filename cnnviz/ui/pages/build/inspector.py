@@ -103,7 +103,7 @@ def _kind(design: Design, layer: Layer) -> None:
         )
 
     st.selectbox(
-        "Kind",
+        "Layer type",
         list(KINDS),
         format_func=lambda kind: KINDS[kind].title,
         key=key,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 HELP = (
-    "Seconds of arithmetic with its images, its first weights and its checkpoint: whether it can learn one "
-    "batch by heart, the loss before the first step, how far gradients reach, images that are in both parts."
+    "Seconds of computation with its images, its first weights and its checkpoint: whether it can memorize "
+    "one batch, the loss before the first step, how far gradients reach, images that are in both parts."
 )
 
 

@@ -327,7 +327,7 @@ def plan(chosen: LoadedExperiment, database: Database) -> None:
 
 
 def _arms(experiment: Experiment) -> None:
-    lines = [(experiment.base_name, "the base")]
+    lines = [(experiment.base_name, "the baseline")]
     lines += [(condition.name, changes_text(experiment, condition.name)) for condition in experiment.arms]
     items = "".join(
         f'<li><i style="background:{condition_color(index).css}"></i>{escape(name)}'

@@ -284,7 +284,7 @@ def _overview(block: Block, activations: BlockActivations) -> None:
         ("Parameters", numbers.short(params), [one.params for one in block.branches], numbers.exact),
         ("Multiply-adds", numbers.macs(macs), [one.macs for one in block.branches], numbers.exact),
         (
-            "Activity",
+            "Mean activation",
             f"mean {_mean(activations)}",
             [one.share for one in activations.branches],
             numbers.percent,

@@ -18,7 +18,7 @@ def test_headline_of_alexnet_is_the_article_s() -> None:
         ("58.3 M", "parameters"),
         ("1.18 GMAC", "for one image"),
         ("222 MiB", "of parameters"),
-        ("8.26 MiB", "forward/backward, 1 image"),
+        ("8.26 MiB", "activation memory, 1 image"),
         ("8", "depth (weight layers)"),
     ]
 
@@ -27,7 +27,7 @@ def test_memory_of_a_batch_is_as_many_images() -> None:
     analysis = analyze("alexnet-cifar10")
     ((one, _, _), (many, label, _)) = (headline_figures(analysis, batch)[3] for batch in (1, 100))
     assert math.isclose(100 * float(one.split()[0]), float(many.split()[0]), rel_tol=0.01)
-    assert label == "forward/backward, 100 images"
+    assert label == "activation memory, 100 images"
 
 
 @pytest.mark.parametrize(("name", "conv"), [("alexnet-cifar10", 0.064), ("small-alexnet", 0.132)])
