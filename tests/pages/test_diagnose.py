@@ -153,7 +153,7 @@ def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
             "unexplained",
             [
                 "Not healthy, cause unknown", "No known cause fits", "What to try next, in this order",
-                "1. Check whether a fresh network learns one batch", "✗ Classifier without training",
+                "1. Check whether a fresh network memorizes one batch", "✗ Classifier without training",
             ],
         ),
         (None, "not-judged", ["Not judged", "What is missing", "No step was recorded"]),
