@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 import venv
+import zipfile
 from pathlib import Path
 
 from PIL import Image
@@ -27,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 SECONDS = 120
 """How long any of its steps may take."""
 DRAWN = "h1, [data-testid=stException]"
+NO_PAGES = {"__init__", "navigation", "start"}
+"""Files of pages/ that are none, and the one at the root address."""
 
 
 def main() -> None:
@@ -47,7 +50,19 @@ def build(folder: Path) -> Path:
     _output(command, folder, dict(os.environ))
     (wheel,) = folder.glob("*.whl")
     print(f"wheel: {wheel.name}, {wheel.stat().st_size / 2**20:.1f} MiB")
+    check_files(wheel)
     return wheel
+
+
+def check_files(wheel: Path) -> None:
+    """Require every file of the package in the wheel: a pattern of .gitignore once left out a folder."""
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    files = {path.relative_to(ROOT) for path in (ROOT / "cnnviz").rglob("*") if path.is_file()}
+    missing = sorted(
+        str(path) for path in files if "__pycache__" not in path.parts and str(path) not in packed
+    )
+    _require(not missing, f"the wheel lacks {len(missing)} files: {', '.join(missing[:5])}")
 
 
 def install(wheel: Path, folder: Path) -> Path:
@@ -83,7 +98,7 @@ def check_commands(python: Path, elsewhere: Path) -> None:
 
 
 def check_app(python: Path, elsewhere: Path) -> None:
-    """Start the installed app and draw its first page in Chromium."""
+    """Start the installed app and draw every page in Chromium."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -107,17 +122,19 @@ def check_app(python: Path, elsewhere: Path) -> None:
 
 
 def _draw(url: str, log: Path) -> None:
-    """The server's own page is empty; what our scripts draw comes by a socket, so a browser has to ask."""
+    """Draw every page in a browser: the server's own answer is empty, the content comes by a socket."""
     with sync_playwright() as playwright:
         chromium = os.environ.get("CNNVIZ_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
-        page.goto(url)
-        page.wait_for_selector(DRAWN, timeout=SECONDS * 1000)
-        page.wait_for_selector("[data-test-script-state=notRunning]", timeout=SECONDS * 1000)
-        exceptions = page.locator("[data-testid=stException]").all_inner_texts()
-        _require(not exceptions, f"the first page has an exception: {exceptions}\n{_read(log)}")
-        print(f"wheel: the first page is {page.title()!r}")
+        names = sorted({path.stem for path in (ROOT / "pages").glob("*.py")} - NO_PAGES)
+        for name in ("", *names):
+            page.goto(f"{url}/{name}")
+            page.wait_for_selector(DRAWN, timeout=SECONDS * 1000)
+            page.wait_for_selector("[data-test-script-state=notRunning]", timeout=SECONDS * 1000)
+            exceptions = page.locator("[data-testid=stException]").all_inner_texts()
+            _require(not exceptions, f"page '{name}' has an exception: {exceptions}\n{_read(log)}")
+        print(f"wheel: {len(names)} pages are drawn without an exception")
         browser.close()
 
 
