@@ -59,7 +59,7 @@ def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
         return _read(orjson.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         # Missing or damaged: compute it again.
-        report = computed(dataset, progress)
+        report = compute_report(dataset, progress)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(orjson.dumps(asdict(report)))
@@ -75,7 +75,7 @@ def _read(kept: dict[str, Any]) -> DataReport:
     return DataReport(problems, tuple(kept["clear"]), tuple(kept["unknown"]))
 
 
-def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
+def compute_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     """Compute the report."""
     import torch
 

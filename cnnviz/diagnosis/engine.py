@@ -11,7 +11,7 @@ from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.exclusions import OVER_FITTING, excludes
 from cnnviz.diagnosis.finding import Change, Finding, Note
-from cnnviz.diagnosis.fixes import checked as checked_changes
+from cnnviz.diagnosis.fixes import valid_changes
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.outcome import Outcome, judge_outcome
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
@@ -29,7 +29,9 @@ EXCLUSIVE: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 """Pairs of sets of causes of which a run can have one side only."""
 
 
-def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Finding], Mapping[str, Finding]]:
+def resolve_conflicts(
+    findings: Sequence[Finding], recipe: Recipe
+) -> tuple[list[Finding], Mapping[str, Finding]]:
     """Resolve contradictions between findings, which are given by descending rank.
 
     Returns:
@@ -98,9 +100,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-SURE = 0.5
+MIN_CONFIDENCE = 0.5
 """Confidence below which a finding is not reported: it is more likely wrong than right."""
-CERTAIN_ENOUGH_TO_INTERRUPT = 0.8
+MIN_HINT_CONFIDENCE = 0.8
 """Confidence from which a hint is shown beside a running run: a false alarm costs trust."""
 
 
@@ -133,7 +135,7 @@ class Diagnosis:
 
     def as_json(self) -> dict[str, Any]:
         """Return the output of `cnnviz diagnose --json`."""
-        findings = [_named(finding) for finding in self.findings]
+        findings = [_finding_json(finding) for finding in self.findings]
         return {
             "run": self.run,
             "outcome": self.outcome,
@@ -149,9 +151,9 @@ class Diagnosis:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Apply all rules to the evidence."""
-    findings, checked = _asked(evidence, rules_for(evidence))
-    ordered, gone = consistent(in_order(findings), evidence.recipe)
-    checked = [_outweighed(one, gone) for one in checked]
+    findings, checked = _apply_rules(evidence, applicable_rules(evidence))
+    ordered, gone = resolve_conflicts(rank_findings(findings), evidence.recipe)
+    checked = [_mark_excluded(one, gone) for one in checked]
     judged = judge_outcome(evidence, ordered)
     return Diagnosis(
         evidence.run,
@@ -166,7 +168,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     )
 
 
-def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
+def _mark_excluded(one: Checked, gone: Mapping[str, Finding]) -> Checked:
     if one.cause not in gone:
         return one
     because = f"There are signs of it, but more of what excludes it: {gone[one.cause].verdict}"
@@ -175,42 +177,42 @@ def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
 
 def hint(evidence: Evidence) -> Finding | None:
     """Return the top finding for a running run, where a rule is confident enough."""
-    findings, _ = _asked(evidence, [rule for rule in rules_for(evidence) if rule.live])
-    sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
-    return next(iter(in_order(sure)), None)
+    findings, _ = _apply_rules(evidence, [rule for rule in applicable_rules(evidence) if rule.live])
+    sure = [finding for finding in findings if finding.confidence >= MIN_HINT_CONFIDENCE]
+    return next(iter(rank_findings(sure)), None)
 
 
-def rules_for(evidence: Evidence) -> list[Rule]:
+def applicable_rules(evidence: Evidence) -> list[Rule]:
     """Return the applicable rules: those for faults of a training loop only for a watched run."""
     return [rule for rule in rules().values() if not rule.loop or evidence.loop is not None]
 
 
-def _judged(rule: Rule, evidence: Evidence) -> RuleOutcome:
+def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
     """Apply a rule; of a run not trained here, inconclusive results say how to provide what is missing."""
     if evidence.kind == "trained":
         return rule.judge(evidence)
-    lacking = own_code.lacks(rule.cause, evidence)
+    lacking = own_code.missing_fields(rule.cause, evidence)
     outcome = rule.judge(evidence) if lacking is None else Inconclusive(lacking)
     if isinstance(outcome, Inconclusive):
-        return Inconclusive(own_code.how_to_give(rule.cause, outcome.why))
+        return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why))
     return outcome
 
 
-def in_order(findings: Sequence[Finding]) -> list[Finding]:
+def rank_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Sort findings by descending rank (confidence · effect), those explained by another finding last."""
     explained = {cause for finding in findings for cause in finding.explains}
     return sorted(findings, key=lambda one: (one.cause in explained, -one.confidence * one.effect, one.cause))
 
 
-def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
+def _apply_rules(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
     findings, checked = [], []
     for rule in asked:
-        outcome = _judged(rule, evidence)
+        outcome = _apply_rule(rule, evidence)
         if isinstance(outcome, Finding):
-            outcome = replace(outcome, changes=checked_changes(outcome.changes, evidence, rule.moves))
+            outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
             if evidence.kind != "trained":
-                outcome = own_code.for_own_code(outcome)
-            if outcome.confidence >= SURE:
+                outcome = own_code.with_code_fix(outcome)
+            if outcome.confidence >= MIN_CONFIDENCE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))
             else:
@@ -220,10 +222,10 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
             checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))
         else:
             checked.append(Checked(rule.cause, rule.title, "not checked", outcome.why))
-    return _without_hidden(findings, checked)
+    return _drop_hidden(findings, checked)
 
 
-def _without_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
+def _drop_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
     """Report causes whose signs another finding hides as "not checked"."""
     hiding = {cause: finding for finding in findings for cause in finding.hides}
     return [finding for finding in findings if finding.cause not in hiding], [
@@ -243,7 +245,7 @@ def _without_findings(outcome: Outcome, verdict: str, checked: Sequence[Checked]
     return f"Nothing found: {clear} known causes were looked for and ruled out{missing}. {verdict}"
 
 
-def _named(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: Finding) -> dict[str, Any]:
     """Return the finding as JSON; `evidence` has its facts and pictures."""
     pictures = [{"kind": type(picture).__name__.lower(), **asdict(picture)} for picture in finding.pictures]
     plain = asdict(finding)

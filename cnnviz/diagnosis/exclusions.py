@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
-from cnnviz.diagnosis.evidence.layer_signals import born_dead, dead, relus, typical_update
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, share_labels
-from cnnviz.diagnosis.evidence.step_size import early_update, sensible
+from cnnviz.diagnosis.evidence.layer_signals import (
+    dead_at_initialization,
+    dead_layers,
+    relu_names,
+    typical_update_ratio,
+)
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, neighbors_agree
+from cnnviz.diagnosis.evidence.step_size import early_update_ratio, suggest_learning_rate
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent, short
 
@@ -48,16 +53,16 @@ def excludes(sentence: str) -> tuple[str, ...]:
     return EXCLUDES.get(sentence.partition(":")[0], ())
 
 
-def over_fitting(now: AccuracySummary) -> tuple[str, ...]:
+def rule_out_overfitting(now: AccuracySummary) -> tuple[str, ...]:
     """Rule out overfitting where training accuracy is not above held-out accuracy; else return nothing."""
     if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
         return ()
     return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
 
 
-def shuffled(near: Neighbours | None) -> tuple[str, ...]:
+def rule_out_shuffled_labels(near: Neighbours | None) -> tuple[str, ...]:
     """Rule out shuffled labels where neighbors share labels beyond chance; else return nothing."""
-    if near is None or not share_labels(near):
+    if near is None or not neighbors_agree(near):
         return ()
     return (
         f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
@@ -65,9 +70,9 @@ def shuffled(near: Neighbours | None) -> tuple[str, ...]:
     )
 
 
-def start(evidence: Evidence) -> tuple[str, ...]:
+def rule_out_initialization(evidence: Evidence) -> tuple[str, ...]:
     """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
-    seen = signal_flow.passage(evidence)
+    seen = signal_flow.signal_propagation(evidence)
     if seen is None or seen.little or seen.entering <= 0:
         return ()
     return (
@@ -76,23 +81,31 @@ def start(evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
+def rule_out_learning_rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
     """Rule out the learning rate where update-to-weight ratios up to step `last` are usual.
 
     Return nothing else, and where the first steps were much longer than a sensible rate's, or ReLUs died
     since.
     """
-    moved, first, change = typical_update(evidence, last=last), early_update(evidence), sensible(evidence)
+    moved, first, change = (
+        typical_update_ratio(evidence, last=last),
+        early_update_ratio(evidence),
+        suggest_learning_rate(evidence),
+    )
     if moved is None or not 1e-4 <= moved <= 3e-2:
         return ()
     lower = change is not None and change.values["lr"] * FACTOR < evidence.recipe.lr
-    died = bool(evidence.looks) and dead(evidence.looks[-1], relus(evidence)) and not born_dead(evidence)
+    died = (
+        bool(evidence.looks)
+        and dead_layers(evidence.looks[-1], relu_names(evidence))
+        and not dead_at_initialization(evidence)
+    )
     if died or (lower and first is not None and first > 3e-2):
         return ()
     return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
 
 
-def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
+def overfits_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
     """Return a fact if one batch is overfitted only without `what` ("decay" or "dropout"); else nothing."""
     conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})
     own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{what}", {}).get("loss")

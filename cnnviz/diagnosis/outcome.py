@@ -14,27 +14,27 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cnnviz.diagnosis.comparisons import (
-    FAR,
-    FEWEST,
+    FAR_BELOW,
+    HEALTHY_UNCOMPARED,
+    MIN_IMAGES,
     SHORT_STEPS,
-    UNCOMPARED,
     Comparison,
     HeldOut,
-    above_chance,
-    baseline,
-    beside_patches,
+    can_confirm_health,
+    chance_corrected,
+    compare_with_patch_classifier,
     comparisons,
     held_out,
     improving,
-    informative,
+    is_informative,
     learned_accuracy,
-    settled_beside_patches,
+    patch_classifier_score,
+    reaches_patch_classifier,
     still_learning,
     unfinished,
-    vouches,
 )
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import WELL, error
+from cnnviz.diagnosis.evidence.learning_curves import WELL, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
 
@@ -142,7 +142,7 @@ def _longer(evidence: Evidence) -> tuple[str, ...]:
 
 def _healthy(evidence: Evidence) -> str:
     """Return the accuracy beside its references; `comparisons` have the details."""
-    held, other = held_out(evidence), baseline(evidence)
+    held, other = held_out(evidence), patch_classifier_score(evidence)
     if held is None:
         return "No comparison speaks against it."
     beside = f", a classifier without training {percent(other.accuracy, 1)}" if other is not None else ""
@@ -176,22 +176,24 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
         )
     if held is None:
         return ("Accuracy on images not learned from: let the run reach the end of an epoch.",)
-    if held.images < FEWEST:
-        doubt = 2 * error(0.5, held.images)
+    if held.images < MIN_IMAGES:
+        doubt = 2 * standard_error(0.5, held.images)
         return (
             f"Held-out images: of {held.images} the accuracy is known to {percent(doubt)} only; use more "
             "validation or test images.",
         )
     if held.above >= WELL:
         return ()
-    beside = beside_patches(evidence)
-    if beside is not None and beside.passed and settled_beside_patches(evidence):
+    beside = compare_with_patch_classifier(evidence)
+    if beside is not None and beside.passed and reaches_patch_classifier(evidence):
         return ()
     if beside is None:
-        earlier = evidence.baseline is None and held.above >= UNCOMPARED and not still_learning(evidence)
+        earlier = (
+            evidence.baseline is None and held.above >= HEALTHY_UNCOMPARED and not still_learning(evidence)
+        )
         return () if earlier else _how_to_compare(evidence)
-    if informative(evidence):
-        if beside.passed and not vouches(evidence):
+    if is_informative(evidence):
+        if beside.passed and not can_confirm_health(evidence):
             return (
                 "A standard: the classifier without training does not get far on these images, so that a run "
                 "may be ahead of it and far from what can be reached. Compare it with a longer run, or with "
@@ -232,7 +234,7 @@ def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _gap(learned: float, held: HeldOut, chance: float) -> float:
-    return above_chance(learned, chance) - held.above
+    return chance_corrected(learned, chance) - held.above
 
 
 def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, ...]:
@@ -257,14 +259,16 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
             "Change the optimizer: one batch is learned with Adam at 0.001, and not with this recipe."
         )
     learned = learned_accuracy(evidence)
-    if learned is not None and above_chance(learned, evidence.chance) < FAR:
+    if learned is not None and chance_corrected(learned, evidence.chance) < FAR_BELOW:
         steps += [
             "Look at the images as the network reads them (Data): turn augmentation, cutout and cropping "
             "off, and see whether the training images get learned.",
             "Compare learning rates, a third and three times this one, as an experiment of two seeds each.",
         ]
     elif (
-        held is not None and learned is not None and above_chance(learned, evidence.chance) - held.above > 0.1
+        held is not None
+        and learned is not None
+        and chance_corrected(learned, evidence.chance) - held.above > 0.1
     ):
         steps.append(
             "Compare training and test images (Data): the same classes, the same preparation, none of the "

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, NeighboursOfTest
-from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, error, share_labels
+from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, neighbors_agree, standard_error
 from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent
 
@@ -64,7 +64,9 @@ class Agreement:
         With labels changed at random in five data sets, 250 to 2,000 images, 60 to 150 times each, `wrong`
         deviated from the truth by 0.7 to 1.2 times the resulting error.
         """
-        return error(self.within.share, self.within.pairs), error(self.across.share, self.across.pairs)
+        return standard_error(self.within.share, self.within.pairs), standard_error(
+            self.across.share, self.across.pairs
+        )
 
     @property
     def all_or_none(self) -> float:
@@ -103,7 +105,7 @@ class Agreement:
     @property
     def tied(self) -> bool:
         """Whether training labels correlate with images at all: test labels agree beyond sampling error."""
-        return share_labels(self.across)
+        return neighbors_agree(self.across)
 
     @property
     def sound(self) -> bool:
@@ -134,12 +136,16 @@ def agreement(evidence: Evidence) -> Agreement | None:
         return None
     if min(within.images, across.images) < ENOUGH:
         return None
-    if within.images < EACH * evidence.classes or _unlike(evidence) > UNLIKE or _apart(within, across):
+    if (
+        within.images < EACH * evidence.classes
+        or _class_share_distance(evidence) > UNLIKE
+        or _different_sources(within, across)
+    ):
         return None
     return Agreement(within, across, evidence.classes)
 
 
-def _unlike(evidence: Evidence) -> float:
+def _class_share_distance(evidence: Evidence) -> float:
     """Return the total variation Σ |p − p′|/2 of the class shares: 0 for equal parts, 1 for disjoint ones."""
     parts = evidence.data.counts, evidence.quality.test_counts
     if not (sum(parts[0]) and sum(parts[1])) or len(parts[0]) != len(parts[1]):
@@ -148,9 +154,9 @@ def _unlike(evidence: Evidence) -> float:
     return sum(abs(one - other) for one, other in zip(train, test, strict=True)) / 2
 
 
-def _apart(within: Neighbours, across: NeighboursOfTest) -> bool:
+def _different_sources(within: Neighbours, across: NeighboursOfTest) -> bool:
     # The median that they are compared with has a sampling error too.
-    accident = ERRORS * math.hypot(error(0.5, within.images), error(0.5, across.images))
+    accident = ERRORS * math.hypot(standard_error(0.5, within.images), standard_error(0.5, across.images))
     return abs(across.nearer - 0.5) > max(APART, accident)
 
 

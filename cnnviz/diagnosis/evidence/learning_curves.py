@@ -28,7 +28,7 @@ STANDARD_ERRORS = 3.5
 
 
 @dataclass(frozen=True)
-class Fall:
+class AccuracyFall:
     """Significant fall of held-out accuracy in the last epoch."""
 
     reached: float
@@ -46,9 +46,9 @@ class Fall:
         return self.reached - self.last
 
 
-def fall(evidence: Evidence) -> Fall | None:
+def last_epoch_fall(evidence: Evidence) -> AccuracyFall | None:
     """Compare the last epoch's held-out accuracy with the five before it; None where there is no fall."""
-    seen, images = pooled(evidence)
+    seen, images = pooled_accuracy(evidence)
     if len(seen) < EPOCHS or not images:
         return None
     last = seen.values[-1]
@@ -56,10 +56,10 @@ def fall(evidence: Evidence) -> Fall | None:
     reached, step = before[1]
     error = math.sqrt((_last_epochs_variance(last) + _last_epochs_variance(reached)) / images)
     least = max(LEAST, LOST * (reached - evidence.chance), STANDARD_ERRORS * error)
-    return Fall(reached, last, step, images, error) if reached - last > least else None
+    return AccuracyFall(reached, last, step, images, error) if reached - last > least else None
 
 
-def pooled(evidence: Evidence) -> tuple[Points, int]:
+def pooled_accuracy(evidence: Evidence) -> tuple[Points, int]:
     """Return held-out accuracy by epoch, validation and test images together, and the number of images.
 
     Test images among the training images do not count: their accuracy is memorized.
@@ -78,16 +78,16 @@ def pooled(evidence: Evidence) -> tuple[Points, int]:
     return max(known, key=lambda pair: pair[1], default=(Points(), 0))
 
 
-def typical(evidence: Evidence, points: Points) -> float | None:
+def typical_value(evidence: Evidence, points: Points) -> float | None:
     """Return the newest value of a curve, or after a fall in the last epoch, that of the reference epoch."""
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     if fallen is None:
         return points.last
     known = dict(zip(points.steps, points.values, strict=True))
     return known.get(fallen.step, points.last)
 
 
-def risen(losses: Points, times: float) -> bool:
+def has_risen(losses: Points, times: float) -> bool:
     """Return whether a loss has turned: its last two epochs are above `times` the minimum before."""
     values = losses.values
     if len(values) < 3:
@@ -133,7 +133,7 @@ class AccuracySummary:
     @property
     def error(self) -> float:
         """Standard error of `held`."""
-        return error(self.held, self.images)
+        return standard_error(self.held, self.images)
 
     @property
     def learnt_well(self) -> bool:
@@ -153,7 +153,7 @@ class AccuracySummary:
     @property
     def at_chance(self) -> bool:
         """Whether held-out accuracy is within three standard errors of a constant prediction."""
-        return self.held < self.chance + 3 * max(self.error, error(self.chance, self.images))
+        return self.held < self.chance + 3 * max(self.error, standard_error(self.chance, self.images))
 
     def above(self, accuracy: float) -> float:
         """Return an accuracy chance-corrected: 0 at chance level, 1 for perfect."""
@@ -168,45 +168,47 @@ class AccuracySummary:
         )
 
 
-def error(share: float, count: int) -> float:
+def standard_error(share: float, count: int) -> float:
     """Return the standard error of a fraction of `count` images: √(p(1 − p)/n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
 
 
-def share_labels(near: Neighbours) -> bool:
+def neighbors_agree(near: Neighbours) -> bool:
     """Return whether neighbors share labels significantly beyond chance."""
-    return near.share > near.chance + ERRORS * error(near.chance, near.pairs)
+    return near.share > near.chance + ERRORS * standard_error(near.chance, near.pairs)
 
 
 def accuracy_summary(evidence: Evidence) -> AccuracySummary | None:
     """Summarize the accuracies; None before the first epoch's end, and with fewer than two classes.
 
-    They are those after the last epoch, or after a fall in it (see `fall`), after the reference epoch.
+    They are those after the last epoch, or after a fall in it (`last_epoch_fall`), after the reference epoch.
     """
-    part = part_for(evidence)
-    learnt = typical(evidence, evidence.curve("train/epoch_accuracy"))
-    held = typical(evidence, evidence.curve(f"{_PREFIX[part]}/accuracy"))
+    part = held_out_part(evidence)
+    learnt = typical_value(evidence, evidence.curve("train/epoch_accuracy"))
+    held = typical_value(evidence, evidence.curve(f"{_PREFIX[part]}/accuracy"))
     if learnt is None or held is None or evidence.classes < 2:
         return None
     images = evidence.data.validation if part == "validation" else evidence.data.test
     return AccuracySummary(learnt, held, part, images, evidence.chance)
 
 
-def knows_test(evidence: Evidence) -> bool:
+def above_chance_on_test(evidence: Evidence) -> bool:
     """Return whether test accuracy is significantly above that of a constant prediction."""
     images, chance = evidence.data.test, evidence.chance
-    test = typical(evidence, evidence.curve("test/accuracy"))
-    return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
+    test = typical_value(evidence, evidence.curve("test/accuracy"))
+    return test is not None and test > chance + ERRORS * max(
+        standard_error(test, images), standard_error(chance, images)
+    )
 
 
-def held_out(evidence: Evidence, now: AccuracySummary) -> float:
+def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
     """Return the accuracy on validation and test images together, a larger sample.
 
     On the part of `now` alone, where test images are among the training images.
     """
     parts = (
-        (typical(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
-        (typical(evidence, evidence.curve("test/accuracy")), evidence.data.test),
+        (typical_value(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
+        (typical_value(evidence, evidence.curve("test/accuracy")), evidence.data.test),
     )
     known = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.quality.repeats
@@ -215,30 +217,30 @@ def held_out(evidence: Evidence, now: AccuracySummary) -> float:
     return sum(share * images for share, images in known) / sum(images for _, images in known)
 
 
-def part_for(evidence: Evidence) -> str:
+def held_out_part(evidence: Evidence) -> str:
     """Return the held-out part to use: `validation` where it is large enough, else `test`."""
     seen = evidence.curve("val/accuracy").steps
     return "validation" if seen and evidence.data.validation >= ENOUGH else "test"
 
 
-def accuracies(evidence: Evidence, title: str) -> Lines:
+def accuracy_figure(evidence: Evidence, title: str) -> Lines:
     """Plot training and held-out accuracy over steps, against a constant prediction."""
-    return _curves(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
+    return _curves_figure(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
 
 
-def losses(evidence: Evidence, title: str) -> Lines:
+def loss_figure(evidence: Evidence, title: str) -> Lines:
     """Plot training and held-out loss over steps, against chance level."""
     reference = (f"ln {evidence.classes}", evidence.chance_loss)
-    return _curves(evidence, title, "loss", reference, percent=False)
+    return _curves_figure(evidence, title, "loss", reference, percent=False)
 
 
 _PREFIX = {"validation": "val", "test": "test"}
 
 
-def _curves(
+def _curves_figure(
     evidence: Evidence, title: str, measure: str, reference: tuple[str, float], *, percent: bool
 ) -> Lines:
-    part = part_for(evidence)
+    part = held_out_part(evidence)
     wanted = (("in training", f"train/epoch_{measure}"), (f"on {part} images", f"{_PREFIX[part]}/{measure}"))
     curves = [(name, evidence.curve(curve)) for name, curve in wanted]
     ends = "; ".join(f"{measure} {name} ends at {points.last:.3g}" for name, points in curves if points.steps)
@@ -373,7 +375,7 @@ def _learned(evidence: Evidence, end: float, chance: float) -> float:
 def _beyond(evidence: Evidence, right: float | None, images: int) -> list[float]:
     """Return the chance-corrected accuracy, where it is beyond luck; else nothing."""
     chance = evidence.chance
-    if right is None or right - chance < LUCK * error(chance, images):
+    if right is None or right - chance < LUCK * standard_error(chance, images):
         return []
     return [(right - chance) / max(1 - chance, 1e-9)]
 

@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, Weights, fresh, stages, starts, undisturbed
+from cnnviz.diagnosis.evidence.layer_signals import (
+    Initialization,
+    LayerSignal,
+    before_dropout,
+    first_look,
+    initializations,
+    layer_signals,
+)
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.numbers import fixed, short
 
@@ -31,7 +38,7 @@ are nearly uniform, and the signal may be lost before the network.
 
 
 @dataclass(frozen=True)
-class Passage:
+class SignalPropagation:
     """Signal propagation at initialization up to the first dropout, and the loss curve."""
 
     stages: tuple[LayerSignal, ...]
@@ -59,19 +66,22 @@ class Passage:
         return self.share < SHRUNK or self.alike < ALIKE
 
 
-def passage(evidence: Evidence) -> Passage | None:
+def signal_propagation(evidence: Evidence) -> SignalPropagation | None:
     """Return the signal propagation at the first step; None where it cannot be compared.
 
     That is for a batch of one image, or too few layers before dropout.
     """
-    curve, flow = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
+    curve, flow = (
+        summarize_loss(evidence),
+        before_dropout(evidence, layer_signals(evidence, first_look(evidence))),
+    )
     flow = tuple(stage for stage in flow if stage.at.signal is not None)
     if curve is None or evidence.input is None or len(flow) < 2 or evidence.recipe.batch_size < 2:
         return None
-    return Passage(flow, evidence.input.spread, curve)
+    return SignalPropagation(flow, evidence.input.spread, curve)
 
 
-def law() -> str:
+def explain_scaling() -> str:
     """Explain the scaling rule of weight initialization."""
     return (
         "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
@@ -82,20 +92,22 @@ def law() -> str:
     )
 
 
-def worked(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+def explain_layers(evidence: Evidence, seen: SignalPropagation) -> tuple[str, ...]:
     """Work out the two layers farthest from He initialization, where known, and the whole network."""
-    begun = starts(evidence)
+    begun = initializations(evidence)
     named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
     if not named:
-        return (_whole(seen),)
+        return (_explain_network(seen),)
     # Layers with the same initialization are worked out once.
     unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
     worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
-    lines = [_line(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))]
-    return (" ".join(lines), _whole(seen))
+    lines = [
+        _explain_layer(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))
+    ]
+    return (" ".join(lines), _explain_network(seen))
 
 
-def _line(stage: LayerSignal, weights: Weights) -> str:
+def _explain_layer(stage: LayerSignal, weights: Initialization) -> str:
     gain, n = weights.std * math.sqrt(weights.fan_in), weights.fan_in
     return (
         f"In '{stage.name}' n is {n:,} and σ is {short(weights.std)}: {short(weights.std)}·√{n:,} = "
@@ -104,7 +116,7 @@ def _line(stage: LayerSignal, weights: Weights) -> str:
     )
 
 
-def _whole(seen: Passage) -> str:
+def _explain_network(seen: SignalPropagation) -> str:
     count, left = len(seen.stages), seen.last.at.signal or 0.0
     each = seen.share ** (1 / count) if seen.share > 0 else 0.0
     return (
@@ -114,9 +126,9 @@ def _whole(seen: Passage) -> str:
     )
 
 
-def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+def explain_biases(evidence: Evidence, seen: SignalPropagation) -> tuple[str, ...]:
     """Explain the effect of biases with a constant initialization; empty without any."""
-    begun = starts(evidence)
+    begun = initializations(evidence)
     biased = [stage for stage in seen.stages if stage.name in begun and begun[stage.name].bias]
     if not biased:
         return ()
@@ -128,9 +140,9 @@ def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
     )
 
 
-def backwards(evidence: Evidence) -> str:
+def explain_gradients(evidence: Evidence) -> str:
     """Explain the effect on gradients."""
-    with_gradient = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
+    with_gradient = [stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient]
     if len(with_gradient) < 2:
         return "Gradients shrink by the same factors on their way back."
     first, last = with_gradient[0], with_gradient[-1]
@@ -143,7 +155,7 @@ def backwards(evidence: Evidence) -> str:
     )
 
 
-def flat(widest: LayerSignal) -> str:
+def explain_saturation(widest: LayerSignal) -> str:
     """Explain the saturation of tanh at values far from 0."""
     spread = widest.at.spread or 0.0
     slope = 1 - math.tanh(min(spread, 15.0)) ** 2
@@ -155,7 +167,7 @@ def flat(widest: LayerSignal) -> str:
     )
 
 
-def surprise(curve: LossCurve) -> str:
+def explain_first_loss(curve: LossCurve) -> str:
     """Explain why overconfident logits begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "

@@ -64,7 +64,7 @@ class ProbeContext:
             evidence=evidence,
             recipe=recipe,
             data_module=ready.data_module,
-            transform=Transform(recipe, _on(statistics, device), ready.side),
+            transform=Transform(recipe, _to_device(statistics, device), ready.side),
             device=device,
             trained=trained,
             why_untrained=why,
@@ -104,17 +104,17 @@ def main_logits(out: Tensor | tuple[Tensor, ...]) -> Tensor:
     return out[0] if isinstance(out, tuple) else out
 
 
-def finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """Return the value for JSON: None for NaN and Inf."""
     return value if math.isfinite(value) else None
 
 
-def written(value: float | None) -> str:
-    """Format a value of `finite`."""
+def format_value(value: float | None) -> str:
+    """Format a value of `finite_or_none`."""
     return "no number" if value is None else f"{value:.3g}"
 
 
-def _on(statistics: Statistics, device: torch.device) -> Statistics:
+def _to_device(statistics: Statistics, device: torch.device) -> Statistics:
     return Statistics(
         **{field.name: getattr(statistics, field.name).to(device) for field in fields(Statistics)}
     )

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
-from cnnviz.diagnosis.probes.registry import Found, register
-from cnnviz.training.data.patch_classifier import half_split_accuracy
+from cnnviz.diagnosis.probes.registry import Result, register
+from cnnviz.training.data.patch_classifier import learnt_share
 from cnnviz.training.data.quality import SIDE, neighbours, repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png, probabilities
@@ -48,7 +48,7 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
     summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
     describe=_describe_agreement,
 )
-def label_agreement(subject: ProbeContext) -> Found:
+def label_agreement(subject: ProbeContext) -> Result:
     """Measure label agreement of neighbors, of the patch classifier and, with a checkpoint, of the network.
 
     Returns:
@@ -62,7 +62,7 @@ def label_agreement(subject: ProbeContext) -> Found:
     """
     train = subject.data_module.train
     sample = Labelled(*subject.some(train, IMAGES))
-    result: Found = {
+    result: Result = {
         "neighbours": neighbours(sample, len(subject.data_module.classes)),
         "patches": half_split_accuracy(sample.images[:], sample.labels, len(subject.data_module.classes)),
     }
@@ -142,7 +142,7 @@ def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
     summary="No image that judges the network should be one, or nearly one, that it learnt from.",
     describe=_describe_duplicates,
 )
-def duplicates(subject: ProbeContext) -> Found:
+def duplicates(subject: ProbeContext) -> Result:
     """Count exact and near duplicates between training and held-out images.
 
     `exact` is that of `cnnviz.training.data.quality.repeats`, None for streamed images. `near` is of test
@@ -206,7 +206,7 @@ def _describe_shuffled(figures: Mapping[str, Any]) -> str:
     trained=True,
     describe=_describe_shuffled,
 )
-def shuffled_inputs(subject: ProbeContext) -> Found:
+def shuffled_inputs(subject: ProbeContext) -> Result:
     """Measure how accuracy and predictions of the trained network change for shuffled test images.
 
     Returns:

@@ -14,8 +14,8 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.probes.context import ProbeContext, finite, main_logits, written
-from cnnviz.diagnosis.probes.registry import Found, register
+from cnnviz.diagnosis.probes.context import ProbeContext, finite_or_none, format_value, main_logits
+from cnnviz.diagnosis.probes.registry import Result, register
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, derive_seed
 from cnnviz.training.metrics import evaluate
@@ -28,7 +28,9 @@ INITIAL_LOSS_IMAGES = 256
 
 
 def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
-    return f"It is {written(figures['loss'])}; chance level is {figures['chance_loss']:.4g}, ln(classes)."
+    return (
+        f"It is {format_value(figures['loss'])}; chance level is {figures['chance_loss']:.4g}, ln(classes)."
+    )
 
 
 @register(
@@ -37,7 +39,7 @@ def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
     summary="Before the first step nothing is known, so the loss should be near ln(classes).",
     describe=_describe_initial_loss,
 )
-def initial_loss(subject: ProbeContext) -> Found:
+def initial_loss(subject: ProbeContext) -> Result:
     """Measure the loss at initialization, in training mode, and the distribution of the logits.
 
     Returns:
@@ -50,10 +52,10 @@ def initial_loss(subject: ProbeContext) -> Found:
     with torch.no_grad():
         logits = main_logits(model(subject.transform.test(images))).float()
     return {
-        "loss": finite(float(functional.cross_entropy(logits, labels))),
+        "loss": finite_or_none(float(functional.cross_entropy(logits, labels))),
         "chance_loss": math.log(len(subject.data_module.classes)),
-        "logit_spread": finite(float(logits.std(0, correction=0).mean())),
-        "logit_offset": finite(float(logits.mean(0).std(correction=0))),
+        "logit_spread": finite_or_none(float(logits.std(0, correction=0).mean())),
+        "logit_offset": finite_or_none(float(logits.mean(0).std(correction=0))),
         "images": len(labels),
     }
 
@@ -69,7 +71,7 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
         return "No layer has weights."
     ends = layers[0], layers[-1]
     fresh, now = (
-        [written(end[when]["gradient"]) for end in ends if end[when] is not None]
+        [format_value(end[when]["gradient"]) for end in ends if end[when] is not None]
         for when in ("fresh", "trained")
     )
     since = f"; now {' and '.join(now)}" if now else ""
@@ -85,7 +87,7 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
     summary="Every layer should get a gradient of about the same size for its weights.",
     describe=_describe_gradients,
 )
-def gradient_flow(subject: ProbeContext) -> Found:
+def gradient_flow(subject: ProbeContext) -> Result:
     """Measure the gradient of each layer with weights for one training batch.
 
     Returns:
@@ -116,9 +118,9 @@ def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any
             weight = float(torch.stack([p.norm() for p in own]).norm())
             gradient = float(torch.stack([p.grad.norm() for p in own if p.grad is not None]).norm())
         figures[name] = {
-            "weight": finite(weight),
-            "gradient": finite(gradient),
-            "ratio": finite(gradient / max(weight, 1e-12)),
+            "weight": finite_or_none(weight),
+            "gradient": finite_or_none(gradient),
+            "ratio": finite_or_none(gradient / max(weight, 1e-12)),
         }
     return figures
 
@@ -160,7 +162,7 @@ def _learnt(condition: Mapping[str, Any]) -> str:
     if condition["accuracy"] is None:
         return "none, for its loss is no number any more,"
     loss = condition["loss"]
-    loss_text = written(loss) if loss is None or loss > LEARNT else "near 0"
+    loss_text = format_value(loss) if loss is None or loss > LEARNT else "near 0"
     return f"{percent(condition['accuracy'])} (loss {loss_text})"
 
 
@@ -170,7 +172,7 @@ def _learnt(condition: Mapping[str, Any]) -> str:
     summary="A fresh network should learn a few images to a loss of nearly nothing.",
     describe=_describe_overfit,
 )
-def overfit_batch(subject: ProbeContext) -> Found:
+def overfit_batch(subject: ProbeContext) -> Result:
     """Train fresh networks on one batch under several conditions.
 
     `own` follows the recipe at its largest rate, without schedule and augmentation; `no-decay` and
@@ -228,7 +230,7 @@ def _learn(
         loss = functional.cross_entropy(
             main_logits(model(x)), labels, label_smoothing=condition.recipe.label_smoothing
         )
-        losses.append(finite(float(loss.detach())))
+        losses.append(finite_or_none(float(loss.detach())))
         if losses[-1] is None:
             break
         steps.zero_grad()
@@ -243,7 +245,7 @@ def _learn(
         logits = main_logits(model(x))
     return {
         "losses": curve,
-        "loss": finite(float(functional.cross_entropy(logits, labels))),
+        "loss": finite_or_none(float(functional.cross_entropy(logits, labels))),
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
     }
 
@@ -272,7 +274,7 @@ def _describe_modes(figures: Mapping[str, Any]) -> str:
     trained=True,
     describe=_describe_modes,
 )
-def evaluation_mode(subject: ProbeContext) -> Found:
+def evaluation_mode(subject: ProbeContext) -> Result:
     """Measure the checkpoint's test accuracy in evaluation mode and in training mode.
 
     In training mode batches have the recipe's size.

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from cnnviz.diagnosis.probes.context import ProbeContext
     from cnnviz.tracking import Database
 
-Found = dict[str, Any]
-Ask = Callable[["ProbeContext"], Found]
-Tell = Callable[[Mapping[str, Any]], str]
+Result = dict[str, Any]
+Run = Callable[["ProbeContext"], Result]
+Describe = Callable[[Mapping[str, Any]], str]
 MISSING = "missing"
 """Only key in the result of a probe that could not run; its value is a sentence with the reason."""
 
@@ -43,8 +43,8 @@ class Probe:
     title: str
     summary: str
     """One sentence: what it measures."""
-    ask: Ask
-    describe: Tell
+    ask: Run
+    describe: Describe
     """Formats the result as a sentence or two."""
     trained: bool
     """Whether it needs a checkpoint."""
@@ -54,11 +54,11 @@ _PROBES: dict[str, Probe] = {}
 
 
 def register(
-    name: str, *, title: str, summary: str, describe: Tell, trained: bool = False
-) -> Callable[[Ask], Ask]:
+    name: str, *, title: str, summary: str, describe: Describe, trained: bool = False
+) -> Callable[[Run], Run]:
     """Register the function that makes the probe `name`; it returns JSON-compatible values."""
 
-    def wrap(ask: Ask) -> Ask:
+    def wrap(ask: Run) -> Run:
         if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
             raise ValueError(f"Two probes are called '{name}'.")
         _PROBES[name] = Probe(name, title, summary, ask, describe, trained)
@@ -89,7 +89,7 @@ def probe(
     """
     from cnnviz.diagnosis.probes.context import ProbeContext
 
-    chosen = _chosen(names)
+    chosen = _select(names)
     evidence = gather(database, run_id)
     if evidence.kind != "trained":
         raise ValueError(
@@ -108,7 +108,7 @@ def probe(
     return evidence.model_copy(update={"probes": evidence.probes | results})
 
 
-def _chosen(names: Sequence[str] | None) -> list[Probe]:
+def _select(names: Sequence[str] | None) -> list[Probe]:
     known = probes()
     unknown = next((name for name in names or () if name not in known), None)
     if unknown is not None:

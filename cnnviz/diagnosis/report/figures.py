@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, stages
+from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve
 from cnnviz.diagnosis.finding import Bars, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
@@ -75,7 +75,7 @@ def update_lines(evidence: Evidence) -> Lines:
     """Plot the median update-to-weight ratio over steps, against the rule of thumb."""
     steps, typical = [], []
     for look in evidence.looks:
-        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update]
+        moved = [stage.at.update for stage in layer_signals(evidence, look) if stage.at.update]
         if moved:
             steps.append(look.step)
             typical.append(median(moved))

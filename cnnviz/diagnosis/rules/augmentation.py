@@ -8,9 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.alternative_networks import uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
+    AccuracySummary,
+    accuracy_figure,
+    accuracy_summary,
+)
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -98,7 +103,7 @@ networks with a margin of one pixel for seven epochs reached 85 % and 62 % of th
 def augmentation_too_strong(evidence: Evidence) -> Outcome:
     """Detect augmentation that hides half of the image or more, in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
-    if not augments(recipe):
+    if not uses_augmentation(recipe):
         return Negative("Images are shown as they are, without augmentation.")
     side = side_of(evidence)
     if not all(side):
@@ -154,12 +159,12 @@ def _finding(evidence: Evidence, now: AccuracySummary, seen: Visible, recolored:
             *((Fact("training images as they are", plain.accuracy, f"{percent(plain.accuracy, 1)} of "
                     f"{plain.images:,}"),) if plain else ()),
         ),
-        pictures=(_picture(seen), accuracies(evidence, "Accuracy as shown in training, and held out")),
+        pictures=(_picture(seen), accuracy_figure(evidence, "Accuracy as shown in training, and held out")),
         ruled_out=(
             f"Over-fitting: training images, as they are shown, are known to {percent(now.learnt)}, and "
             f"others to {percent(now.held)}.",
         ),
-        changes=fixes.applicable(_weaker(evidence, seen, recolored), evidence.recipe),
+        changes=fixes.applicable_changes(_weaker(evidence, seen, recolored), evidence.recipe),
         explains=(
             "under-fitting", "too-few-steps", "one-class", "rate-too-low", "rate-too-high", "labels-noisy",
             "labels-shuffled", "dead-relu", "unstable-training", "initialisation", "vanishing-gradients",

@@ -14,11 +14,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
     LossCurve,
     accuracy_summary,
-    error,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.fixes import affordable_epochs, batch_for, faster_batch_norm, longer
+from cnnviz.diagnosis.fixes import affordable_epochs, faster_batch_norm, more_epochs, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
@@ -91,7 +91,9 @@ def cost(evidence: Evidence) -> float | None:
         return None
     recorded, running, batch = both
     lost = batch - running
-    doubt = ERRORS * math.hypot(error(running, recorded.images), error(batch, recorded.images))
+    doubt = ERRORS * math.hypot(
+        standard_error(running, recorded.images), standard_error(batch, recorded.images)
+    )
     return lost if lost > max(COSTS, doubt) else 0.0
 
 
@@ -239,7 +241,7 @@ def _ruled_out(evidence: Evidence) -> tuple[str, ...]:
 def _changes(evidence: Evidence, seen: Statistics) -> tuple[Change, ...]:
     faster = min(0.5, max(USUAL, WINDOWS / max(seen.layer.updates, 1)))
     enough = math.ceil(WINDOWS * seen.window) if math.isfinite(seen.window) else 0
-    changes = (faster_batch_norm(evidence.recipe, faster), longer(evidence, enough) if enough else None)
+    changes = (faster_batch_norm(evidence.recipe, faster), more_epochs(evidence, enough) if enough else None)
     return tuple(change for change in changes if change is not None)
 
 
@@ -344,7 +346,7 @@ def batch_too_small(evidence: Evidence) -> Outcome:
 
 def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> Finding:
     recipe, images = evidence.recipe, evidence.data.train
-    batch, rule_of = batch_for(evidence, 32), "1/√n of that of a single image"
+    batch, rule_of = suggest_batch_size(evidence, 32), "1/√n of that of a single image"
     epochs = affordable_epochs(evidence, -(-ENOUGH * batch // max(images, 1)))
     steps = counted(epochs * max(1, images // batch), "step")
     slower = recipe.lr / times
@@ -353,7 +355,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
         f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
         f"{counted(epochs, 'epoch')} make {steps}.",
     )
-    quieter = fixes.rate(recipe, slower, "The rate that goes with so small a batch.")
+    quieter = fixes.change_learning_rate(recipe, slower, "The rate that goes with so small a batch.")
     # With a few dozen images the batch cannot be much larger, and a larger one does not help where the rate
     # is still as far from the usual.
     helps = batch >= 2 * recipe.batch_size and times * recipe.batch_size / batch < FAR
@@ -384,9 +386,9 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
         steps=(1, evidence.step),
         ruled_out=(
             *_long_enough(evidence),
-            *exclusions.start(evidence),
+            *exclusions.rule_out_initialization(evidence),
         ),
-        changes=fixes.applicable(
+        changes=fixes.applicable_changes(
             ways,
             recipe,
         ),

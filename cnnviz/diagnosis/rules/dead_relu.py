@@ -5,15 +5,15 @@ from __future__ import annotations
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.evidence.layer_signals import (
-    dead,
-    died_of_size,
+    dead_layers,
+    died_in_tiny_network,
+    he_std_at_dead_relu,
+    initializations,
     layer_before,
-    relus,
-    starts,
-    would_live,
+    relu_names,
 )
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
-from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -29,11 +29,11 @@ from cnnviz.diagnosis.report.figures import loss_curve
 )
 def dead_relu(evidence: Evidence) -> Outcome:
     """Detect ReLU layers of which nine tenths of the channels are 0 for a whole batch."""
-    names = relus(evidence)
+    names = relu_names(evidence)
     looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
         return Inconclusive("No ReLU was looked at.")
-    last = dead(looks[-1], names)
+    last = dead_layers(looks[-1], names)
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
         return Negative(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
@@ -69,7 +69,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
             _picture(evidence, looks[-1], name),
             *((loss_curve(curve, evidence.classes),) if curve else ()),
         ),
-        layers=tuple(layer.name for layer in dead(looks[-1], names)),
+        layers=tuple(layer.name for layer in dead_layers(looks[-1], names)),
         steps=(died.step, evidence.step),
         ruled_out=("The learning rate: it was so before any weight had moved.",) if born else (),
         changes=_changes(evidence, born),
@@ -81,15 +81,15 @@ def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
     """Return the causes explained by it, except those that are its own causes."""
     consequences: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
     if not born:
-        return consequences if died_of_size(evidence) else (*consequences, "under-fitting")
+        return consequences if died_in_tiny_network(evidence) else (*consequences, "under-fitting")
     consequences = (*consequences, "under-fitting", "rate-too-high", "too-few-steps")
-    return consequences if would_live(evidence) else (*consequences, "initialisation")
+    return consequences if he_std_at_dead_relu(evidence) else (*consequences, "initialisation")
 
 
 def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    ways = (fixes.started(recipe), fixes.normalised(recipe))
-    return fixes.applicable(ways if born else (sensible(evidence), *ways), recipe)
+    ways = (fixes.reinitialize(recipe), fixes.add_batch_norm(recipe))
+    return fixes.applicable_changes(ways if born else (suggest_learning_rate(evidence), *ways), recipe)
 
 
 def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
@@ -101,7 +101,7 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
         )
     at = looks[0].of(before)
     mean, spread = (at.mean or 0.0, at.spread or 0.0) if at else (0.0, 0.0)
-    bias = starts(evidence)[before].bias if before in starts(evidence) else None
+    bias = initializations(evidence)[before].bias if before in initializations(evidence) else None
     text = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
     values = f"values of mean {short(mean)} and spread {short(spread)}{below}"
@@ -110,7 +110,7 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
 
 def _drawn(evidence: Evidence) -> str:
     """Explain that the weights are too small, where they are the cause."""
-    spread = would_live(evidence)
+    spread = he_std_at_dead_relu(evidence)
     if not spread:
         return ""
     return (
@@ -120,11 +120,11 @@ def _drawn(evidence: Evidence) -> str:
 
 
 def _is_dead(look: Look, name: str) -> bool:
-    return bool(dead(look, {name}))
+    return bool(dead_layers(look, {name}))
 
 
 def _picture(evidence: Evidence, look: Look, name: str) -> Bars:
-    names = relus(evidence)
+    names = relu_names(evidence)
     seen = [layer for layer in look.layers if layer.name in names]
     return Bars(
         title=f"Channels that are 0 for every image of a batch, at step {look.step:,}",

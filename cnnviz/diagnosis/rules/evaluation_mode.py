@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
-    error,
+    standard_error,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
@@ -54,7 +54,7 @@ def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:
         return Inconclusive(
             "The run did not record in which mode it was judged; the probe evaluation-mode compares."
         )
-    doubt = 3 * error(probed["evaluation"], probed["images"]) + 0.01
+    doubt = 3 * standard_error(probed["evaluation"], probed["images"]) + 0.01
     near_training = abs(probed["recorded"] - probed["training"]) < doubt
     if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * doubt:
         return _finding(evidence, 0.85, acting)
@@ -122,7 +122,7 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
 
 
 def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Picture, ...]:
-    curves = accuracies(evidence, "Accuracy, as it was recorded")
+    curves = accuracy_figure(evidence, "Accuracy, as it was recorded")
     if probed is None:
         return (curves,)
     values = (probed["recorded"], probed["training"], probed["evaluation"])
@@ -158,7 +158,7 @@ def validation_above_training(evidence: Evidence) -> Note | None:
         return None
     plain, reasons = evidence.train_evaluated, _reasons(evidence)
     if plain is not None and plain.accuracy < now.held - ERRORS * (
-        now.error + error(plain.accuracy, plain.images)
+        now.error + standard_error(plain.accuracy, plain.images)
     ):
         return None  # Evaluated in the same way training accuracy is lower too: there is another reason.
     text = (
@@ -174,7 +174,7 @@ def _reasons(evidence: Evidence) -> list[str]:
     if rates:
         most = max(rates.values())
         reasons.append(f"with dropout on, which leaves out up to {percent(most)} of a layer's values")
-    if augments(evidence.recipe):
+    if uses_augmentation(evidence.recipe):
         reasons.append("on augmented images, which are harder")
     return [*reasons, "over the whole epoch, in which the weights were still improving"]
 

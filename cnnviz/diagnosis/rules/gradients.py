@@ -7,9 +7,9 @@ from statistics import median
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
-from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
@@ -46,7 +46,7 @@ EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 )
 def exploding_gradients(evidence: Evidence) -> Outcome:
     """Detect gradients at initialization far larger than the weights, or growing towards the input."""
-    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient)
+    seen = tuple(stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient)
     curve, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
     if curve is None or len(seen) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
@@ -65,20 +65,24 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         confidence=0.9 if curve.learned < 0.5 or flat else 0.6,
         effect=0.8,
         verdict=_verdict(seen, typical, backwards),
-        explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), signal_flow.surprise(curve))),
+        explanation="\n\n".join(
+            (*_worked(evidence, seen, sizes, backwards), signal_flow.explain_first_loss(curve))
+        ),
         facts=_facts(curve, typical, backwards),
         pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
         layers=tuple(stage.name for stage in seen if _large(stage, sizes, seen)),
         steps=(1, 1),
         ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
-        changes=fixes.applicable((fixes.started(recipe), fixes.normalised(recipe), fixes.scaled()), recipe),
+        changes=fixes.applicable_changes(
+            (fixes.reinitialize(recipe), fixes.add_batch_norm(recipe), fixes.standardize_pixels()), recipe
+        ),
         explains=(*EXPLODING_FOLLOWS, *OVER_FITTING) if flat else EXPLODING_FOLLOWS,
     )
 
 
 def saturated(evidence: Evidence) -> bool:
     """Return whether most tanh layers output ±1 for nearly everything at the first step."""
-    look, names = fresh(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
+    look, names = first_look(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
     spreads = [one.spread for one in look.layers if one.name in names and one.spread] if look else []
     return bool(spreads) and median(spreads) >= SATURATED
 
@@ -159,7 +163,9 @@ VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fittin
 )
 def vanishing_gradients(evidence: Evidence) -> Outcome:
     """Detect a first-layer gradient below a thousandth of the last layer's, in a run that does not learn."""
-    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient is not None)
+    seen = tuple(
+        stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient is not None
+    )
     curve = summarize_loss(evidence)
     if curve is None or len(seen) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
@@ -179,9 +185,9 @@ def vanishing_gradients(evidence: Evidence) -> Outcome:
 def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCurve, ratio: float) -> Finding:
     flat = sorted({fact.type for fact in evidence.layers if fact.type in fixes.SATURATING})
     each = ratio ** (1 / (len(seen) - 1))
-    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.law()
+    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.explain_scaling()
     recipe, last = evidence.recipe, seen[-1].at.gradient or 0.0
-    changes = (fixes.rectified(recipe), fixes.normalised(recipe), fixes.started(recipe))
+    changes = (fixes.use_relu(recipe), fixes.add_batch_norm(recipe), fixes.reinitialize(recipe))
     return Finding(
         cause="vanishing-gradients",
         confidence=0.7 if evidence.step < YOUNG else 0.95,
@@ -208,7 +214,7 @@ def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCur
         layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
         steps=(1, evidence.step),
         ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
-        changes=fixes.applicable(changes, recipe),
+        changes=fixes.applicable_changes(changes, recipe),
         explains=VANISHING_FOLLOWS if flat else (),
     )  # fmt: skip
 
@@ -283,11 +289,13 @@ def non_finite(evidence: Evidence) -> Outcome:
         pictures=pictures if evidence.looks or curve else (_nothing(step),),
         layers=(nonfinite.layer,) if nonfinite and nonfinite.layer else (),
         steps=(step, step),
-        changes=fixes.applicable(
+        changes=fixes.applicable_changes(
             (
-                sensible(evidence)
-                or fixes.rate(recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."),
-                fixes.normalised(recipe),
+                suggest_learning_rate(evidence)
+                or fixes.change_learning_rate(
+                    recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."
+                ),
+                fixes.add_batch_norm(recipe),
             ),
             recipe,
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered
+from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
 from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
-from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules
@@ -95,7 +95,7 @@ def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
             *_read(seen),
         ),
         pictures=(_picture(seen, place),),
-        changes=fixes.applicable(_changes(evidence, seen, place), evidence.recipe),
+        changes=fixes.applicable_changes(_changes(evidence, seen, place), evidence.recipe),
         explains=tuple(sorted(set(rules()) - INDEPENDENT)),
         hides=tuple(sorted(set(rules()) - INDEPENDENT)),
     )
@@ -198,7 +198,7 @@ def _changes(evidence: Evidence, seen: Variation, place: Place) -> tuple[Change,
             Change(off, f"Without {named} the network reads the images as they are."),
             Change(milder, f"{' and '.join(f'{k} {v}' for k, v in milder.items())}: most of an image stays."),
         )
-    return (fixes.scaled(),) if seen.stored.between and seen.stored.distinct > 1 else ()
+    return (fixes.standardize_pixels(),) if seen.stored.between and seen.stored.distinct > 1 else ()
 
 
 def _picture(seen: Variation, place: Place) -> Bars:
@@ -325,9 +325,9 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
                 alt=f"{percent(detail.halved, 1)} by halving, {percent(detail.quartered, 1)} by quartering.",
                 percent=True,
             ),
-            accuracies(evidence, "Accuracy"),
+            accuracy_figure(evidence, "Accuracy"),
         ),
-        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
+        ruled_out=exclusions.rule_out_shuffled_labels(evidence.quality.neighbours),
         explains=_FOLLOWS if plain else (),
     )
 
@@ -361,11 +361,11 @@ def _by_recipe(evidence: Evidence, now: AccuracySummary, times: float) -> Findin
                 alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
             ),
         ),
-        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
+        ruled_out=exclusions.rule_out_shuffled_labels(evidence.quality.neighbours),
         changes=_smaller(evidence),
     )
 
 
 def _smaller(evidence: Evidence) -> tuple[Change, ...]:
     name = None if evidence.recipe.layers else SMALL_SIDES.get(evidence.recipe.model)
-    return (Change(registered(name), f"{name} is made for small images."),) if name else ()
+    return (Change(registered_model(name), f"{name} is made for small images."),) if name else ()

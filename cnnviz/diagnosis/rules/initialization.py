@@ -10,15 +10,15 @@ from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     LayerSignal,
-    born_dead,
-    fresh,
-    stages,
-    starts,
-    tiny,
-    would_live,
+    dead_at_initialization,
+    first_look,
+    he_std_at_dead_relu,
+    initializations,
+    layer_signals,
+    tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
-from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, Passage
+from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, SignalPropagation
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -52,7 +52,7 @@ initialization preserves it; tanh of values four times as wide is ±1 nearly eve
 )
 def initialisation(evidence: Evidence) -> Outcome:
     """Detect an initialization that propagates too little or too much signal, without recovery."""
-    seen = signal_flow.passage(evidence)
+    seen = signal_flow.signal_propagation(evidence)
     if seen is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
     if _grows(evidence, seen):
@@ -65,7 +65,7 @@ def initialisation(evidence: Evidence) -> Outcome:
     )
 
 
-def _grows(evidence: Evidence, seen: Passage) -> bool:
+def _grows(evidence: Evidence, seen: SignalPropagation) -> bool:
     surprised = seen.curve.loss.steps[0] == 1 and seen.curve.start > SURPRISED * seen.curve.chance
     return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
 
@@ -76,7 +76,7 @@ def steepest(seen: tuple[LayerSignal, ...]) -> float:
     return math.exp(sum(map(math.log, later)) / len(later)) if later else 0.0
 
 
-def _growing(evidence: Evidence, seen: Passage) -> Outcome:
+def _growing(evidence: Evidence, seen: SignalPropagation) -> Outcome:
     now = accuracy_summary(evidence)
     if seen.curve.learned > 0.9 and (now is None or now.well):
         return Negative(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
@@ -90,14 +90,19 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
         else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before any "
         "learning."
     )
-    slope = (signal_flow.flat(widest),) if flat else ()
+    slope = (signal_flow.explain_saturation(widest),) if flat else ()
     return Finding(
         cause="initialisation",
         confidence=0.95 if seen.curve.learned < 0.5 else 0.75,
         effect=1.0 - max(seen.curve.learned, 0.0) / 2,
         verdict=verdict,
         explanation="\n\n".join(
-            (signal_flow.law(), *signal_flow.worked(evidence, seen), *slope, signal_flow.surprise(seen.curve))
+            (
+                signal_flow.explain_scaling(),
+                *signal_flow.explain_layers(evidence, seen),
+                *slope,
+                signal_flow.explain_first_loss(seen.curve),
+            )
         ),
         facts=_facts(seen),
         pictures=(
@@ -112,7 +117,7 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
     )
 
 
-def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
+def _shrinking(evidence: Evidence, seen: SignalPropagation) -> Outcome:
     if not seen.curve.stuck and seen.curve.learned > 0.3:
         return Negative(
             f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
@@ -145,16 +150,16 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
         verdict=verdict,
         explanation="\n\n".join(
             (
-                signal_flow.law(),
-                *signal_flow.worked(evidence, seen),
-                *signal_flow.constant(evidence, seen),
-                signal_flow.backwards(evidence),
+                signal_flow.explain_scaling(),
+                *signal_flow.explain_layers(evidence, seen),
+                *signal_flow.explain_biases(evidence, seen),
+                signal_flow.explain_gradients(evidence),
             )
         ),
         facts=_facts(seen),
         pictures=(
             signal_bars(evidence, seen.stages, [last.name]),
-            gradient_bars(stages(evidence, fresh(evidence))),
+            gradient_bars(layer_signals(evidence, first_look(evidence))),
             loss_curve(seen.curve, evidence.classes),
         ),
         layers=tuple(stage.name for stage in seen.stages),
@@ -171,17 +176,19 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
     ReLUs born dead are the more direct cause, unless the weights leave them dead. In a layer of a handful of
     units chance decides what passes: there usual weights are no cause.
     """
-    nearer = {"dead-relu"} if born_dead(evidence) and not would_live(evidence) else set()
+    nearer = (
+        {"dead-relu"} if dead_at_initialization(evidence) and not he_std_at_dead_relu(evidence) else set()
+    )
     further = {"under-fitting"} if by_chance(evidence) else set()
     return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
 
 
 def by_chance(evidence: Evidence) -> bool:
     """Return whether the initialization is usual, and a layer has only a handful of units."""
-    return bool(starts(evidence)) and not _unusual(evidence) and tiny(evidence) is not None
+    return bool(initializations(evidence)) and not _unusual(evidence) and tiny_layer(evidence) is not None
 
 
-def _sureness(evidence: Evidence, seen: Passage) -> float:
+def _sureness(evidence: Evidence, seen: SignalPropagation) -> float:
     """Return the confidence: high for a stuck run with so little signal, unless it is young.
 
     AlexNet with PyTorch's initialization is near the limits: it needs some hundred steps, and then learns.
@@ -194,16 +201,16 @@ def _sureness(evidence: Evidence, seen: Passage) -> float:
 
 def _changes(evidence: Evidence) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    begun, ways = fixes.started(recipe), [fixes.normalised(recipe)]
+    begun, ways = fixes.reinitialize(recipe), [fixes.add_batch_norm(recipe)]
     if begun is not None:
         ways = [begun, *ways]
     if begun is not None and recipe.scale != "standardised":
         both = f"{begun.why[:-1]}; it expects pixels of mean 0 and spread 1."
         ways = [Change({**begun.values, "scale": "standardised"}, both), *ways]
-    return fixes.applicable(ways, recipe)
+    return fixes.applicable_changes(ways, recipe)
 
 
-def _facts(seen: Passage) -> tuple[Fact, ...]:
+def _facts(seen: SignalPropagation) -> tuple[Fact, ...]:
     return (
         Fact("spread of the input", seen.entering, short(seen.entering)),
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
@@ -213,7 +220,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
     )
 
 
-def _ruled_out(seen: Passage) -> tuple[str, ...]:
+def _ruled_out(seen: SignalPropagation) -> tuple[str, ...]:
     # The signals are from the first step, before any update; the input is checked to be of usual scale.
     rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
     if not FAINT <= seen.entering <= WIDE:
@@ -233,10 +240,10 @@ def _sigmoid(evidence: Evidence) -> bool:
 
 def _unusual(evidence: Evidence) -> bool:
     """Return whether weights are known to be small, or biases constant."""
-    return _weak(evidence) or any(weights.bias for weights in starts(evidence).values())
+    return _weak(evidence) or any(weights.bias for weights in initializations(evidence).values())
 
 
 def _weak(evidence: Evidence) -> bool:
     """Return whether weights are smaller than PyTorch's initialization, whose σ·√n is 0.58."""
-    gains = [weights.std * math.sqrt(weights.fan_in) for weights in starts(evidence).values()]
+    gains = [weights.std * math.sqrt(weights.fan_in) for weights in initializations(evidence).values()]
     return bool(gains) and median(gains) < 0.4

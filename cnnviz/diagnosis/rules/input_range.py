@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.alternative_networks import IN_COLOUR, reading, registered
+from cnnviz.diagnosis.alternative_networks import SMALLEST_IN_COLOR, registered_model, with_input_channels
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import (
     WELL,
     AccuracySummary,
     LossCurve,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
     summarize_loss,
 )
 from cnnviz.diagnosis.evidence.signal_flow import WIDE
-from cnnviz.diagnosis.evidence.step_size import early_update
+from cnnviz.diagnosis.evidence.step_size import early_update_ratio
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -54,7 +54,7 @@ def input_scale(evidence: Evidence) -> Outcome:
             return Negative(f"The model reads values of {figures}, and no step was too large for it.")
         confidence = 0.95 if curve.learned < 0.5 else 0.7
         return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
-    seen = signal_flow.passage(evidence)
+    seen = signal_flow.signal_propagation(evidence)
     if not curve.stuck or seen is None or not seen.little:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
     return _scale_finding(evidence, read, curve, _narrow(seen, read), 0.6, 0.4)
@@ -63,6 +63,7 @@ def input_scale(evidence: Evidence) -> Outcome:
 def _scale_finding(
     evidence: Evidence, read: Input, curve: LossCurve, reason: str, confidence: float, effect: float
 ) -> Finding:
+    signals = layer_signals(evidence, first_look(evidence))
     return Finding(
         cause="input-scale",
         confidence=confidence,
@@ -82,11 +83,13 @@ def _scale_finding(
             Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
             curve.fact,
         ),
-        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(curve, evidence.classes)),
-        layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
+        pictures=(_picture(read, signals), loss_curve(curve, evidence.classes)),
+        layers=tuple(stage.name for stage in signals[:1]),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((fixes.scaled(), fixes.normalised(evidence.recipe)), evidence.recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(
+            (fixes.standardize_pixels(), fixes.add_batch_norm(evidence.recipe)), evidence.recipe
+        ),
         explains=(
             "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
         ) if read.spread > WIDE else (),
@@ -94,7 +97,7 @@ def _scale_finding(
 
 
 def _wide(evidence: Evidence, read: Input) -> str:
-    seen, curve = stages(evidence, fresh(evidence)), summarize_loss(evidence)
+    seen, curve = layer_signals(evidence, first_look(evidence)), summarize_loss(evidence)
     first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
     start = (
         f"the first loss is {short(curve.start)} where chance level is {fixed(curve.chance, 3)}. "
@@ -109,7 +112,7 @@ def _wide(evidence: Evidence, read: Input) -> str:
     )
 
 
-def _narrow(seen: signal_flow.Passage, read: Input) -> str:
+def _narrow(seen: signal_flow.SignalPropagation, read: Input) -> str:
     return (
         f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, so "
         "most of what the first layer sums is the same for all images. It is not the main reason: "
@@ -124,7 +127,7 @@ def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
     if _normalised_at_once(evidence):
         return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
-    thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
+    thrown = sgd and (early_update_ratio(evidence) or 0.0) >= FAR / 3
     return thrown or curve.blown or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
 
 
@@ -235,7 +238,7 @@ def _channels_finding(
                 alt=f"{percent(colour.share)} in colour, {percent(grey.share)} in grey.",
                 percent=True,
             ),
-            accuracies(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
         ),
         ruled_out=(f"Shuffled labels: in colour neighbours share one {percent(colour.share)} of the time.",),
         changes=(_in_colour(evidence),),
@@ -256,9 +259,11 @@ def _channels_finding(
 
 def _in_colour(evidence: Evidence) -> Change:
     layers = evidence.recipe.layers
-    values: dict[str, Any] = registered(IN_COLOUR) if layers is None else reading(layers, 3)
+    values: dict[str, Any] = (
+        registered_model(SMALLEST_IN_COLOR) if layers is None else with_input_channels(layers, 3)
+    )
     why = (
-        f"{IN_COLOUR} reads colour."
+        f"{SMALLEST_IN_COLOR} reads colour."
         if layers is None
         else "The same layers, the first reading three channels."
     )

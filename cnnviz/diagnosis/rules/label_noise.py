@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
 from cnnviz.diagnosis.evidence import label_noise
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
@@ -13,11 +13,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     ENOUGH,
     ERRORS,
     AccuracySummary,
+    above_chance_on_test,
     accuracy_summary,
-    error,
-    knows_test,
-    losses,
-    share_labels,
+    loss_figure,
+    neighbors_agree,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
@@ -74,7 +74,7 @@ def noisy(evidence: Evidence) -> Outcome:
     if now is None:
         return Inconclusive("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels may be at chance level while test images are not.
-    guessed = now.at_chance and not knows_test(evidence)
+    guessed = now.at_chance and not above_chance_on_test(evidence)
     # After too few steps predictions reflect chance and class frequencies, not labels.
     early = isinstance(too_few_steps(evidence), Finding)
     reason = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
@@ -176,7 +176,9 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
         other = max(others, key=lambda at: row[at] - shares[at][one], default=one)
         # An image's neighbors are correlated: count each image once.
         images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
-        doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
+        doubt = math.hypot(
+            standard_error(row[other], images[0]), standard_error(shares[other][one], images[1])
+        )
         if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
             result.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
     return sorted(result, key=lambda pair: -pair[2])
@@ -191,7 +193,10 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
     if not all(_beyond(one, other, data.validation, data.test) for one, other in held):
         return None
     val, test = held[-1]
-    doubt, better = math.hypot(error(val, data.validation), error(test, data.test)), test - val
+    doubt, better = (
+        math.hypot(standard_error(val, data.validation), standard_error(test, data.test)),
+        test - val,
+    )
     wrong = _wrong(test, val, evidence.classes)
     if not LEAST <= wrong <= _most(evidence):
         return None
@@ -223,7 +228,7 @@ def _lately(evidence: Evidence, one: str, other: str) -> list[tuple[float, float
 
 def _beyond(less: float, more: float, of_less: int, of_more: int) -> bool:
     """Return whether one accuracy is significantly above another."""
-    doubt = math.hypot(error(less, of_less), error(more, of_more))
+    doubt = math.hypot(standard_error(less, of_less), standard_error(more, of_more))
     return more - less >= max(TOO_GOOD, ERRORS * doubt)
 
 
@@ -253,7 +258,9 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     """Detect training accuracy (and validation accuracy, if any) below test accuracy."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
     repeated, data = evidence.quality.repeats, evidence.data
-    hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
+    hindered = uses_augmentation(evidence.recipe) or any(
+        rate > LITTLE for rate in dropout_rates(evidence).values()
+    )
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last
@@ -300,7 +307,7 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     if agreed is None or (curve is not None and curve.end > curve.chance):
         return None
     accuracy, share, images, part = agreed
-    doubt = math.hypot(error(share, images), error(accuracy, 5 * images))
+    doubt = math.hypot(standard_error(share, images), standard_error(accuracy, 5 * images))
     if images < SURE or share + doubt > accuracy + LIFT * (1 - accuracy):
         return None
     return _noisy(
@@ -341,7 +348,7 @@ def _noisy(
             *((label_noise.agreement_figure(told),) if told else ()),
             *_doubted(evidence),
             *_both(evidence),
-            losses(evidence, "Loss, and that of chance"),
+            loss_figure(evidence, "Loss, and that of chance"),
         ),
         ruled_out=_labels_belong(evidence),
         explains=(
@@ -360,7 +367,7 @@ def _noisy(
 
 def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
     near = evidence.quality.neighbours
-    if near is None or not share_labels(near):
+    if near is None or not neighbors_agree(near):
         return ()
     return (f"Labels shuffled altogether: neighbours share one {percent(near.share)} of the time.",)
 

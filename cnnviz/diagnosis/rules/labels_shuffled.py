@@ -7,11 +7,11 @@ from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
-    accuracies,
+    above_chance_on_test,
+    accuracy_figure,
     accuracy_summary,
-    error,
-    knows_test,
-    share_labels,
+    neighbors_agree,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
@@ -54,7 +54,7 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Negative(tells)
     if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
         return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
-    if knows_test(evidence):
+    if above_chance_on_test(evidence):
         test = evidence.curve("test/accuracy").last
         return Negative(
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
@@ -81,7 +81,7 @@ def _telling(evidence: Evidence) -> str:
     """Return a sentence that rules out shuffled labels from the images alone; empty if inconclusive."""
     coloured, near = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     for one, words in ((coloured, " in colour"), (near, "")):
-        if one is not None and share_labels(one):
+        if one is not None and neighbors_agree(one):
             return (
                 f"Neighbours{words} share their label {percent(one.share)} of the time, "
                 f"{percent(one.chance)} by chance: the labels belong to the images."
@@ -94,7 +94,7 @@ def _telling(evidence: Evidence) -> str:
             "in part."
         )
     learned = evidence.probes.get("label-agreement", {}).get("patches")
-    if learned and learned["share"] > learned["chance"] + ERRORS * error(
+    if learned and learned["share"] > learned["chance"] + ERRORS * standard_error(
         learned["chance"], learned["images"]
     ):
         return (
@@ -133,12 +133,12 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
             f"Of {now.images:,} {now.part} images the network knows {percent(now.held, 1)}. Always giving "
             f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
-            f"{100 * error(now.chance, now.images):.1f} points: it guesses. {text}{seen}\n\nNo recipe mends "
-            "that. Look at the file that pairs images with labels: usually one of the two was sorted or "
-            "shuffled without the other, or a row was left out in one."
+            f"{100 * standard_error(now.chance, now.images):.1f} points: it guesses. {text}{seen}\n\n"
+            "No recipe mends that. Look at the file that pairs images with labels: usually one of the two was "
+            "sorted or shuffled without the other, or a row was left out in one."
         ),
         facts=(*now.facts, *_facts(near)),
-        pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
+        pictures=(*_agreements(evidence, near), accuracy_figure(evidence, "Learnt by heart, and guessed")),
         ruled_out=_not_the_network(evidence, by_heart, now),
         explains=(
             "one-class",
@@ -164,7 +164,7 @@ def _blurred(evidence: Evidence) -> bool:
 
 def _conclusive(near: Neighbours) -> bool:
     """Return whether enough pairs were compared to notice a small agreement."""
-    most = near.chance + ERRORS * error(near.chance, near.pairs)
+    most = near.chance + ERRORS * standard_error(near.chance, near.pairs)
     return (most - near.chance) / max(1 - near.chance, 1e-9) < LITTLE
 
 
@@ -182,7 +182,7 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -
             f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
             f"it knows {percent(now.learnt)} of the training images."
         )
-    if near is not None and not share_labels(near):
+    if near is not None and not neighbors_agree(near):
         parts.append(
             "The network and its settings: neighbours are found without either, and share no labels."
         )

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.comparisons import behind_patches
+from cnnviz.diagnosis.comparisons import below_patch_classifier
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
-    born_dead,
-    dead,
-    died_of_size,
-    relus,
-    typical_update,
+    dead_at_initialization,
+    dead_layers,
+    died_in_tiny_network,
+    relu_names,
+    typical_update_ratio,
 )
 from cnnviz.diagnosis.evidence.learning_curves import (
     BACK,
     EPOCHS,
     NEARLY_THERE,
     POOR,
-    Fall,
+    AccuracyFall,
     LossCurve,
-    fall,
-    losses,
-    pooled,
+    last_epoch_fall,
+    loss_figure,
+    pooled_accuracy,
     summarize_loss,
 )
-from cnnviz.diagnosis.evidence.step_size import NEAR, early_update, normalized, sensible
+from cnnviz.diagnosis.evidence.step_size import (
+    NEAR,
+    early_update_ratio,
+    has_batch_norm,
+    suggest_learning_rate,
+)
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent, short
@@ -67,10 +72,10 @@ def unstable_training(evidence: Evidence) -> Outcome:
     restless = _restless(evidence)
     if restless is not None:
         return restless
-    seen, images = pooled(evidence)
+    seen, images = pooled_accuracy(evidence)
     if len(seen) < EPOCHS or not images:
         return Inconclusive(f"Fewer than {EPOCHS} epochs were evaluated, so nobody knows what is usual.")
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     if fallen is None:
         return Negative(
             f"The last epoch ({percent(seen.values[-1], 1)} of held-out images) is no worse than those "
@@ -101,12 +106,12 @@ def unstable_training(evidence: Evidence) -> Outcome:
             Fact("at the end", fallen.last, f"{percent(fallen.last, 1)} of {fallen.images:,}"),
             Fact("standard error of the difference", fallen.error, f"{100 * fallen.error:.1f} points"),
         ),
-        pictures=(_picture(evidence), losses(evidence, "Loss by epoch")),
+        pictures=(_picture(evidence), loss_figure(evidence, "Loss by epoch")),
         steps=(fallen.step, evidence.step),
         ruled_out=(
             "Over-fitting: it comes on over several epochs, and this was the last one alone.",
         ) if _sudden(evidence, fallen) else (),
-        changes=fixes.applicable(_calmer(evidence), evidence.recipe),
+        changes=fixes.applicable_changes(_calmer(evidence), evidence.recipe),
         explains=(*FOLLOWS, *(("rate-too-high", "dead-relu") if _had_learned(evidence, fallen) else ())),
     )  # fmt: skip
 
@@ -115,11 +120,11 @@ def accounts_for_long_steps(evidence: Evidence) -> bool:
     """Return whether instability, and not a rate that prevents learning, explains a run's bad end."""
     if _restless(evidence) is not None:
         return True
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     return fallen is not None and evidence.status in ENDED and _had_learned(evidence, fallen)
 
 
-def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
+def _had_learned(evidence: Evidence, fallen: AccuracyFall) -> bool:
     """Return whether the run had learned something before the fall, and lost half of it."""
     reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
     return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
@@ -127,14 +132,14 @@ def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
 
 def _restless(evidence: Evidence) -> Finding | None:
     """Detect long steps with an unusual momentum or beta2 in a run that ended badly; None where not."""
-    recipe, curve, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
+    recipe, curve, moved = evidence.recipe, summarize_loss(evidence), early_update_ratio(evidence)
     adaptive = recipe.optimiser in ("adam", "adamw")
     odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
     if not odd or curve is None or moved is None or evidence.status not in ENDED:
         return None
     if moved < (LONG_STEP_ADAM if adaptive else LONG_STEP) or not evidence.curve("test/accuracy").steps:
         return None
-    if curve.learned >= NEARLY_THERE or behind_patches(evidence) is False:
+    if curve.learned >= NEARLY_THERE or below_patch_classifier(evidence) is False:
         return None
     memory = recipe.beta2 if adaptive else recipe.momentum
     name, value = ("beta2", USUAL_BETA2) if adaptive else ("momentum", USUAL_MOMENTUM)
@@ -169,14 +174,14 @@ def _restless(evidence: Evidence) -> Finding | None:
         ),
         pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
-        changes=fixes.applicable(_usual_memory(evidence, name, value), recipe),
+        changes=fixes.applicable_changes(_usual_memory(evidence, name, value), recipe),
         explains=(*FOLLOWS, "rate-too-high", "dead-relu", "non-finite", "under-fitting", "too-few-steps"),
     )  # fmt: skip
 
 
 def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
     """Propose the usual value, with a lower rate where the sensible one is half of the run's or less."""
-    rate = sensible(evidence)
+    rate = suggest_learning_rate(evidence)
     lower = {"lr": rate.values["lr"]} if rate and rate.values["lr"] <= evidence.recipe.lr / 2 else {}
     also = (
         f", and a rate of {short(lower['lr'])}, with which first steps are of a usual length" if lower else ""
@@ -185,7 +190,7 @@ def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
     return [Change({name: value, **lower}, why), *_calmer(evidence)]
 
 
-def _numbers(fallen: Fall) -> str:
+def _numbers(fallen: AccuracyFall) -> str:
     return (
         f"Of the {BACK} epochs before the last the second best knew {percent(fallen.reached, 1)}, the last "
         f"one knows {percent(fallen.last, 1)}: {100 * fallen.lost:.1f} points less. Both are counted on "
@@ -194,9 +199,9 @@ def _numbers(fallen: Fall) -> str:
     )
 
 
-def _sudden(evidence: Evidence, fallen: Fall) -> bool:
+def _sudden(evidence: Evidence, fallen: AccuracyFall) -> bool:
     """Return whether at least half of the fall came with the last epoch."""
-    values = pooled(evidence)[0].values
+    values = pooled_accuracy(evidence)[0].values
     return values[-2] - values[-1] > fallen.lost / 2
 
 
@@ -205,12 +210,14 @@ def _calmer(evidence: Evidence) -> list[Change]:
     falling = Change(
         {"schedule": "cosine"}, "Half a cosine: the rate falls to nothing at the end, and weights settle."
     )
-    slower = fixes.rate(recipe, recipe.lr / SLOWER, "Steps a third as long are thrown out less easily.")
+    slower = fixes.change_learning_rate(
+        recipe, recipe.lr / SLOWER, "Steps a third as long are thrown out less easily."
+    )
     return [slower] if recipe.schedule in ("cosine", "one-cycle") else [falling, slower]
 
 
 def _picture(evidence: Evidence) -> Lines:
-    seen, _ = pooled(evidence)
+    seen, _ = pooled_accuracy(evidence)
     learnt = evidence.curve("train/epoch_accuracy")
     return Lines(
         title="Held-out accuracy by epoch",
@@ -270,7 +277,7 @@ FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 )
 def rate_too_high(evidence: Evidence) -> Outcome:
     """Detect early steps that move weights too far, where the loss diverged, overflowed, or is stuck."""
-    curve, moved = summarize_loss(evidence), early_update(evidence)
+    curve, moved = summarize_loss(evidence), early_update_ratio(evidence)
     if curve is None or moved is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
     far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.blown else FAR
@@ -313,8 +320,8 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         facts=_facts(evidence, moved, curve),
         pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((sensible(evidence),), evidence.recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes((suggest_learning_rate(evidence),), evidence.recipe),
         explains=(*_follows_high(evidence), *(exclusions.OVER_FITTING if thrown else ())),
     )  # fmt: skip
 
@@ -328,7 +335,10 @@ def rate_too_high(evidence: Evidence) -> Outcome:
 )
 def rate_too_low(evidence: Evidence) -> Outcome:
     """Detect steps that move the median layer by less than a ten-thousandth, in a run that learned little."""
-    curve, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
+    curve, moved = (
+        summarize_loss(evidence),
+        typical_update_ratio(evidence, last=_before_the_schedule(evidence)),
+    )
     if curve is None or moved is None:
         return Inconclusive("How far steps move the weights was not recorded.")
     slight = evidence.step > YOUNG and moved * evidence.step < SLIGHT
@@ -343,11 +353,11 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         return Negative(
             f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
         )
-    if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
+    if (early_update_ratio(evidence) or 0.0) >= USUAL_UPDATE:
         return Negative(
             "Early steps moved the weights as far as is usual; that later ones do not is no matter of rate."
         )
-    recipe, change = evidence.recipe, sensible(evidence)
+    recipe, change = evidence.recipe, suggest_learning_rate(evidence)
     if change is not None and change.values["lr"] <= recipe.lr:
         return Negative(
             f"A rate of {short(recipe.lr)} is as large as networks bear; steps are small because their "
@@ -370,8 +380,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         facts=_facts(evidence, moved, curve),
         pictures=(update_lines(evidence), loss_curve(curve, evidence.classes)),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((change,), recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes((change,), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
 
@@ -392,14 +402,14 @@ def _slowness(evidence: Evidence, moved: float) -> float:
 
 def _killed(evidence: Evidence, moved: float, far: float, curve: LossCurve) -> str | None:
     """Return the ReLU layer that long steps killed; None where none was, or it did not matter."""
-    names = relus(evidence)
-    gone = dead(evidence.looks[-1], names) if evidence.looks else []
+    names = relu_names(evidence)
+    gone = dead_layers(evidence.looks[-1], names) if evidence.looks else []
     if not gone or curve.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
         return None
-    change = sensible(evidence)
+    change = suggest_learning_rate(evidence)
     if change is None or change.values["lr"] > evidence.recipe.lr / KILLING:
         return None
-    return None if born_dead(evidence) or died_of_size(evidence) else gone[0].name
+    return None if dead_at_initialization(evidence) or died_in_tiny_network(evidence) else gone[0].name
 
 
 def _of_its_size(moved: float) -> str:
@@ -409,7 +419,7 @@ def _of_its_size(moved: float) -> str:
 
 def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
     """Return whether long steps kept the run from learning."""
-    if (wild or curve.blown) and curve.learned < NEARLY_THERE and behind_patches(evidence):
+    if (wild or curve.blown) and curve.learned < NEARLY_THERE and below_patch_classifier(evidence):
         return True
     if evidence.status == "failed" or curve.blown:
         return curve.learned < (POOR if curve.falling else NEARLY_THERE)
@@ -421,7 +431,7 @@ def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
 
     The training loss does not show it, as each batch is normalized by its own statistics.
     """
-    if not normalized(evidence) or behind_patches(evidence) is not True:
+    if not has_batch_norm(evidence) or below_patch_classifier(evidence) is not True:
         return None
     worst = max(evidence.held_out("loss").values, default=0.0)
     return worst if worst > THROWN * max(curve.chance, curve.start) else None

@@ -188,7 +188,7 @@ def _found(
         ),
         pictures=(_activation_figure(evidence, curve, floor),),
         layers=tuple(one.layer for one in seen if one.layer),
-        changes=fixes.applicable((_removed(evidence, seen),), evidence.recipe),
+        changes=fixes.applicable_changes((_removed(evidence, seen),), evidence.recipe),
         explains=FOLLOWS if bounds and last.function != "relu6" else FOLLOWS_ZEROS,
     )  # fmt: skip
 
@@ -275,7 +275,7 @@ def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | N
         return None
     listed = ", ".join(f"'{name}'" for name in names)
     why = f"Without {listed} cross-entropy gets the last layer's sums as they are."
-    return Change(alternative_networks.without(layers, names), why)
+    return Change(alternative_networks.remove_layers(layers, names), why)
 
 
 def _activation_figure(evidence: Evidence, curve: LossCurve | None, floor: float | None) -> Lines:

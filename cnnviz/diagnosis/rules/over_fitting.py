@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis import exclusions
-from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.alternative_networks import uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
-    accuracies,
+    above_chance_on_test,
+    accuracy_figure,
     accuracy_summary,
-    held_out,
-    knows_test,
-    losses,
-    risen,
-    share_labels,
+    has_risen,
+    held_out_accuracy,
+    loss_figure,
+    neighbors_agree,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.fixes import all_images, augmentation, available, forms, smaller
+from cnnviz.diagnosis.fixes import (
+    add_augmentation,
+    available_images,
+    describe_augmented_variants,
+    smaller_network,
+    use_all_images,
+)
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
@@ -62,7 +68,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if not isinstance(now, AccuracySummary):
         return now
     each = evidence.data.train / evidence.classes
-    limited, whole = evidence.recipe.limit is not None, available(evidence)
+    limited, whole = evidence.recipe.limit is not None, available_images(evidence)
     if each <= FEW:
         certain = 0.92
     elif limited and whole > 2 * evidence.data.train:
@@ -94,9 +100,12 @@ def too_few_images(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        pictures=(
+            accuracy_figure(evidence, "Known, and known by heart"),
+            loss_figure(evidence, "Loss, and the gap"),
+        ),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*all_images(evidence), *augmentation(evidence)),
+        changes=(*use_all_images(evidence), *add_augmentation(evidence)),
     )
 
 
@@ -110,7 +119,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
-    if augments(evidence.recipe):
+    if uses_augmentation(evidence.recipe):
         return Negative("Images are shown changed, another way in each epoch.")
     seen = evidence.recipe.epochs
     certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
@@ -124,17 +133,21 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the "
-            f"same pixel by pixel. {forms(evidence)} What a class is does not change when the picture moves "
-            "by some pixels; a network that is shown such changes has to learn what stays."
+            f"same pixel by pixel. {describe_augmented_variants(evidence)} What a class is does not change "
+            "when the picture moves by some pixels; a network that is shown such changes has to learn what "
+            "stays."
         ),
         facts=(
             Fact("times each image was seen", seen, f"{seen}, unchanged"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        pictures=(
+            accuracy_figure(evidence, "Known, and known by heart"),
+            loss_figure(evidence, "Loss, and the gap"),
+        ),
         ruled_out=_ruled_out(evidence, now),
-        changes=augmentation(evidence),
+        changes=add_augmentation(evidence),
     )
 
 
@@ -182,10 +195,10 @@ def too_large(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(*_weights(evidence), accuracies(evidence, "Known, and known by heart")),
+        pictures=(*_weights(evidence), accuracy_figure(evidence, "Known, and known by heart")),
         layers=(largest.name,) if largest and share > 0.5 else (),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*smaller(evidence), *augmentation(evidence)),
+        changes=(*smaller_network(evidence), *add_augmentation(evidence)),
     )
 
 
@@ -199,9 +212,9 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
             f"After {evidence.step:,} steps batch normalization still evaluates held-out images with "
             "statistics that have not settled."
         )
-    turned_up = risen(_held_loss(evidence, now), RISEN)
+    turned_up = has_risen(_held_loss(evidence, now), RISEN)
     least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if turned_up else LARGE_GAP
-    others = held_out(evidence, now)
+    others = held_out_accuracy(evidence, now)
     if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
         turned = "has risen" if turned_up else "does not rise"
         return Negative(
@@ -221,7 +234,7 @@ def _normalized(evidence: Evidence) -> bool:
 def _labels_belong(evidence: Evidence) -> bool:
     """Return whether labels are no reason for chance level: they are sound, or images too few."""
     near = evidence.quality.neighbours
-    known = knows_test(evidence) or (near is not None and share_labels(near))
+    known = above_chance_on_test(evidence) or (near is not None and neighbors_agree(near))
     return known or evidence.data.train <= FEW * evidence.classes
 
 
@@ -232,7 +245,7 @@ def _effect(now: AccuracySummary) -> float:
 
 def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
     held, rises = _held_loss(evidence, now), ""
-    if risen(held, RISEN):
+    if has_risen(held, RISEN):
         best = held.values.index(min(held.values))
         rises = (
             f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "
@@ -255,7 +268,7 @@ def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
     text = (
         [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
     )
-    return (*text, *exclusions.shuffled(evidence.quality.neighbours))
+    return (*text, *exclusions.rule_out_shuffled_labels(evidence.quality.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

@@ -11,11 +11,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     NEARLY_THERE,
     WELL,
     AccuracySummary,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
-    losses,
+    loss_figure,
 )
-from cnnviz.diagnosis.exclusions import learnt_without
+from cnnviz.diagnosis.exclusions import overfits_without
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -60,7 +60,7 @@ def dropout(evidence: Evidence) -> Outcome:
 def _dropout_finding(
     evidence: Evidence, rates: dict[str, float], now: AccuracySummary | None, name: str
 ) -> Finding:
-    most, proven = rates[name], learnt_without(evidence, "dropout")
+    most, proven = rates[name], overfits_without(evidence, "dropout")
     width = next((layer.out for layer in evidence.layers if layer.name == name), ())
     units = 1
     for side in width:
@@ -100,10 +100,10 @@ def _dropout_finding(
                 alt=f"'{name}' drops {percent(most)}.",
                 percent=True,
             ),
-            *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
+            *((accuracy_figure(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
         ),
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-        ruled_out=exclusions.over_fitting(now) if now else (),
+        ruled_out=exclusions.rule_out_overfitting(now) if now else (),
         changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
         explains=(
             "one-class",
@@ -197,7 +197,7 @@ def _half_life(evidence: Evidence) -> float:
 
 def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float) -> Finding:
     recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
-    proven = learnt_without(evidence, "decay")
+    proven = overfits_without(evidence, "decay")
     certain = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
     rate = f"{recipe.lr:g}"
     steps = (
@@ -233,8 +233,8 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             *now.facts,
             *proven,
         ),
-        pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of chance")),
-        ruled_out=exclusions.over_fitting(now),
+        pictures=(_left(evidence, half, usual), loss_figure(evidence, "Loss, and that of chance")),
+        ruled_out=exclusions.rule_out_overfitting(now),
         changes=(
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),

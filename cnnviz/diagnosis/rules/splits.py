@@ -6,7 +6,7 @@ import math
 
 from cnnviz.datasets.layouts.class_folders import same_name
 from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats, Resembled
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, error
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error
 from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding, Images, Picture
@@ -394,7 +394,7 @@ def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
         for one in seen
         if one.like != one.label
         and one.images >= EACH
-        and one.share - ERRORS * error(one.share, one.images) > 0.5
+        and one.share - ERRORS * standard_error(one.share, one.images) > 0.5
         and one.share > MIXED_UP
     )
     targets = [one.like for one in seen if one.images >= EACH]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import typical_update
+from cnnviz.diagnosis.evidence.layer_signals import typical_update_ratio
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, POOR, WELL, LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import NEAR
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.fixes import affordable_epochs, available, batch_for
+from cnnviz.diagnosis.fixes import affordable_epochs, available_images, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve
@@ -48,7 +48,7 @@ MOST = 0.5
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Detect a run that ended early in its course, at a rate that does move the weights."""
-    curve, moved = summarize_loss(evidence), typical_update(evidence)
+    curve, moved = summarize_loss(evidence), typical_update_ratio(evidence)
     if curve is None or evidence.status == "failed":
         return Inconclusive("The run did not come to its end.")
     if curve.learned >= _far(evidence, curve):
@@ -87,8 +87,8 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
-        changes=fixes.applicable(_longer(evidence), evidence.recipe),
+        ruled_out=exclusions.rule_out_learning_rate(evidence) + exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(_longer(evidence), evidence.recipe),
         explains=("under-fitting", "one-class"),
     )  # fmt: skip
 
@@ -117,7 +117,7 @@ def _count(evidence: Evidence) -> str:
 
 def _longer(evidence: Evidence) -> list[Change]:
     recipe, each, values = evidence.recipe, evidence.steps_per_epoch, {}
-    batch = batch_for(evidence, recipe.batch_size)
+    batch = suggest_batch_size(evidence, recipe.batch_size)
     if each < FEW_AN_EPOCH and batch < recipe.batch_size:
         # With so few images thousands of epochs would be needed.
         values, each = {"batch_size": batch}, max(1, evidence.data.train // batch)
@@ -127,7 +127,9 @@ def _longer(evidence: Evidence) -> list[Change]:
         {**values, "epochs": epochs},
         f"{epochs:,} epochs of {counted(each, 'step')}{smaller} are {counted(epochs * each, 'step')}.",
     )
-    if recipe.limit is None or (available(evidence) <= evidence.data.train and evidence.data.available):
+    if recipe.limit is None or (
+        available_images(evidence) <= evidence.data.train and evidence.data.available
+    ):
         return [longer]
     more = {"limit": None, "epochs": max(recipe.epochs, 10)}
     every = Change(
@@ -155,7 +157,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(curve.end)}."
         )
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
-    batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
+    batch = next((size for size in (64, 32) if images >= 40 * size), suggest_batch_size(evidence, 16))
     then = max(1, images // batch) * recipe.epochs
     size = f"A batch of {recipe.batch_size:,} of {images:,} images leaves {each} {steps} an epoch"
     if recipe.batch_size >= images:
@@ -183,8 +185,8 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
-        changes=fixes.applicable(
+        ruled_out=exclusions.rule_out_learning_rate(evidence) + exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(
             [Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe
         ),
         explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
@@ -248,8 +250,11 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             loss_curve(curve, evidence.classes),
         ),
         steps=(ended, evidence.step),
-        ruled_out=exclusions.rate(evidence, last=ended) + exclusions.start(evidence),
-        changes=fixes.applicable(_schedules(), evidence.recipe),
+        ruled_out=(
+            *exclusions.rule_out_learning_rate(evidence, last=ended),
+            *exclusions.rule_out_initialization(evidence),
+        ),
+        changes=fixes.applicable_changes(_schedules(), evidence.recipe),
         explains=("rate-too-low", "too-few-steps", "under-fitting", "one-class"),
     )  # fmt: skip
 
@@ -260,7 +265,7 @@ def _not_begun(evidence: Evidence, curve: LossCurve, ended: int) -> bool:
     Small networks stay on that plateau for some dozen steps; a rate that has fallen by then ends learning
     before it begins.
     """
-    moved = typical_update(evidence, last=ended)
+    moved = typical_update_ratio(evidence, last=ended)
     return curve.learned < POOR and moved is not None and moved >= NEAR
 
 

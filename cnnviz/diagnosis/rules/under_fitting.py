@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.alternative_networks import LARGER, registered, small_network, wider, without_bottleneck
+from cnnviz.diagnosis.alternative_networks import (
+    LARGER,
+    registered_model,
+    small_network,
+    widen,
+    widen_bottlenecks,
+)
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import died_of_size, tiny
-from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.layer_signals import died_in_tiny_network, tiny_layer
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -75,7 +81,7 @@ def _finding(
         if narrow
         else ""
     )
-    least = tiny(evidence)
+    least = tiny_layer(evidence)
     luck = (
         f" In '{least}' so few units are left to chance: all of them may be off at once, from the start or "
         "later, and no other stands in for them."
@@ -106,7 +112,7 @@ def _finding(
         ),
         pictures=(
             _widths(evidence, narrow),
-            accuracies(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
         ),
         layers=(narrow[0],) if narrow else (),
         ruled_out=(
@@ -119,7 +125,7 @@ def _finding(
 
 def _by_chance(evidence: Evidence) -> tuple[str, ...]:
     """Return what happens to layers of a handful of units by chance: all die, or little signal passes."""
-    died = ("dead-relu",) if died_of_size(evidence) else ()
+    died = ("dead-relu",) if died_in_tiny_network(evidence) else ()
     return (*died, "initialisation") if by_chance(evidence) else died
 
 
@@ -154,13 +160,13 @@ def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
     recipe = evidence.recipe
     if recipe.layers is None:
         name = LARGER.get(recipe.model)
-        return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
+        return (Change(registered_model(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen channels in the narrowest layer, as most small networks begin with.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
-    larger, why = wider(recipe.layers, times), f"{times} times as many maps and units in every layer."
+    larger, why = widen(recipe.layers, times), f"{times} times as many maps and units in every layer."
     if narrow:
         base = recipe.changed(larger).layers if few else recipe.layers
-        larger = without_bottleneck(base or recipe.layers, WIDTH * evidence.classes)
+        larger = widen_bottlenecks(base or recipe.layers, WIDTH * evidence.classes)
         each = (
             f"Every layer hands on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
         )
