@@ -134,8 +134,8 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
             f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
             f"{100 * standard_error(now.chance, now.images):.1f} points: it guesses. {text}{seen}\n\n"
-            "No recipe mends that. Look at the file that pairs images with labels: usually one of the two was "
-            "sorted or shuffled without the other, or a row was left out in one."
+            "No recipe mends that. Look at the file that pairs images with labels: usually one of the two "
+            "was sorted or shuffled without the other, or a row was left out in one."
         ),
         facts=(*now.facts, *_facts(near)),
         pictures=(*_agreements(evidence, near), accuracy_figure(evidence, "Learnt by heart, and guessed")),
