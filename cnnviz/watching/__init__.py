@@ -67,9 +67,9 @@ class Watch:
             raise ValueError(
                 f"cnnviz.watch takes a torch optimizer or a list of them, not {_kind(optimizer)}."
             )
-        for one in optimizers:
-            if not isinstance(one, torch.optim.Optimizer):
-                raise ValueError(f"cnnviz.watch takes torch optimizers, not {_kind(one)}.")
+        for item in optimizers:
+            if not isinstance(item, torch.optim.Optimizer):
+                raise ValueError(f"cnnviz.watch takes torch optimizers, not {_kind(item)}.")
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise ValueError(f"An epoch has at least one step, not {steps_per_epoch}.")
         return WatchedRun(

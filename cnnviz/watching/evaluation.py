@@ -48,12 +48,12 @@ class EvaluationPass:
         """Accumulate the metrics of a batch's logits `(N, C)` against its labels `(N,)`."""
         classes = logits.shape[1]
         values, truth = logits.detach().float(), labels.detach().to(logits.device).long()
-        known = (truth >= 0) & (truth < classes)
-        values, truth = values[known], truth[known]
+        valid = (truth >= 0) & (truth < classes)
+        values, truth = values[valid], truth[valid]
         if not len(truth):
             return
-        answers = values.argmax(1)
-        pairs = (truth * classes + answers).bincount(minlength=classes * classes)
+        predicted = values.argmax(1)
+        pairs = (truth * classes + predicted).bincount(minlength=classes * classes)
         matrix = pairs.reshape(classes, classes).cpu()
         self._confusion = matrix if self._confusion is None else self._confusion + matrix
         # Not by torch's loss function, which is wrapped: the monitor would be notified again.
@@ -96,7 +96,7 @@ def as_logits(out: object) -> Tensor | None:
         named = next((out[name] for name in LOGITS if isinstance(out.get(name), Tensor)), None)
         return named if named is not None else as_logits([v for v in out.values() if isinstance(v, Tensor)])
     if isinstance(out, tuple | list):
-        found = [one for one in map(as_logits, out) if one is not None]
-        return next((one for one in found if one.dim() == 2), found[0] if found else None)
+        tensors = [tensor for tensor in map(as_logits, out) if tensor is not None]
+        return next((tensor for tensor in tensors if tensor.dim() == 2), tensors[0] if tensors else None)
     logits = getattr(out, "logits", None)
     return logits if isinstance(logits, Tensor) else None

@@ -25,10 +25,14 @@ def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mappin
             """Start the run: the optimizers exist now."""
             watched = model(pl_module) if model is not None else only_part(pl_module)
             batches = trainer.num_training_batches
-            each = max(1, int(getattr(trainer, "accumulate_grad_batches", 1)))
-            length = max(1, int(batches) // each) if batches not in (float("inf"), 0) else None
-            chosen = {"name": type(pl_module).__name__, **options}
-            self.run = WatchedRun(watched, list(trainer.optimizers), steps_per_epoch=length, **chosen)
+            accumulation = max(1, int(getattr(trainer, "accumulate_grad_batches", 1)))
+            steps_per_epoch = (
+                max(1, int(batches) // accumulation) if batches not in (float("inf"), 0) else None
+            )
+            settings = {"name": type(pl_module).__name__, **options}
+            self.run = WatchedRun(
+                watched, list(trainer.optimizers), steps_per_epoch=steps_per_epoch, **settings
+            )
 
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             """Stop the trainer when requested."""

@@ -96,15 +96,15 @@ class KerasHistory:
         title = str(getattr(self._model, "name", "") or type(self._model).__name__)
         process = (os.getpid(), psutil.Process().create_time())
         optimizer = type(getattr(self._model, "optimizer", None)).__name__.lower()
-        known: dict[str, Any] = {"epochs": epochs}
+        settings: dict[str, Any] = {"epochs": epochs}
         if optimizer in ("sgd", "adam", "adamw", "rmsprop"):
-            known["optimiser"] = optimizer
+            settings["optimiser"] = optimizer
         rate = self._rate()
         if rate is not None:
-            known["learning_rate"] = rate
-        self._lease = tracking.create_external_run(
+            settings["learning_rate"] = rate
+        self._lease = tracking.create_foreign_run(
             self._database, Kind.WATCHED, model=title, dataset=dataset or "my own data", name=name,
-            recipe=known, process=process,
+            recipe=settings, process=process,
         )  # fmt: skip
         self.id = self._lease.run_id
         facts = RunFacts(
@@ -134,29 +134,29 @@ class KerasHistory:
         if self.ended:
             return
         self.step_count += 1
-        at = self._epoch + (batch + 1) / self._length
+        position = self._epoch + (batch + 1) / self._length
         for name, key in (("train/loss", "loss"), ("train/accuracy", _accuracy(logs))):
             mean = _number(logs.get(key)) if key else None
             if mean is None:
                 continue
-            before = self._means.get(name, 0.0)
+            previous = self._means.get(name, 0.0)
             self._means[name] = mean
             if self.step_count <= FIRST or self.step_count % EVERY == 0:
-                self._log(name, mean * (batch + 1) - before * batch, at)
+                self._log(name, mean * (batch + 1) - previous * batch, position)
         if self.step_count % EVERY == 0:
-            self._guard(lambda: self._writer.progress(self.step_count, at))
+            self._guard(lambda: self._writer.progress(self.step_count, position))
 
     def end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Record an epoch's mean metrics, its validation metrics and the learning rate."""
         accuracy = _accuracy(logs)
-        figures = {
+        metrics = {
             "train/epoch_loss": logs.get("loss"),
             "train/epoch_accuracy": logs.get(accuracy) if accuracy else None,
             "val/loss": logs.get("val_loss"),
             "val/accuracy": logs.get(f"val_{accuracy}") if accuracy else None,
             "lr": self._rate(),
         }
-        for name, value in figures.items():
+        for name, value in metrics.items():
             number = _number(value)
             if number is not None:
                 self._log(name, number, float(epoch + 1))

@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SAMPLE = 256
+SAMPLED_VALUES = 256
 """Values sampled per parameter, to tell a re-initialized layer from a trained one."""
-ALIKE = 0.5
+MIN_COSINE = 0.5
 """Smallest cosine of a layer's weights before and after a change outside of a step; re-initialized weights
 have about 0.
 """
-LEAST_VALUES = 32
-UNIFORM_VALUES, MOST_VALUES = 64, 1_000_000
+MIN_VALUES = 32
+MIN_UNIFORM_VALUES, MAX_UNIFORM_VALUES = 64, 1_000_000
 """Fewest values of a weight for testing its distribution, and most that are tested."""
-MOST_LABELS = 4_096
+MAX_LABELS = 4_096
 """Most classes whose labels are counted."""
 MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 TINY = 1e-12
@@ -42,19 +42,21 @@ def mode_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 def unregistered(model: nn.Module) -> list[str]:
     """Find layers in plain lists or dictionaries, whose parameters are not registered with the network."""
-    found = []
+    result = []
     known = {id(part) for part in model.modules()}
     for name, part in model.named_modules():
         for attribute, value in vars(part).items():
             if attribute.startswith("_"):
                 continue
-            held = value.values() if isinstance(value, dict) else value
-            if isinstance(held, list | tuple | type({}.values())) and any(
-                isinstance(one, nn.Module) and id(one) not in known and any(True for _ in one.parameters())
-                for one in held
+            children = value.values() if isinstance(value, dict) else value
+            if isinstance(children, list | tuple | type({}.values())) and any(
+                isinstance(child, nn.Module)
+                and id(child) not in known
+                and any(True for _ in child.parameters())
+                for child in children
             ):
-                found.append(f"{name}.{attribute}" if name else attribute)
-    return found
+                result.append(f"{name}.{attribute}" if name else attribute)
+    return result
 
 
 def is_untrained(weight: Tensor) -> bool:
@@ -64,10 +66,10 @@ def is_untrained(weight: Tensor) -> bool:
     probability 10⁻⁸, none is beyond b, and the standard deviation is b/√3 with relative standard error
     0.45/√n.
     """
-    if weight.dim() < 2 or weight.numel() < UNIFORM_VALUES:
+    if weight.dim() < 2 or weight.numel() < MIN_UNIFORM_VALUES:
         return False
     bound = weight[0].numel() ** -0.5
-    values = weight.detach().reshape(-1)[:MOST_VALUES].float()
+    values = weight.detach().reshape(-1)[:MAX_UNIFORM_VALUES].float()
     largest, spread = float(values.abs().max()), float(values.std())
     count = values.numel()
     within = bound * (1 - 20 / count) <= largest <= bound * (1 + 1e-4)
@@ -75,7 +77,7 @@ def is_untrained(weight: Tensor) -> bool:
 
 
 def _sample(parameter: nn.Parameter) -> Tensor:
-    return parameter.detach().reshape(-1)[:SAMPLE].float().cpu().clone()
+    return parameter.detach().reshape(-1)[:SAMPLED_VALUES].float().cpu().clone()
 
 
 class LoopFacts:
@@ -102,12 +104,12 @@ class LoopFacts:
         self.label_error = ""
         self.batch_sizes: Counter[int] = Counter()
         self._commonest: list[float] = []
-        self._neighbours = [0, 0]
+        self._neighbors = [0, 0]
         self._checksums: Counter[float] = Counter()
         self._order: deque[float] = deque(maxlen=20_000)
         self._rates: list[float] = []
         self._inputs: dict[str, Tensor] = {}
-        self._drawn: dict[int, tuple[int, bool]] = {}
+        self._untrained_cache: dict[int, tuple[int, bool]] = {}
         self._marks: list[int] = []
         self._versions: tuple[int, ...] = ()
         self._initial: dict[str, Tensor] = {}
@@ -131,31 +133,31 @@ class LoopFacts:
         """Detect weights that were changed outside of an optimizer step since the last one."""
         if not self._versions or not self.counts["steps"]:
             return
-        now = tuple(p._version for _, p in self.parameters)
-        if now == self._versions:
+        versions = tuple(p._version for _, p in self.parameters)
+        if versions == self._versions:
             return
         changed = [
             (name, p)
-            for (name, p), old, new in zip(self.parameters, self._versions, now, strict=True)
+            for (name, p), old, new in zip(self.parameters, self._versions, versions, strict=True)
             if old != new
         ]
-        self._versions = now
+        self._versions = versions
         self.counts["changes_outside"] += 1
-        anew = [name for name, p in changed if self._is_anew(name, p)]
-        if anew:
+        reset = [name for name, p in changed if self._is_reset(name, p)]
+        if reset:
             self.counts["resets"] += 1
-            self.reset.update(anew)
+            self.reset.update(reset)
             self.sample_weights()
 
-    def _is_anew(self, name: str, parameter: nn.Parameter) -> bool:
-        before, first = self._samples.get(name), self._initial.get(name)
-        if before is None or first is None or parameter.dim() < 2 or parameter.numel() < LEAST_VALUES:
+    def _is_reset(self, name: str, parameter: nn.Parameter) -> bool:
+        previous, first = self._samples.get(name), self._initial.get(name)
+        if previous is None or first is None or parameter.dim() < 2 or parameter.numel() < MIN_VALUES:
             return False
-        now = _sample(parameter)
-        if bool((now == first).all()) and not bool((before == first).all()):
+        current = _sample(parameter)
+        if bool((current == first).all()) and not bool((previous == first).all()):
             return True
-        norms = float(before.norm() * now.norm())
-        return norms > TINY and float(now @ before) / norms < ALIKE
+        norms = float(previous.norm() * current.norm())
+        return norms > TINY and float(current @ previous) / norms < MIN_COSINE
 
     def layers_without_gradient(self, used: Iterable[str]) -> None:
         """Count trainable layers that ran in a sampled step but got no gradient."""
@@ -172,22 +174,22 @@ class LoopFacts:
         if not labels:
             return
         counted = Counter(labels)
-        if max(counted) < MOST_LABELS:
+        if max(counted) < MAX_LABELS:
             self.labels.update(counted)
         low, high = min(counted), max(counted)
         self.label_low = low if self.label_low is None else min(low, self.label_low)
         self.label_high = high if self.label_high is None else max(high, self.label_high)
         self.batch_sizes[len(labels)] += 1
         self._commonest.append(max(counted.values()) / len(labels))
-        self._neighbours[0] += sum(a == b for a, b in itertools.pairwise(labels))
-        self._neighbours[1] += len(labels) - 1
+        self._neighbors[0] += sum(a == b for a, b in itertools.pairwise(labels))
+        self._neighbors[1] += len(labels) - 1
 
     def add_checksums(self, sums: Iterable[float]) -> None:
         """Count batches by checksum."""
-        for one in sums:
-            if math.isfinite(one):
-                self._checksums[one] += 1
-                self._order.append(one)
+        for checksum in sums:
+            if math.isfinite(checksum):
+                self._checksums[checksum] += 1
+                self._order.append(checksum)
 
     def add_input(self, part: str, images: Tensor) -> None:
         """Store mean, std and range of a batch: the first of training, the newest of other parts."""
@@ -228,19 +230,19 @@ class LoopFacts:
     # Trainable parameters.
 
     def _parameter_facts(self) -> dict[str, Any]:
-        held = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
+        optimized = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
         own = {id(p) for _, p in self.parameters}
         trainable = [(name, p) for name, p in self.parameters if p.requires_grad]
-        missing = [name for name, p in trainable if id(p) not in held]
+        missing = [name for name, p in trainable if id(p) not in optimized]
         untrained = [(name, p) for name, p in self.parameters if not p.requires_grad and self._untrained(p)]
         return {
             "all": sum(p.numel() for _, p in self.parameters),
             "trainable": sum(p.numel() for _, p in trainable),
             "missing": _layers_of(missing),
-            "missing_numbers": sum(p.numel() for name, p in trainable if id(p) not in held),
-            "held_trainable": sum(p.numel() for _, p in trainable if id(p) in held),
-            "own_in_optimizer": len(own & held),
-            "foreign_in_optimizer": len(held - own),
+            "missing_numbers": sum(p.numel() for name, p in trainable if id(p) not in optimized),
+            "held_trainable": sum(p.numel() for _, p in trainable if id(p) in optimized),
+            "own_in_optimizer": len(own & optimized),
+            "foreign_in_optimizer": len(optimized - own),
             "frozen": _layers_of([name for name, p in self.parameters if not p.requires_grad]),
             "untrained": _layers_of([name for name, _ in untrained]),
             "untrained_numbers": sum(p.numel() for _, p in untrained),
@@ -250,15 +252,15 @@ class LoopFacts:
 
     def _untrained(self, weight: nn.Parameter) -> bool:
         """Return whether a frozen weight is untrained; tested again only after a change."""
-        known = self._drawn.get(id(weight))
+        known = self._untrained_cache.get(id(weight))
         if known is None or known[0] != weight._version:
-            known = self._drawn[id(weight)] = (weight._version, is_untrained(weight))
+            known = self._untrained_cache[id(weight)] = (weight._version, is_untrained(weight))
         return known[1]
 
     def body(self) -> dict[str, Any]:
         """Return all facts as JSON-compatible values."""
-        repeats = self._checksums.most_common(1)
-        seen = sum(self._checksums.values())
+        most_common = self._checksums.most_common(1)
+        batches = sum(self._checksums.values())
         return {
             "counts": dict(self.counts),
             "notes": self.notes,
@@ -276,10 +278,10 @@ class LoopFacts:
             "label_error": self.label_error,
             "batch_size": self.batch_sizes.most_common(1)[0][0] if self.batch_sizes else 0,
             "commonest": sum(self._commonest) / len(self._commonest) if self._commonest else None,
-            "neighbours_alike": self._neighbours[0] / self._neighbours[1] if self._neighbours[1] else None,
-            "batches": seen,
+            "neighbours_alike": self._neighbors[0] / self._neighbors[1] if self._neighbors[1] else None,
+            "batches": batches,
             "distinct_batches": len(self._checksums),
-            "most_repeated": repeats[0][1] if repeats else 0,
+            "most_repeated": most_common[0][1] if most_common else 0,
             "marks": self._marks[:200],
             "rates": self._rate_facts(),
             "inputs": {
@@ -302,9 +304,11 @@ def _last_layer(trainable: list[tuple[str, nn.Parameter]]) -> str:
     return _layers_of([name for name, _ in trainable])[-1] if trainable else ""
 
 
-def loss_input_facts(function: str, read: Tensor, target: Tensor, result: Tensor | None) -> dict[str, Any]:
+def loss_input_facts(
+    function: str, loss_input: Tensor, target: Tensor, result: Tensor | None
+) -> dict[str, Any]:
     """Summarize the input of a loss function `(N, C)`: bounds, row sums, and row logsumexp."""
-    values = read.detach().float()
+    values = loss_input.detach().float()
     facts: dict[str, Any] = {
         "function": function,
         "shape": list(values.shape),
@@ -314,11 +318,11 @@ def loss_input_facts(function: str, read: Tensor, target: Tensor, result: Tensor
         "loss": float(result.detach().float().mean()) if result is not None else None,
     }
     if values.dim() == 2 and values.shape[1] > 1:
-        sums, normal = values.sum(1), values.logsumexp(1)
+        sums, logsumexp = values.sum(1), values.logsumexp(1)
         facts |= {
             "row_low": float(sums.min()),
             "row_high": float(sums.max()),
-            "log_low": float(normal.min()),
-            "log_high": float(normal.max()),
+            "log_low": float(logsumexp.min()),
+            "log_high": float(logsumexp.max()),
         }
     return facts

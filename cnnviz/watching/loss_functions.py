@@ -115,28 +115,28 @@ def _wrapped(name: str, original: Callable[..., Tensor]) -> Callable[..., Tensor
         try:
             result = original(*args, **kwargs)
         except Exception as error:
-            _tell(name, args, kwargs, None, error)
+            _notify(name, args, kwargs, None, error)
             raise
-        _tell(name, args, kwargs, result, None)
+        _notify(name, args, kwargs, result, None)
         return result
 
     return call
 
 
-def _tell(
+def _notify(
     name: str,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     result: Tensor | None,
     error: Exception | None,
 ) -> None:
-    given = dict(zip(("input", "target", *_POSITIONS.get(name, ())), args, strict=False)) | dict(kwargs)
-    read, target = given.get("input"), given.get("target")
-    if not isinstance(read, Tensor) or not isinstance(target, Tensor):
+    arguments = dict(zip(("input", "target", *_POSITIONS.get(name, ())), args, strict=False)) | dict(kwargs)
+    loss_input, target = arguments.get("input"), arguments.get("target")
+    if not isinstance(loss_input, Tensor) or not isinstance(target, Tensor):
         return
     call = LossCall(
-        name, read, target, result, str(given.get("reduction") or "mean"),
-        int(given.get("ignore_index", -100)),        float(given.get("label_smoothing", 0.0)), error,
+        name, loss_input, target, result, str(arguments.get("reduction") or "mean"),
+        int(arguments.get("ignore_index", -100)),        float(arguments.get("label_smoothing", 0.0)), error,
     )  # fmt: skip
     for listener in tuple(_listeners):
         listener.loss_called(call)

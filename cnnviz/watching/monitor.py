@@ -43,7 +43,7 @@ class Forward:
     partly: bool
     """Whether some of the mode-dependent layers are in evaluation mode."""
     backward: bool = False
-    judged: bool = False
+    has_loss: bool = False
     labels: Tensor | None = None
     inputs: Tensor | None = None
     """In sampled steps, the input where it is a single tensor."""
@@ -60,22 +60,22 @@ class StepMetrics:
 class Recorder(Protocol):
     """Receiver of the monitor's events."""
 
-    def first_pass(self, images: Tensor, logits: Tensor) -> None:
+    def on_first_pass(self, images: Tensor, logits: Tensor) -> None:
         """Handle the first training pass: input `(N, …)` and output."""
 
-    def step_done(self, step: int, metrics: StepMetrics) -> None:
+    def on_step(self, step: int, metrics: StepMetrics) -> None:
         """Handle a completed step."""
 
-    def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
+    def on_layer_stats(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Handle the layer statistics of a sampled step."""
 
-    def evaluated(self, step: int, seen: EvaluationPass) -> None:
+    def on_evaluation(self, step: int, evaluation: EvaluationPass) -> None:
         """Handle a completed evaluation pass."""
 
-    def batch_seen(self, images: Tensor, labels: Tensor) -> None:
+    def on_batch(self, images: Tensor, labels: Tensor) -> None:
         """Handle a sampled batch `(N, …)` and its class indices `(N,)`, where it is the only input."""
 
-    def failed(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         """Handle an internal error: warn once and stop monitoring."""
 
 
@@ -100,17 +100,17 @@ class LoopMonitor:
         self._backwards = 0
         self._passes = 0
         self._stepless = False
-        self._stepped: set[int] = set()
+        self._stepped_optimizers: set[int] = set()
         self._in_step = 0
         self._busy = False
-        self._looking: AbstractContextManager[None] | None = None
-        self._look: dict[str, Any] = {}
+        self._sampling: AbstractContextManager[None] | None = None
+        self._sample: dict[str, Any] = {}
         self._parameter_handles: list[Any] = []
         self._checksums: list[Tensor] = []
         self._handles: list[Any] = []
-        self._began = False
-        self._within = False
-        self._calls: list[LossCall] = []
+        self._started = False
+        self._in_forward = False
+        self._deferred_calls: list[LossCall] = []
         self.part = "test"
         """Part of the data that evaluation passes count as by default."""
 
@@ -119,13 +119,13 @@ class LoopMonitor:
     def attach(self) -> None:
         """Register the hooks."""
         self._handles = [
-            self.model.register_forward_pre_hook(self._guard(self._before), with_kwargs=True),
-            self.model.register_forward_hook(self._guard(self._after), with_kwargs=True),
+            self.model.register_forward_pre_hook(self._guard(self._pre_forward), with_kwargs=True),
+            self.model.register_forward_hook(self._guard(self._post_forward), with_kwargs=True),
         ]
         for optimizer in self.optimizers:
             self._handles += [
-                optimizer.register_step_pre_hook(self._guard(self._before_step)),
-                optimizer.register_step_post_hook(self._guard(self._after_step)),
+                optimizer.register_step_pre_hook(self._guard(self._pre_step)),
+                optimizer.register_step_post_hook(self._guard(self._post_step)),
             ]
         self.facts.sample_weights()
 
@@ -134,24 +134,24 @@ class LoopMonitor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._stop_looking()
+        self._stop_sampling()
         self._checksums = []
         self._forward = None
 
     def finish(self) -> None:
         """Complete pending measurements and evaluation passes."""
-        self._end_look()
+        self._end_sample()
         self._end_evaluation(mark=True)
         self.drain()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Ignore everything that happens inside: it does not belong to the loop."""
-        before, self._busy = self._busy, True
+        was_busy, self._busy = self._busy, True
         try:
             yield
         finally:
-            self._busy = before
+            self._busy = was_busy
 
     def drain(self) -> None:
         """Transfer pending checksums from the device."""
@@ -165,39 +165,39 @@ class LoopMonitor:
 
         def guarded(*args: Any) -> None:
             call = method()
-            if call is None or self_()._busy:  # type: ignore[union-attr]
+            if call is None or reference()._busy:  # type: ignore[union-attr]
                 return
             try:
                 call(*args)
             except Exception as error:
-                self_()._recorder.failed(error)  # type: ignore[union-attr]
+                reference()._recorder.on_error(error)  # type: ignore[union-attr]
 
-        self_ = weakref.ref(self)
+        reference = weakref.ref(self)
         return guarded
 
     # A forward pass.
 
-    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        self._settle()
-        self._within, self._calls = True, []
+    def _pre_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._classify_pass()
+        self._in_forward, self._deferred_calls = True, []
         if not torch.is_grad_enabled():
             return
         if not self._in_step:
             self.facts.before_forward()
-        if self._backwards == 0 and self._looking is None and self._is_due():
-            self._begin_look()
+        if self._backwards == 0 and self._sampling is None and self._is_sampled():
+            self._begin_sample()
 
-    def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-        self._within = False
-        self._passed(args, kwargs, out)
+    def _post_forward(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        self._in_forward = False
+        self._handle_output(args, kwargs, out)
         # Losses computed inside the network's forward pass.
-        calls, self._calls = self._calls, []
+        calls, self._deferred_calls = self._deferred_calls, []
         for call in calls:
-            self._loss(call)
+            self._handle_loss(call)
 
-    def _passed(self, args: Any, kwargs: Any, out: Any) -> None:
+    def _handle_output(self, args: Any, kwargs: Any, out: Any) -> None:
         logits = as_logits(out)
-        images = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
+        images = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
         if logits is None or images is None:
             return
         modes = self._modes.values()
@@ -216,7 +216,7 @@ class LoopMonitor:
             logits.detach(), len(images), bool(evaluating) and all(evaluating), any(evaluating)
         )
         self._forward.logits = logits
-        if self._look and len(args) + len(kwargs) == 1:
+        if self._sample and len(args) + len(kwargs) == 1:
             self._forward.inputs = images
         logits.register_hook(self._guard_gradient(self._forward))  # type: ignore[no-untyped-call]
         self._checksum(images)
@@ -224,17 +224,17 @@ class LoopMonitor:
             self.facts.closure = True
         if torch.is_autocast_enabled(logits.device.type):
             self.facts.amp = True
-        if not self._began:
-            self._began = True
+        if not self._started:
+            self._started = True
             self.facts.add_input("train", images)
             with self.paused():
-                self._recorder.first_pass(images, logits)
+                self._recorder.on_first_pass(images, logits)
 
     def _guard_gradient(self, forward: Forward) -> Callable[[Tensor], None]:
-        self_ = weakref.ref(self)
+        reference = weakref.ref(self)
 
         def came_back(gradient: Tensor) -> None:
-            monitor = self_()
+            monitor = reference()
             if monitor is not None and not monitor._busy:
                 monitor._backward(forward)
 
@@ -259,7 +259,7 @@ class LoopMonitor:
         if forward.in_evaluation and counts["evaluations"]:
             counts["passes_in_evaluation_after"] += 1
 
-    def _settle(self) -> None:
+    def _classify_pass(self) -> None:
         """Classify the previous forward pass: evaluation if in evaluation mode and without backward pass."""
         forward, self._forward = self._forward, None
         if forward is None or forward.backward:
@@ -281,7 +281,7 @@ class LoopMonitor:
 
     def _evaluate(self, logits: Tensor) -> None:
         if self._evaluation is None:
-            self._end_look()
+            self._end_sample()
             self._evaluation, self._explicit = EvaluationPass(self.part), False
             self.facts.sample_weights()
         recalibrating = any(
@@ -296,7 +296,7 @@ class LoopMonitor:
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:
         """Add a batch that the loop evaluated explicitly."""
-        self._settle()
+        self._classify_pass()
         if self._evaluation is None or not self._explicit:
             mode = [] if self._evaluation is None else list(self._evaluation.in_training_mode)
             self._evaluation, self._explicit = EvaluationPass(part), True
@@ -310,47 +310,47 @@ class LoopMonitor:
         self._evaluation.add_labels(logits, labels)
 
     def _end_evaluation(self, mark: bool) -> None:
-        seen, self._evaluation, self._evaluated = self._evaluation, None, None
-        if seen is None or not (seen.images or seen.labelled):
+        evaluation, self._evaluation, self._evaluated = self._evaluation, None, None
+        if evaluation is None or not (evaluation.images or evaluation.labelled):
             return
         self.facts.counts["evaluations"] += 1
         if mark:
             self.facts.mark_epoch()
-        self._recorder.evaluated(self.step, seen)
+        self._recorder.on_evaluation(self.step, evaluation)
 
     # The loss.
 
     def loss_called(self, call: LossCall) -> None:
         """Handle a call of a loss function, if its input is this network's output."""
         try:
-            if self._within:
-                self._calls.append(call)
+            if self._in_forward:
+                self._deferred_calls.append(call)
             elif not self._busy:
-                self._loss(call)
+                self._handle_loss(call)
         except Exception as error:
-            self._recorder.failed(error)
+            self._recorder.on_error(error)
 
-    def _loss(self, call: LossCall) -> None:
+    def _handle_loss(self, call: LossCall) -> None:
         forward = self._forward
         if forward is None or not torch.is_grad_enabled():
-            seen = self._evaluated
+            evaluated = self._evaluated
             if (
-                seen is not None
+                evaluated is not None
                 and torch.is_grad_enabled()
                 and self.model.training
-                and _same(call.input, seen)
+                and _same(call.input, evaluated)
             ):
                 self.facts.counts.update(("losses", "losses_detached"))
                 return
-            if seen is None or call.error is not None or not _same(call.input, seen):
+            if evaluated is None or call.error is not None or not _same(call.input, evaluated):
                 return
             plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
             if plain and self._evaluation is not None and not self._explicit:
-                self._evaluation.add_labels(seen, call.target)
+                self._evaluation.add_labels(evaluated, call.target)
             return
-        if forward.judged or not _comes_from(call.input, forward.logits):
+        if forward.has_loss or not _comes_from(call.input, forward.logits):
             return
-        forward.judged = True
+        forward.has_loss = True
         self.functions[call.function] = None
         self.smoothing = call.label_smoothing
         if call.error is not None:
@@ -359,54 +359,54 @@ class LoopMonitor:
         counts = self.facts.counts
         counts["losses"] += 1
         counts["losses_summed"] += call.reduction == "sum"
-        cut = call.input is not forward.logits and call.input.grad_fn is None
-        if cut or (call.result is not None and not call.result.requires_grad):
+        detached = call.input is not forward.logits and call.input.grad_fn is None
+        if detached or (call.result is not None and not call.result.requires_grad):
             counts["losses_detached"] += 1
         labels = _labels(call.target, call.input)
         if labels is not None and call.function in ("cross_entropy", "nll_loss"):
-            keep = labels != call.ignore_index
-            labels = labels if bool(keep.all()) else labels[keep]
+            valid = labels != call.ignore_index
+            labels = labels if bool(valid.all()) else labels[valid]
             forward.labels = call.target if call.target.dim() == 1 else None
             if forward.inputs is not None and labels is call.target and labels.dim() == 1:
-                self._recorder.batch_seen(forward.inputs, labels)
+                self._recorder.on_batch(forward.inputs, labels)
         if call.result is not None:
-            self._add(call.result, call.reduction, call.input, labels)
-        if self._look and "function" not in self._look:
-            self._look |= loss_input_facts(call.function, call.input, call.target, call.result)
-            self._look["reduction"] = call.reduction
+            self._add_metrics(call.result, call.reduction, call.input, labels)
+        if self._sample and "function" not in self._sample:
+            self._sample |= loss_input_facts(call.function, call.input, call.target, call.result)
+            self._sample["reduction"] = call.reduction
             if call.result is not None and call.result.requires_grad and call.result.dim() == 0:
-                look = self._look
+                sample = self._sample
 
                 def scale(gradient: Tensor) -> None:
-                    look.setdefault("scale", float(gradient.detach()))
+                    sample.setdefault("scale", float(gradient.detach()))
 
                 call.result.register_hook(scale)  # type: ignore[no-untyped-call]
 
-    def given(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
+    def add_loss(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
         """Add a loss passed explicitly, for losses that torch's functions do not compute."""
         forward = self._forward
         if forward is not None:
-            forward.judged = True
+            forward.has_loss = True
         if logits is not None and labels is not None:
             self._metrics.losses = self._metrics.losses[:-1] if forward and forward.labels is not None else []
             numbers = _labels(labels, logits)
-            self._add(loss, "mean", logits, numbers)
+            self._add_metrics(loss, "mean", logits, numbers)
             if forward is not None and forward.inputs is not None and numbers is not None:
-                self._recorder.batch_seen(forward.inputs, numbers)
+                self._recorder.on_batch(forward.inputs, numbers)
         self.functions["given"] = None
         self.facts.counts["losses"] += 1
 
-    def _add(self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None) -> None:
+    def _add_metrics(self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None) -> None:
         values = logits.detach()
         if values.dim() != 2 or values.shape[1] < 2 or labels is None or not len(labels):
             return
         mean = loss.detach().float()
         mean = mean.mean() if mean.dim() else mean / len(labels) if reduction == "sum" else mean
-        answers = values.argmax(1)
-        if len(answers) != len(labels):
+        predicted = values.argmax(1)
+        if len(predicted) != len(labels):
             return
         self.facts.classes = values.shape[1]
-        self._metrics.losses.append((mean, answers, labels.detach().clone()))
+        self._metrics.losses.append((mean, predicted, labels.detach().clone()))
 
     def _out_of_range(self, call: LossCall) -> None:
         """Record labels outside of the classes after a loss function raised."""
@@ -420,7 +420,7 @@ class LoopMonitor:
 
     # The optimizer.
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def _pre_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._in_step += 1
         # `args[0]` is the optimizer. With a closure, gradients are computed inside the step.
         if len(args) < 2 and kwargs.get("closure") is None:
@@ -431,28 +431,30 @@ class LoopMonitor:
         counts = self.facts.counts
         counts["steps_without_gradient"] += not gradients
         counts["steps_without_backward"] += self._backwards == 0
-        if self._look and gradients and "cleared" not in self._look:
+        if self._sample and gradients and "cleared" not in self._sample:
             flat = torch.stack([g.detach().abs().max().float() for g in gradients])
-            self._look["cleared"] = bool(self._backwards and float(flat.max()) == 0.0)
-        elif self._look and not gradients and self._backwards:
-            self._look["cleared"] = self._look.get("arrived", False)
-        if self._look and self._layer_hook is not None:
+            self._sample["cleared"] = bool(self._backwards and float(flat.max()) == 0.0)
+        elif self._sample and not gradients and self._backwards:
+            self._sample["cleared"] = self._sample.get("arrived", False)
+        if self._sample and self._layer_hook is not None:
             self.facts.layers_without_gradient(self._layer_hook._outputs)
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def _post_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._in_step = max(0, self._in_step - 1)
         if len(args) > 1 or kwargs.get("closure") is not None:
             self._note_gradients()
         counts = self.facts.counts
         counts["optimizer_steps"] += 1
-        first = self._backwards > 0 or not self._stepped or id(optimizer) in self._stepped
-        if first:
-            self._stepped = set()
+        is_new_step = (
+            self._backwards > 0 or not self._stepped_optimizers or id(optimizer) in self._stepped_optimizers
+        )
+        if is_new_step:
+            self._stepped_optimizers = set()
             self._finish_step()
-        self._stepped.add(id(optimizer))
+        self._stepped_optimizers.add(id(optimizer))
         self.facts.after_step()
-        if len(self._stepped) >= len(self.optimizers):
-            self._end_look()
+        if len(self._stepped_optimizers) >= len(self.optimizers):
+            self._end_sample()
 
     def _finish_step(self) -> None:
         """Count a step and report its metrics."""
@@ -460,63 +462,63 @@ class LoopMonitor:
         self.facts.counts["steps" if not self._stepless else "stepless"] += 1
         if self._passes:
             self.facts.forwards_per_step[self._passes] += 1
-        if self._look:
-            self._look |= {"passes": self._passes, "backwards": self._backwards}
+        if self._sample:
+            self._sample |= {"passes": self._passes, "backwards": self._backwards}
         self._backwards = self._passes = 0
         rates = [g["lr"] for o in self.optimizers for g in o.param_groups]
         self.facts.add_rate(float(max(rates, default=0.0)))
         metrics, self._metrics = self._metrics, StepMetrics()
-        self._recorder.step_done(self.step, metrics)
+        self._recorder.on_step(self.step, metrics)
 
     # Sampled steps.
 
-    def _is_due(self) -> bool:
+    def _is_sampled(self) -> bool:
         step = self.step + 1
         return step in STATS_EARLY or step % STATS_EVERY == 0
 
-    def _begin_look(self) -> None:
-        self._look = {"step": self.step + 1}
+    def _begin_sample(self) -> None:
+        self._sample = {"step": self.step + 1}
         if self._layer_hook is not None:
-            self._looking = self._layer_hook.recording()
-            self._looking.__enter__()
-        held = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
-        chosen = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in held]
-        chosen = sorted(chosen, key=lambda p: -p.numel())[:FEW_PARAMETERS]
-        look = self._look
-        for parameter in chosen:
-            check = _stale_check(parameter, look)
+            self._sampling = self._layer_hook.watching()
+            self._sampling.__enter__()
+        optimized = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        candidates = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in optimized]
+        candidates = sorted(candidates, key=lambda p: -p.numel())[:FEW_PARAMETERS]
+        sample = self._sample
+        for parameter in candidates:
+            check = _stale_check(parameter, sample)
             self._parameter_handles.append(parameter.register_hook(check))  # type: ignore[no-untyped-call]
 
-    def _end_look(self) -> None:
-        if not self._look:
+    def _end_sample(self) -> None:
+        if not self._sample:
             return
         layers = (
-            self._layer_hook.compute() if self._layer_hook is not None and self._looking is not None else []
+            self._layer_hook.looks() if self._layer_hook is not None and self._sampling is not None else []
         )
-        look = dict(self._look)
-        self._stop_looking()
-        kept, fresh, dot = look.pop("kept2", None), look.pop("fresh2", None), look.pop("dot", None)
-        if kept is not None and fresh is not None and dot is not None:
-            kept, fresh, dot = float(kept), float(fresh), float(dot)
-            look |= {"kept": kept**0.5, "fresh": fresh**0.5}
-            total = (kept + 2 * dot + fresh) ** 0.5 if kept + 2 * dot + fresh > 0 else 0.0
+        sample = dict(self._sample)
+        self._stop_sampling()
+        stale, fresh, dot = sample.pop("kept2", None), sample.pop("fresh2", None), sample.pop("dot", None)
+        if stale is not None and fresh is not None and dot is not None:
+            stale, fresh, dot = float(stale), float(fresh), float(dot)
+            sample |= {"kept": stale**0.5, "fresh": fresh**0.5}
+            total = (stale + 2 * dot + fresh) ** 0.5 if stale + 2 * dot + fresh > 0 else 0.0
             if fresh > 0 and total > 0:
-                look["cosine"] = (dot + fresh) / (total * fresh**0.5)
-        look.pop("seen", None)
+                sample["cosine"] = (dot + fresh) / (total * fresh**0.5)
+        sample.pop("seen", None)
         if len(self.facts.looks) < MOST_LOOKS:
-            self.facts.looks.append(look)
+            self.facts.looks.append(sample)
         self.drain()
         if layers:
-            self._recorder.looked(look["step"], layers)
+            self._recorder.on_layer_stats(sample["step"], layers)
         self.facts.sample_weights()
 
-    def _stop_looking(self) -> None:
+    def _stop_sampling(self) -> None:
         for handle in self._parameter_handles:
             handle.remove()
         self._parameter_handles = []
-        if self._looking is not None:
-            self._looking.__exit__(None, None, None)
-        self._looking, self._look = None, {}
+        if self._sampling is not None:
+            self._sampling.__exit__(None, None, None)
+        self._sampling, self._sample = None, {}
 
     def _checksum(self, images: Tensor) -> None:
         flat = images.detach().reshape(-1)
@@ -524,23 +526,23 @@ class LoopMonitor:
         self._checksums.append(flat[::stride].double().sum())
 
 
-def _stale_check(parameter: nn.Parameter, look: dict[str, Any]) -> Callable[[Tensor], None]:
+def _stale_check(parameter: nn.Parameter, sample: dict[str, Any]) -> Callable[[Tensor], None]:
     """Build a hook that compares, at a step's first gradient, the `.grad` buffer with the new gradient."""
 
     def arrived(gradient: Tensor) -> None:
-        seen = look.setdefault("seen", set())
+        seen = sample.setdefault("seen", set())
         if id(parameter) in seen:
             return
         seen.add(id(parameter))
-        look["arrived"] = True
+        sample["arrived"] = True
         fresh = gradient.detach().double()
-        held = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
+        stale = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
         for name, value in (
-            ("kept2", held.square().sum()),
+            ("kept2", stale.square().sum()),
             ("fresh2", fresh.square().sum()),
-            ("dot", (held * fresh).sum()),
+            ("dot", (stale * fresh).sum()),
         ):
-            look[name] = look.get(name, 0.0) + value
+            sample[name] = sample.get(name, 0.0) + value
 
     return arrived
 
@@ -554,21 +556,21 @@ def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
     return None
 
 
-def _same(read: Tensor, seen: Tensor) -> bool:
-    return read.shape == seen.shape
+def _same(loss_input: Tensor, output: Tensor) -> bool:
+    return loss_input.shape == output.shape
 
 
-def _comes_from(read: Tensor, logits: Tensor) -> bool:
+def _comes_from(loss_input: Tensor, logits: Tensor) -> bool:
     """Return whether a loss's input derives from this output: itself, its storage, or a few operations on."""
-    if read is logits or read.data_ptr() == logits.data_ptr():
+    if loss_input is logits or loss_input.data_ptr() == logits.data_ptr():
         return True
-    wanted = logits.grad_fn
-    if wanted is None:
+    output_node = logits.grad_fn
+    if output_node is None:
         return False
-    layer = [read.grad_fn] if read.grad_fn is not None else []
+    nodes = [loss_input.grad_fn] if loss_input.grad_fn is not None else []
     for _ in range(GRAPH_DEPTH):
-        if any(node is wanted for node in layer):
+        if any(node is output_node for node in nodes):
             return True
-        layer = [following for node in layer for following, _ in node.next_functions if following is not None]
+        nodes = [successor for node in nodes for successor, _ in node.next_functions if successor is not None]
     # No graph but the same shape: a detached or copied output.
-    return read.grad_fn is None and read.shape == logits.shape
+    return loss_input.grad_fn is None and loss_input.shape == logits.shape

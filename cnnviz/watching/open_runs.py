@@ -23,7 +23,7 @@ class OpenRun(Protocol):
 
 
 open_runs: weakref.WeakSet[OpenRun] = weakref.WeakSet()
-_kept: set[OpenRun] = set()
+_references: set[OpenRun] = set()
 _installed = False
 
 
@@ -31,18 +31,18 @@ def register(run: OpenRun) -> None:
     """End the run with the process, unless it ends earlier."""
     global _installed
     open_runs.add(run)
-    _kept.add(run)  # a strong reference: a run without a variable still records its loop
+    _references.add(run)  # a strong reference: a run without a variable still records its loop
     if _installed:
         return
     _installed = True
     atexit.register(_finish_all)
-    before = sys.excepthook
+    previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         for run in list(open_runs):
             with suppress(Exception):
                 run.fail(error)
-        before(kind, error, trace)
+        previous(kind, error, trace)
 
     sys.excepthook = hook
     _in_notebook()
@@ -67,7 +67,7 @@ def _in_notebook() -> None:
 def unregister(run: OpenRun) -> None:
     """Remove a run that has ended."""
     open_runs.discard(run)
-    _kept.discard(run)
+    _references.discard(run)
 
 
 def _finish_all() -> None:

@@ -47,54 +47,54 @@ class ProbeMaterial:
 
     def keep(self, images: Tensor, labels: Tensor) -> None:
         """Store the first images and labels of a batch, within the limits."""
-        most = MOST_BATCH_BYTES // max(1, images[:1].nbytes)
-        count = min(MOST_IMAGES, len(images), len(labels), most)
+        largest = MOST_BATCH_BYTES // max(1, images[:1].nbytes)
+        count = min(MOST_IMAGES, len(images), len(labels), largest)
         if count >= 2:
             self.batch = images[:count].detach().clone(), labels[:count].detach().long().clone()
 
 
-def probed(model: nn.Module, kept: ProbeMaterial, evidence: Evidence, macs: int) -> Evidence:
+def run_probes(model: nn.Module, material: ProbeMaterial, evidence: Evidence, macs: int) -> Evidence:
     """Return the evidence with the results of the probes; of one that cannot run, the reason.
 
     Args:
         model: The user's network, which is copied and not changed.
-        kept: Its first weights and a batch.
+        material: Its first weights and a batch.
         evidence: Evidence of the run.
         macs: Multiply-adds of one image, 0 where unknown.
     """
-    if kept.first is None or kept.batch is None:
-        why = _FIRST if kept.first is None else _BATCH
-        return evidence.model_copy(update={"probes": {name: {MISSING: why} for name in PROBES}})
-    images, labels = kept.batch
+    if material.first is None or material.batch is None:
+        reason = _FIRST if material.first is None else _BATCH
+        return evidence.model_copy(update={"probes": {name: {MISSING: reason} for name in PROBES}})
+    images, labels = material.batch
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         try:
-            now, fresh = copy.deepcopy(model), copy.deepcopy(model)
-            fresh.load_state_dict(kept.first)
+            current, fresh = copy.deepcopy(model), copy.deepcopy(model)
+            fresh.load_state_dict(material.first)
         except Exception as error:
-            why = _reason("It cannot be copied", error)
-            found: dict[str, Any] = {name: {MISSING: why} for name in PROBES}
+            reason = _reason("It cannot be copied", error)
+            results: dict[str, Any] = {name: {MISSING: reason} for name in PROBES}
         else:
-            subject = _subject(evidence, (images, labels), (now, fresh), macs)
-            found = {name: _ask(name, subject) for name in PROBES}
-    return evidence.model_copy(update={"probes": found})
+            subject = _context(evidence, (images, labels), (current, fresh), macs)
+            results = {name: _run_probe(name, subject) for name in PROBES}
+    return evidence.model_copy(update={"probes": results})
 
 
-def _subject(
+def _context(
     evidence: Evidence, batch: tuple[Tensor, Tensor], networks: tuple[nn.Module, nn.Module], macs: int
 ) -> ProbeContext:
     images, labels = batch
-    now, fresh = networks
-    for one in networks:
-        one.zero_grad(set_to_none=True)
+    current, fresh = networks
+    for network in networks:
+        network.zero_grad(set_to_none=True)
     nothing = Labelled(images[:0], labels[:0])
     return ProbeContext(
         evidence=evidence,
         recipe=evidence.recipe,
         data_module=DataModule(Labelled(images, labels), nothing, nothing, evidence.data.classes, ""),
-        transform=cast(Transform, _AsGiven()),
+        transform=cast(Transform, _Identity()),
         device=images.device,
-        trained=now.eval(),
+        trained=current.eval(),
         why_untrained="",
         step=evidence.step,
         macs=max(macs, sum(p.numel() for p in fresh.parameters())),
@@ -102,7 +102,7 @@ def _subject(
     )
 
 
-class _AsGiven:
+class _Identity:
     """Identity transform, for images that a loop has preprocessed already."""
 
     def test(self, images: Tensor) -> Tensor:
@@ -110,15 +110,15 @@ class _AsGiven:
         return images
 
 
-def _ask(name: str, subject: ProbeContext) -> dict[str, Any]:
-    if name == "overfit-batch" and {"optimiser", "lr"} & set(subject.evidence.unknown):
+def _run_probe(name: str, context: ProbeContext) -> dict[str, Any]:
+    if name == "overfit-batch" and {"optimiser", "lr"} & set(context.evidence.unknown):
         return {MISSING: _OPTIMIZER}
     try:
-        return probes()[name].ask(subject)
+        return probes()[name].ask(context)
     except Exception as error:  # the user's network may raise anything
         return {MISSING: _reason("A copy of the network failed in it", error)}
 
 
-def _reason(what: str, error: Exception) -> str:
+def _reason(problem: str, error: Exception) -> str:
     line = next(iter(str(error).strip().splitlines()), "").rstrip(".")
-    return f"{what}: {type(error).__name__}{f': {line}' if line else ''}."
+    return f"{problem}: {type(error).__name__}{f': {line}' if line else ''}."

@@ -14,6 +14,10 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from cnnviz.analysis import Analysis
+from cnnviz.analysis import analyze as analyze_module
+from cnnviz.analysis.precomputed import encode
+from cnnviz.models.builder import meta_copy
 from cnnviz.tracking import MetricWriter, RunFacts
 from cnnviz.training.run_logger import Pace, RunLogger, device_name
 
@@ -109,16 +113,59 @@ def settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
     kind = _OPTIMIZERS.get(type(optimizers[0]).__name__) if optimizers else None
     if kind == "sgd" and first.get("nesterov"):
         kind = "nesterov"
-    found: dict[str, Any] = {"optimiser": kind} if kind else {}
+    fields: dict[str, Any] = {"optimiser": kind} if kind else {}
     rates = [float(g["lr"]) for o in optimizers for g in o.param_groups]
     if rates and 0 < max(rates) <= 1_000:
-        found["lr"] = max(rates)
+        fields["lr"] = max(rates)
     if "momentum" in first:
-        found["momentum"] = min(0.999_999, max(0.0, float(first["momentum"])))
+        fields["momentum"] = min(0.999_999, max(0.0, float(first["momentum"])))
     if "betas" in first:
-        found |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
+        fields |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
     if "alpha" in first and 0 <= float(first["alpha"]) < 1:
-        found["alpha"] = float(first["alpha"])
+        fields["alpha"] = float(first["alpha"])
     if "weight_decay" in first and 0 <= float(first["weight_decay"]) <= 10:
-        found["weight_decay"] = float(first["weight_decay"])
-    return found
+        fields["weight_decay"] = float(first["weight_decay"])
+    return fields
+
+
+# Layer table and graph of the network, as a JSON record for pages and diagnosis.
+
+
+def analyze_network(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:
+    """Analyze a network on a copy on the meta device; None and the reason where that fails."""
+    if len(shape) != 3:
+        return None, f"Only networks that read images (C, H, W) are analysed, not {shape}."
+    uncompiled = getattr(model, "_orig_mod", None) or (
+        model.module if isinstance(model, nn.DataParallel) else model
+    )
+    try:
+        copied = meta_copy(uncompiled)
+        for part in copied.modules():  # hooks, ours and others', must not run in the analysis
+            for hooks in (part._forward_hooks, part._forward_pre_hooks):
+                hooks.clear()
+        return analyze_module(copied, (shape[0], shape[1], shape[2])), ""
+    except Exception as error:
+        return None, str(error)
+
+
+def network_record(analysis: Analysis, model: nn.Module) -> dict[str, Any]:
+    """Return the analysis as JSON-compatible values, with the rate of each dropout layer."""
+    return {"analysis": encode(analysis), "why": "", "dropout": _dropout(model)}
+
+
+def layers_record(model: nn.Module, why: str) -> dict[str, Any]:
+    """Return names, types and parameter counts of the layers, for a network that cannot be analyzed."""
+    layers = [
+        {"name": name, "type": type(part).__name__, "params": sum(p.numel() for p in part.parameters())}
+        for name, part in model.named_modules()
+        if name and not any(True for _ in part.children())
+    ]
+    return {"analysis": None, "why": why, "layers": layers, "dropout": _dropout(model)}
+
+
+def _dropout(model: nn.Module) -> dict[str, float]:
+    return {
+        name: float(part.p)
+        for name, part in model.named_modules()
+        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
+    }

@@ -58,8 +58,8 @@ class Report:
                 lines.append(f"   Fix: {finding.fix.text}")
                 lines += [f"       {line}" for line in finding.fix.code.splitlines()]
         lines += [f"Check: {title}. {result}" for title, result in self.probes]
-        lines += [f"Missing: {one}" for one in self.missing]
-        lines += [f"Note: {one.text}" for one in self.diagnosis.notes]
+        lines += [f"Missing: {item}" for item in self.missing]
+        lines += [f"Note: {item.text}" for item in self.diagnosis.notes]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -77,5 +77,5 @@ class Report:
                 text += f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""
             parts.append(text)
         parts += [f"<p>{escape(title)}: {escape(result)}</p>" for title, result in self.probes]
-        parts += [f"<p>Missing: {escape(one)}</p>" for one in self.missing]
+        parts += [f"<p>Missing: {escape(item)}</p>" for item in self.missing]
         return "".join(parts)

@@ -26,7 +26,7 @@ from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_b
 from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import loss_functions, network, open_runs, probing, recording
+from cnnviz.watching import loss_functions, open_runs, probing, recording
 from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
@@ -68,12 +68,12 @@ class WatchedRun:
         self._model, self._optimizers = model, optimizers
         self._classes, self._steps_per_epoch = tuple(classes or ()), steps_per_epoch
         self._pid, self._caller = os.getpid(), caller or {}
-        self._marks: list[int] = []
-        self._tally: EpochMetrics | None = None
+        self._epoch_ends: list[int] = []
+        self._metrics: EpochMetrics | None = None
         self._images = {"train": 0, "test": 0, "validation": 0}
-        self._seen_images = 0
+        self._image_count = 0
         self._shape: tuple[int, ...] = ()
-        self._written = 0.0
+        self._facts_written_at = 0.0
         self._nonfinite = False
         self._notes: list[str] = []
         self._macs = 0
@@ -145,8 +145,8 @@ class WatchedRun:
             labels: Class indices `(N,)`, or probabilities `(N, classes)`.
         """
         if self.ended is None:
-            with self._guarded():
-                self.monitor.given(loss, logits, labels)
+            with self._errors_reported():
+                self.monitor.add_loss(loss, logits, labels)
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str = "test") -> None:
         """Record the predictions for a batch of an evaluation pass; call it for each batch.
@@ -167,7 +167,7 @@ class WatchedRun:
                 f"{tuple(logits.shape)} and {tuple(labels.shape)}."
             )
         if self.ended is None:
-            with self._guarded():
+            with self._errors_reported():
                 self.monitor.evaluate(logits, labels, part)
 
     def diagnose(self, probes: bool = False) -> Report:
@@ -190,7 +190,7 @@ class WatchedRun:
         evidence = gather(self._database, self.id)
         if probes:
             with self.monitor.paused():
-                evidence = probing.probed(self._model, self._probe_material, evidence, self._macs)
+                evidence = probing.run_probes(self._model, self._probe_material, evidence, self._macs)
         return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
 
     def finish(self) -> None:
@@ -222,36 +222,36 @@ class WatchedRun:
 
     # Events of the monitor.
 
-    def first_pass(self, images: Tensor, logits: Tensor) -> None:
+    def on_first_pass(self, images: Tensor, logits: Tensor) -> None:
         """Record the input, the classes and the network's layers."""
         self._shape = tuple(images.shape[1:])
         if images.is_floating_point():
             self._report.input_stats(images.detach())
         if logits.dim() == 2 and logits.shape[1] > 1:
-            self._tally = EpochMetrics(logits.shape[1])
+            self._metrics = EpochMetrics(logits.shape[1])
             if len(self._classes) != logits.shape[1]:
                 self._classes = tuple(map(str, range(logits.shape[1])))
-        analysis, why = network.analyze(self._model, self._shape)
+        analysis, reason = recording.analyze_network(self._model, self._shape)
         if analysis is not None:
             self._macs = analysis.macs
-            self._report.body(0, "network", network.body(analysis, self._model))
+            self._report.body(0, "network", recording.network_record(analysis, self._model))
         else:
-            self._report.body(0, "network", network.plain_body(self._model, why))
+            self._report.body(0, "network", recording.layers_record(self._model, reason))
         self._report.trained_layers(layer_rates(self._model, self._optimizers))
         self._write_data()
         self._report.start_clock()
 
-    def batch_seen(self, images: Tensor, labels: Tensor) -> None:
+    def on_batch(self, images: Tensor, labels: Tensor) -> None:
         """Store part of a sampled batch for probes."""
         self._probe_material.keep(images, labels)
 
-    def step_done(self, step: int, metrics: StepMetrics) -> None:
+    def on_step(self, step: int, metrics: StepMetrics) -> None:
         """Accumulate a step's metrics, and report them at the trainer's interval."""
         self.monitor.facts.counts["unseen_losses"] += not metrics.losses
         for loss, answers, labels in metrics.losses:
-            self._seen_images += len(labels)
-            if self._tally is not None and not self._nonfinite:
-                self._tally.add(step, loss[None], answers, labels)
+            self._image_count += len(labels)
+            if self._metrics is not None and not self._nonfinite:
+                self._metrics.add(step, loss[None], answers, labels)
         if step in LOG_EARLY or step % LOG_EVERY == 0:
             self._report_step(step)
         if (
@@ -268,28 +268,30 @@ class WatchedRun:
         if self._steps_per_epoch and step % self._steps_per_epoch == 0:
             self._end_epoch(step)
 
-    def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
+    def on_layer_stats(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Record the layer statistics of a sampled step."""
-        self._report.layer_stats(step, layers, ())
-        if time.monotonic() - self._written > FACTS_EVERY:
+        self._report.look(step, layers, ())
+        if time.monotonic() - self._facts_written_at > FACTS_EVERY:
             self._write_facts()
 
-    def evaluated(self, step: int, seen: EvaluationPass) -> None:
+    def on_evaluation(self, step: int, evaluation: EvaluationPass) -> None:
         """Record an evaluation pass; without `steps_per_epoch` it also marks the end of an epoch."""
         if step and not self._steps_per_epoch:
             self._end_epoch(step)
-        self._images[seen.part] = max(self._images[seen.part], seen.images, seen.labelled)
-        score = seen.score()
+        self._images[evaluation.part] = max(
+            self._images[evaluation.part], evaluation.images, evaluation.labelled
+        )
+        score = evaluation.score()
         if score is not None and score.confusion.shape[0] <= MOST_CLASSES:
-            self._report.score(step, seen.part, score)
-        elif seen.part == "test":
-            if seen.predicted:
-                self._report.body(step, "test/predicted", seen.predicted)
-            self._report.body(step, "in_training_mode", list(seen.in_training_mode))
+            self._report.score(step, evaluation.part, score)
+        elif evaluation.part == "test":
+            if evaluation.predicted:
+                self._report.body(step, "test/predicted", evaluation.predicted)
+            self._report.body(step, "in_training_mode", list(evaluation.in_training_mode))
         self._write_data()
-        self._report.skip(time.perf_counter() - seen.began)
+        self._report.skip(time.perf_counter() - evaluation.began)
 
-    def failed(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         """Stop watching after an internal error; the loop goes on, and what was recorded stays."""
         if self.ended is None:
             text = f"cnnviz.watch stopped watching: {type(error).__name__}: {error}"
@@ -299,32 +301,32 @@ class WatchedRun:
     # Internal.
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _errors_reported(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            self.failed(error)
+            self.on_error(error)
 
     def _epoch(self, step: int) -> float:
         """Convert a step to epochs: by the given length, or by the epoch ends detected so far."""
         if self._steps_per_epoch:
             return step / self._steps_per_epoch
-        before = [mark for mark in self._marks if mark <= step]
-        if not before:
+        ends = [mark for mark in self._epoch_ends if mark <= step]
+        if not ends:
             return 0.0
-        length = before[-1] / len(before)
-        return len(before) + min(0.99, (step - before[-1]) / max(length, 1.0))
+        length = ends[-1] / len(ends)
+        return len(ends) + min(0.99, (step - ends[-1]) / max(length, 1.0))
 
     def _end_epoch(self, step: int) -> None:
-        if self._marks and self._marks[-1] == step:
+        if self._epoch_ends and self._epoch_ends[-1] == step:
             return
-        self._marks.append(step)
+        self._epoch_ends.append(step)
         self._drain(step)
-        if self._tally is not None and self._tally.epoch.images:
-            if len(self._marks) == 1:
-                self._images["train"] = int(self._tally.epoch.images)
-            self._report.epoch(step, self._tally)
-            self._tally.begin_epoch()
+        if self._metrics is not None and self._metrics.epoch.images:
+            if len(self._epoch_ends) == 1:
+                self._images["train"] = int(self._metrics.epoch.images)
+            self._report.epoch(step, self._metrics)
+            self._metrics.begin_epoch()
         self._note_settings()
 
     def _report_step(self, step: int, force: bool = False) -> None:
@@ -332,20 +334,20 @@ class WatchedRun:
             return
         self._drain(step)
         rate = max((float(g["lr"]) for o in self._optimizers for g in o.param_groups), default=0.0)
-        if self._tally is not None and self._tally.recent.images:
-            self._report.report(step, rate, self._tally)
+        if self._metrics is not None and self._metrics.recent.images:
+            self._report.report(step, rate, self._metrics)
         elif not force:
             self._report.figures(step, {"lr": rate})
-        if not force and not self._marks and not self._steps_per_epoch:
+        if not force and not self._epoch_ends and not self._steps_per_epoch:
             self._writer.progress(step, 0.0)
 
     def _drain(self, step: int) -> None:
-        if self._tally is None or self._nonfinite:
+        if self._metrics is None or self._nonfinite:
             return
-        for labels in self._tally.waiting_labels:
+        for labels in self._metrics.waiting_labels:
             self.monitor.facts.add_labels(labels.tolist())
         try:
-            self._tally.drain()
+            self._metrics.drain()
         except NonFiniteLossError as error:
             self._nonfinite = True
             self._report.nonfinite(error.step, locate_nonfinite(self._model, lambda: None))
@@ -354,7 +356,7 @@ class WatchedRun:
         smoothing = {"label_smoothing": self.monitor.smoothing} if self.monitor.smoothing else {}
         sizes = self.monitor.facts.batch_sizes.most_common(1)
         batch = {"batch_size": sizes[0][0]} if sizes else {}
-        epochs = {"epochs": max(1, round(self._epoch(self.monitor.step)))} if self._marks else {}
+        epochs = {"epochs": max(1, round(self._epoch(self.monitor.step)))} if self._epoch_ends else {}
         rates = self.monitor.facts.body()["rates"]
         largest = {"lr": rates["largest"]} if rates.get("largest") else {}
         schedule = {"schedule": "constant"} if rates and not rates["changes"] else {}
@@ -368,7 +370,7 @@ class WatchedRun:
     def _write_data(self) -> None:
         facts = self.monitor.facts
         counts = [facts.labels.get(i, 0) for i in range(len(self._classes))]
-        train = self._images["train"] or self._seen_images
+        train = self._images["train"] or self._image_count
         scale = train / sum(counts) if sum(counts) else 0.0
         self._report.body(self.monitor.step, "data", {
             "classes": list(self._classes), "train": train, "available": train,
@@ -378,7 +380,7 @@ class WatchedRun:
         })  # fmt: skip
 
     def _write_facts(self) -> None:
-        self._written = time.monotonic()
+        self._facts_written_at = time.monotonic()
         facts = self.monitor.facts
         facts.notes = self._notes
         body = facts.body() | {
@@ -400,19 +402,19 @@ class WatchedRun:
         loss_functions.unlisten(self.monitor)
         try:
             if status is not Status.INTERRUPTED:
-                self._last_figures()
+                self._write_final()
         finally:
             self.monitor.detach()
             self._close(status, error, last_lines)
 
-    def _last_figures(self) -> None:
+    def _write_final(self) -> None:
         try:
             self.monitor.finish()
             step = self.monitor.step
             self._report_step(step, force=True)
-            open_epoch = self._tally is not None and self._tally.epoch.images and not self._marks
-            if open_epoch and self._tally is not None and not self._steps_per_epoch:
-                self._images["train"] = self._images["train"] or int(self._tally.epoch.images)
+            open_epoch = self._metrics is not None and self._metrics.epoch.images and not self._epoch_ends
+            if open_epoch and self._metrics is not None and not self._steps_per_epoch:
+                self._images["train"] = self._images["train"] or int(self._metrics.epoch.images)
                 self._end_epoch(step)
             if step:
                 self._report.batch_norm(step, describe_batch_norm(self._model))

@@ -94,23 +94,23 @@ def show(
         ValueError: In one sentence, for what is no network of one image, or cannot take such an input.
         RuntimeError: Where the app does not start, with its output.
     """
-    described, model = _described(module, input_size, name, classes, mean, std)
+    described, model = _describe(module, input_size, name, classes, mean, std)
     server, secret = _serve(described, model)
     try:
         url, app = loopback.running(), None
         if url is None:
             url, app = _start(_file_of(module))
         ticket = loopback.write_ticket(server.server_address[1], secret)
-        shown = Shown(f"{url}/architecture?model={_hand_over(url, ticket)}", server, app)
+        handle = Shown(f"{url}/architecture?model={_send_ticket(url, ticket)}", server, app)
     except BaseException:
         server.shutdown()
         server.server_close()
         raise
-    print(f"Shown at {shown.url}, while this process runs.")
-    return shown
+    print(f"Shown at {handle.url}, while this process runs.")
+    return handle
 
 
-def _described(
+def _describe(
     module: nn.Module, input_size: Any, name: str, classes: Sequence[str] | None, mean: Any, std: Any
 ) -> tuple[dict[str, Any], nn.Module]:
     """Return the description for the app, and the copy of the network that serves it."""
@@ -139,7 +139,7 @@ def _described(
         raise ValueError(f"The network has {analysis.classes} outputs, and {len(classes)} classes are named.")
     channels, height, width = analysis.input_shape
     facts = WeightsFacts(mean=tuple(mean or ()), std=tuple(std or ()))
-    how = facts.preprocessing(channels, (height, width))
+    preprocessing = facts.preprocessing(channels, (height, width))
     model = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
     file = _file_of(module)
     notes = ["It is shown by another program, as it was then, and not trained here."]
@@ -154,24 +154,24 @@ def _described(
                 "type": "Conv2d", "parts": _parts(part), "stride": part.stride, "padding": part.padding,
                 "dilation": part.dilation, "groups": part.groups,
             }  # fmt: skip
-    described = {
+    description = {
         "format": loopback.FORMAT,
         "title": name or type(module).__name__,
         "input": {"shape": list(analysis.input_shape)},
         "classes": analysis.classes,
         "analysis": encode(analysis),
         "layers": [layer.name for layer in (*layers(analysis), *inner_layers(analysis)) if layer.name],
-        "weighted": {layer: one for layer, one in weighted.items() if layer},
+        "weighted": {layer: layer_facts for layer, layer_facts in weighted.items() if layer},
         "bytes": size,
         "notes": notes,
         "metadata": {
             "cnnviz.classes": json.dumps(list(classes or ())),
-            "cnnviz.preprocessing": how.model_dump_json() if how else "",
+            "cnnviz.preprocessing": preprocessing.model_dump_json() if preprocessing else "",
         },
     }
     with torch.no_grad():  # Raise here, and not in the app, where the network cannot run.
         model(torch.zeros(1, channels, height, width))
-    return described, model
+    return description, model
 
 
 def _parts(layer: nn.Module) -> list[str]:
@@ -185,9 +185,10 @@ def _file_of(module: nn.Module) -> str:
     if source is None or "." in kind.__qualname__ or "site-packages" in Path(source).parts:
         return ""
     needed = [
-        one
-        for one in inspect.signature(kind).parameters.values()
-        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        parameter
+        for parameter in inspect.signature(kind).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     return "" if needed or not source.endswith(".py") else f"{source}:{kind.__qualname__}"
 
@@ -195,14 +196,14 @@ def _file_of(module: nn.Module) -> str:
 # Server of this process.
 
 
-def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPServer, str]:
+def _serve(description: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPServer, str]:
     secret = secrets.token_hex(32)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            given = self.headers.get(loopback.HEADER, "")
+            secret_header = self.headers.get(loopback.HEADER, "")
             length = self.headers.get("Content-Length", "")
-            if not hmac.compare_digest(given.encode(), secret.encode()):
+            if not hmac.compare_digest(secret_header.encode(), secret.encode()):
                 self.send_error(403)
                 return
             if not length.isdigit() or int(length) > MOST_BYTES:
@@ -210,9 +211,9 @@ def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPSe
                 return
             try:
                 request, arrays = loopback.unpack(io.BytesIO(self.rfile.read(int(length))))
-                body = _answer(described, model, request, arrays)
+                body = _respond(description, model, request, arrays)
             except Exception as error:  # The app shows the message; this process goes on.
-                body = loopback.pack({"refused": f"{described['title']}: {_line(error)}"}, [])
+                body = loopback.pack({"refused": f"{description['title']}: {_first_line(error)}"}, [])
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -227,12 +228,12 @@ def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPSe
     return server, secret
 
 
-def _answer(described: dict[str, Any], model: nn.Module, request: Any, arrays: list[Any]) -> bytes:
+def _respond(description: dict[str, Any], model: nn.Module, request: Any, arrays: list[Any]) -> bytes:
     import numpy as np
     import torch
 
     if request["do"] == "describe":
-        return loopback.pack({"description": described}, [])
+        return loopback.pack({"description": description}, [])
     if request["do"] == "ping":
         return loopback.pack({}, [])
     if request["do"] == "weights":
@@ -244,27 +245,27 @@ def _answer(described: dict[str, Any], model: nn.Module, request: Any, arrays: l
     images = torch.from_numpy(np.array(arrays[0]))
     names = request["names"]
     layers = {name.partition(" ")[2] for name in names if name != "logits"}
-    seen = record_layers(model, images, layers) if layers else {}
-    found = []
+    recorded = record_layers(model, images, layers) if layers else {}
+    arrays_out = []
     for name in names:
         side, _, layer = name.partition(" ")
         if name == "logits":
             with torch.no_grad():
-                value = choose_output(model(images), described["title"])[1]
+                value = choose_output(model(images), description["title"])[1]
         else:
-            value = seen[layer].inputs[0] if side == "in" else seen[layer].output
-        found.append(value.detach().cpu().float().numpy())
-    return loopback.pack({}, found)
+            value = recorded[layer].inputs[0] if side == "in" else recorded[layer].output
+        arrays_out.append(value.detach().cpu().float().numpy())
+    return loopback.pack({}, arrays_out)
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 # The app.
 
 
-def _hand_over(url: str, ticket: str) -> str:
+def _send_ticket(url: str, ticket: str) -> str:
     """Send the ticket to the app; return the network's name there."""
     request = urllib.request.Request(f"{url}/cnnviz-show/{ticket}", data=b"", method="POST")
     try:
