@@ -68,7 +68,7 @@ def test_an_upload_on_feature_maps_is_its_network(monkeypatch: pytest.MonkeyPatc
 def test_a_network_whose_process_has_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path))
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
-    server, secret = show._serve(*show._described(module, (1, 8, 8), "gone", None, None, None))
+    server, secret = show._serve(*show._describe(module, (1, 8, 8), "gone", None, None, None))
     loopback.accept(loopback.write_ticket(server.server_address[1], secret))
     assert "shown instead" not in said(open_page("features", model="shown/gone", layer="0"))
     server.shutdown()

@@ -42,7 +42,7 @@ def shown(
     """A network, and what an app in this very process has of it, without a route."""
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path))
     module = network()
-    described, model = show._described(module, (1, 8, 8), "mine", ["a", "b", "c"], [0.5], [0.25])
+    described, model = show._describe(module, (1, 8, 8), "mine", ["a", "b", "c"], [0.5], [0.25])
     server, secret = show._serve(described, model)
     ticket = loopback.write_ticket(server.server_address[1], secret)
     yield module, loopback.accept(ticket), ticket
@@ -93,7 +93,7 @@ def test_a_ticket_is_good_once_and_lies_where_only_the_user_reads(
 
 def test_who_has_no_secret_gets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path))
-    server, secret = show._serve(*show._described(network(), (1, 8, 8), "", None, None, None))
+    server, secret = show._serve(*show._describe(network(), (1, 8, 8), "", None, None, None))
     port = server.server_address[1]
     try:
         for header in ({}, {loopback.HEADER: secret[:-1]}, {loopback.HEADER: "ä"}):
