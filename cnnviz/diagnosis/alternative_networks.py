@@ -47,8 +47,8 @@ def registered_model(name: str) -> dict[str, Any]:
 
 def uses_augmentation(recipe: Recipe) -> bool:
     """Return whether the recipe uses data augmentation."""
-    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
-    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
+    shifted = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
+    return bool(shifted or recipe.colour_jitter or recipe.pca_jitter)
 
 
 def dropout_rates(evidence: Evidence) -> dict[str, float]:
@@ -85,8 +85,8 @@ def widen(layers: LayerList, times: int) -> dict[str, Any]:
 def remove_layers(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
     """Return recipe values without the layers `names`; the other layers keep their names."""
     named = zip(layers.names(), layers.layers, strict=True)
-    rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
-    return _document(layers.model_copy(update={"layers": tuple(rest)}))
+    remaining = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
+    return _document(layers.model_copy(update={"layers": tuple(remaining)}))
 
 
 def widen_bottlenecks(layers: LayerList, values: int) -> dict[str, Any]:
@@ -94,29 +94,29 @@ def widen_bottlenecks(layers: LayerList, values: int) -> dict[str, Any]:
 
     A pooling layer only passes on what the convolution before it outputs, so that convolution is widened.
     """
-    wanted: dict[int, int] = {}
-    made: int | None = None
-    for number, step in enumerate(layers.steps()):
+    required: dict[int, int] = {}
+    last_widenable: int | None = None
+    for index, step in enumerate(layers.steps()):
         shape = step.output_shape
         if isinstance(step.layer, Conv | Linear):
-            made = number if isinstance(step.layer.out, int) else None
-        if made is not None and shape and len(shape) in (1, 3):
+            last_widenable = index if isinstance(step.layer.out, int) else None
+        if last_widenable is not None and shape and len(shape) in (1, 3):
             flat = isinstance(step.layer, Flatten)
-            each = 1 if flat else max(1, math.prod(shape[1:]))
-            least = 0 if flat else min(MOST_WIDTH, -(-values // each))
-            wanted[made] = max(wanted.get(made, 0), least)
+            cells = 1 if flat else max(1, math.prod(shape[1:]))
+            minimum = 0 if flat else min(MOST_WIDTH, -(-values // cells))
+            required[last_widenable] = max(required.get(last_widenable, 0), minimum)
 
-    def widened(number: int, layer: Layer) -> Layer:
+    def widened(index: int, layer: Layer) -> Layer:
         if (
             isinstance(layer, Conv | Linear)
             and isinstance(layer.out, int)
-            and layer.out < wanted.get(number, 0)
+            and layer.out < required.get(index, 0)
         ):
             groups = layer.groups if isinstance(layer, Conv) else 1
-            return layer.model_copy(update={"out": -(-wanted[number] // groups) * groups})
+            return layer.model_copy(update={"out": -(-required[index] // groups) * groups})
         return layer
 
-    changed = tuple(widened(number, layer) for number, layer in enumerate(layers.layers))
+    changed = tuple(widened(index, layer) for index, layer in enumerate(layers.layers))
     return _document(layers.model_copy(update={"layers": changed}))
 
 
@@ -128,17 +128,17 @@ def with_input_channels(layers: LayerList, channels: int) -> dict[str, Any]:
 
 def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     """Return recipe values for a small CNN: two convolutions and one fully connected layer."""
-    parts: list[Layer] = []
-    for number, maps in enumerate((16, 32), 1):
-        parts += [
-            Conv(name=f"conv{number}", out=maps, kernel=5, padding=2),
-            Activation.model_validate({"name": f"relu{number}", "function": "relu"}),
-            Pool(name=f"pool{number}", kernel=2),
+    layers: list[Layer] = []
+    for index, maps in enumerate((16, 32), 1):
+        layers += [
+            Conv(name=f"conv{index}", out=maps, kernel=5, padding=2),
+            Activation.model_validate({"name": f"relu{index}", "function": "relu"}),
+            Pool(name=f"pool{index}", kernel=2),
         ]
     last = [Flatten(name="flatten"), Linear(name="fc", out="classes")]
     return _document(
         LayerList.model_validate(
-            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*parts, *last]}
+            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*layers, *last]}
         )
     )
 

@@ -102,8 +102,10 @@ class HeldOut:
     @property
     def by_chance(self) -> bool:
         """Whether it is within three standard errors of a constant prediction."""
-        doubt = max(standard_error(self.accuracy, self.images), standard_error(self.constant, self.images))
-        return self.accuracy < self.constant + ERRORS * doubt
+        tolerance = max(
+            standard_error(self.accuracy, self.images), standard_error(self.constant, self.images)
+        )
+        return self.accuracy < self.constant + ERRORS * tolerance
 
 
 def held_out(evidence: Evidence) -> HeldOut | None:
@@ -115,8 +117,8 @@ def held_out(evidence: Evidence) -> HeldOut | None:
     parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
     if repeated and repeated.test and evidence.curve("val/accuracy").steps:
         parts = parts[:1]
-    known = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
-    counted = [(share, images) for share, images in known if share is not None and images]
+    measured = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
+    counted = [(share, images) for share, images in measured if share is not None and images]
     if not counted:
         return None
     total = sum(images for _, images in counted)
@@ -155,7 +157,7 @@ def expected_fraction(reference: float) -> float:
 
 def comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
     """Make all comparisons that the evidence allows, in a fixed order."""
-    made = (
+    results = (
         _ended(evidence),
         _finite(evidence),
         _chance(evidence),
@@ -167,14 +169,14 @@ def comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
         _inputs(evidence),
         _modes(evidence),
     )
-    return tuple(one for one in made if one is not None)
+    return tuple(comparison for comparison in results if comparison is not None)
 
 
 def _ended(evidence: Evidence) -> Comparison | None:
     if evidence.status != "failed":
         return None
-    why = f": {evidence.error.rstrip('.')}." if evidence.error else "."
-    return Comparison("ended", False, f"The run failed after {evidence.step:,} steps{why}")
+    reason = f": {evidence.error.rstrip('.')}." if evidence.error else "."
+    return Comparison("ended", False, f"The run failed after {evidence.step:,} steps{reason}")
 
 
 def _finite(evidence: Evidence) -> Comparison | None:
@@ -193,48 +195,52 @@ def _chance(evidence: Evidence) -> Comparison | None:
     held = held_out(evidence)
     if held is None or evidence.classes < 2 or held.images < MIN_IMAGES:
         return None
-    about = f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly"
+    summary = f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly"
     reference = f"always answering the commonest training class gives {percent(held.constant, 1)}"
-    doubt = max(standard_error(held.accuracy, held.images), standard_error(held.constant, held.images))
+    tolerance = max(standard_error(held.accuracy, held.images), standard_error(held.constant, held.images))
     if held.by_chance:
         return Comparison(
             "chance",
             False,
-            f"Only {about}; {reference}, and three standard errors are {percent(ERRORS * doubt, 1)}.",
+            f"Only {summary}; {reference}, and three standard errors are {percent(ERRORS * tolerance, 1)}.",
         )
-    return Comparison("chance", True, f"{_first_upper(about)}; {reference}.")
+    return Comparison("chance", True, f"{_first_upper(summary)}; {reference}.")
 
 
 def compare_with_patch_classifier(evidence: Evidence) -> Comparison | None:
     """Compare the run with the untrained patch classifier, both chance-corrected."""
-    held, other = held_out(evidence), patch_classifier_score(evidence)
-    if held is None or other is None or held.images < MIN_IMAGES or evidence.classes < 2:
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None or held.images < MIN_IMAGES or evidence.classes < 2:
         return None
-    reference = chance_corrected(other.accuracy, other.constant)
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
     name = "A classifier without training (random patches, one closed-form layer)"
-    about = f"{name} gets {percent(other.accuracy, 1)} of {other.images:,} such images right"
+    summary = f"{name} gets {percent(baseline.accuracy, 1)} of {baseline.images:,} such images right"
     if reference < INFORMATIVE:
-        return Comparison("patch-classifier", None, f"{about}: too little to expect anything by.")
-    wanted = expected_fraction(reference)
-    doubt = ALLOWED_ERRORS * math.hypot(
-        held.error, standard_error(other.accuracy, other.images) / (1 - other.constant)
+        return Comparison("patch-classifier", None, f"{summary}: too little to expect anything by.")
+    expected = expected_fraction(reference)
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
     )
-    sums = (
+    arithmetic = (
         f"chance taken off, the run reaches {held.above:.2f} / {reference:.2f} = "
-        f"{percent(held.above / reference)} of it, and {percent(wanted)} are expected (two standard errors: "
-        f"{percent(doubt / reference)})"
+        f"{percent(held.above / reference)} of it, and {percent(expected)} are expected (two standard "
+        f"errors: {percent(tolerance / reference)})"
     )
-    if held.above + doubt >= wanted * reference:
-        return Comparison("patch-classifier", True, f"{about}; {sums}.")
+    if held.above + tolerance >= expected * reference:
+        return Comparison("patch-classifier", True, f"{summary}; {arithmetic}.")
     if (
-        held.above >= FAR_BELOW * wanted * reference
+        held.above >= FAR_BELOW * expected * reference
         and improving(evidence)
         and not _fits_training_images(evidence)
     ):
         return Comparison(
-            "patch-classifier", None, f"{about}; {sums}. But the run was still improving when it ended."
+            "patch-classifier",
+            None,
+            f"{summary}; {arithmetic}. But the run was still improving when it ended.",
         )
-    return Comparison("patch-classifier", False, f"{about}, the run {percent(held.accuracy, 1)}; {sums}.")
+    return Comparison(
+        "patch-classifier", False, f"{summary}, the run {percent(held.accuracy, 1)}; {arithmetic}."
+    )
 
 
 def reaches_patch_classifier(evidence: Evidence) -> bool:
@@ -244,18 +250,18 @@ def reaches_patch_classifier(evidence: Evidence) -> bool:
     exceed the patch classifier by more than sampling error. The classifier has to be good enough to be a
     reference.
     """
-    held, other = held_out(evidence), patch_classifier_score(evidence)
-    if held is None or other is None:
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None:
         return False
-    reference = chance_corrected(other.accuracy, other.constant)
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
     if reference < CONFIRMING:
         return False
-    doubt = ALLOWED_ERRORS * math.hypot(
-        held.error, standard_error(other.accuracy, other.images) / (1 - other.constant)
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
     )
     if not still_learning(evidence):
         return held.above >= expected_fraction(reference) * reference
-    return held.above - doubt > reference and not _gaining(evidence)
+    return held.above - tolerance > reference and not _gaining(evidence)
 
 
 def below_patch_classifier(evidence: Evidence) -> bool | None:
@@ -263,14 +269,14 @@ def below_patch_classifier(evidence: Evidence) -> bool | None:
 
     None where they cannot be compared.
     """
-    held, other = held_out(evidence), patch_classifier_score(evidence)
-    if held is None or other is None or held.images < MIN_IMAGES or not is_informative(evidence):
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None or held.images < MIN_IMAGES or not is_informative(evidence):
         return None
-    reference = chance_corrected(other.accuracy, other.constant)
-    doubt = ALLOWED_ERRORS * math.hypot(
-        held.error, standard_error(other.accuracy, other.images) / (1 - other.constant)
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
     )
-    return held.above + doubt < expected_fraction(reference) * reference
+    return held.above + tolerance < expected_fraction(reference) * reference
 
 
 def still_learning(evidence: Evidence) -> bool:
@@ -290,33 +296,36 @@ def still_learning(evidence: Evidence) -> bool:
 def _gaining(evidence: Evidence) -> bool:
     """Return whether much held-out accuracy was gained in the last third, beyond sampling error."""
     points, images = pooled_accuracy(evidence)
-    known = points.values
-    if len(known) < 2:
+    accuracies = points.values
+    if len(accuracies) < 2:
         return True
-    last, before = (
-        chance_corrected(share, evidence.chance) for share in (known[-1], known[-1 - max(1, len(known) // 3)])
+    latest, before = (
+        chance_corrected(share, evidence.chance)
+        for share in (accuracies[-1], accuracies[-1 - max(1, len(accuracies) // 3)])
     )
-    return last - before > max(STILL_GAINING * last, ALLOWED_ERRORS * standard_error(known[-1], images))
+    return latest - before > max(
+        STILL_GAINING * latest, ALLOWED_ERRORS * standard_error(accuracies[-1], images)
+    )
 
 
 def _no_patch_classifier(evidence: Evidence) -> Comparison | None:
     if held_out(evidence) is None:
         return None
-    why = evidence.baseline.skipped if evidence.baseline else None
+    reason = evidence.baseline.skipped if evidence.baseline else None
     text = "How good a classifier without training is on these images was not measured."
-    return Comparison("patch-classifier", None, f"{text} {why}" if why else text)
+    return Comparison("patch-classifier", None, f"{text} {reason}" if reason else text)
 
 
 def can_confirm_health(evidence: Evidence) -> bool:
     """Return whether the patch classifier is good enough to confirm that a run is healthy."""
-    other = patch_classifier_score(evidence)
-    return other is not None and chance_corrected(other.accuracy, other.constant) >= CONFIRMING
+    baseline = patch_classifier_score(evidence)
+    return baseline is not None and chance_corrected(baseline.accuracy, baseline.constant) >= CONFIRMING
 
 
 def is_informative(evidence: Evidence) -> bool:
     """Return whether the patch classifier is good enough to be a reference."""
-    other = patch_classifier_score(evidence)
-    return other is not None and chance_corrected(other.accuracy, other.constant) >= INFORMATIVE
+    baseline = patch_classifier_score(evidence)
+    return baseline is not None and chance_corrected(baseline.accuracy, baseline.constant) >= INFORMATIVE
 
 
 def _training(evidence: Evidence) -> Comparison | None:
@@ -325,24 +334,24 @@ def _training(evidence: Evidence) -> Comparison | None:
     if held is None or learned is None or evidence.classes < 2 or held.images < MIN_IMAGES:
         return None
     chance, images = evidence.chance, evidence.data.train
-    about = f"{percent(learned, 1)} of the training images are classified correctly"
+    summary = f"{percent(learned, 1)} of the training images are classified correctly"
     if learned < chance + ERRORS * max(standard_error(learned, images), standard_error(chance, images)):
         return Comparison(
             "training-accuracy",
             False,
-            f"Only {about}; a constant answer gives {percent(chance, 1)} there too.",
+            f"Only {summary}; a constant answer gives {percent(chance, 1)} there too.",
         )
     gap = chance_corrected(learned, chance) - held.above
     if gap > max(WIDE_GAP, ERRORS * held.error):
         return Comparison(
             "training-accuracy",
             False,
-            f"{_first_upper(about)}, but only {percent(held.accuracy, 1)} of held-out images.",
+            f"{_first_upper(summary)}, but only {percent(held.accuracy, 1)} of held-out images.",
         )
     return Comparison(
         "training-accuracy",
         True,
-        f"{_first_upper(about)}, {percent(held.accuracy, 1)} of held-out images.",
+        f"{_first_upper(summary)}, {percent(held.accuracy, 1)} of held-out images.",
     )
 
 
@@ -398,60 +407,63 @@ def _one_batch(evidence: Evidence) -> Comparison | None:
     conditions, steps = probe_result.get("arms", {}), int(probe_result.get("steps", 0))
     if "own" not in conditions:
         return None
-    own, other = (
+    own, reference = (
         _overfits(conditions[name], evidence.classes) if name in conditions else True
         for name in ("own", "reference")
     )
     if own:
         return Comparison("one-batch", True, "A fresh network learns one batch by heart with this recipe.")
-    sure = steps >= BATCH_STEPS and not _passes_patch_classifier(evidence)
-    about = f"In {steps} steps a fresh network does not learn one batch by heart with this recipe"
-    rest = "; with Adam at 0.001 it does" if other else ", and not with Adam at 0.001 either"
-    return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
+    conclusive = steps >= BATCH_STEPS and not _passes_patch_classifier(evidence)
+    summary = f"In {steps} steps a fresh network does not learn one batch by heart with this recipe"
+    contrast = "; with Adam at 0.001 it does" if reference else ", and not with Adam at 0.001 either"
+    return Comparison("one-batch", False if conclusive else None, f"{summary}{contrast}.")
 
 
 def _overfits(condition: dict[str, object], classes: int) -> bool:
-    right = condition.get("accuracy")
+    accuracy = condition.get("accuracy")
     return (
-        isinstance(right, int | float) and chance_corrected(float(right), 1 / max(classes, 1)) >= LEARNS_BATCH
+        isinstance(accuracy, int | float)
+        and chance_corrected(float(accuracy), 1 / max(classes, 1)) >= LEARNS_BATCH
     )
 
 
 def _inputs(evidence: Evidence) -> Comparison | None:
-    moved = evidence.probes.get("shuffled-inputs", {}).get("moved_by_exchange")
-    if moved is None:
+    change = evidence.probes.get("shuffled-inputs", {}).get("moved_by_exchange")
+    if change is None:
         return None
-    if moved < MIN_INFLUENCE:
-        text = (
-            f"Answers hardly depend on the image: with another in its place they move by {percent(moved, 1)}."
+    if change < MIN_INFLUENCE:
+        return Comparison(
+            "inputs",
+            False,
+            "Answers hardly depend on the image: with another in its place they move by "
+            f"{percent(change, 1)}.",
         )
-        return Comparison("inputs", False, text)
-    return Comparison("inputs", True, f"With another image in its place answers move by {percent(moved)}.")
+    return Comparison("inputs", True, f"With another image in its place answers move by {percent(change)}.")
 
 
 def _modes(evidence: Evidence) -> Comparison | None:
     probe_result = evidence.probes.get("evaluation-mode", {})
-    right, recorded, images = (
+    accuracy, recorded, images = (
         probe_result.get("evaluation"),
         probe_result.get("recorded"),
         int(probe_result.get("images", 0)),
     )
-    if right is None or recorded is None or not images:
+    if accuracy is None or recorded is None or not images:
         return None
-    doubt = (
-        ERRORS * math.hypot(standard_error(right, images), standard_error(recorded, evidence.data.test))
+    tolerance = (
+        ERRORS * math.hypot(standard_error(accuracy, images), standard_error(recorded, evidence.data.test))
         + 0.02
     )
-    about = (
-        f"Its checkpoint gets {percent(right, 1)} of {images:,} test images right; the run recorded "
+    summary = (
+        f"Its checkpoint gets {percent(accuracy, 1)} of {images:,} test images right; the run recorded "
         f"{percent(recorded, 1)}"
     )
-    return Comparison("checkpoint", abs(right - recorded) <= doubt, f"{about}.")
+    return Comparison("checkpoint", abs(accuracy - recorded) <= tolerance, f"{summary}.")
 
 
 def _passes_patch_classifier(evidence: Evidence) -> bool:
-    beside = compare_with_patch_classifier(evidence)
-    return beside is not None and beside.passed is True
+    comparison = compare_with_patch_classifier(evidence)
+    return comparison is not None and comparison.passed is True
 
 
 def _fits_training_images(evidence: Evidence) -> bool:
@@ -466,8 +478,8 @@ def learned_accuracy(evidence: Evidence) -> float | None:
     """
     learned = evidence.curve("train/epoch_accuracy").last
     plain = evidence.train_evaluated
-    known = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
-    return max(known, default=None)
+    accuracies = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
+    return max(accuracies, default=None)
 
 
 def improving(evidence: Evidence) -> bool:

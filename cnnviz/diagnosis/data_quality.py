@@ -70,9 +70,9 @@ def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     return report
 
 
-def _read(kept: dict[str, Any]) -> DataReport:
-    problems = tuple(Problem(**one) for one in kept["problems"])
-    return DataReport(problems, tuple(kept["clear"]), tuple(kept["unknown"]))
+def _read(stored: dict[str, Any]) -> DataReport:
+    problems = tuple(Problem(**problem) for problem in stored["problems"])
+    return DataReport(problems, tuple(stored["clear"]), tuple(stored["unknown"]))
 
 
 def compute_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
@@ -96,15 +96,21 @@ def compute_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     evidence = Evidence(
         recipe=recipe, data=data, quality=DataQuality.model_validate(dataset_report(data_module))
     )
-    judged = diagnose(evidence)
+    diagnosis = diagnose(evidence)
     return DataReport(
         problems=tuple(
             Problem(finding.cause, finding.verdict, finding.explanation)
-            for finding in judged.findings
+            for finding in diagnosis.findings
             if finding.cause in RULES
         ),
-        clear=tuple(one.because for one in judged.checked if one.cause in RULES and one.outcome == "clear"),
+        clear=tuple(
+            result.because
+            for result in diagnosis.checked
+            if result.cause in RULES and result.outcome == "clear"
+        ),
         unknown=tuple(
-            one.because for one in judged.checked if one.cause in RULES and one.outcome == "not checked"
+            result.because
+            for result in diagnosis.checked
+            if result.cause in RULES and result.outcome == "not checked"
         ),
     )

@@ -39,48 +39,50 @@ def resolve_conflicts(
         earlier finding's, and without mutual explanations; and a mapping from each dropped cause to the
         finding that excludes it.
     """
-    kept, gone = _compatible(findings)
-    causes = {finding.cause for finding in kept}
-    made: list[Finding] = []
-    moved: dict[str, set[int]] = {}
-    for finding in kept:
-        changes = tuple(change for change in finding.changes if not _opposes(change, recipe, moved))
+    compatible, excluded = _compatible(findings)
+    causes = {finding.cause for finding in compatible}
+    resolved: list[Finding] = []
+    directions: dict[str, set[int]] = {}
+    for finding in compatible:
+        changes = tuple(change for change in finding.changes if not _opposes(change, recipe, directions))
         for change in changes:
             for field, direction in _directions(change, recipe).items():
-                moved.setdefault(field, set()).add(direction)
-        earlier = {one.cause for one in made if finding.cause in one.explains}
-        made.append(
+                directions.setdefault(field, set()).add(direction)
+        earlier = {previous.cause for previous in resolved if finding.cause in previous.explains}
+        resolved.append(
             replace(
                 finding,
                 changes=changes,
-                ruled_out=tuple(one for one in finding.ruled_out if not causes & {*excludes(one)}),
+                ruled_out=tuple(
+                    previous for previous in finding.ruled_out if not causes & {*excludes(previous)}
+                ),
                 explains=tuple(cause for cause in finding.explains if cause not in earlier),
             )
         )
-    return made, gone
+    return resolved, excluded
 
 
 def _compatible(findings: Sequence[Finding]) -> tuple[list[Finding], dict[str, Finding]]:
     """Drop the less confident of two findings that exclude each other; of equals, the later."""
-    gone: dict[str, Finding] = {}
-    for finding in sorted(findings, key=lambda one: -one.confidence):
+    excluded: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda candidate: -candidate.confidence):
         against = [
             other
             for other in findings
-            if other.cause not in gone and other is not finding and _excludes(finding.cause, other.cause)
+            if other.cause not in excluded and other is not finding and _excludes(finding.cause, other.cause)
         ]
-        if finding.cause not in gone:
-            gone |= {other.cause: finding for other in against}
-    return [finding for finding in findings if finding.cause not in gone], gone
+        if finding.cause not in excluded:
+            excluded |= {other.cause: finding for other in against}
+    return [finding for finding in findings if finding.cause not in excluded], excluded
 
 
-def _excludes(one: str, other: str) -> bool:
-    return any((one in a and other in b) or (one in b and other in a) for a, b in EXCLUSIVE)
+def _excludes(first: str, second: str) -> bool:
+    return any((first in a and second in b) or (first in b and second in a) for a, b in EXCLUSIVE)
 
 
-def _opposes(change: Change, recipe: Recipe, moved: Mapping[str, set[int]]) -> bool:
+def _opposes(change: Change, recipe: Recipe, directions: Mapping[str, set[int]]) -> bool:
     moves = _directions(change, recipe)
-    return any(-direction in moved.get(field, ()) for field, direction in moves.items())
+    return any(-direction in directions.get(field, ()) for field, direction in moves.items())
 
 
 def _directions(change: Change, recipe: Recipe) -> dict[str, int]:
@@ -145,41 +147,41 @@ class Diagnosis:
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
-            "checked": [asdict(one) for one in self.checked],
+            "checked": [asdict(result) for result in self.checked],
         }
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Apply all rules to the evidence."""
     findings, checked = _apply_rules(evidence, applicable_rules(evidence))
-    ordered, gone = resolve_conflicts(rank_findings(findings), evidence.recipe)
-    checked = [_mark_excluded(one, gone) for one in checked]
-    judged = judge_outcome(evidence, ordered)
+    ordered, excluded = resolve_conflicts(rank_findings(findings), evidence.recipe)
+    checked = [_mark_excluded(result, excluded) for result in checked]
+    judgment = judge_outcome(evidence, ordered)
     return Diagnosis(
         evidence.run,
-        ordered[0].verdict if ordered else _without_findings(judged.outcome, judged.verdict, checked),
+        ordered[0].verdict if ordered else _without_findings(judgment.outcome, judgment.verdict, checked),
         tuple(ordered),
         tuple(checked),
-        judged.outcome,
+        judgment.outcome,
         tuple(filter(None, (remark(evidence) for remark in notes().values()))),
-        judged.comparisons,
-        judged.missing,
-        judged.next_steps,
+        judgment.comparisons,
+        judgment.missing,
+        judgment.next_steps,
     )
 
 
-def _mark_excluded(one: Checked, gone: Mapping[str, Finding]) -> Checked:
-    if one.cause not in gone:
-        return one
-    because = f"There are signs of it, but more of what excludes it: {gone[one.cause].verdict}"
-    return Checked(one.cause, one.title, "not checked", because)
+def _mark_excluded(result: Checked, excluded: Mapping[str, Finding]) -> Checked:
+    if result.cause not in excluded:
+        return result
+    because = f"There are signs of it, but more of what excludes it: {excluded[result.cause].verdict}"
+    return Checked(result.cause, result.title, "not checked", because)
 
 
 def hint(evidence: Evidence) -> Finding | None:
     """Return the top finding for a running run, where a rule is confident enough."""
     findings, _ = _apply_rules(evidence, [rule for rule in applicable_rules(evidence) if rule.live])
-    sure = [finding for finding in findings if finding.confidence >= MIN_HINT_CONFIDENCE]
-    return next(iter(rank_findings(sure)), None)
+    confident = [finding for finding in findings if finding.confidence >= MIN_HINT_CONFIDENCE]
+    return next(iter(rank_findings(confident)), None)
 
 
 def applicable_rules(evidence: Evidence) -> list[Rule]:
@@ -201,12 +203,15 @@ def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
 def rank_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Sort findings by descending rank (confidence · effect), those explained by another finding last."""
     explained = {cause for finding in findings for cause in finding.explains}
-    return sorted(findings, key=lambda one: (one.cause in explained, -one.confidence * one.effect, one.cause))
+    return sorted(
+        findings,
+        key=lambda finding: (finding.cause in explained, -finding.confidence * finding.effect, finding.cause),
+    )
 
 
-def _apply_rules(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
+def _apply_rules(evidence: Evidence, selected: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
     findings, checked = [], []
-    for rule in asked:
+    for rule in selected:
         outcome = _apply_rule(rule, evidence)
         if isinstance(outcome, Finding):
             outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
@@ -216,8 +221,8 @@ def _apply_rules(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Findin
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))
             else:
-                doubt = f"There are signs, but too few to say so ({percent(outcome.confidence)} sure)."
-                checked.append(Checked(rule.cause, rule.title, "not checked", doubt))
+                reason = f"There are signs, but too few to say so ({percent(outcome.confidence)} sure)."
+                checked.append(Checked(rule.cause, rule.title, "not checked", reason))
         elif isinstance(outcome, Negative):
             checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))
         else:
@@ -229,19 +234,24 @@ def _drop_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[
     """Report causes whose signs another finding hides as "not checked"."""
     hiding = {cause: finding for finding in findings for cause in finding.hides}
     return [finding for finding in findings if finding.cause not in hiding], [
-        Checked(one.cause, one.title, "not checked", f"Hidden by what was found: {hiding[one.cause].verdict}")
-        if one.cause in hiding
-        else one
-        for one in checked
+        Checked(
+            result.cause,
+            result.title,
+            "not checked",
+            f"Hidden by what was found: {hiding[result.cause].verdict}",
+        )
+        if result.cause in hiding
+        else result
+        for result in checked
     ]
 
 
 def _without_findings(outcome: Outcome, verdict: str, checked: Sequence[Checked]) -> str:
     if outcome != "healthy":
         return verdict
-    clear = sum(one.outcome == "clear" for one in checked)
-    rest = len(checked) - clear
-    missing = f"; {rest} could not be checked with what the run recorded" if rest else ""
+    clear = sum(result.outcome == "clear" for result in checked)
+    unchecked = len(checked) - clear
+    missing = f"; {unchecked} could not be checked with what the run recorded" if unchecked else ""
     return f"Nothing found: {clear} known causes were looked for and ruled out{missing}. {verdict}"
 
 

@@ -60,24 +60,26 @@ def rule_out_overfitting(now: AccuracySummary) -> tuple[str, ...]:
     return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
 
 
-def rule_out_shuffled_labels(near: Neighbours | None) -> tuple[str, ...]:
+def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
     """Rule out shuffled labels where neighbors share labels beyond chance; else return nothing."""
-    if near is None or not neighbors_agree(near):
+    if neighbors is None or not neighbors_agree(neighbors):
         return ()
     return (
-        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
+        f"Shuffled labels: neighbours share one {percent(neighbors.share)} of the time, "
+        f"{percent(neighbors.chance)} by "
         "chance.",
     )
 
 
 def rule_out_initialization(evidence: Evidence) -> tuple[str, ...]:
     """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
-    seen = signal_flow.signal_propagation(evidence)
-    if seen is None or seen.little or seen.entering <= 0:
+    propagation = signal_flow.signal_propagation(evidence)
+    if propagation is None or propagation.little or propagation.entering <= 0:
         return ()
     return (
-        f"The initial weights: they hand {short(seen.share)} of the input's spread on to "
-        f"'{seen.last.name}', and {percent(seen.alike)} or more of every layer's outputs tells images apart.",
+        f"The initial weights: they hand {short(propagation.share)} of the input's spread on to "
+        f"'{propagation.last.name}', and {percent(propagation.alike)} or more of every layer's outputs "
+        "tells images apart.",
     )
 
 
@@ -87,28 +89,30 @@ def rule_out_learning_rate(evidence: Evidence, last: int | None = None) -> tuple
     Return nothing else, and where the first steps were much longer than a sensible rate's, or ReLUs died
     since.
     """
-    moved, first, change = (
+    typical, first, change = (
         typical_update_ratio(evidence, last=last),
         early_update_ratio(evidence),
         suggest_learning_rate(evidence),
     )
-    if moved is None or not 1e-4 <= moved <= 3e-2:
+    if typical is None or not 1e-4 <= typical <= 3e-2:
         return ()
     lower = change is not None and change.values["lr"] * FACTOR < evidence.recipe.lr
-    died = (
+    relus_died = (
         bool(evidence.looks)
         and dead_layers(evidence.looks[-1], relu_names(evidence))
         and not dead_at_initialization(evidence)
     )
-    if died or (lower and first is not None and first > 3e-2):
+    if relus_died or (lower and first is not None and first > 3e-2):
         return ()
-    return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
+    return (f"The learning rate: a step moves the median layer by {short(typical)} of its weights.",)
 
 
-def overfits_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
+def overfits_without(evidence: Evidence, regularizer: str) -> tuple[Fact, ...]:
     """Return a fact if one batch is overfitted only without `what` ("decay" or "dropout"); else nothing."""
     conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})
-    own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{what}", {}).get("loss")
+    own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{regularizer}", {}).get("loss")
     if own is None or without is None or without > own / 2:
         return ()
-    return (Fact(f"loss of one batch without {what}", without, f"{without:.3g}, and {own:.3g} with it"),)
+    return (
+        Fact(f"loss of one batch without {regularizer}", without, f"{without:.3g}, and {own:.3g} with it"),
+    )

@@ -60,14 +60,14 @@ def available_images(evidence: Evidence) -> int:
 
 def use_all_images(evidence: Evidence) -> tuple[Change, ...]:
     """Propose to drop `limit`, where it leaves images out."""
-    recipe, whole = evidence.recipe, available_images(evidence)
-    known = evidence.data.available is not None or recipe.validation
-    if recipe.limit is None or (known and whole <= evidence.data.train):
+    recipe, total = evidence.recipe, available_images(evidence)
+    is_known = evidence.data.available is not None or recipe.validation
+    if recipe.limit is None or (is_known and total <= evidence.data.train):
         return ()
     # About as many steps as before, but at least three epochs.
-    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
+    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(total, evidence.data.train)))
     changed: dict[str, object] = {"limit": None}
-    if known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
+    if is_known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
         changed["epochs"] = epochs
     return (Change(changed, "Learn from all training images, with about as many steps."),)
 
@@ -145,22 +145,22 @@ def image_count(recipe: Recipe, evidence: Evidence) -> int:
     """Return the number of training images of a recipe, as far as it is known."""
     if recipe.limit == evidence.recipe.limit:
         return evidence.data.train
-    whole = available_images(evidence)
-    return whole if recipe.limit is None else min(whole, recipe.limit)
+    total = available_images(evidence)
+    return total if recipe.limit is None else min(total, recipe.limit)
 
 
 def step_count(recipe: Recipe, evidence: Evidence) -> int:
     """Return the number of training steps of a recipe."""
-    full, rest = divmod(image_count(recipe, evidence), recipe.batch_size)
-    return recipe.epochs * max(1, full + (rest > 1))
+    full, remainder = divmod(image_count(recipe, evidence), recipe.batch_size)
+    return recipe.epochs * max(1, full + (remainder > 1))
 
 
-def affordable_epochs(evidence: Evidence, wanted: int, recipe: Recipe | None = None) -> int:
+def affordable_epochs(evidence: Evidence, epochs: int, recipe: Recipe | None = None) -> int:
     """Return `wanted` epochs, bounded by the most that is affordable; never fewer than the run had."""
     recipe = recipe or evidence.recipe
     each = max(1, image_count(recipe, evidence))
     most = min(max(MOST_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
-    return max(evidence.recipe.epochs, min(wanted, most))
+    return max(evidence.recipe.epochs, min(epochs, most))
 
 
 def suggest_batch_size(evidence: Evidence, most: int) -> int:
@@ -186,24 +186,24 @@ def _most_passes(evidence: Evidence) -> float:
     speeds = sorted(evidence.curve("images_per_second").values)
     speed = speeds[len(speeds) // 2] if speeds else 0.0
     # Images that the limit left out are free: ten epochs of them are always affordable.
-    whole = 10 * (evidence.data.available or 0) if not speed else 0
+    ten_epochs = 10 * (evidence.data.available or 0) if not speed else 0
     short = ENOUGH_STEPS * evidence.recipe.batch_size
-    return max(MOST_TIMES * before, MOST_SECONDS * speed, whole, short)
+    return max(MOST_TIMES * before, MOST_SECONDS * speed, ten_epochs, short)
 
 
 def _first_step(new: Recipe, evidence: Evidence) -> str:
     if new.lr == evidence.recipe.lr or new.optimiser != evidence.recipe.optimiser:
         return ""
     updates = (stage.at.update for stage in layer_signals(evidence, first_look(evidence)))
-    seen = sorted(update for update in updates if update)
+    ratios = sorted(update for update in updates if update)
     rate = evidence.curve("lr").first or evidence.recipe.lr
-    if not seen or rate <= 0:
+    if not ratios or rate <= 0:
         return ""
-    then = seen[len(seen) // 2] * new.lr / rate
+    new_ratio = ratios[len(ratios) // 2] * new.lr / rate
     # A step towards the sensible range is fine even if it stays outside.
     longer = new.lr > evidence.recipe.lr
-    if (then > LONGEST_FIRST_STEP and longer) or (then < SHORTEST_FIRST_STEP and not longer):
-        return f"Its first step would move the median layer by {then:.1g} of its weights."
+    if (new_ratio > LONGEST_FIRST_STEP and longer) or (new_ratio < SHORTEST_FIRST_STEP and not longer):
+        return f"Its first step would move the median layer by {new_ratio:.1g} of its weights."
     return ""
 
 
@@ -241,8 +241,8 @@ def _network_problem(recipe: Recipe, evidence: Evidence) -> str:
     if layers.problem():
         return layers.problem()
     before = _layers(evidence.recipe, evidence)
-    known = _check_errors(before) if before is not None else {}
-    new = [message for check, message in _check_errors(layers).items() if check not in known]
+    previous = _check_errors(before) if before is not None else {}
+    new = [message for check, message in _check_errors(layers).items() if check not in previous]
     return new[0] if new else ""
 
 
@@ -301,8 +301,10 @@ def reinitialize(recipe: Recipe) -> Change | None:
     if recipe.layers is not None:
         function = _functions(recipe.layers) & {"tanh", "sigmoid"}
         rule, name = (GLOROT, "Glorot's") if function else (HE, "He's")
-        why = f"{name} rule draws weights so that each layer hands on as much signal as it gets; biases at 0."
-        return Change({"layers": _map_layers(recipe.layers, lambda layer: _with_init(layer, rule))}, why)
+        reason = (
+            f"{name} rule draws weights so that each layer hands on as much signal as it gets; biases at 0."
+        )
+        return Change({"layers": _map_layers(recipe.layers, lambda layer: _with_init(layer, rule))}, reason)
     return _option(
         recipe,
         "init",
@@ -313,30 +315,32 @@ def reinitialize(recipe: Recipe) -> Change | None:
 
 def add_batch_norm(recipe: Recipe) -> Change | None:
     """Propose batch normalization after each layer with weights that an activation follows."""
-    why = "Batch normalisation brings every layer's signal back to a spread of 1, whatever the weights are."
+    reason = (
+        "Batch normalisation brings every layer's signal back to a spread of 1, whatever the weights are."
+    )
     if recipe.layers is None:
-        return _option(recipe, "normalisation", "batch", why)
+        return _option(recipe, "normalisation", "batch", reason)
     if any(isinstance(layer, BatchNorm) for layer in recipe.layers.layers):
         return None
-    made: list[Layer] = []
+    result: list[Layer] = []
     for layer in recipe.layers.layers:
-        if isinstance(layer, Activation) and made and isinstance(made[-1], Conv | Linear):
-            made.append(BatchNorm())
-        made.append(layer)
-    return Change({"layers": _document(recipe.layers, made)}, why)
+        if isinstance(layer, Activation) and result and isinstance(result[-1], Conv | Linear):
+            result.append(BatchNorm())
+        result.append(layer)
+    return Change({"layers": _document(recipe.layers, result)}, reason)
 
 
 def use_relu(recipe: Recipe) -> Change | None:
     """Propose ReLU in place of sigmoid or tanh, with He initialization."""
-    why = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
+    reason = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
     if recipe.layers is None:
         options = {"activation": "relu", "init": "he"}
-        able = {name: value for name, value in options.items() if _offers(recipe, name, value)}
-        return Change({"options": able}, why) if "activation" in able else None
+        available = {name: value for name, value in options.items() if _offers(recipe, name, value)}
+        return Change({"options": available}, reason) if "activation" in available else None
     if not _functions(recipe.layers) & {"tanh", "sigmoid"}:
         return None
     return Change(
-        {"layers": _map_layers(recipe.layers, lambda layer: _with_relu(_with_init(layer, HE)))}, why
+        {"layers": _map_layers(recipe.layers, lambda layer: _with_relu(_with_init(layer, HE)))}, reason
     )
 
 
@@ -348,9 +352,9 @@ def standardize_pixels() -> Change:
     )
 
 
-def change_learning_rate(recipe: Recipe, wanted: float, why: str) -> Change:
+def change_learning_rate(recipe: Recipe, target: float, why: str) -> Change:
     """Propose another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
-    return Change({"lr": round_rate(min(max(wanted, 1e-7), 10.0))}, why)
+    return Change({"lr": round_rate(min(max(target, 1e-7), 10.0))}, why)
 
 
 def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
@@ -362,8 +366,10 @@ def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
         slow = isinstance(layer, BatchNorm) and layer.momentum < momentum
         return layer.model_copy(update={"momentum": momentum}) if slow else layer
 
-    why = f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
-    return Change({"layers": _map_layers(recipe.layers, faster)}, why)
+    reason = (
+        f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
+    )
+    return Change({"layers": _map_layers(recipe.layers, faster)}, reason)
 
 
 def more_epochs(evidence: Evidence, steps: int) -> Change | None:
@@ -376,9 +382,9 @@ def more_epochs(evidence: Evidence, steps: int) -> Change | None:
 
 def round_rate(value: float) -> float:
     """Round to 1, 2, 3 or 5 times a power of ten, on a logarithmic scale."""
-    power = math.floor(math.log10(value))
-    near = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
-    return float(f"{near}e{power}")
+    exponent = math.floor(math.log10(value))
+    nearest = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**exponent / digit)))
+    return float(f"{nearest}e{exponent}")
 
 
 def _with_init(layer: Layer, rule: Init) -> Layer:

@@ -184,8 +184,8 @@ def missing_fields(cause: str, evidence: Evidence) -> str | None:
     return f"Not known of this loop: {_FIELD_WORDS[missing[0]]}." if missing else None
 
 
-def how_to_provide(cause: str, why: str) -> str:
+def how_to_provide(cause: str, reason: str) -> str:
     """Append to the reason how a watched run can provide what is missing."""
-    how = HOW_TO_PROVIDE.get(cause)
-    plain = why.split("; the probe")[0].rstrip(".;") + "."
-    return f"{plain} {how}" if how and how not in plain else plain
+    remedy = HOW_TO_PROVIDE.get(cause)
+    plain = reason.split("; the probe")[0].rstrip(".;") + "."
+    return f"{plain} {remedy}" if remedy and remedy not in plain else plain

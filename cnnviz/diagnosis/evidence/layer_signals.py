@@ -58,11 +58,13 @@ def layer_signals(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, .
     """Return the statistics of the layers with weights, in the order of the network."""
     if look is None:
         return ()
-    seen = {layer.name: layer for layer in look.layers}
-    return tuple(LayerSignal(fact, seen[fact.name]) for fact in evidence.weighted() if fact.name in seen)
+    by_name = {layer.name: layer for layer in look.layers}
+    return tuple(
+        LayerSignal(fact, by_name[fact.name]) for fact in evidence.weighted() if fact.name in by_name
+    )
 
 
-def before_dropout(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
+def before_dropout(evidence: Evidence, signals: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
     """Return the layers before the first dropout, whose noise differs between images as a signal does."""
     names = [fact.name for fact in evidence.layers]
     noisy = (
@@ -72,14 +74,14 @@ def before_dropout(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[Lay
     )
     first = next(noisy, None)
     if first is None:
-        return tuple(seen)
-    return tuple(stage for stage in seen if names.index(stage.name) < names.index(first))
+        return tuple(signals)
+    return tuple(stage for stage in signals if names.index(stage.name) < names.index(first))
 
 
 def _is_active(evidence: Evidence, fact: LayerFact) -> bool:
     """Return whether a dropout layer has a rate above 0, as is known of a watched network; else True."""
-    known = evidence.dropout is not None and fact.type.startswith("Dropout")
-    return not known or (evidence.dropout or {}).get(fact.name, 0.0) > 0
+    has_rate = evidence.dropout is not None and fact.type.startswith("Dropout")
+    return not has_rate or (evidence.dropout or {}).get(fact.name, 0.0) > 0
 
 
 def first_look(evidence: Evidence) -> Look | None:
@@ -89,14 +91,14 @@ def first_look(evidence: Evidence) -> Look | None:
 
 def typical_update_ratio(evidence: Evidence, last: int | None = None) -> float | None:
     """Return the median update-to-weight ratio over layers and recorded steps up to `last`."""
-    moved = [
+    ratios = [
         stage.at.update
         for look in evidence.looks
         if last is None or look.step <= last
         for stage in layer_signals(evidence, look)
         if stage.at.update is not None
     ]
-    return median(moved) if moved else None
+    return median(ratios) if ratios else None
 
 
 def initializations(evidence: Evidence) -> dict[str, Initialization]:
@@ -159,9 +161,13 @@ def dead_at_initialization(evidence: Evidence) -> list[LayerAt]:
 def layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
     """Return the layer with weights before `name`."""
     names = [layer.name for layer in look.layers]
-    place = names.index(name)
+    position = names.index(name)
     return next(
-        (stage.name for stage in reversed(layer_signals(evidence, look)) if names.index(stage.name) < place),
+        (
+            stage.name
+            for stage in reversed(layer_signals(evidence, look))
+            if names.index(stage.name) < position
+        ),
         None,
     )
 
@@ -171,8 +177,8 @@ def he_std_at_dead_relu(evidence: Evidence) -> float | None:
 
     None where even that leaves it dead, as its biases are too far below 0: then they are the cause.
     """
-    first, born = first_look(evidence), dead_at_initialization(evidence)
-    before = layer_before(evidence, first, born[0].name) if first and born else None
+    first, dead = first_look(evidence), dead_at_initialization(evidence)
+    before = layer_before(evidence, first, dead[0].name) if first and dead else None
     at, weights = (
         (first.of(before), initializations(evidence).get(before)) if first and before else (None, None)
     )

@@ -48,11 +48,13 @@ class AccuracyFall:
 
 def last_epoch_fall(evidence: Evidence) -> AccuracyFall | None:
     """Compare the last epoch's held-out accuracy with the five before it; None where there is no fall."""
-    seen, images = pooled_accuracy(evidence)
-    if len(seen) < EPOCHS or not images:
+    accuracy, images = pooled_accuracy(evidence)
+    if len(accuracy) < EPOCHS or not images:
         return None
-    last = seen.values[-1]
-    before = sorted(zip(seen.values[-1 - BACK : -1], seen.steps[-1 - BACK : -1], strict=True), reverse=True)
+    last = accuracy.values[-1]
+    before = sorted(
+        zip(accuracy.values[-1 - BACK : -1], accuracy.steps[-1 - BACK : -1], strict=True), reverse=True
+    )
     reached, step = before[1]
     error = math.sqrt((_last_epochs_variance(last) + _last_epochs_variance(reached)) / images)
     least = max(LEAST, LOST * (reached - evidence.chance), STANDARD_ERRORS * error)
@@ -69,13 +71,15 @@ def pooled_accuracy(evidence: Evidence) -> tuple[Points, int]:
         (evidence.curve("val/accuracy"), data.validation),
         (evidence.curve("test/accuracy"), data.test if not (repeated and repeated.test) else 0),
     ]
-    known = [(points, images) for points, images in parts if len(points) and images]
-    if len(known) == 2 and known[0][0].steps == known[1][0].steps:
-        (one, many), (other, more) = known
-        pairs = zip(one.values, other.values, strict=True)
-        values = tuple((a * many + b * more) / (many + more) for a, b in pairs)
-        return Points(steps=one.steps, values=values), many + more
-    return max(known, key=lambda pair: pair[1], default=(Points(), 0))
+    curves = [(points, images) for points, images in parts if len(points) and images]
+    if len(curves) == 2 and curves[0][0].steps == curves[1][0].steps:
+        (first, first_images), (second, second_images) = curves
+        pairs = zip(first.values, second.values, strict=True)
+        values = tuple(
+            (a * first_images + b * second_images) / (first_images + second_images) for a, b in pairs
+        )
+        return Points(steps=first.steps, values=values), first_images + second_images
+    return max(curves, key=lambda pair: pair[1], default=(Points(), 0))
 
 
 def typical_value(evidence: Evidence, points: Points) -> float | None:
@@ -83,8 +87,8 @@ def typical_value(evidence: Evidence, points: Points) -> float | None:
     fallen = last_epoch_fall(evidence)
     if fallen is None:
         return points.last
-    known = dict(zip(points.steps, points.values, strict=True))
-    return known.get(fallen.step, points.last)
+    by_step = dict(zip(points.steps, points.values, strict=True))
+    return by_step.get(fallen.step, points.last)
 
 
 def has_risen(losses: Points, times: float) -> bool:
@@ -173,9 +177,9 @@ def standard_error(share: float, count: int) -> float:
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
 
 
-def neighbors_agree(near: Neighbours) -> bool:
+def neighbors_agree(neighbors: Neighbours) -> bool:
     """Return whether neighbors share labels significantly beyond chance."""
-    return near.share > near.chance + ERRORS * standard_error(near.chance, near.pairs)
+    return neighbors.share > neighbors.chance + ERRORS * standard_error(neighbors.chance, neighbors.pairs)
 
 
 def accuracy_summary(evidence: Evidence) -> AccuracySummary | None:
@@ -210,17 +214,17 @@ def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
         (typical_value(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
         (typical_value(evidence, evidence.curve("test/accuracy")), evidence.data.test),
     )
-    known = [(share, images) for share, images in parts if share is not None and images]
+    measured = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.quality.repeats
-    if len(known) < 2 or (repeated and repeated.test):
+    if len(measured) < 2 or (repeated and repeated.test):
         return now.held
-    return sum(share * images for share, images in known) / sum(images for _, images in known)
+    return sum(share * images for share, images in measured) / sum(images for _, images in measured)
 
 
 def held_out_part(evidence: Evidence) -> str:
     """Return the held-out part to use: `validation` where it is large enough, else `test`."""
-    seen = evidence.curve("val/accuracy").steps
-    return "validation" if seen and evidence.data.validation >= ENOUGH else "test"
+    steps = evidence.curve("val/accuracy").steps
+    return "validation" if steps and evidence.data.validation >= ENOUGH else "test"
 
 
 def accuracy_figure(evidence: Evidence, title: str) -> Lines:
@@ -381,9 +385,15 @@ def _beyond(evidence: Evidence, right: float | None, images: int) -> list[float]
 
 
 def _newest_accuracy(evidence: Evidence) -> float | None:
-    whole = evidence.curve("train/epoch_accuracy").last
-    part = evidence.curve("train/accuracy").values
-    return whole if whole is not None else fmean(part[-max(1, len(part) // 10) :]) if part else None
+    of_epoch = evidence.curve("train/epoch_accuracy").last
+    of_batches = evidence.curve("train/accuracy").values
+    return (
+        of_epoch
+        if of_epoch is not None
+        else fmean(of_batches[-max(1, len(of_batches) // 10) :])
+        if of_batches
+        else None
+    )
 
 
 def _variance(values: Sequence[float]) -> float:

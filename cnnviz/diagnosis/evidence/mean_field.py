@@ -159,8 +159,8 @@ def after_relu(before: Signal, mean: float) -> Signal:
     """
     spread = math.sqrt(max(before.square - mean**2, 0.0))
     if spread == 0:
-        kept = max(mean, 0.0)
-        return replace(before, square=kept**2, signal=before.signal if kept else 0.0)
+        mean_after = max(mean, 0.0)
+        return replace(before, square=mean_after**2, signal=before.signal if mean_after else 0.0)
     at = mean / spread
     density = math.exp(-(at**2) / 2) / math.sqrt(2 * math.pi)
     square = spread**2 * ((at**2 + 1) * float(ndtr(at)) + at * density)
@@ -174,8 +174,8 @@ def after_relu(before: Signal, mean: float) -> Signal:
 
 def _passed_variance(at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variance of max(0, at + ε), ε ~ N(0, 1): from 0, always off, to 1, always on."""
-    near = np.clip(at, -_FAR, _FAR)
-    share, density = ndtr(near), np.exp(-(near**2) / 2) / math.sqrt(2 * math.pi)
-    mean = near * share + density
-    found = (near**2 + 1) * share + near * density - mean**2
-    return np.clip(np.where(at > _FAR, 1.0, np.where(at < -_FAR, 0.0, found)), 0.0, 1.0)
+    clipped = np.clip(at, -_FAR, _FAR)
+    share, density = ndtr(clipped), np.exp(-(clipped**2) / 2) / math.sqrt(2 * math.pi)
+    mean = clipped * share + density
+    variance = (clipped**2 + 1) * share + clipped * density - mean**2
+    return np.clip(np.where(at > _FAR, 1.0, np.where(at < -_FAR, 0.0, variance)), 0.0, 1.0)

@@ -92,19 +92,20 @@ def explain_scaling() -> str:
     )
 
 
-def explain_layers(evidence: Evidence, seen: SignalPropagation) -> tuple[str, ...]:
+def explain_layers(evidence: Evidence, propagation: SignalPropagation) -> tuple[str, ...]:
     """Work out the two layers farthest from He initialization, where known, and the whole network."""
-    begun = initializations(evidence)
-    named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
+    initial = initializations(evidence)
+    named = [(stage, initial[stage.name]) for stage in propagation.stages if stage.name in initial]
     if not named:
-        return (_explain_network(seen),)
+        return (_explain_network(propagation),)
     # Layers with the same initialization are worked out once.
     unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
-    worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
+    farthest = sorted(unlike.values(), key=lambda item: -abs(math.log(item[1].std / item[1].he)))[:2]
     lines = [
-        _explain_layer(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))
+        _explain_layer(stage, weights)
+        for stage, weights in sorted(farthest, key=lambda item: named.index(item))
     ]
-    return (" ".join(lines), _explain_network(seen))
+    return (" ".join(lines), _explain_network(propagation))
 
 
 def _explain_layer(stage: LayerSignal, weights: Initialization) -> str:
@@ -116,25 +117,26 @@ def _explain_layer(stage: LayerSignal, weights: Initialization) -> str:
     )
 
 
-def _explain_network(seen: SignalPropagation) -> str:
-    count, left = len(seen.stages), seen.last.at.signal or 0.0
-    each = seen.share ** (1 / count) if seen.share > 0 else 0.0
+def _explain_network(propagation: SignalPropagation) -> str:
+    count, left = len(propagation.stages), propagation.last.at.signal or 0.0
+    each = propagation.share ** (1 / count) if propagation.share > 0 else 0.0
     return (
-        f"Measured in this run at its first step: images enter with a spread of {short(seen.entering)}; what "
-        f"differs from image to image at '{seen.last.name}' is {short(left)}. That is a factor of "
-        f"{short(seen.share)} over {count} layers, {short(each)} for each."
+        "Measured in this run at its first step: images enter with a spread of "
+        f"{short(propagation.entering)}; what "
+        f"differs from image to image at '{propagation.last.name}' is {short(left)}. That is a factor of "
+        f"{short(propagation.share)} over {count} layers, {short(each)} for each."
     )
 
 
-def explain_biases(evidence: Evidence, seen: SignalPropagation) -> tuple[str, ...]:
+def explain_biases(evidence: Evidence, propagation: SignalPropagation) -> tuple[str, ...]:
     """Explain the effect of biases with a constant initialization; empty without any."""
-    begun = initializations(evidence)
-    biased = [stage for stage in seen.stages if stage.name in begun and begun[stage.name].bias]
+    initial = initializations(evidence)
+    biased = [stage for stage in propagation.stages if stage.name in initial and initial[stage.name].bias]
     if not biased:
         return ()
-    stage = min(biased, key=lambda one: one.told_apart or 1.0)
+    stage = min(biased, key=lambda candidate: candidate.told_apart or 1.0)
     return (
-        f"Its biases drown what is left: '{stage.name}' begins with {begun[stage.name].bias:g} in every "
+        f"Its biases drown what is left: '{stage.name}' begins with {initial[stage.name].bias:g} in every "
         f"bias, the same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while "
         f"images differ by {short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
     )

@@ -89,7 +89,7 @@ def probe(
     """
     from cnnviz.diagnosis.probes.context import ProbeContext
 
-    chosen = _select(names)
+    selected = _select(names)
     evidence = gather(database, run_id)
     if evidence.kind != "trained":
         raise ValueError(
@@ -98,19 +98,19 @@ def probe(
         )
     progress(Step("loading the images", 0, None, ""))
     dataset = load(evidence.recipe.dataset, progress=progress)
-    subject = ProbeContext.of(database, evidence, dataset)
+    context = ProbeContext.of(database, evidence, dataset)
     results = {}
-    for number, one in enumerate(chosen):
-        progress(Step(one.title, number, len(chosen), "probes"))
-        absent = one.trained and subject.trained is None
-        results[one.name] = {MISSING: subject.why_untrained} if absent else one.ask(subject)
-    progress(Step("probes", len(chosen), len(chosen), "probes"))
+    for index, item in enumerate(selected):
+        progress(Step(item.title, index, len(selected), "probes"))
+        missing = item.trained and context.trained is None
+        results[item.name] = {MISSING: context.why_untrained} if missing else item.ask(context)
+    progress(Step("probes", len(selected), len(selected), "probes"))
     return evidence.model_copy(update={"probes": evidence.probes | results})
 
 
 def _select(names: Sequence[str] | None) -> list[Probe]:
-    known = probes()
-    unknown = next((name for name in names or () if name not in known), None)
+    available = probes()
+    unknown = next((name for name in names or () if name not in available), None)
     if unknown is not None:
-        raise ValueError(f"There is no probe '{unknown}'; there are {', '.join(known)}.")
-    return [known[name] for name in (known if names is None else dict.fromkeys(names))]
+        raise ValueError(f"There is no probe '{unknown}'; there are {', '.join(available)}.")
+    return [available[name] for name in (available if names is None else dict.fromkeys(names))]

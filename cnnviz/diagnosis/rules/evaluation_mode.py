@@ -54,9 +54,9 @@ def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:
         return Inconclusive(
             "The run did not record in which mode it was judged; the probe evaluation-mode compares."
         )
-    doubt = 3 * standard_error(probed["evaluation"], probed["images"]) + 0.01
-    near_training = abs(probed["recorded"] - probed["training"]) < doubt
-    if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * doubt:
+    tolerance = 3 * standard_error(probed["evaluation"], probed["images"]) + 0.01
+    near_training = abs(probed["recorded"] - probed["training"]) < tolerance
+    if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * tolerance:
         return _finding(evidence, 0.85, acting)
     return Negative(
         f"In evaluation mode the network knows {percent(probed['evaluation'], 1)} of the test images, and "
@@ -69,9 +69,9 @@ def _probed(evidence: Evidence) -> dict[str, Any] | None:
     return probed if probed.get("recorded") is not None else None
 
 
-def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Finding:
-    probed, known = _probed(evidence), evidence.curve("test/accuracy").last
-    recorded = known or 0.0
+def _finding(evidence: Evidence, confidence: float, layers: tuple[str, ...]) -> Finding:
+    probed, accuracy = _probed(evidence), evidence.curve("test/accuracy").last
+    recorded = accuracy or 0.0
     right = probed["evaluation"] if probed else None
     gain = f" In evaluation mode it is {percent(right, 1)}." if right is not None else ""
     named = ", ".join(f"'{name}'" for name in layers[:4]) + (
@@ -79,10 +79,10 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
     )
     return Finding(
         cause="evaluation-mode",
-        confidence=certain,
+        confidence=confidence,
         effect=max(0.6, (right or 0.0) - recorded),
         verdict="Test images were judged in training mode, so "
-        + (f"{percent(recorded, 1)}" if known is not None else "what came of it")
+        + (f"{percent(recorded, 1)}" if accuracy is not None else "what came of it")
         + f" is not what the network can do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "

@@ -54,10 +54,10 @@ def input_scale(evidence: Evidence) -> Outcome:
             return Negative(f"The model reads values of {figures}, and no step was too large for it.")
         confidence = 0.95 if curve.learned < 0.5 else 0.7
         return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
-    seen = signal_flow.signal_propagation(evidence)
-    if not curve.stuck or seen is None or not seen.little:
+    propagation = signal_flow.signal_propagation(evidence)
+    if not curve.stuck or propagation is None or not propagation.little:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
-    return _scale_finding(evidence, read, curve, _narrow(seen, read), 0.6, 0.4)
+    return _scale_finding(evidence, read, curve, _narrow(propagation, read), 0.6, 0.4)
 
 
 def _scale_finding(
@@ -97,8 +97,10 @@ def _scale_finding(
 
 
 def _wide(evidence: Evidence, read: Input) -> str:
-    seen, curve = layer_signals(evidence, first_look(evidence)), summarize_loss(evidence)
-    first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
+    signals, curve = layer_signals(evidence, first_look(evidence)), summarize_loss(evidence)
+    first = (
+        f"'{signals[0].name}' gives values of spread {short(signals[0].at.spread or 0)}. " if signals else ""
+    )
     start = (
         f"the first loss is {short(curve.start)} where chance level is {fixed(curve.chance, 3)}. "
         if curve
@@ -112,13 +114,13 @@ def _wide(evidence: Evidence, read: Input) -> str:
     )
 
 
-def _narrow(seen: signal_flow.SignalPropagation, read: Input) -> str:
+def _narrow(propagation: signal_flow.SignalPropagation, read: Input) -> str:
     return (
         f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, so "
         "most of what the first layer sums is the same for all images. It is not the main reason: "
-        f"'{seen.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
-        f"standardised pixels, {short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
-        f"{short(seen.last.at.signal or 0)}."
+        f"'{propagation.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
+        f"standardised pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in place "
+        f"of {short(propagation.last.at.signal or 0)}."
     )
 
 
@@ -143,11 +145,11 @@ def _normalised_at_once(evidence: Evidence) -> bool:
     return any("BatchNorm" in fact.type for fact in kinds[:2])
 
 
-def _picture(read: Input, seen: tuple[LayerSignal, ...]) -> Bars:
+def _picture(read: Input, signals: tuple[LayerSignal, ...]) -> Bars:
     return Bars(
         title="Spread of the input and of each layer's outputs, before anything is learned",
-        names=("input", *(stage.name for stage in seen)),
-        values={"spread": (read.spread or None, *(stage.at.spread or None for stage in seen))},
+        names=("input", *(stage.name for stage in signals)),
+        values={"spread": (read.spread or None, *(stage.at.spread or None for stage in signals))},
         y_label="standard deviation",
         logarithmic=True,
         reference=("1: what rules for initial weights expect", 1.0),
@@ -177,7 +179,7 @@ def data_channels(evidence: Evidence) -> Outcome:
     if not evidence.data.shape:
         return Inconclusive("The run did not record what its images are like.")
     if note is None:
-        copied = any("three channels" in one for one in evidence.data.notes)
+        copied = any("three channels" in entry for entry in evidence.data.notes)
         return Negative(
             "Grey was copied into three channels, which loses nothing."
             if copied
@@ -262,9 +264,9 @@ def _in_colour(evidence: Evidence) -> Change:
     values: dict[str, Any] = (
         registered_model(SMALLEST_IN_COLOR) if layers is None else with_input_channels(layers, 3)
     )
-    why = (
+    reason = (
         f"{SMALLEST_IN_COLOR} reads colour."
         if layers is None
         else "The same layers, the first reading three channels."
     )
-    return Change(values, why)
+    return Change(values, reason)

@@ -68,22 +68,22 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if not isinstance(now, AccuracySummary):
         return now
     each = evidence.data.train / evidence.classes
-    limited, whole = evidence.recipe.limit is not None, available_images(evidence)
+    limited, total = evidence.recipe.limit is not None, available_images(evidence)
     if each <= FEW:
-        certain = 0.92
-    elif limited and whole > 2 * evidence.data.train:
+        confidence = 0.92
+    elif limited and total > 2 * evidence.data.train:
         # More images are available, which helps whatever other cause there is.
-        certain = 0.87 if not _heavy(evidence) else 0.55
+        confidence = 0.87 if not _heavy(evidence) else 0.55
     else:
         return Negative(f"There are {short(each)} images of each class, more than {FEW}.")
-    more = (
-        f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
+    advice = (
+        f"There are {total:,}, of which 'limit' takes {evidence.data.train:,}."
         if limited
         else "All that there are were used: only more images, or augmentation, can fix it."
     )
     return Finding(
         cause="over-fitting-data",
-        confidence=certain,
+        confidence=confidence,
         effect=_effect(now),
         verdict=(
             f"{evidence.data.train:,} training images are too few: {percent(now.learnt)} of them are known, "
@@ -93,7 +93,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
             f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
             f"classes there are {short(each)} to learn a class from. A stroke or a shade that happens to be "
             f"common to those {short(each)} serves as well as what makes the class, and is easier to find. "
-            f"{more}"
+            f"{advice}"
         ),
         facts=(
             Fact("training images of a class", each, f"{short(each)}"),
@@ -121,24 +121,25 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         return now
     if uses_augmentation(evidence.recipe):
         return Negative("Images are shown changed, another way in each epoch.")
-    seen = evidence.recipe.epochs
-    certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
+    epochs = evidence.recipe.epochs
+    confidence = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
     return Finding(
         cause="over-fitting-augmentation",
-        confidence=certain,
+        confidence=confidence,
         effect=_effect(now),
         verdict=(
-            f"Without augmentation the same {evidence.data.train:,} images came {counted(seen, 'time')}: "
+            f"Without augmentation the same {evidence.data.train:,} images came {counted(epochs, 'time')}: "
             f"{percent(now.learnt)} of them are known, but only {percent(now.held)} of the {now.part} images."
         ),
         explanation=(
-            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the "
+            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(epochs, 'time')}, always "
+            "the "
             f"same pixel by pixel. {describe_augmented_variants(evidence)} What a class is does not change "
             "when the picture moves by some pixels; a network that is shown such changes has to learn what "
             "stays."
         ),
         facts=(
-            Fact("times each image was seen", seen, f"{seen}, unchanged"),
+            Fact("times each image was seen", epochs, f"{epochs}, unchanged"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
@@ -167,10 +168,10 @@ def too_large(evidence: Evidence) -> Outcome:
         return Negative(
             f"There are {short(each)} weights for each training image, less than {_many(evidence):,}."
         )
-    few = evidence.data.train / evidence.classes <= FEW
+    few_images = evidence.data.train / evidence.classes <= FEW
     largest = max(evidence.weighted(), key=lambda layer: layer.params, default=None)
     share = largest.params / max(evidence.params, 1) if largest else 0.0
-    where = (
+    largest_text = (
         f" '{largest.name}' alone has {largest.params:,}, {percent(share)} of them: a fully connected layer "
         "learns each pixel's place anew, where a convolution shares its weights among all places."
         if largest and largest.kind == "fc"
@@ -178,7 +179,7 @@ def too_large(evidence: Evidence) -> Outcome:
     )
     return Finding(
         cause="over-fitting-model",
-        confidence=0.55 if few else 0.88,
+        confidence=0.55 if few_images else 0.88,
         effect=_effect(now),
         verdict=(
             f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: "
@@ -188,7 +189,7 @@ def too_large(evidence: Evidence) -> Outcome:
         explanation=(
             f"{_by_heart(evidence, now)}\n\n{evidence.params:,} weights / {evidence.data.train:,} images = "
             f"{short(each)} for each image, which itself has {math.prod(evidence.data.shape):,} values: "
-            f"there is room to keep every one of them.{where}"
+            f"there is room to keep every one of them.{largest_text}"
         ),
         facts=(
             Fact("weights for each image", each, f"{short(each)}"),
@@ -233,9 +234,9 @@ def _normalized(evidence: Evidence) -> bool:
 
 def _labels_belong(evidence: Evidence) -> bool:
     """Return whether labels are no reason for chance level: they are sound, or images too few."""
-    near = evidence.quality.neighbours
-    known = above_chance_on_test(evidence) or (near is not None and neighbors_agree(near))
-    return known or evidence.data.train <= FEW * evidence.classes
+    neighbors = evidence.quality.neighbours
+    labels_sound = above_chance_on_test(evidence) or (neighbors is not None and neighbors_agree(neighbors))
+    return labels_sound or evidence.data.train <= FEW * evidence.classes
 
 
 def _effect(now: AccuracySummary) -> float:

@@ -130,10 +130,10 @@ def _nothing_held_back(now: AccuracySummary | None) -> str:
 
 
 def _kept(rates: dict[str, float]) -> float:
-    kept = 1.0
+    fraction = 1.0
     for rate in rates.values():
-        kept *= 1 - rate
-    return kept
+        fraction *= 1 - rate
+    return fraction
 
 
 # Weight decay.
@@ -198,7 +198,7 @@ def _half_life(evidence: Evidence) -> float:
 def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float) -> Finding:
     recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
     proven = overfits_without(evidence, "decay")
-    certain = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
+    confidence = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
     rate = f"{recipe.lr:g}"
     steps = (
         f"every step takes the part η·λ = {rate} × {recipe.weight_decay:g} = "
@@ -211,7 +211,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
         )
     return Finding(
         cause="weight-decay",
-        confidence=0.98 if proven else certain,
+        confidence=0.98 if proven else confidence,
         effect=max(0.5, now.lost),
         verdict=(
             f"Weight decay of {recipe.weight_decay:g} halves every weight {_within(half)}: "

@@ -48,7 +48,7 @@ MOST = 0.5
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Detect a run that ended early in its course, at a rate that does move the weights."""
-    curve, moved = summarize_loss(evidence), typical_update_ratio(evidence)
+    curve, update_ratio = summarize_loss(evidence), typical_update_ratio(evidence)
     if curve is None or evidence.status == "failed":
         return Inconclusive("The run did not come to its end.")
     if curve.learned >= _far(evidence, curve):
@@ -62,15 +62,16 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         )
     if evidence.step > FEW and not (curve.falling and evidence.step <= SOME and curve.stuck):
         return Negative(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
-    if moved is not None and moved < NEAR:
+    if update_ratio is not None and update_ratio < NEAR:
         return Negative(
-            f"The run had {evidence.step:,} steps, but each moved weights by {short(moved)} of their size."
+            f"The run had {evidence.step:,} steps, but each moved weights by {short(update_ratio)} of their "
+            "size."
         )
-    few = evidence.step <= FEW
+    is_short = evidence.step <= FEW
     return Finding(
         cause="too-few-steps",
-        confidence=0.85 if few and curve.learned < POOR else 0.65,
-        effect=min(0.8 if few else 0.6, 1 - curve.learned),
+        confidence=0.85 if is_short and curve.learned < POOR else 0.65,
+        effect=min(0.8 if is_short else 0.6, 1 - curve.learned),
         verdict=f"The run ended after {counted(evidence.step, 'step')}"
         + (", while its loss was still falling." if curve.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
@@ -101,8 +102,11 @@ def _far(evidence: Evidence, curve: LossCurve) -> float:
 
 def _slowed(evidence: Evidence) -> bool:
     """Return whether the second half of the epochs gained little, so that more would hardly help."""
-    known = evidence.curve("train/epoch_accuracy").values
-    return len(known) >= 4 and known[-1] - known[len(known) // 2 - 1] < LITTLE * known[-1]
+    accuracies = evidence.curve("train/epoch_accuracy").values
+    return (
+        len(accuracies) >= 4
+        and accuracies[-1] - accuracies[len(accuracies) // 2 - 1] < LITTLE * accuracies[-1]
+    )
 
 
 def _count(evidence: Evidence) -> str:
@@ -131,9 +135,9 @@ def _longer(evidence: Evidence) -> list[Change]:
         available_images(evidence) <= evidence.data.train and evidence.data.available
     ):
         return [longer]
-    more = {"limit": None, "epochs": max(recipe.epochs, 10)}
+    unlimited = {"limit": None, "epochs": max(recipe.epochs, 10)}
     every = Change(
-        more, "All images, ten times: more steps, and no image so often that it is learned by heart."
+        unlimited, "All images, ten times: more steps, and no image so often that it is learned by heart."
     )
     return [every, longer]
 
@@ -158,7 +162,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         )
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
     batch = next((size for size in (64, 32) if images >= 40 * size), suggest_batch_size(evidence, 16))
-    then = max(1, images // batch) * recipe.epochs
+    new_steps = max(1, images // batch) * recipe.epochs
     size = f"A batch of {recipe.batch_size:,} of {images:,} images leaves {each} {steps} an epoch"
     if recipe.batch_size >= images:
         size = f"A batch of {recipe.batch_size:,} holds all {images:,} images, so an epoch is one step"
@@ -173,7 +177,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             "step gets no better.",
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
             f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
-            f"same images, seen as often, would make {then:,} steps.",
+            f"same images, seen as often, would make {new_steps:,} steps.",
             f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; chance level is "
             f"{fixed(curve.chance, 3)}. A rate as many times larger would make up for it up to a point "
             "(Goyal et al., 2017), and then overshoot.",
@@ -187,7 +191,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         steps=(1, evidence.step),
         ruled_out=exclusions.rule_out_learning_rate(evidence) + exclusions.rule_out_initialization(evidence),
         changes=fixes.applicable_changes(
-            [Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe
+            [Change({"batch_size": batch}, f"{new_steps:,} steps of the same images.")], recipe
         ),
         explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
     )  # fmt: skip
@@ -265,8 +269,8 @@ def _not_begun(evidence: Evidence, curve: LossCurve, ended: int) -> bool:
     Small networks stay on that plateau for some dozen steps; a rate that has fallen by then ends learning
     before it begins.
     """
-    moved = typical_update_ratio(evidence, last=ended)
-    return curve.learned < POOR and moved is not None and moved >= NEAR
+    update_ratio = typical_update_ratio(evidence, last=ended)
+    return curve.learned < POOR and update_ratio is not None and update_ratio >= NEAR
 
 
 def _fell(by: float) -> str:

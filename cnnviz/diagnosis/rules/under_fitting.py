@@ -69,8 +69,8 @@ def under_fitting(evidence: Evidence) -> Outcome:
 def _finding(
     evidence: Evidence, now: AccuracySummary, linear: int, narrow: tuple[str, int] | None
 ) -> Finding:
-    gained, few = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
-    certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
+    gained, few_weights = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
+    confidence = 0.6 + 0.15 * few_weights + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
     flat = ""
     if _flat(gained):
         flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not fix it."
@@ -90,7 +90,7 @@ def _finding(
     )
     return Finding(
         cause="under-fitting",
-        confidence=certain,
+        confidence=confidence,
         effect=0.8 * max(0.3, now.lost),
         verdict=(
             f"With {evidence.params:,} weights the network is too small: it knows {percent(now.learnt)} of "
@@ -118,15 +118,15 @@ def _finding(
         ruled_out=(
             f"Over-fitting: others are known to {percent(now.held)}, nearly as well as the training images.",
         ),
-        changes=_larger(evidence, narrow is not None, few),
+        changes=_larger(evidence, narrow is not None, few_weights),
         explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
     )
 
 
 def _by_chance(evidence: Evidence) -> tuple[str, ...]:
     """Return what happens to layers of a handful of units by chance: all die, or little signal passes."""
-    died = ("dead-relu",) if died_in_tiny_network(evidence) else ()
-    return (*died, "initialisation") if by_chance(evidence) else died
+    dead = ("dead-relu",) if died_in_tiny_network(evidence) else ()
+    return (*dead, "initialisation") if by_chance(evidence) else dead
 
 
 def _flat(gained: float | None) -> bool:
@@ -155,7 +155,7 @@ def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
     return min(sizes, key=lambda pair: pair[1], default=None)
 
 
-def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
+def _larger(evidence: Evidence, narrow: bool, few_weights: bool) -> tuple[Change, ...]:
     """Propose a larger network: its bottleneck widened, or all of it where parameters are few."""
     recipe = evidence.recipe
     if recipe.layers is None:
@@ -163,16 +163,16 @@ def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
         return (Change(registered_model(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen channels in the narrowest layer, as most small networks begin with.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
-    larger, why = widen(recipe.layers, times), f"{times} times as many maps and units in every layer."
+    larger, reason = widen(recipe.layers, times), f"{times} times as many maps and units in every layer."
     if narrow:
-        base = recipe.changed(larger).layers if few else recipe.layers
+        base = recipe.changed(larger).layers if few_weights else recipe.layers
         larger = widen_bottlenecks(base or recipe.layers, WIDTH * evidence.classes)
         each = (
             f"Every layer hands on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
         )
-        why = f"{each}; {why[:1].lower()}{why[1:]}" if few else f"{each}."
+        reason = f"{each}; {reason[:1].lower()}{reason[1:]}" if few_weights else f"{each}."
     if recipe.changed(larger) != recipe:
-        return (Change(larger, why),)
+        return (Change(larger, reason),)
     channels, height, width = recipe.layers.input
     network = small_network((channels, height, width), evidence.classes)
     return (Change(network, "Two convolutions before the fully connected layer."),) if height >= 8 else ()
