@@ -55,9 +55,9 @@ def excludes(sentence: str) -> tuple[str, ...]:
 
 def rule_out_overfitting(now: AccuracySummary) -> tuple[str, ...]:
     """Rule out overfitting where training accuracy is not above held-out accuracy; else return nothing."""
-    if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
+    if now.fits_training or now.gap > max(0.1, ERRORS * now.error):
         return ()
-    return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
+    return (f"Over-fitting: the training images are not known either ({percent(now.train_accuracy)}).",)
 
 
 def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
@@ -74,12 +74,12 @@ def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
 def rule_out_initialization(evidence: Evidence) -> tuple[str, ...]:
     """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
     propagation = signal_flow.signal_propagation(evidence)
-    if propagation is None or propagation.little or propagation.entering <= 0:
+    if propagation is None or propagation.is_weak or propagation.entering <= 0:
         return ()
     return (
         f"The initial weights: they hand {short(propagation.share)} of the input's spread on to "
-        f"'{propagation.last.name}', and {percent(propagation.alike)} or more of every layer's outputs "
-        "tells images apart.",
+        f"'{propagation.last.name}', and {percent(propagation.least_relative_signal)} or more of every "
+        "layer's outputs tells images apart.",
     )
 
 

@@ -80,7 +80,7 @@ def test_with_few_held_out_images_a_larger_fall_is_an_accident_too() -> None:
 def test_other_rules_judge_by_an_epoch_that_is_usual() -> None:
     now = accuracy_summary(course((*GOOD[:-1], 0.4)))
     assert now is not None
-    assert now.held == pytest.approx(0.88)
+    assert now.held_out_accuracy == pytest.approx(0.88)
 
 
 def test_of_a_run_that_goes_on_nothing_is_said_yet() -> None:

@@ -69,7 +69,7 @@ class Agreement:
         )
 
     @property
-    def all_or_none(self) -> float:
+    def shuffled_fraction(self) -> float:
         """(C − 1)/C: the fraction of wrong labels where labels are shuffled."""
         return (self.classes - 1) / self.classes
 
@@ -82,13 +82,15 @@ class Agreement:
     @property
     def wrong(self) -> float:
         """q: fraction of wrong training labels beyond that of the test labels; may be negative."""
-        return (1 - self.ratio) * self.all_or_none
+        return (1 - self.ratio) * self.shuffled_fraction
 
     @property
     def error(self) -> float:
         """Standard error of `wrong`, propagated from both excesses."""
         of_within, of_across = self.errors
-        return self.all_or_none * math.hypot(of_within, self.ratio * of_across) / max(self.excess[1], 1e-9)
+        return (
+            self.shuffled_fraction * math.hypot(of_within, self.ratio * of_across) / max(self.excess[1], 1e-9)
+        )
 
     @property
     def found(self) -> bool:
@@ -103,21 +105,21 @@ class Agreement:
         return self._short(across, within, of_across, of_within)
 
     @property
-    def tied(self) -> bool:
+    def labels_informative(self) -> bool:
         """Whether training labels correlate with images at all: test labels agree beyond sampling error."""
         return neighbors_agree(self.across)
 
     @property
     def sound(self) -> bool:
         """Whether significantly fewer than `LEAST` are wrong."""
-        return self.tied and self.wrong + ERRORS * self.error < LEAST
+        return self.labels_informative and self.wrong + ERRORS * self.error < LEAST
 
     def _short(self, less: float, other: float, of_less: float, of_more: float) -> bool:
         """Return whether `less` is significantly below what `LEAST` wrong labels would leave of `more`.
 
         A difference has a known standard error even where the ratio has not, with both near 0.
         """
-        left = 1 - LEAST / self.all_or_none
+        left = 1 - LEAST / self.shuffled_fraction
         return left * other - less > ERRORS * math.hypot(of_less, left * of_more)
 
 

@@ -32,7 +32,7 @@ class LayerSignal:
         return self.fact.name
 
     @property
-    def told_apart(self) -> float | None:
+    def relative_signal(self) -> float | None:
         """Signal by the outputs' root mean square: near 0 all images look alike to the next layer."""
         at = self.at
         if at.signal is None or at.spread is None or at.mean is None:

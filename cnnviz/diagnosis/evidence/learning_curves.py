@@ -118,9 +118,9 @@ ERRORS = 3
 class AccuracySummary:
     """Accuracies after the last typical epoch, in [0, 1]."""
 
-    learnt: float
+    train_accuracy: float
     """Training accuracy, measured during training with dropout and augmentation."""
-    held: float
+    held_out_accuracy: float
     """Held-out accuracy."""
     part: str
     """Which images are held out: `validation` or `test`."""
@@ -132,32 +132,34 @@ class AccuracySummary:
     @property
     def gap(self) -> float:
         """Generalization gap: training minus held-out accuracy."""
-        return self.learnt - self.held
+        return self.train_accuracy - self.held_out_accuracy
 
     @property
     def error(self) -> float:
         """Standard error of `held`."""
-        return standard_error(self.held, self.images)
+        return standard_error(self.held_out_accuracy, self.images)
 
     @property
-    def learnt_well(self) -> bool:
+    def fits_training(self) -> bool:
         """Whether the training images are fitted."""
-        return self.above(self.learnt) >= WELL
+        return self.above(self.train_accuracy) >= WELL
 
     @property
     def well(self) -> bool:
         """Whether held-out accuracy is high."""
-        return self.above(self.held) >= WELL
+        return self.above(self.held_out_accuracy) >= WELL
 
     @property
     def lost(self) -> float:
         """1 − chance-corrected held-out accuracy, in [0, 1]."""
-        return min(1.0, max(0.0, 1 - self.above(self.held)))
+        return min(1.0, max(0.0, 1 - self.above(self.held_out_accuracy)))
 
     @property
     def at_chance(self) -> bool:
         """Whether held-out accuracy is within three standard errors of a constant prediction."""
-        return self.held < self.chance + 3 * max(self.error, standard_error(self.chance, self.images))
+        return self.held_out_accuracy < self.chance + 3 * max(
+            self.error, standard_error(self.chance, self.images)
+        )
 
     def above(self, accuracy: float) -> float:
         """Return an accuracy chance-corrected: 0 at chance level, 1 for perfect."""
@@ -167,8 +169,12 @@ class AccuracySummary:
     def facts(self) -> tuple[Fact, Fact]:
         """Both accuracies as facts."""
         return (
-            Fact("accuracy in training", self.learnt, f"{percent(self.learnt, 1)}"),
-            Fact(f"accuracy on {self.part} images", self.held, f"{percent(self.held, 1)} of {self.images:,}"),
+            Fact("accuracy in training", self.train_accuracy, f"{percent(self.train_accuracy, 1)}"),
+            Fact(
+                f"accuracy on {self.part} images",
+                self.held_out_accuracy,
+                f"{percent(self.held_out_accuracy, 1)} of {self.images:,}",
+            ),
         )
 
 
@@ -217,7 +223,7 @@ def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
     measured = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.quality.repeats
     if len(measured) < 2 or (repeated and repeated.test):
-        return now.held
+        return now.held_out_accuracy
     return sum(share * images for share, images in measured) / sum(images for _, images in measured)
 
 
@@ -306,7 +312,7 @@ class LossCurve:
         return max(self.loss.values)
 
     @property
-    def blown(self) -> bool:
+    def diverged(self) -> bool:
         """Whether it was once far above both its start and chance level."""
         return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.chance, self.start)
 

@@ -56,14 +56,14 @@ class SignalPropagation:
         return (self.last.at.signal or 0.0) / max(self.entering, 1e-30)
 
     @property
-    def alike(self) -> float:
+    def least_relative_signal(self) -> float:
         """Least signal of any layer relative to its outputs."""
-        return min(stage.told_apart or 0.0 for stage in self.stages)
+        return min(stage.relative_signal or 0.0 for stage in self.stages)
 
     @property
-    def little(self) -> bool:
+    def is_weak(self) -> bool:
         """Whether too little signal is propagated."""
-        return self.share < SHRUNK or self.alike < ALIKE
+        return self.share < SHRUNK or self.least_relative_signal < ALIKE
 
 
 def signal_propagation(evidence: Evidence) -> SignalPropagation | None:
@@ -134,11 +134,11 @@ def explain_biases(evidence: Evidence, propagation: SignalPropagation) -> tuple[
     biased = [stage for stage in propagation.stages if stage.name in initial and initial[stage.name].bias]
     if not biased:
         return ()
-    stage = min(biased, key=lambda candidate: candidate.told_apart or 1.0)
+    stage = min(biased, key=lambda candidate: candidate.relative_signal or 1.0)
     return (
         f"Its biases drown what is left: '{stage.name}' begins with {initial[stage.name].bias:g} in every "
         f"bias, the same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while "
-        f"images differ by {short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
+        f"images differ by {short(stage.at.signal or 0)}: {short(stage.relative_signal or 0)} of their size.",
     )
 
 

@@ -118,10 +118,10 @@ def augmentation_too_strong(evidence: Evidence) -> Outcome:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.well or now.learnt_well:
+    if now.well or now.fits_training:
         return Negative(
             f"Augmentation leaves {percent(visibility.share)} of an image, but "
-            f"{percent(max(now.held, now.learnt))} of the images are known all the same."
+            f"{percent(max(now.held_out_accuracy, now.train_accuracy))} of the images are known all the same."
         )
     if now.gap > max(BEHIND, ERRORS * now.error):
         return Negative(
@@ -135,7 +135,7 @@ def _finding(
     evidence: Evidence, now: AccuracySummary, visibility: Visible, recolored: tuple[str, ...]
 ) -> Finding:
     plain = evidence.train_evaluated
-    gap = max(-now.gap, (plain.accuracy - now.learnt) if plain else 0.0)
+    gap = max(-now.gap, (plain.accuracy - now.train_accuracy) if plain else 0.0)
     held_back = gap > max(BEHIND, ERRORS * now.error)
     confidence = 0.9 if visibility.share < HARDLY else 0.75 if visibility.share < LITTLE else 0.65
     return Finding(
@@ -164,8 +164,8 @@ def _finding(
         pictures=(_picture(visibility), accuracy_figure(evidence, "Accuracy as shown in training, and held "
             "out")),
         ruled_out=(
-            f"Over-fitting: training images, as they are shown, are known to {percent(now.learnt)}, and "
-            f"others to {percent(now.held)}.",
+            f"Over-fitting: training images, as they are shown, are known to {percent(now.train_accuracy)}, "
+            f"and others to {percent(now.held_out_accuracy)}.",
         ),
         changes=fixes.applicable_changes(_weaker(evidence, visibility, recolored), evidence.recipe),
         explains=(
@@ -209,8 +209,8 @@ def _known(evidence: Evidence, now: AccuracySummary) -> str:
         else ""
     )
     return (
-        f"As they are shown, {percent(now.learnt, 1)} of the training images are known, and "
-        f"{percent(now.held, 1)} of the {now.part} images, which are shown whole.{plain_text}"
+        f"As they are shown, {percent(now.train_accuracy, 1)} of the training images are known, and "
+        f"{percent(now.held_out_accuracy, 1)} of the {now.part} images, which are shown whole.{plain_text}"
     )
 
 

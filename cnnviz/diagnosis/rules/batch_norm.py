@@ -127,7 +127,7 @@ def batch_norm_unsettled(evidence: Evidence) -> Outcome:
     if lost is None and now.gap <= max(0.1, ERRORS * now.error):
         return Negative(
             f"The initial statistics still weigh {percent(statistics.initial)}, but held-out images are "
-            f"known to {percent(now.held)}, nearly as well as the training images."
+            f"known to {percent(now.held_out_accuracy)}, nearly as well as the training images."
         )
     return _batch_norm_finding(evidence, statistics, now, lost)
 
@@ -137,7 +137,7 @@ def _batch_norm_finding(
 ) -> Finding:
     layer = statistics.layer
     averaging = "a mean over all batches" if layer.momentum is None else f"momentum {layer.momentum:g}"
-    accuracies = (now.learnt, _running(evidence, now), _batch(evidence))
+    accuracies = (now.train_accuracy, _running(evidence, now), _batch(evidence))
     return Finding(
         cause="batch-norm-unsettled",
         confidence=0.95 if lost and statistics.young else 0.85 if lost else 0.8,
@@ -206,8 +206,8 @@ def _measured(evidence: Evidence, now: AccuracySummary) -> str:
             f"the same, so the difference of {100 * (batch - running):.1f} points is the statistics'."
         )
     return (
-        f"In training, with the batches' own statistics, {percent(now.learnt, 1)} are known, in evaluation "
-        f"{percent(now.held, 1)}."
+        f"In training, with the batches' own statistics, {percent(now.train_accuracy, 1)} are known, in "
+        f"evaluation {percent(now.held_out_accuracy, 1)}."
     )
 
 
@@ -255,7 +255,7 @@ def _evaluated_both_ways(evidence: Evidence) -> tuple[BatchNorm, float, float] |
 
 def _running(evidence: Evidence, now: AccuracySummary) -> float:
     evaluated = _evaluated_both_ways(evidence)
-    return evaluated[1] if evaluated else now.held
+    return evaluated[1] if evaluated else now.held_out_accuracy
 
 
 def _batch(evidence: Evidence) -> float | None:

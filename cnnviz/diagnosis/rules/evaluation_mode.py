@@ -157,14 +157,15 @@ def validation_above_training(evidence: Evidence) -> Note | None:
     if any(isinstance(rule(evidence), Finding) for rule in FAULTS):
         return None
     plain, reasons = evidence.train_evaluated, _reasons(evidence)
-    if plain is not None and plain.accuracy < now.held - ERRORS * (
+    if plain is not None and plain.accuracy < now.held_out_accuracy - ERRORS * (
         now.error + standard_error(plain.accuracy, plain.images)
     ):
         return None  # Evaluated in the same way training accuracy is lower too: there is another reason.
     text = (
-        f"The {now.part} images are known better than the training images ({percent(now.held, 1)} against "
-        f"{percent(now.learnt, 1)}). That is usual here and no sign of an error: training accuracy is "
-        f"measured {'; '.join(reasons)}. Held-out images are evaluated after the epoch, without any of it."
+        f"The {now.part} images are known better than the training images "
+        f"({percent(now.held_out_accuracy, 1)} against "
+        f"{percent(now.train_accuracy, 1)}). That is usual here and no sign of an error: training accuracy "
+        f"is measured {'; '.join(reasons)}. Held-out images are evaluated after the epoch, without any of it."
     )
     return Note("validation-above-training", text + _plain(evidence, now))
 

@@ -268,7 +268,9 @@ def data_enlarged(evidence: Evidence) -> Outcome:
     if now is None or not times:
         return Inconclusive("No epoch has ended yet, so nobody knows whether there is content enough.")
     if now.well:
-        return Negative(f"{percent(now.held)} of the {now.part} images are known: there is content enough.")
+        return Negative(
+            f"{percent(now.held_out_accuracy)} of the {now.part} images are known: there is content enough."
+        )
     blurred = detail is not None and is_blurred(detail)
     if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
         return _without_detail(evidence, now, detail, plain=blurred)
@@ -310,7 +312,8 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
             f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "
             "the pixels in between from their neighbours, so it adds numbers but no knowledge. What tells "
             "classes apart and was lost when the images were made small is not in them any more, so "
-            f"{percent(now.held)} may be near what can be reached; and convolutions are spent on smooth "
+            f"{percent(now.held_out_accuracy)} may be near what can be reached; and convolutions are spent "
+            "on smooth "
             "ground: four times the multiply-adds for each doubling. Take the images at their first size, "
             "from before they were reduced."
         ),

@@ -57,12 +57,13 @@ def initialisation(evidence: Evidence) -> Outcome:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
     if _grows(evidence, propagation):
         return _growing(evidence, propagation)
-    if propagation.little:
+    if propagation.is_weak:
         return _shrinking(evidence, propagation)
     return Negative(
         f"Fresh weights hand {short(propagation.share)} of the input's spread on to "
         f"'{propagation.last.name}', and "
-        f"{percent(propagation.alike, 1)} or more of every layer's outputs tells images apart."
+        f"{percent(propagation.least_relative_signal, 1)} or more of every layer's outputs tells images "
+        "apart."
     )
 
 
@@ -135,17 +136,17 @@ def _shrinking(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
             "flattens it."
         )
     last = propagation.last
-    if propagation.alike >= ALIKE and not _unusual(evidence):
+    if propagation.least_relative_signal >= ALIKE and not _unusual(evidence):
         return Negative(
             f"Only {short(propagation.share)} of the input's spread reaches '{last.name}', but of its "
             "outputs "
-            f"{percent(propagation.alike, 1)} tells images apart, and no weights or biases are known to be "
-            "out of the usual. LeNet-5 of 1998 begins so, and learns."
+            f"{percent(propagation.least_relative_signal, 1)} tells images apart, and no weights or biases "
+            "are known to be out of the usual. LeNet-5 of 1998 begins so, and learns."
         )
-    drowned = propagation.alike < ALIKE and propagation.share >= SHRUNK
+    drowned = propagation.least_relative_signal < ALIKE and propagation.share >= SHRUNK
     verdict = (
-        f"Only {short(propagation.alike)} of the outputs of a layer tells images apart: the rest is the "
-        "same for all of them."
+        f"Only {short(propagation.least_relative_signal)} of the outputs of a layer tells images apart: the "
+        "rest is the same for all of them."
         if drowned
         else f"Of the images' spread only {short(propagation.share)} is left at '{last.name}', before "
         "anything is learned."
@@ -202,7 +203,7 @@ def _sureness(evidence: Evidence, propagation: SignalPropagation) -> float:
     """
     if evidence.step < YOUNG or not propagation.curve.stuck:
         return 0.65
-    least = min(propagation.share / SHRUNK, propagation.alike / ALIKE)
+    least = min(propagation.share / SHRUNK, propagation.least_relative_signal / ALIKE)
     return 0.97 if least < 0.1 else 0.85 if least < 0.3 else 0.75
 
 
@@ -228,8 +229,8 @@ def _facts(propagation: SignalPropagation) -> tuple[Fact, ...]:
         Fact("signal propagated", propagation.share, short(propagation.share)),
         Fact(
             "of a layer's outputs tells images apart, at the least",
-            propagation.alike,
-            short(propagation.alike),
+            propagation.least_relative_signal,
+            short(propagation.least_relative_signal),
         ),
         propagation.curve.fact,
     )

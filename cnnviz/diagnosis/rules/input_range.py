@@ -55,7 +55,7 @@ def input_scale(evidence: Evidence) -> Outcome:
         confidence = 0.95 if curve.learned < 0.5 else 0.7
         return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
     propagation = signal_flow.signal_propagation(evidence)
-    if not curve.stuck or propagation is None or not propagation.little:
+    if not curve.stuck or propagation is None or not propagation.is_weak:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
     return _scale_finding(evidence, read, curve, _narrow(propagation, read), 0.6, 0.4)
 
@@ -130,7 +130,7 @@ def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
         return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
     thrown = sgd and (early_update_ratio(evidence) or 0.0) >= FAR / 3
-    return thrown or curve.blown or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
+    return thrown or curve.diverged or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
 
 
 def _works(evidence: Evidence, curve: LossCurve) -> bool:
@@ -190,8 +190,8 @@ def data_channels(evidence: Evidence) -> Outcome:
         return Inconclusive("No epoch has ended yet, so nobody knows whether grey is enough.")
     if now.well:
         return Negative(
-            f"Colour is turned to grey, but {percent(now.held)} of the {now.part} images are known all the "
-            "same."
+            f"Colour is turned to grey, but {percent(now.held_out_accuracy)} of the {now.part} images are "
+            "known all the same."
         )
     colour, grey = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     if colour is None or grey is None:
@@ -222,7 +222,8 @@ def _channels_finding(
             f"images most like an image {percent(colour.share, 1)} have its label as long as there is "
             f"colour, and {percent(grey.share, 1)} in grey, where chance alone gives "
             f"{percent(grey.chance, 1)}. What is lost before the first layer no layer can find again: the "
-            f"network knows {percent(now.learnt)} of its training images and {percent(now.held)} of others."
+            f"network knows {percent(now.train_accuracy)} of its training images and "
+            f"{percent(now.held_out_accuracy)} of others."
         ),
         facts=(
             Fact("neighbours share a label in colour", colour.share, f"{percent(colour.share, 1)}"),

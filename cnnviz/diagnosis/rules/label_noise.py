@@ -105,8 +105,11 @@ def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
             f"Of its {images:,} surest answers on {part} images {percent(share)} are right, and "
             f"{percent(accuracy)} of all."
         )
-    if now.above(now.held) > 0.9:
-        return f"{percent(now.held)} of the {now.part} labels are those that the network found by itself."
+    if now.above(now.held_out_accuracy) > 0.9:
+        return (
+            f"{percent(now.held_out_accuracy)} of the {now.part} labels are those that the network found by "
+            "itself."
+        )
     val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
     if val is not None and test is not None and evidence.data.validation >= 50:
         return (

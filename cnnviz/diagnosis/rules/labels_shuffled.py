@@ -47,19 +47,19 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Inconclusive("No epoch has ended yet.") if not ruled_out_by else Negative(ruled_out_by)
     if not now.at_chance:
         return Negative(
-            f"{percent(now.held)} of the {now.part} images are known, {percent(now.chance)} by a constant "
-            "answer."
+            f"{percent(now.held_out_accuracy)} of the {now.part} images are known, {percent(now.chance)} by "
+            "a constant answer."
         )
     if ruled_out_by:
         return Negative(ruled_out_by)
-    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
+    if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
     if above_chance_on_test(evidence):
         test = evidence.curve("test/accuracy").last
         return Negative(
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
-    learnt = now.above(now.learnt) > MEMORISED and not _few_images(evidence)
+    learnt = now.above(now.train_accuracy) > MEMORISED and not _few_images(evidence)
     conclusive = neighbors is not None and _conclusive(neighbors) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
     if neighbors is None and not learnt and not evidence.probes.get("label-agreement"):
@@ -87,7 +87,7 @@ def _ruled_out_by_images(evidence: Evidence) -> str:
                 f"{percent(agreeing.chance)} by chance: the labels belong to the images."
             )
     tested = agreement(evidence)
-    if tested is not None and tested.tied:
+    if tested is not None and tested.labels_informative:
         return (
             f"The training images most like a test image have its label {percent(tested.across.share)} of "
             f"the time, {percent(tested.across.chance)} by chance: the labels belong to the images, at least "
@@ -107,13 +107,14 @@ def _ruled_out_by_images(evidence: Evidence) -> str:
 def _shuffled(
     evidence: Evidence, now: AccuracySummary, neighbors: Neighbours | None, confidence: float
 ) -> Finding:
-    by_heart = now.above(now.learnt) > MEMORISED
+    by_heart = now.above(now.train_accuracy) > MEMORISED
     text = (
-        f"In training it knows {percent(now.learnt)} of the images, but only by heart: with random labels a "
+        f"In training it knows {percent(now.train_accuracy)} of the images, but only by heart: with random "
+        "labels a "
         "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
         "generalization”, 2017)."
         if by_heart
-        else f"In training, too, it knows no more than {percent(now.learnt)}."
+        else f"In training, too, it knows no more than {percent(now.train_accuracy)}."
     )
     neighbors_text = (
         f"\n\nThe images say so themselves. Of the {neighbors.each} images most like an image, among "
@@ -128,12 +129,12 @@ def _shuffled(
         # A run that does not even memorize its labels may have another cause, which its own rule reports.
         effect=1.0 if by_heart else 0.8,
         verdict=(
-            f"Labels have nothing to do with the images: {percent(now.held)} of the {now.part} images are "
-            f"known, a constant answer gets {percent(now.chance)}."
+            f"Labels have nothing to do with the images: {percent(now.held_out_accuracy)} of the {now.part} "
+            f"images are known, a constant answer gets {percent(now.chance)}."
         ),
         explanation=(
-            f"Of {now.images:,} {now.part} images the network knows {percent(now.held, 1)}. Always giving "
-            f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
+            f"Of {now.images:,} {now.part} images the network knows {percent(now.held_out_accuracy, 1)}. "
+            f"Always giving the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
             f"{100 * standard_error(now.chance, now.images):.1f} points: it guesses. "
             f"{text}{neighbors_text}\n\n"
@@ -177,7 +178,7 @@ def _conclusive(neighbors: Neighbours) -> bool:
 def _blown(evidence: Evidence) -> bool:
     """Return whether the loss rose far above chance level, which labels do not explain."""
     curve = summarize_loss(evidence)
-    return curve is not None and curve.blown
+    return curve is not None and curve.diverged
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:
@@ -186,7 +187,7 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -
     if by_heart and start is not None and last is not None:
         parts.append(
             f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
-            f"it knows {percent(now.learnt)} of the training images."
+            f"it knows {percent(now.train_accuracy)} of the training images."
         )
     if neighbors is not None and not neighbors_agree(neighbors):
         parts.append(

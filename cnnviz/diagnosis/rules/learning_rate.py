@@ -284,7 +284,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     curve, update_ratio = summarize_loss(evidence), early_update_ratio(evidence)
     if curve is None or update_ratio is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
-    far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.blown else FAR
+    far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.diverged else FAR
     killed = _killed(evidence, update_ratio, far, curve)
     if update_ratio < far and not killed:
         return Negative(
@@ -428,9 +428,9 @@ def _of_its_size(update_ratio: float) -> str:
 
 def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
     """Return whether long steps kept the run from learning."""
-    if (wild or curve.blown) and curve.learned < NEARLY_THERE and below_patch_classifier(evidence):
+    if (wild or curve.diverged) and curve.learned < NEARLY_THERE and below_patch_classifier(evidence):
         return True
-    if evidence.status == "failed" or curve.blown:
+    if evidence.status == "failed" or curve.diverged:
         return curve.learned < (POOR if curve.falling else NEARLY_THERE)
     return curve.stuck or (curve.learned < (POOR if wild else HARDLY) and not curve.falling)
 
@@ -465,8 +465,8 @@ def _sureness(evidence: Evidence, curve: LossCurve, worst: float, update_ratio: 
     if evidence.status == "failed" or worst > 10 * max(curve.chance, curve.start):
         return 0.95
     if evidence.step < YOUNG:
-        return 0.6 if curve.blown else 0.4
-    return 0.95 if curve.blown else 0.85 if update_ratio >= 2 * FAR else 0.75
+        return 0.6 if curve.diverged else 0.4
+    return 0.95 if curve.diverged else 0.85 if update_ratio >= 2 * FAR else 0.75
 
 
 def _before_the_schedule(evidence: Evidence) -> int:

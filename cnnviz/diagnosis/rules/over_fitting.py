@@ -86,8 +86,8 @@ def too_few_images(evidence: Evidence) -> Outcome:
         confidence=confidence,
         effect=_effect(now),
         verdict=(
-            f"{evidence.data.train:,} training images are too few: {percent(now.learnt)} of them are known, "
-            f"but only {percent(now.held)} of the {now.part} images."
+            f"{evidence.data.train:,} training images are too few: {percent(now.train_accuracy)} of them "
+            f"are known, but only {percent(now.held_out_accuracy)} of the {now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
@@ -129,7 +129,8 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         effect=_effect(now),
         verdict=(
             f"Without augmentation the same {evidence.data.train:,} images came {counted(epochs, 'time')}: "
-            f"{percent(now.learnt)} of them are known, but only {percent(now.held)} of the {now.part} images."
+            f"{percent(now.train_accuracy)} of them are known, but only {percent(now.held_out_accuracy)} of "
+            f"the {now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(epochs, 'time')}, always "
@@ -183,7 +184,8 @@ def too_large(evidence: Evidence) -> Outcome:
         effect=_effect(now),
         verdict=(
             f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: "
-            f"{percent(now.learnt)} of the training images are known, but only {percent(now.held)} of the "
+            f"{percent(now.train_accuracy)} of the training images are known, but only "
+            f"{percent(now.held_out_accuracy)} of the "
             f"{now.part} images."
         ),
         explanation=(
@@ -214,13 +216,13 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
             "statistics that have not settled."
         )
     turned_up = has_risen(_held_loss(evidence, now), RISEN)
-    least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if turned_up else LARGE_GAP
+    least = GAP_BY_HEART if now.above(now.train_accuracy) >= BY_HEART else GAP if turned_up else LARGE_GAP
     others = held_out_accuracy(evidence, now)
-    if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
+    if now.gap < max(least, 3 * now.error) or now.train_accuracy - others < least:
         turned = "has risen" if turned_up else "does not rise"
         return Negative(
-            f"{percent(now.learnt)} in training and {percent(others)} on other images, whose loss {turned}: "
-            f"a gap of {max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
+            f"{percent(now.train_accuracy)} in training and {percent(others)} on other images, whose loss "
+            f"{turned}: a gap of {max(0.0, 100 * (now.train_accuracy - others)):.0f} points costs little."
         )
     if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -254,9 +256,10 @@ def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
             "falling."
         )
     return (
-        f"Of the images it learns from the network knows {percent(now.learnt, 1)}, of others "
-        f"{percent(now.held, 1)}: the gap is {100 * now.gap:.1f} points, "
-        f"{now.gap / max(now.error, 1e-9):.0f} standard errors of √({now.held:.2f} · {1 - now.held:.2f} / "
+        f"Of the images it learns from the network knows {percent(now.train_accuracy, 1)}, of others "
+        f"{percent(now.held_out_accuracy, 1)}: the gap is {100 * now.gap:.1f} points, "
+        f"{now.gap / max(now.error, 1e-9):.0f} standard errors of √({now.held_out_accuracy:.2f} · "
+        f"{1 - now.held_out_accuracy:.2f} / "
         f"{now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
 
@@ -267,7 +270,9 @@ def _held_loss(evidence: Evidence, now: AccuracySummary) -> Points:
 
 def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
     text = (
-        [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
+        [f"Under-fitting: the training images are known to {percent(now.train_accuracy)}."]
+        if now.fits_training
+        else []
     )
     return (*text, *exclusions.rule_out_shuffled_labels(evidence.quality.neighbours))
 

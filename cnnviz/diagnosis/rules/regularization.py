@@ -50,9 +50,10 @@ def dropout(evidence: Evidence) -> Outcome:
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
     enough = WELL if most >= EXTREME else NEARLY_THERE
-    if now is not None and (now.learnt_well or now.above(now.held) >= enough):
+    if now is not None and (now.fits_training or now.above(now.held_out_accuracy) >= enough):
         return Negative(
-            f"{percent(most)} is dropped, but the images are known all the same ({percent(now.held)})."
+            f"{percent(most)} is dropped, but the images are known all the same "
+            f"({percent(now.held_out_accuracy)})."
         )
     return _dropout_finding(evidence, rates, now, name)
 
@@ -124,8 +125,8 @@ def _nothing_held_back(now: AccuracySummary | None) -> str:
     if now is None:
         return f"{means} the run did not come so far: the loss was no number before an epoch had ended."
     return (
-        f"{means} the training images are known to {percent(now.learnt)} only, and others to "
-        f"{percent(now.held)}: there is nothing to be held back."
+        f"{means} the training images are known to {percent(now.train_accuracy)} only, and others to "
+        f"{percent(now.held_out_accuracy)}: there is nothing to be held back."
     )
 
 
@@ -182,8 +183,10 @@ def weight_decay(evidence: Evidence) -> Outcome:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.learnt_well:
-        return Negative(f"{tells}, but the training images are known all the same ({percent(now.learnt)}).")
+    if now.fits_training:
+        return Negative(
+            f"{tells}, but the training images are known all the same ({percent(now.train_accuracy)})."
+        )
     return _weight_decay_finding(evidence, now, half)
 
 
@@ -224,7 +227,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             "A weight stays where learning pushes it out as fast as decay pulls it in. Under so strong a "
             "pull that is close to zero: outputs shrink from layer to layer, all classes get nearly the same "
             f"probability, and the loss stays near ln {evidence.classes} = {evidence.chance_loss:.3f}. The "
-            f"training images themselves are known to {percent(now.learnt)} only, so this is no "
+            f"training images themselves are known to {percent(now.train_accuracy)} only, so this is no "
             "over-fitting, against which decay is meant."
         ),
         facts=(

@@ -265,8 +265,8 @@ MIXED_UP = 0.6
 )
 def split_mismatch(evidence: Evidence) -> Outcome:
     """Detect splits with other classes, permuted labels, other preprocessing, or input shift."""
-    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
-        return _prepared_otherwise(evidence, *evidence.loop.judged_otherwise)
+    if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
+        return _prepared_otherwise(evidence, *evidence.loop.preprocessing_mismatch)
     train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Inconclusive("How many images there are of each class in both parts was not recorded.")
@@ -299,16 +299,17 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
     now = accuracy_summary(evidence)
     if now is None:
         return Inconclusive(f"Judged images have {figures}; how many of them are known is not recorded.")
-    if now.learnt - now.held < LOST_BY_PREPARATION:
+    if now.train_accuracy - now.held_out_accuracy < LOST_BY_PREPARATION:
         return Negative(f"Judged images have {figures}, and are known as well.")
     return Finding(
         cause="split-mismatch",
         confidence=0.92,
-        effect=min(1.0, max(0.5, now.learnt - now.held)),
+        effect=min(1.0, max(0.5, now.train_accuracy - now.held_out_accuracy)),
         verdict=f"Images are prepared otherwise where they are judged: they have {figures}.",
         explanation=(
-            f"The network knows {percent(now.learnt)} of the images that it learns from and "
-            f"{percent(now.held)} of those that are judged. It reads values of another size there than it "
+            f"The network knows {percent(now.train_accuracy)} of the images that it learns from and "
+            f"{percent(now.held_out_accuracy)} of those that are judged. It reads values of another size "
+            "there than it "
             "ever learned from, so its answers say nothing of how well it has learned. Usually one of both "
             "is divided by 255 or standardized, and the other is not."
         ),

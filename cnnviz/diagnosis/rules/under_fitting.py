@@ -48,14 +48,16 @@ def under_fitting(evidence: Evidence) -> Outcome:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.learnt_well or now.well:
-        return Negative(f"The network knows {percent(max(now.learnt, now.held))} of the images.")
+    if now.fits_training or now.well:
+        return Negative(
+            f"The network knows {percent(max(now.train_accuracy, now.held_out_accuracy))} of the images."
+        )
     if now.gap > max(0.1, 3 * now.error):
         return Negative(f"Training images are known {100 * now.gap:.0f} points better than others.")
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
-    came_to_rest = _flat(_gained(evidence)) and now.above(now.learnt) > SOMETHING
+    came_to_rest = _flat(_gained(evidence)) and now.above(now.train_accuracy) > SOMETHING
     small = times < (ENOUGH_WEIGHTS if came_to_rest else FEW_WEIGHTS)
     if not small and not thin:
         return Negative(
@@ -93,13 +95,14 @@ def _finding(
         confidence=confidence,
         effect=0.8 * max(0.3, now.lost),
         verdict=(
-            f"With {evidence.params:,} weights the network is too small: it knows {percent(now.learnt)} of "
+            f"With {evidence.params:,} weights the network is too small: it knows "
+            f"{percent(now.train_accuracy)} of "
             "its own training images."
         ),
         explanation=(
-            f"The network knows {percent(now.learnt, 1)} of the images it learns from and "
-            f"{percent(now.held, 1)} of others: it learns nothing by heart, because it has nowhere to keep "
-            f"it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
+            f"The network knows {percent(now.train_accuracy, 1)} of the images it learns from and "
+            f"{percent(now.held_out_accuracy, 1)} of others: it learns nothing by heart, because it has "
+            f"nowhere to keep it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
             f"{math.prod(evidence.data.shape):,} values. One fully connected layer from there to "
             f"{evidence.classes} classes would have ({math.prod(evidence.data.shape):,} + 1) · "
             f"{evidence.classes} = {linear:,} weights, this network has "
@@ -116,7 +119,8 @@ def _finding(
         ),
         layers=(narrow[0],) if narrow else (),
         ruled_out=(
-            f"Over-fitting: others are known to {percent(now.held)}, nearly as well as the training images.",
+            f"Over-fitting: others are known to {percent(now.held_out_accuracy)}, nearly as well as the "
+            "training images.",
         ),
         changes=_larger(evidence, narrow is not None, few_weights),
         explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
