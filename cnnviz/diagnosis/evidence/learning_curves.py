@@ -136,7 +136,7 @@ class AccuracySummary:
 
     @property
     def error(self) -> float:
-        """Standard error of `held`."""
+        """Standard error of `held_out_accuracy`."""
         return standard_error(self.held_out_accuracy, self.images)
 
     @property
