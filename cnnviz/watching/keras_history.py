@@ -102,7 +102,7 @@ class KerasHistory:
         rate = self._rate()
         if rate is not None:
             settings["learning_rate"] = rate
-        self._lease = tracking.create_foreign_run(
+        self._lease = tracking.create_external_run(
             self._database, Kind.WATCHED, model=title, dataset=dataset or "my own data", name=name,
             recipe=settings, process=process,
         )  # fmt: skip

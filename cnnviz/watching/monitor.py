@@ -479,7 +479,7 @@ class LoopMonitor:
     def _begin_sample(self) -> None:
         self._sample = {"step": self.step + 1}
         if self._layer_hook is not None:
-            self._sampling = self._layer_hook.watching()
+            self._sampling = self._layer_hook.recording()
             self._sampling.__enter__()
         optimized = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
         candidates = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in optimized]
@@ -493,7 +493,7 @@ class LoopMonitor:
         if not self._sample:
             return
         layers = (
-            self._layer_hook.looks() if self._layer_hook is not None and self._sampling is not None else []
+            self._layer_hook.compute() if self._layer_hook is not None and self._sampling is not None else []
         )
         sample = dict(self._sample)
         self._stop_sampling()

@@ -270,7 +270,7 @@ class WatchedRun:
 
     def on_layer_stats(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Record the layer statistics of a sampled step."""
-        self._report.look(step, layers, ())
+        self._report.layer_stats(step, layers, ())
         if time.monotonic() - self._facts_written_at > FACTS_EVERY:
             self._write_facts()
 

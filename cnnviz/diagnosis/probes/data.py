@@ -12,7 +12,7 @@ from torch.nn import functional
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
 from cnnviz.diagnosis.probes.registry import Result, register
-from cnnviz.training.data.patch_classifier import learnt_share
+from cnnviz.training.data.patch_classifier import half_split_accuracy
 from cnnviz.training.data.quality import SIDE, neighbours, repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png, probabilities
@@ -64,7 +64,7 @@ def label_agreement(context: ProbeContext) -> Result:
     sample = Labelled(*context.some(train, IMAGES))
     result: Result = {
         "neighbours": neighbours(sample, len(context.data_module.classes)),
-        "patches": learnt_share(sample.images[:], sample.labels, len(context.data_module.classes)),
+        "patches": half_split_accuracy(sample.images[:], sample.labels, len(context.data_module.classes)),
     }
     if context.trained is None:
         return result

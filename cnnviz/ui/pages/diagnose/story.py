@@ -135,7 +135,7 @@ def network(start: Start, normalisation: str) -> LayerList:
     return spec.layers(CLASSES, FULL, spec.options.parse({"init": start, "normalisation": normalisation}))
 
 
-def reckoned(start: Start, scale: Scale) -> tuple[LayerPropagation, ...]:
+def compute_signal(start: Start, scale: Scale) -> tuple[LayerPropagation, ...]:
     """Compute the signal propagation for that initialization and pixel scale."""
     normalisation = "lrn-paper" if start == "paper" else "lrn-article"
     return propagate(network(start, normalisation), fresh().entering(scale))
@@ -177,9 +177,11 @@ def _signal_figure(layers: tuple[LayerPropagation, ...]) -> None:
 def response() -> None:
     """Draw the section on LRN."""
     st.header("Is it the weaker normalisation?", anchor=False)
-    first = reckoned("article", "unit")[0]
+    first = compute_signal("article", "unit")[0]
     square = after_relu(Signal(first.spread**2, first.signal), first.bias).square
-    weak, strong = (_first_response(network("article", how)) for how in ("lrn-article", "lrn-paper"))
+    weak, strong = (
+        _first_response(network("article", normalisation)) for normalisation in ("lrn-article", "lrn-paper")
+    )
     st.markdown(notice.plain(story_text.response(weak, strong, square)))
 
 

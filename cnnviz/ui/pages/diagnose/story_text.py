@@ -43,7 +43,7 @@ def first_layer(layer: LayerPropagation, reads: str) -> str:
     )
 
 
-def further(layers: Sequence[LayerPropagation]) -> str:
+def last_layer(layers: Sequence[LayerPropagation]) -> str:
     """Describe the signal at the last layer, and its share of the output."""
     first, last = layers[0], layers[-1]
     left = last.signal / first.entering.signal
@@ -106,8 +106,9 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
         f"LRN divides by (k + α·x²) to the power β. torch's α = {weak.alpha:g}, as the article has it, is a "
         f"fifth of the paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN "
         f"multiplies by {lrn_factor(weak, square):.5f} with the one and by {lrn_factor(strong, square):.5f} "
-        f"with the other. It is k = {weak.k:g} that does it, {weak.k:g} to the power −{weak.beta:g}, and k "
-        "is the same in both."
+        "with "
+        f"the other. It is k = {weak.k:g} that does it, {weak.k:g} to the power −{weak.beta:g}, and k is the "
+        "same in both."
     )
 
 
