@@ -29,7 +29,7 @@ LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-google
 """Registered model → the next larger one."""
 MOST_WIDTH = 512
 """Most channels or units that a layer is widened to: the widest of VGG-16 and ResNet-18."""
-IN_COLOUR = "small-googlenet-32"
+SMALLEST_IN_COLOR = "small-googlenet-32"
 """The smallest registered model with color input."""
 SMALL_SIDES = {
     "googlenet": "googlenet-32",
@@ -40,15 +40,15 @@ SMALL_SIDES = {
 """Model for large images → the one for small images."""
 
 
-def registered(name: str) -> dict[str, Any]:
+def registered_model(name: str) -> dict[str, Any]:
     """Return recipe values for a registered model with its default size and options."""
     return {"model": name, "layers": None, "options": {}, "size": None}
 
 
-def augments(recipe: Recipe) -> bool:
+def uses_augmentation(recipe: Recipe) -> bool:
     """Return whether the recipe uses data augmentation."""
-    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
-    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
+    shifted = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
+    return bool(shifted or recipe.colour_jitter or recipe.pca_jitter)
 
 
 def dropout_rates(evidence: Evidence) -> dict[str, float]:
@@ -67,11 +67,11 @@ def dropout_rates(evidence: Evidence) -> dict[str, float]:
 def with_dropout(recipe: Recipe, most: float) -> dict[str, Any] | None:
     """Return recipe values with dropout of at most `most`; None for a model without that option."""
     if recipe.layers is not None:
-        return _changed(recipe.layers, lambda layer: _mild(layer, most))
+        return _map_layers(recipe.layers, lambda layer: _with_max_dropout(layer, most))
     return None if _option(recipe, "dropout") is None else {"options": {"dropout": most}}
 
 
-def wider(layers: LayerList, times: int) -> dict[str, Any]:
+def widen(layers: LayerList, times: int) -> dict[str, Any]:
     """Return recipe values with `times` as many channels and hidden units, up to `MOST_WIDTH`."""
 
     def widened(layer: Layer) -> Layer:
@@ -79,48 +79,48 @@ def wider(layers: LayerList, times: int) -> dict[str, Any]:
             return layer.model_copy(update={"out": min(layer.out * times, MOST_WIDTH)})
         return layer
 
-    return _changed(layers, widened)
+    return _map_layers(layers, widened)
 
 
-def without(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
+def remove_layers(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
     """Return recipe values without the layers `names`; the other layers keep their names."""
     named = zip(layers.names(), layers.layers, strict=True)
-    rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
-    return _document(layers.model_copy(update={"layers": tuple(rest)}))
+    remaining = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
+    return _document(layers.model_copy(update={"layers": tuple(remaining)}))
 
 
-def without_bottleneck(layers: LayerList, values: int) -> dict[str, Any]:
+def widen_bottlenecks(layers: LayerList, values: int) -> dict[str, Any]:
     """Return recipe values in which every layer before the last outputs at least `values` values.
 
     A pooling layer only passes on what the convolution before it outputs, so that convolution is widened.
     """
-    wanted: dict[int, int] = {}
-    made: int | None = None
-    for number, step in enumerate(layers.steps()):
+    required: dict[int, int] = {}
+    last_widenable: int | None = None
+    for index, step in enumerate(layers.steps()):
         shape = step.output_shape
         if isinstance(step.layer, Conv | Linear):
-            made = number if isinstance(step.layer.out, int) else None
-        if made is not None and shape and len(shape) in (1, 3):
+            last_widenable = index if isinstance(step.layer.out, int) else None
+        if last_widenable is not None and shape and len(shape) in (1, 3):
             flat = isinstance(step.layer, Flatten)
-            each = 1 if flat else max(1, math.prod(shape[1:]))
-            least = 0 if flat else min(MOST_WIDTH, -(-values // each))
-            wanted[made] = max(wanted.get(made, 0), least)
+            cells = 1 if flat else max(1, math.prod(shape[1:]))
+            minimum = 0 if flat else min(MOST_WIDTH, -(-values // cells))
+            required[last_widenable] = max(required.get(last_widenable, 0), minimum)
 
-    def widened(number: int, layer: Layer) -> Layer:
+    def widened(index: int, layer: Layer) -> Layer:
         if (
             isinstance(layer, Conv | Linear)
             and isinstance(layer.out, int)
-            and layer.out < wanted.get(number, 0)
+            and layer.out < required.get(index, 0)
         ):
             groups = layer.groups if isinstance(layer, Conv) else 1
-            return layer.model_copy(update={"out": -(-wanted[number] // groups) * groups})
+            return layer.model_copy(update={"out": -(-required[index] // groups) * groups})
         return layer
 
-    changed = tuple(widened(number, layer) for number, layer in enumerate(layers.layers))
+    changed = tuple(widened(index, layer) for index, layer in enumerate(layers.layers))
     return _document(layers.model_copy(update={"layers": changed}))
 
 
-def reading(layers: LayerList, channels: int) -> dict[str, Any]:
+def with_input_channels(layers: LayerList, channels: int) -> dict[str, Any]:
     """Return recipe values with `channels` input channels."""
     _, height, width = layers.input
     return _document(layers.model_copy(update={"input": (channels, height, width)}))
@@ -128,17 +128,17 @@ def reading(layers: LayerList, channels: int) -> dict[str, Any]:
 
 def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     """Return recipe values for a small CNN: two convolutions and one fully connected layer."""
-    parts: list[Layer] = []
-    for number, maps in enumerate((16, 32), 1):
-        parts += [
-            Conv(name=f"conv{number}", out=maps, kernel=5, padding=2),
-            Activation.model_validate({"name": f"relu{number}", "function": "relu"}),
-            Pool(name=f"pool{number}", kernel=2),
+    layers: list[Layer] = []
+    for index, maps in enumerate((16, 32), 1):
+        layers += [
+            Conv(name=f"conv{index}", out=maps, kernel=5, padding=2),
+            Activation.model_validate({"name": f"relu{index}", "function": "relu"}),
+            Pool(name=f"pool{index}", kernel=2),
         ]
     last = [Flatten(name="flatten"), Linear(name="fc", out="classes")]
     return _document(
         LayerList.model_validate(
-            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*parts, *last]}
+            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*layers, *last]}
         )
     )
 
@@ -158,13 +158,13 @@ def _option(recipe: Recipe, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _mild(layer: Layer, most: float) -> Layer:
+def _with_max_dropout(layer: Layer, most: float) -> Layer:
     if isinstance(layer, Dropout) and layer.p > most:
         return layer.model_copy(update={"p": most})
     return layer
 
 
-def _changed(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
+def _map_layers(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
     return _document(layers.model_copy(update={"layers": tuple(map(change, layers.layers))}))
 
 

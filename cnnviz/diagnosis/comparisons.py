@@ -6,34 +6,40 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import BaselineScore, Evidence
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, WELL, error, pooled, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
+    WELL,
+    pooled_accuracy,
+    standard_error,
+    summarize_loss,
+)
 from cnnviz.diagnosis.numbers import percent
 
 HARD, EASY = 0.5, 0.8
 """Chance-corrected accuracy of the untrained patch classifier up to which images count as hard (CIFAR-10,
 2,000 images: 0.47), and from which as easy (MNIST: 0.93).
 """
-OF_HARD, OF_EASY = 0.75, 0.9
+EXPECTED_OF_HARD, EXPECTED_OF_EASY = 0.75, 0.9
 """Least fraction of the patch classifier's accuracy that a healthy run reaches, on hard and on easy images.
 The classifier needs no epochs, so short healthy runs stay below it on hard images (five epochs of 3,600
 CIFAR-10 images: 0.82 of it) and hardly on easy ones, where both are good; nine tenths are expected there.
 """
-FAR = 0.5
+FAR_BELOW = 0.5
 """Fraction of the expected accuracy below which even a run that still improves has a fault."""
-DOUBT = 2.0
+ALLOWED_ERRORS = 2.0
 """Standard errors, of both accuracies together, that the comparison allows for."""
 INFORMATIVE = 0.2
 """Chance-corrected accuracy below which the patch classifier is no reference."""
-VOUCHING = 0.45
+CONFIRMING = 0.45
 """Chance-corrected accuracy from which the patch classifier can confirm that a run is healthy: networks
 exceed a weaker one (CIFAR-10: 0.47) by so much that a run above it may still be far from what it could
 reach.
 """
-UNCOMPARED = 0.5
+HEALTHY_UNCOMPARED = 0.5
 """Chance-corrected accuracy from which a run of an earlier version, which recorded no comparison, counts as
 healthy.
 """
-FEWEST = 16
+MIN_IMAGES = 16
 """Least held-out images: the accuracy of fewer has two standard errors of 25 points or more."""
 SHORT_STEPS = 200
 """Steps below which an improving run is not expected to have come far."""
@@ -51,13 +57,13 @@ one.
 """
 WIDE_GAP = 0.3
 """Generalization gap: training minus held-out accuracy, chance-corrected."""
-KEPT = 0.9
+MIN_OF_BEST = 0.9
 """Fraction of the best epoch's chance-corrected accuracy below which the last epoch counts as a loss."""
 LEARNS_BATCH = 0.5
 """Chance-corrected accuracy on one batch below which it was not overfitted."""
 BATCH_STEPS = 60
 """Steps in which any useful network overfits one batch; costly networks are probed with fewer."""
-MOVES = 0.02
+MIN_INFLUENCE = 0.02
 """Total-variation distance between predictions for different images below which the input has no influence.
 """
 
@@ -86,18 +92,20 @@ class HeldOut:
     @property
     def error(self) -> float:
         """Standard error of the accuracy, chance-corrected."""
-        return error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
+        return standard_error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
 
     @property
     def above(self) -> float:
         """Chance-corrected accuracy: 0 for a constant prediction, 1 for perfect accuracy."""
-        return above_chance(self.accuracy, self.constant)
+        return chance_corrected(self.accuracy, self.constant)
 
     @property
     def by_chance(self) -> bool:
         """Whether it is within three standard errors of a constant prediction."""
-        doubt = max(error(self.accuracy, self.images), error(self.constant, self.images))
-        return self.accuracy < self.constant + ERRORS * doubt
+        tolerance = max(
+            standard_error(self.accuracy, self.images), standard_error(self.constant, self.images)
+        )
+        return self.accuracy < self.constant + ERRORS * tolerance
 
 
 def held_out(evidence: Evidence) -> HeldOut | None:
@@ -109,15 +117,17 @@ def held_out(evidence: Evidence) -> HeldOut | None:
     parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
     if repeated and repeated.test and evidence.curve("val/accuracy").steps:
         parts = parts[:1]
-    known = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
-    counted = [(share, images) for share, images in known if share is not None and images]
+    measured = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
+    counted = [(share, images) for share, images in measured if share is not None and images]
     if not counted:
         return None
     total = sum(images for _, images in counted)
-    return HeldOut(sum(share * images for share, images in counted) / total, total, _constant(evidence))
+    return HeldOut(
+        sum(share * images for share, images in counted) / total, total, _constant_accuracy(evidence)
+    )
 
 
-def baseline(evidence: Evidence) -> BaselineScore | None:
+def patch_classifier_score(evidence: Evidence) -> BaselineScore | None:
     """Return the accuracy of the untrained patch classifier: as recorded, else as probed."""
     baseline = evidence.baseline
     parts = [part for part in (baseline.validation, baseline.test) if part is not None] if baseline else []
@@ -136,37 +146,37 @@ def baseline(evidence: Evidence) -> BaselineScore | None:
     )
 
 
-def asked_for(reference: float) -> float:
+def expected_fraction(reference: float) -> float:
     """Return the fraction of `reference` that is expected of a run.
 
     `reference` is the patch classifier's chance-corrected accuracy.
     """
     easy = min(1.0, max(0.0, (reference - HARD) / (EASY - HARD)))
-    return OF_HARD + (OF_EASY - OF_HARD) * easy
+    return EXPECTED_OF_HARD + (EXPECTED_OF_EASY - EXPECTED_OF_HARD) * easy
 
 
 def comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
     """Make all comparisons that the evidence allows, in a fixed order."""
-    made = (
+    results = (
         _ended(evidence),
         _finite(evidence),
         _chance(evidence),
-        beside_patches(evidence) or _no_patches(evidence),
+        compare_with_patch_classifier(evidence) or _no_patch_classifier(evidence),
         _training(evidence),
         _loss(evidence),
-        _kept(evidence),
+        _best_epoch(evidence),
         _one_batch(evidence),
         _inputs(evidence),
         _modes(evidence),
     )
-    return tuple(one for one in made if one is not None)
+    return tuple(comparison for comparison in results if comparison is not None)
 
 
 def _ended(evidence: Evidence) -> Comparison | None:
     if evidence.status != "failed":
         return None
-    why = f": {evidence.error.rstrip('.')}." if evidence.error else "."
-    return Comparison("ended", False, f"The run failed after {evidence.step:,} steps{why}")
+    reason = f": {evidence.error.rstrip('.')}." if evidence.error else "."
+    return Comparison("ended", False, f"The run failed after {evidence.step:,} steps{reason}")
 
 
 def _finite(evidence: Evidence) -> Comparison | None:
@@ -183,76 +193,90 @@ def _finite(evidence: Evidence) -> Comparison | None:
 
 def _chance(evidence: Evidence) -> Comparison | None:
     held = held_out(evidence)
-    if held is None or evidence.classes < 2 or held.images < FEWEST:
+    if held is None or evidence.classes < 2 or held.images < MIN_IMAGES:
         return None
-    about = f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly"
+    summary = f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly"
     reference = f"always answering the commonest training class gives {percent(held.constant, 1)}"
-    doubt = max(error(held.accuracy, held.images), error(held.constant, held.images))
+    tolerance = max(standard_error(held.accuracy, held.images), standard_error(held.constant, held.images))
     if held.by_chance:
         return Comparison(
             "chance",
             False,
-            f"Only {about}; {reference}, and three standard errors are {percent(ERRORS * doubt, 1)}.",
+            f"Only {summary}; {reference}, and three standard errors are {percent(ERRORS * tolerance, 1)}.",
         )
-    return Comparison("chance", True, f"{_first_upper(about)}; {reference}.")
+    return Comparison("chance", True, f"{_first_upper(summary)}; {reference}.")
 
 
-def beside_patches(evidence: Evidence) -> Comparison | None:
+def compare_with_patch_classifier(evidence: Evidence) -> Comparison | None:
     """Compare the run with the untrained patch classifier, both chance-corrected."""
-    held, other = held_out(evidence), baseline(evidence)
-    if held is None or other is None or held.images < FEWEST or evidence.classes < 2:
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None or held.images < MIN_IMAGES or evidence.classes < 2:
         return None
-    reference = above_chance(other.accuracy, other.constant)
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
     name = "A classifier without training (random patches, one closed-form layer)"
-    about = f"{name} gets {percent(other.accuracy, 1)} of {other.images:,} such images right"
+    summary = f"{name} gets {percent(baseline.accuracy, 1)} of {baseline.images:,} such images right"
     if reference < INFORMATIVE:
-        return Comparison("patch-classifier", None, f"{about}: too little to expect anything by.")
-    wanted = asked_for(reference)
-    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
-    sums = (
-        f"chance taken off, the run reaches {held.above:.2f} / {reference:.2f} = "
-        f"{percent(held.above / reference)} of it, and {percent(wanted)} are expected (two standard errors: "
-        f"{percent(doubt / reference)})"
+        return Comparison("patch-classifier", None, f"{summary}: too little to expect anything by.")
+    expected = expected_fraction(reference)
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
     )
-    if held.above + doubt >= wanted * reference:
-        return Comparison("patch-classifier", True, f"{about}; {sums}.")
-    if held.above >= FAR * wanted * reference and improving(evidence) and not _knows_training(evidence):
+    arithmetic = (
+        f"chance taken off, the run reaches {held.above:.2f} / {reference:.2f} = "
+        f"{percent(held.above / reference)} of it, and {percent(expected)} are expected (two standard "
+        f"errors: {percent(tolerance / reference)})"
+    )
+    if held.above + tolerance >= expected * reference:
+        return Comparison("patch-classifier", True, f"{summary}; {arithmetic}.")
+    if (
+        held.above >= FAR_BELOW * expected * reference
+        and improving(evidence)
+        and not _fits_training_images(evidence)
+    ):
         return Comparison(
-            "patch-classifier", None, f"{about}; {sums}. But the run was still improving when it ended."
+            "patch-classifier",
+            None,
+            f"{summary}; {arithmetic}. But the run was still improving when it ended.",
         )
-    return Comparison("patch-classifier", False, f"{about}, the run {percent(held.accuracy, 1)}; {sums}.")
+    return Comparison(
+        "patch-classifier", False, f"{summary}, the run {percent(held.accuracy, 1)}; {arithmetic}."
+    )
 
 
-def settled_beside_patches(evidence: Evidence) -> bool:
+def reaches_patch_classifier(evidence: Evidence) -> bool:
     """Return whether a run clearly reaches what is expected of it, not only within sampling error.
 
     It has to reach the margin without the allowance for sampling error, with its training at an end, or
     exceed the patch classifier by more than sampling error. The classifier has to be good enough to be a
     reference.
     """
-    held, other = held_out(evidence), baseline(evidence)
-    if held is None or other is None:
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None:
         return False
-    reference = above_chance(other.accuracy, other.constant)
-    if reference < VOUCHING:
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
+    if reference < CONFIRMING:
         return False
-    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
+    )
     if not still_learning(evidence):
-        return held.above >= asked_for(reference) * reference
-    return held.above - doubt > reference and not _gaining(evidence)
+        return held.above >= expected_fraction(reference) * reference
+    return held.above - tolerance > reference and not _gaining(evidence)
 
 
-def behind_patches(evidence: Evidence) -> bool | None:
+def below_patch_classifier(evidence: Evidence) -> bool | None:
     """Return whether a run is below the patch classifier beyond sampling error, finished or not.
 
     None where they cannot be compared.
     """
-    held, other = held_out(evidence), baseline(evidence)
-    if held is None or other is None or held.images < FEWEST or not informative(evidence):
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
+    if held is None or baseline is None or held.images < MIN_IMAGES or not is_informative(evidence):
         return None
-    reference = above_chance(other.accuracy, other.constant)
-    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
-    return held.above + doubt < asked_for(reference) * reference
+    reference = chance_corrected(baseline.accuracy, baseline.constant)
+    tolerance = ALLOWED_ERRORS * math.hypot(
+        held.error, standard_error(baseline.accuracy, baseline.images) / (1 - baseline.constant)
+    )
+    return held.above + tolerance < expected_fraction(reference) * reference
 
 
 def still_learning(evidence: Evidence) -> bool:
@@ -263,7 +287,7 @@ def still_learning(evidence: Evidence) -> bool:
     if unfinished(evidence):
         return True
     loss = evidence.curve("train/epoch_loss").values
-    if _knows_training(evidence) or len(loss) < 2:
+    if _fits_training_images(evidence) or len(loss) < 2:
         return False
     before = loss[-1 - max(1, len(loss) // 3)]
     return before - loss[-1] > STILL_LEARNING * max(before, 1e-9) or _gaining(evidence)
@@ -271,60 +295,63 @@ def still_learning(evidence: Evidence) -> bool:
 
 def _gaining(evidence: Evidence) -> bool:
     """Return whether much held-out accuracy was gained in the last third, beyond sampling error."""
-    points, images = pooled(evidence)
-    known = points.values
-    if len(known) < 2:
+    points, images = pooled_accuracy(evidence)
+    accuracies = points.values
+    if len(accuracies) < 2:
         return True
-    last, before = (
-        above_chance(share, evidence.chance) for share in (known[-1], known[-1 - max(1, len(known) // 3)])
+    latest, before = (
+        chance_corrected(share, evidence.chance)
+        for share in (accuracies[-1], accuracies[-1 - max(1, len(accuracies) // 3)])
     )
-    return last - before > max(STILL_GAINING * last, DOUBT * error(known[-1], images))
+    return latest - before > max(
+        STILL_GAINING * latest, ALLOWED_ERRORS * standard_error(accuracies[-1], images)
+    )
 
 
-def _no_patches(evidence: Evidence) -> Comparison | None:
+def _no_patch_classifier(evidence: Evidence) -> Comparison | None:
     if held_out(evidence) is None:
         return None
-    why = evidence.baseline.skipped if evidence.baseline else None
+    reason = evidence.baseline.skipped if evidence.baseline else None
     text = "How good a classifier without training is on these images was not measured."
-    return Comparison("patch-classifier", None, f"{text} {why}" if why else text)
+    return Comparison("patch-classifier", None, f"{text} {reason}" if reason else text)
 
 
-def vouches(evidence: Evidence) -> bool:
+def can_confirm_health(evidence: Evidence) -> bool:
     """Return whether the patch classifier is good enough to confirm that a run is healthy."""
-    other = baseline(evidence)
-    return other is not None and above_chance(other.accuracy, other.constant) >= VOUCHING
+    baseline = patch_classifier_score(evidence)
+    return baseline is not None and chance_corrected(baseline.accuracy, baseline.constant) >= CONFIRMING
 
 
-def informative(evidence: Evidence) -> bool:
+def is_informative(evidence: Evidence) -> bool:
     """Return whether the patch classifier is good enough to be a reference."""
-    other = baseline(evidence)
-    return other is not None and above_chance(other.accuracy, other.constant) >= INFORMATIVE
+    baseline = patch_classifier_score(evidence)
+    return baseline is not None and chance_corrected(baseline.accuracy, baseline.constant) >= INFORMATIVE
 
 
 def _training(evidence: Evidence) -> Comparison | None:
     """Check the training accuracy: not at chance level, and no wide generalization gap."""
     held, learned = held_out(evidence), learned_accuracy(evidence)
-    if held is None or learned is None or evidence.classes < 2 or held.images < FEWEST:
+    if held is None or learned is None or evidence.classes < 2 or held.images < MIN_IMAGES:
         return None
     chance, images = evidence.chance, evidence.data.train
-    about = f"{percent(learned, 1)} of the training images are classified correctly"
-    if learned < chance + ERRORS * max(error(learned, images), error(chance, images)):
+    summary = f"{percent(learned, 1)} of the training images are classified correctly"
+    if learned < chance + ERRORS * max(standard_error(learned, images), standard_error(chance, images)):
         return Comparison(
             "training-accuracy",
             False,
-            f"Only {about}; a constant answer gives {percent(chance, 1)} there too.",
+            f"Only {summary}; a constant answer gives {percent(chance, 1)} there too.",
         )
-    gap = above_chance(learned, chance) - held.above
+    gap = chance_corrected(learned, chance) - held.above
     if gap > max(WIDE_GAP, ERRORS * held.error):
         return Comparison(
             "training-accuracy",
             False,
-            f"{_first_upper(about)}, but only {percent(held.accuracy, 1)} of held-out images.",
+            f"{_first_upper(summary)}, but only {percent(held.accuracy, 1)} of held-out images.",
         )
     return Comparison(
         "training-accuracy",
         True,
-        f"{_first_upper(about)}, {percent(held.accuracy, 1)} of held-out images.",
+        f"{_first_upper(summary)}, {percent(held.accuracy, 1)} of held-out images.",
     )
 
 
@@ -351,18 +378,18 @@ def _loss(evidence: Evidence) -> Comparison | None:
     )
 
 
-def _kept(evidence: Evidence) -> Comparison | None:
+def _best_epoch(evidence: Evidence) -> Comparison | None:
     """Compare the last epoch with the best."""
     for part, images in (("test", evidence.data.test), ("val", evidence.data.validation)):
         curve = evidence.curve(f"{part}/accuracy")
         if len(curve) < 3 or not images:
             continue
-        best, last, chance = max(curve.values), curve.values[-1], _constant(evidence)
+        best, last, chance = max(curve.values), curve.values[-1], _constant_accuracy(evidence)
         fell = best - last
         # The best of many epochs is partly luck: it has to be more than three standard errors better.
         if (
-            above_chance(last, chance) < KEPT * above_chance(best, chance)
-            and fell > (ERRORS + 1) * error(best, images) + 0.02
+            chance_corrected(last, chance) < MIN_OF_BEST * chance_corrected(best, chance)
+            and fell > (ERRORS + 1) * standard_error(best, images) + 0.02
         ):
             return Comparison(
                 "best-epoch",
@@ -380,60 +407,68 @@ def _one_batch(evidence: Evidence) -> Comparison | None:
     conditions, steps = probe_result.get("arms", {}), int(probe_result.get("steps", 0))
     if "own" not in conditions:
         return None
-    own, other = (
-        _learns(conditions[name], evidence.classes) if name in conditions else True
+    own, reference = (
+        _overfits(conditions[name], evidence.classes) if name in conditions else True
         for name in ("own", "reference")
     )
     if own:
         return Comparison("one-batch", True, "A fresh network memorizes one batch with this recipe.")
-    sure = steps >= BATCH_STEPS and not _as_good_as_patches(evidence)
-    about = f"In {steps} steps a fresh network does not memorize one batch with this recipe"
-    rest = "; with Adam at 0.001 it does" if other else ", and not with Adam at 0.001 either"
-    return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
+    conclusive = steps >= BATCH_STEPS and not _passes_patch_classifier(evidence)
+    summary = f"In {steps} steps a fresh network does not memorize one batch with this recipe"
+    contrast = "; with Adam at 0.001 it does" if reference else ", and not with Adam at 0.001 either"
+    return Comparison("one-batch", False if conclusive else None, f"{summary}{contrast}.")
 
 
-def _learns(condition: dict[str, object], classes: int) -> bool:
-    right = condition.get("accuracy")
-    return isinstance(right, int | float) and above_chance(float(right), 1 / max(classes, 1)) >= LEARNS_BATCH
+def _overfits(condition: dict[str, object], classes: int) -> bool:
+    accuracy = condition.get("accuracy")
+    return (
+        isinstance(accuracy, int | float)
+        and chance_corrected(float(accuracy), 1 / max(classes, 1)) >= LEARNS_BATCH
+    )
 
 
 def _inputs(evidence: Evidence) -> Comparison | None:
-    moved = evidence.probes.get("shuffled-inputs", {}).get("moved_by_exchange")
-    if moved is None:
+    change = evidence.probes.get("shuffled-inputs", {}).get("moved_by_exchange")
+    if change is None:
         return None
-    if moved < MOVES:
-        text = (
-            f"Answers hardly depend on the image: with another in its place they move by {percent(moved, 1)}."
+    if change < MIN_INFLUENCE:
+        return Comparison(
+            "inputs",
+            False,
+            "Answers hardly depend on the image: with another in its place they move by "
+            f"{percent(change, 1)}.",
         )
-        return Comparison("inputs", False, text)
-    return Comparison("inputs", True, f"With another image in its place answers move by {percent(moved)}.")
+    return Comparison("inputs", True, f"With another image in its place answers move by {percent(change)}.")
 
 
 def _modes(evidence: Evidence) -> Comparison | None:
     probe_result = evidence.probes.get("evaluation-mode", {})
-    right, recorded, images = (
+    accuracy, recorded, images = (
         probe_result.get("evaluation"),
         probe_result.get("recorded"),
         int(probe_result.get("images", 0)),
     )
-    if right is None or recorded is None or not images:
+    if accuracy is None or recorded is None or not images:
         return None
-    doubt = ERRORS * math.hypot(error(right, images), error(recorded, evidence.data.test)) + 0.02
-    about = (
-        f"Its checkpoint gets {percent(right, 1)} of {images:,} test images right; the run recorded "
+    tolerance = (
+        ERRORS * math.hypot(standard_error(accuracy, images), standard_error(recorded, evidence.data.test))
+        + 0.02
+    )
+    summary = (
+        f"Its checkpoint gets {percent(accuracy, 1)} of {images:,} test images right; the run recorded "
         f"{percent(recorded, 1)}"
     )
-    return Comparison("checkpoint", abs(right - recorded) <= doubt, f"{about}.")
+    return Comparison("checkpoint", abs(accuracy - recorded) <= tolerance, f"{summary}.")
 
 
-def _as_good_as_patches(evidence: Evidence) -> bool:
-    beside = beside_patches(evidence)
-    return beside is not None and beside.passed is True
+def _passes_patch_classifier(evidence: Evidence) -> bool:
+    comparison = compare_with_patch_classifier(evidence)
+    return comparison is not None and comparison.passed is True
 
 
-def _knows_training(evidence: Evidence) -> bool:
+def _fits_training_images(evidence: Evidence) -> bool:
     learned = learned_accuracy(evidence)
-    return learned is not None and above_chance(learned, evidence.chance) >= WELL
+    return learned is not None and chance_corrected(learned, evidence.chance) >= WELL
 
 
 def learned_accuracy(evidence: Evidence) -> float | None:
@@ -443,8 +478,8 @@ def learned_accuracy(evidence: Evidence) -> float | None:
     """
     learned = evidence.curve("train/epoch_accuracy").last
     plain = evidence.train_evaluated
-    known = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
-    return max(known, default=None)
+    accuracies = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
+    return max(accuracies, default=None)
 
 
 def improving(evidence: Evidence) -> bool:
@@ -466,7 +501,7 @@ def unfinished(evidence: Evidence) -> bool:
     return evidence.status not in ("finished", "failed") or 0 < evidence.step < evidence.total_steps
 
 
-def _constant(evidence: Evidence) -> float:
+def _constant_accuracy(evidence: Evidence) -> float:
     """Return the test accuracy of always predicting the most common training class.
 
     Where the test images' counts are not known, it is the class's share of the training images.
@@ -479,7 +514,7 @@ def _constant(evidence: Evidence) -> float:
     return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
 
 
-def above_chance(accuracy: float, chance: float) -> float:
+def chance_corrected(accuracy: float, chance: float) -> float:
     """Return the chance-corrected accuracy: 0 at chance level, 1 for perfect."""
     return (accuracy - chance) / max(1 - chance, 1e-9)
 

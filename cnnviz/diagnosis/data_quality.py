@@ -59,7 +59,7 @@ def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
         return _read(orjson.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         # Missing or damaged: compute it again.
-        report = computed(dataset, progress)
+        report = compute_report(dataset, progress)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(orjson.dumps(asdict(report)))
@@ -70,12 +70,12 @@ def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     return report
 
 
-def _read(kept: dict[str, Any]) -> DataReport:
-    problems = tuple(Problem(**one) for one in kept["problems"])
-    return DataReport(problems, tuple(kept["clear"]), tuple(kept["unknown"]))
+def _read(stored: dict[str, Any]) -> DataReport:
+    problems = tuple(Problem(**problem) for problem in stored["problems"])
+    return DataReport(problems, tuple(stored["clear"]), tuple(stored["unknown"]))
 
 
-def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
+def compute_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     """Compute the report."""
     import torch
 
@@ -96,15 +96,21 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
     evidence = Evidence(
         recipe=recipe, data=data, quality=DataQuality.model_validate(dataset_report(data_module))
     )
-    judged = diagnose(evidence)
+    diagnosis = diagnose(evidence)
     return DataReport(
         problems=tuple(
             Problem(finding.cause, finding.verdict, finding.explanation)
-            for finding in judged.findings
+            for finding in diagnosis.findings
             if finding.cause in RULES
         ),
-        clear=tuple(one.because for one in judged.checked if one.cause in RULES and one.outcome == "clear"),
+        clear=tuple(
+            result.because
+            for result in diagnosis.checked
+            if result.cause in RULES and result.outcome == "clear"
+        ),
         unknown=tuple(
-            one.because for one in judged.checked if one.cause in RULES and one.outcome == "not checked"
+            result.because
+            for result in diagnosis.checked
+            if result.cause in RULES and result.outcome == "not checked"
         ),
     )

@@ -11,7 +11,7 @@ from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.exclusions import OVER_FITTING, excludes
 from cnnviz.diagnosis.finding import Change, Finding, Note
-from cnnviz.diagnosis.fixes import checked as checked_changes
+from cnnviz.diagnosis.fixes import valid_changes
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.outcome import Outcome, judge_outcome
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
@@ -29,7 +29,9 @@ EXCLUSIVE: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 """Pairs of sets of causes of which a run can have one side only."""
 
 
-def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Finding], Mapping[str, Finding]]:
+def resolve_conflicts(
+    findings: Sequence[Finding], recipe: Recipe
+) -> tuple[list[Finding], Mapping[str, Finding]]:
     """Resolve contradictions between findings, which are given by descending rank.
 
     Returns:
@@ -37,48 +39,50 @@ def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Findin
         earlier finding's, and without mutual explanations; and a mapping from each dropped cause to the
         finding that excludes it.
     """
-    kept, gone = _compatible(findings)
-    causes = {finding.cause for finding in kept}
-    made: list[Finding] = []
-    moved: dict[str, set[int]] = {}
-    for finding in kept:
-        changes = tuple(change for change in finding.changes if not _opposes(change, recipe, moved))
+    compatible, excluded = _compatible(findings)
+    causes = {finding.cause for finding in compatible}
+    resolved: list[Finding] = []
+    directions: dict[str, set[int]] = {}
+    for finding in compatible:
+        changes = tuple(change for change in finding.changes if not _opposes(change, recipe, directions))
         for change in changes:
             for field, direction in _directions(change, recipe).items():
-                moved.setdefault(field, set()).add(direction)
-        earlier = {one.cause for one in made if finding.cause in one.explains}
-        made.append(
+                directions.setdefault(field, set()).add(direction)
+        earlier = {previous.cause for previous in resolved if finding.cause in previous.explains}
+        resolved.append(
             replace(
                 finding,
                 changes=changes,
-                ruled_out=tuple(one for one in finding.ruled_out if not causes & {*excludes(one)}),
+                ruled_out=tuple(
+                    previous for previous in finding.ruled_out if not causes & {*excludes(previous)}
+                ),
                 explains=tuple(cause for cause in finding.explains if cause not in earlier),
             )
         )
-    return made, gone
+    return resolved, excluded
 
 
 def _compatible(findings: Sequence[Finding]) -> tuple[list[Finding], dict[str, Finding]]:
     """Drop the less confident of two findings that exclude each other; of equals, the later."""
-    gone: dict[str, Finding] = {}
-    for finding in sorted(findings, key=lambda one: -one.confidence):
+    excluded: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda candidate: -candidate.confidence):
         against = [
             other
             for other in findings
-            if other.cause not in gone and other is not finding and _excludes(finding.cause, other.cause)
+            if other.cause not in excluded and other is not finding and _excludes(finding.cause, other.cause)
         ]
-        if finding.cause not in gone:
-            gone |= {other.cause: finding for other in against}
-    return [finding for finding in findings if finding.cause not in gone], gone
+        if finding.cause not in excluded:
+            excluded |= {other.cause: finding for other in against}
+    return [finding for finding in findings if finding.cause not in excluded], excluded
 
 
-def _excludes(one: str, other: str) -> bool:
-    return any((one in a and other in b) or (one in b and other in a) for a, b in EXCLUSIVE)
+def _excludes(first: str, second: str) -> bool:
+    return any((first in a and second in b) or (first in b and second in a) for a, b in EXCLUSIVE)
 
 
-def _opposes(change: Change, recipe: Recipe, moved: Mapping[str, set[int]]) -> bool:
+def _opposes(change: Change, recipe: Recipe, directions: Mapping[str, set[int]]) -> bool:
     moves = _directions(change, recipe)
-    return any(-direction in moved.get(field, ()) for field, direction in moves.items())
+    return any(-direction in directions.get(field, ()) for field, direction in moves.items())
 
 
 def _directions(change: Change, recipe: Recipe) -> dict[str, int]:
@@ -98,9 +102,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-SURE = 0.5
+MIN_CONFIDENCE = 0.5
 """Confidence below which a finding is not reported: it is more likely wrong than right."""
-CERTAIN_ENOUGH_TO_INTERRUPT = 0.8
+MIN_HINT_CONFIDENCE = 0.8
 """Confidence from which a hint is shown beside a running run: a false alarm costs trust."""
 
 
@@ -133,7 +137,7 @@ class Diagnosis:
 
     def as_json(self) -> dict[str, Any]:
         """Return the output of `cnnviz diagnose --json`."""
-        findings = [_named(finding) for finding in self.findings]
+        findings = [_finding_json(finding) for finding in self.findings]
         return {
             "run": self.run,
             "outcome": self.outcome,
@@ -143,107 +147,115 @@ class Diagnosis:
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
-            "checked": [asdict(one) for one in self.checked],
+            "checked": [asdict(result) for result in self.checked],
         }
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Apply all rules to the evidence."""
-    findings, checked = _asked(evidence, rules_for(evidence))
-    ordered, gone = consistent(in_order(findings), evidence.recipe)
-    checked = [_outweighed(one, gone) for one in checked]
-    judged = judge_outcome(evidence, ordered)
+    findings, checked = _apply_rules(evidence, applicable_rules(evidence))
+    ordered, excluded = resolve_conflicts(rank_findings(findings), evidence.recipe)
+    checked = [_mark_excluded(result, excluded) for result in checked]
+    judgment = judge_outcome(evidence, ordered)
     return Diagnosis(
         evidence.run,
-        ordered[0].verdict if ordered else _without_findings(judged.outcome, judged.verdict, checked),
+        ordered[0].verdict if ordered else _without_findings(judgment.outcome, judgment.verdict, checked),
         tuple(ordered),
         tuple(checked),
-        judged.outcome,
+        judgment.outcome,
         tuple(filter(None, (remark(evidence) for remark in notes().values()))),
-        judged.comparisons,
-        judged.missing,
-        judged.next_steps,
+        judgment.comparisons,
+        judgment.missing,
+        judgment.next_steps,
     )
 
 
-def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
-    if one.cause not in gone:
-        return one
-    because = f"There are signs of it, but more of what excludes it: {gone[one.cause].verdict}"
-    return Checked(one.cause, one.title, "not checked", because)
+def _mark_excluded(result: Checked, excluded: Mapping[str, Finding]) -> Checked:
+    if result.cause not in excluded:
+        return result
+    because = f"There are signs of it, but more of what excludes it: {excluded[result.cause].verdict}"
+    return Checked(result.cause, result.title, "not checked", because)
 
 
 def hint(evidence: Evidence) -> Finding | None:
     """Return the top finding for a running run, where a rule is confident enough."""
-    findings, _ = _asked(evidence, [rule for rule in rules_for(evidence) if rule.live])
-    sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
-    return next(iter(in_order(sure)), None)
+    findings, _ = _apply_rules(evidence, [rule for rule in applicable_rules(evidence) if rule.live])
+    confident = [finding for finding in findings if finding.confidence >= MIN_HINT_CONFIDENCE]
+    return next(iter(rank_findings(confident)), None)
 
 
-def rules_for(evidence: Evidence) -> list[Rule]:
+def applicable_rules(evidence: Evidence) -> list[Rule]:
     """Return the applicable rules: those for faults of a training loop only for a watched run."""
     return [rule for rule in rules().values() if not rule.loop or evidence.loop is not None]
 
 
-def _judged(rule: Rule, evidence: Evidence) -> RuleOutcome:
+def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
     """Apply a rule; of a run not trained here, inconclusive results say how to provide what is missing."""
     if evidence.kind == "trained":
         return rule.judge(evidence)
-    lacking = own_code.lacks(rule.cause, evidence)
+    lacking = own_code.missing_fields(rule.cause, evidence)
     outcome = rule.judge(evidence) if lacking is None else Inconclusive(lacking)
     if isinstance(outcome, Inconclusive):
-        return Inconclusive(own_code.how_to_give(rule.cause, outcome.why))
+        return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why))
     return outcome
 
 
-def in_order(findings: Sequence[Finding]) -> list[Finding]:
+def rank_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Sort findings by descending rank (confidence · effect), those explained by another finding last."""
     explained = {cause for finding in findings for cause in finding.explains}
-    return sorted(findings, key=lambda one: (one.cause in explained, -one.confidence * one.effect, one.cause))
+    return sorted(
+        findings,
+        key=lambda finding: (finding.cause in explained, -finding.confidence * finding.effect, finding.cause),
+    )
 
 
-def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
+def _apply_rules(evidence: Evidence, selected: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
     findings, checked = [], []
-    for rule in asked:
-        outcome = _judged(rule, evidence)
+    for rule in selected:
+        outcome = _apply_rule(rule, evidence)
         if isinstance(outcome, Finding):
-            outcome = replace(outcome, changes=checked_changes(outcome.changes, evidence, rule.moves))
+            outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
             if evidence.kind != "trained":
-                outcome = own_code.for_own_code(outcome)
-            if outcome.confidence >= SURE:
+                outcome = own_code.with_code_fix(outcome)
+            if outcome.confidence >= MIN_CONFIDENCE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))
             else:
-                doubt = f"There are signs, but too few to say so ({percent(outcome.confidence)} sure)."
-                checked.append(Checked(rule.cause, rule.title, "not checked", doubt))
+                reason = f"There are signs, but too few to say so ({percent(outcome.confidence)} sure)."
+                checked.append(Checked(rule.cause, rule.title, "not checked", reason))
         elif isinstance(outcome, Negative):
             checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))
         else:
             checked.append(Checked(rule.cause, rule.title, "not checked", outcome.why))
-    return _without_hidden(findings, checked)
+    return _drop_hidden(findings, checked)
 
 
-def _without_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
+def _drop_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
     """Report causes whose signs another finding hides as "not checked"."""
     hiding = {cause: finding for finding in findings for cause in finding.hides}
     return [finding for finding in findings if finding.cause not in hiding], [
-        Checked(one.cause, one.title, "not checked", f"Hidden by what was found: {hiding[one.cause].verdict}")
-        if one.cause in hiding
-        else one
-        for one in checked
+        Checked(
+            result.cause,
+            result.title,
+            "not checked",
+            f"Hidden by what was found: {hiding[result.cause].verdict}",
+        )
+        if result.cause in hiding
+        else result
+        for result in checked
     ]
 
 
 def _without_findings(outcome: Outcome, verdict: str, checked: Sequence[Checked]) -> str:
     if outcome != "healthy":
         return verdict
-    clear = sum(one.outcome == "clear" for one in checked)
-    rest = len(checked) - clear
-    missing = f"; {rest} could not be checked with what the run recorded" if rest else ""
+    clear = sum(result.outcome == "clear" for result in checked)
+    unchecked = len(checked) - clear
+    missing = f"; {unchecked} could not be checked with what the run recorded" if unchecked else ""
     return f"Nothing found: {clear} known causes were looked for and ruled out{missing}. {verdict}"
 
 
-def _named(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: Finding) -> dict[str, Any]:
     """Return the finding as JSON; `evidence` has its facts and pictures."""
     pictures = [{"kind": type(picture).__name__.lower(), **asdict(picture)} for picture in finding.pictures]
     plain = asdict(finding)

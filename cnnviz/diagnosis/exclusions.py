@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
-from cnnviz.diagnosis.evidence.layer_signals import born_dead, dead, relus, typical_update
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, share_labels
-from cnnviz.diagnosis.evidence.step_size import early_update, sensible
+from cnnviz.diagnosis.evidence.layer_signals import (
+    dead_at_initialization,
+    dead_layers,
+    relu_names,
+    typical_update_ratio,
+)
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, neighbors_agree
+from cnnviz.diagnosis.evidence.step_size import early_update_ratio, suggest_learning_rate
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent, short
 
@@ -48,54 +53,66 @@ def excludes(sentence: str) -> tuple[str, ...]:
     return EXCLUDES.get(sentence.partition(":")[0], ())
 
 
-def over_fitting(now: AccuracySummary) -> tuple[str, ...]:
+def rule_out_overfitting(now: AccuracySummary) -> tuple[str, ...]:
     """Rule out overfitting where training accuracy is not above held-out accuracy; else return nothing."""
-    if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
+    if now.fits_training or now.gap > max(0.1, ERRORS * now.error):
         return ()
-    return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
+    return (f"Over-fitting: the training images are not known either ({percent(now.train_accuracy)}).",)
 
 
-def shuffled(near: Neighbours | None) -> tuple[str, ...]:
+def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
     """Rule out shuffled labels where neighbors share labels beyond chance; else return nothing."""
-    if near is None or not share_labels(near):
+    if neighbors is None or not neighbors_agree(neighbors):
         return ()
     return (
-        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
+        f"Shuffled labels: neighbours share one {percent(neighbors.share)} of the time, "
+        f"{percent(neighbors.chance)} by "
         "chance.",
     )
 
 
-def start(evidence: Evidence) -> tuple[str, ...]:
+def rule_out_initialization(evidence: Evidence) -> tuple[str, ...]:
     """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
-    seen = signal_flow.passage(evidence)
-    if seen is None or seen.little or seen.entering <= 0:
+    propagation = signal_flow.signal_propagation(evidence)
+    if propagation is None or propagation.is_weak or propagation.entering <= 0:
         return ()
     return (
-        f"The initial weights: they pass {short(seen.share)} of the input's standard deviation on to "
-        f"'{seen.last.name}', and {percent(seen.alike)} or more of every layer's outputs tells images apart.",
+        f"The initial weights: they pass {short(propagation.share)} of the input's standard deviation on to "
+        f"'{propagation.last.name}', and {percent(propagation.least_relative_signal)} or more of every "
+        "layer's outputs tells images apart.",
     )
 
 
-def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
+def rule_out_learning_rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
     """Rule out the learning rate where update-to-weight ratios up to step `last` are usual.
 
     Return nothing else, and where the first steps were much longer than a sensible rate's, or ReLUs died
     since.
     """
-    moved, first, change = typical_update(evidence, last=last), early_update(evidence), sensible(evidence)
-    if moved is None or not 1e-4 <= moved <= 3e-2:
+    typical, first, change = (
+        typical_update_ratio(evidence, last=last),
+        early_update_ratio(evidence),
+        suggest_learning_rate(evidence),
+    )
+    if typical is None or not 1e-4 <= typical <= 3e-2:
         return ()
     lower = change is not None and change.values["lr"] * FACTOR < evidence.recipe.lr
-    died = bool(evidence.looks) and dead(evidence.looks[-1], relus(evidence)) and not born_dead(evidence)
-    if died or (lower and first is not None and first > 3e-2):
+    relus_died = (
+        bool(evidence.looks)
+        and dead_layers(evidence.looks[-1], relu_names(evidence))
+        and not dead_at_initialization(evidence)
+    )
+    if relus_died or (lower and first is not None and first > 3e-2):
         return ()
-    return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
+    return (f"The learning rate: a step moves the median layer by {short(typical)} of its weights.",)
 
 
-def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
+def overfits_without(evidence: Evidence, regularizer: str) -> tuple[Fact, ...]:
     """Return a fact if one batch is overfitted only without `what` ("decay" or "dropout"); else nothing."""
     conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})
-    own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{what}", {}).get("loss")
+    own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{regularizer}", {}).get("loss")
     if own is None or without is None or without > own / 2:
         return ()
-    return (Fact(f"loss of one batch without {what}", without, f"{without:.3g}, and {own:.3g} with it"),)
+    return (
+        Fact(f"loss of one batch without {regularizer}", without, f"{without:.3g}, and {own:.3g} with it"),
+    )

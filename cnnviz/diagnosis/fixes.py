@@ -9,9 +9,15 @@ from typing import Any, Literal
 
 from cnnviz import models
 from cnnviz.analysis.checks import check_layers
-from cnnviz.diagnosis.alternative_networks import SMALLER, augments, dropout_rates, registered, small_network
+from cnnviz.diagnosis.alternative_networks import (
+    SMALLER,
+    dropout_rates,
+    registered_model,
+    small_network,
+    uses_augmentation,
+)
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import first_look, layer_signals
 from cnnviz.diagnosis.finding import Change
 from cnnviz.models.layers import Activation, BatchNorm, Conv, Init, Layer, LayerList, Linear
 from cnnviz.models.spec import choices
@@ -20,7 +26,7 @@ from cnnviz.training.recipe import Recipe, side_for, spec_for
 # Against overfitting: more images, data augmentation, or a smaller network.
 
 
-def mirrors(evidence: Evidence) -> bool:
+def flip_preserves_class(evidence: Evidence) -> bool:
     """Return whether a flip preserves the class: no for digits and letters, unknown for grayscale."""
     return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
 
@@ -30,11 +36,11 @@ def _margin(evidence: Evidence) -> int:
     return max(1, min(evidence.side or (8, 8)) // 8)
 
 
-def forms(evidence: Evidence) -> str:
+def describe_augmented_variants(evidence: Evidence) -> str:
     """Describe in a sentence how many variants of an image augmentation produces."""
     margin = _margin(evidence)
     places = (2 * margin + 1) ** 2
-    twice = 2 if mirrors(evidence) else 1
+    twice = 2 if flip_preserves_class(evidence) else 1
     mirrored = " and its mirror image" if twice == 2 else ""
     return (
         f"Padded by {margin} pixels and cut again at random it has (2·{margin} + 1)² = {places} places"
@@ -42,7 +48,7 @@ def forms(evidence: Evidence) -> str:
     )
 
 
-def available(evidence: Evidence) -> int:
+def available_images(evidence: Evidence) -> int:
     """Return the number of training images without `limit`; in old runs derived from the validation part."""
     share = evidence.recipe.validation
     if evidence.data.available is not None:
@@ -52,38 +58,40 @@ def available(evidence: Evidence) -> int:
     return round(evidence.data.validation / share * (1 - share))
 
 
-def all_images(evidence: Evidence) -> tuple[Change, ...]:
+def use_all_images(evidence: Evidence) -> tuple[Change, ...]:
     """Propose to drop `limit`, where it leaves images out."""
-    recipe, whole = evidence.recipe, available(evidence)
-    known = evidence.data.available is not None or recipe.validation
-    if recipe.limit is None or (known and whole <= evidence.data.train):
+    recipe, total = evidence.recipe, available_images(evidence)
+    is_known = evidence.data.available is not None or recipe.validation
+    if recipe.limit is None or (is_known and total <= evidence.data.train):
         return ()
     # About as many steps as before, but at least three epochs.
-    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
+    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(total, evidence.data.train)))
     changed: dict[str, object] = {"limit": None}
-    if known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
+    if is_known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
         changed["epochs"] = epochs
     return (Change(changed, "Learn from all training images, with about as many steps."),)
 
 
-def augmentation(evidence: Evidence) -> tuple[Change, ...]:
+def add_augmentation(evidence: Evidence) -> tuple[Change, ...]:
     """Propose random crops, and flips where they preserve the class, for a recipe without augmentation."""
-    if augments(evidence.recipe):
+    if uses_augmentation(evidence.recipe):
         return ()
     values: dict[str, object] = {"pad_crop": _margin(evidence)}
     words = "Move every image a little"
-    if mirrors(evidence):
+    if flip_preserves_class(evidence):
         values["flip"], words = "random", f"{words} and mirror half of them"
     return (Change(values, f"{words}, another way each time it is seen."),)
 
 
-def smaller(evidence: Evidence) -> tuple[Change, ...]:
+def smaller_network(evidence: Evidence) -> tuple[Change, ...]:
     """Propose the next smaller registered network, or a small CNN in place of a layer list."""
     recipe, shape = evidence.recipe, evidence.data.shape
     if recipe.layers is None:
         name = SMALLER.get(recipe.model)
         return (
-            (Change(registered(name), f"{name}, the next smaller network for such images."),) if name else ()
+            (Change(registered_model(name), f"{name}, the next smaller network for such images."),)
+            if name
+            else ()
         )
     if len(shape) != 3 or min(shape[1:]) < 8:
         return ()
@@ -111,58 +119,58 @@ it.
 """
 
 
-def checked(
+def valid_changes(
     changes: Iterable[Change], evidence: Evidence, moves: Mapping[str, Direction] | None = None
 ) -> tuple[Change, ...]:
     """Return the changes that pass all checks; `moves` are the directions declared by the cause's rule."""
-    return tuple(change for change in changes if not refusal(change, evidence, moves or {}))
+    return tuple(change for change in changes if not rejection_reason(change, evidence, moves or {}))
 
 
-def refusal(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
+def rejection_reason(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
     """Explain in a sentence why a change cannot be proposed for a run; empty where it can."""
     old = evidence.recipe
     try:
         new = change.recipe(old)
-        problem = _problem(new, evidence)
+        problem = _network_problem(new, evidence)
     except ValueError as error:
         return f"The recipe cannot be: {error}"
     if problem:
         return f"The network cannot be: {problem}"
     if not _effective(new, evidence).difference(_effective(old, evidence)):
         return "It changes nothing."
-    return _too_much(new, evidence) or _first_step(new, evidence) or _wrong_way(new, evidence, moves)
+    return _too_much(new, evidence) or _first_step(new, evidence) or _wrong_direction(new, evidence, moves)
 
 
-def images(recipe: Recipe, evidence: Evidence) -> int:
+def image_count(recipe: Recipe, evidence: Evidence) -> int:
     """Return the number of training images of a recipe, as far as it is known."""
     if recipe.limit == evidence.recipe.limit:
         return evidence.data.train
-    whole = available(evidence)
-    return whole if recipe.limit is None else min(whole, recipe.limit)
+    total = available_images(evidence)
+    return total if recipe.limit is None else min(total, recipe.limit)
 
 
-def steps(recipe: Recipe, evidence: Evidence) -> int:
+def step_count(recipe: Recipe, evidence: Evidence) -> int:
     """Return the number of training steps of a recipe."""
-    full, rest = divmod(images(recipe, evidence), recipe.batch_size)
-    return recipe.epochs * max(1, full + (rest > 1))
+    full, remainder = divmod(image_count(recipe, evidence), recipe.batch_size)
+    return recipe.epochs * max(1, full + (remainder > 1))
 
 
-def affordable_epochs(evidence: Evidence, wanted: int, recipe: Recipe | None = None) -> int:
+def affordable_epochs(evidence: Evidence, epochs: int, recipe: Recipe | None = None) -> int:
     """Return `wanted` epochs, bounded by the most that is affordable; never fewer than the run had."""
     recipe = recipe or evidence.recipe
-    each = max(1, images(recipe, evidence))
+    each = max(1, image_count(recipe, evidence))
     most = min(max(MOST_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
-    return max(evidence.recipe.epochs, min(wanted, most))
+    return max(evidence.recipe.epochs, min(epochs, most))
 
 
-def batch_for(evidence: Evidence, most: int) -> int:
+def suggest_batch_size(evidence: Evidence, most: int) -> int:
     """Return a batch size: a power of two from 4 to `most`, with at least eight steps per epoch."""
     fitting = max(4, evidence.data.train // 8)
     return int(2 ** math.floor(math.log2(min(most, fitting))))
 
 
 def _too_much(new: Recipe, evidence: Evidence) -> str:
-    old, count = evidence.recipe, images(new, evidence)
+    old, count = evidence.recipe, image_count(new, evidence)
     if new.batch_size != old.batch_size and count and new.batch_size > count:
         return f"A batch of {new.batch_size:,} is more than the {count:,} images there are."
     if new.epochs > max(MOST_EPOCHS, 2 * old.epochs):
@@ -178,30 +186,30 @@ def _most_passes(evidence: Evidence) -> float:
     speeds = sorted(evidence.curve("images_per_second").values)
     speed = speeds[len(speeds) // 2] if speeds else 0.0
     # Images that the limit left out are free: ten epochs of them are always affordable.
-    whole = 10 * (evidence.data.available or 0) if not speed else 0
+    ten_epochs = 10 * (evidence.data.available or 0) if not speed else 0
     short = ENOUGH_STEPS * evidence.recipe.batch_size
-    return max(MOST_TIMES * before, MOST_SECONDS * speed, whole, short)
+    return max(MOST_TIMES * before, MOST_SECONDS * speed, ten_epochs, short)
 
 
 def _first_step(new: Recipe, evidence: Evidence) -> str:
     if new.lr == evidence.recipe.lr or new.optimiser != evidence.recipe.optimiser:
         return ""
-    updates = (stage.at.update for stage in stages(evidence, fresh(evidence)))
-    seen = sorted(update for update in updates if update)
+    updates = (stage.at.update for stage in layer_signals(evidence, first_look(evidence)))
+    ratios = sorted(update for update in updates if update)
     rate = evidence.curve("lr").first or evidence.recipe.lr
-    if not seen or rate <= 0:
+    if not ratios or rate <= 0:
         return ""
-    then = seen[len(seen) // 2] * new.lr / rate
+    new_ratio = ratios[len(ratios) // 2] * new.lr / rate
     # A step towards the sensible range is fine even if it stays outside.
     longer = new.lr > evidence.recipe.lr
-    if (then > LONGEST_FIRST_STEP and longer) or (then < SHORTEST_FIRST_STEP and not longer):
-        return f"Its first step would move the median layer by {then:.1g} of its weights."
+    if (new_ratio > LONGEST_FIRST_STEP and longer) or (new_ratio < SHORTEST_FIRST_STEP and not longer):
+        return f"Its first step would move the median layer by {new_ratio:.1g} of its weights."
     return ""
 
 
-def _wrong_way(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
+def _wrong_direction(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
     for quantity, direction in moves.items():
-        before, after = (_measured(quantity, recipe, evidence) for recipe in (evidence.recipe, new))
+        before, after = (_quantity(quantity, recipe, evidence) for recipe in (evidence.recipe, new))
         if before is None or after is None or before == after:
             continue
         if (after > before) != (direction == "up"):
@@ -209,7 +217,7 @@ def _wrong_way(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) 
     return ""
 
 
-def _measured(quantity: str, recipe: Recipe, evidence: Evidence) -> float | None:
+def _quantity(quantity: str, recipe: Recipe, evidence: Evidence) -> float | None:
     measure = _MEASURES.get(quantity)
     return measure(recipe, evidence) if measure else getattr(recipe, quantity)
 
@@ -219,13 +227,13 @@ def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
     if (
         recipe.limit is not None
         and evidence.data.available is not None
-        and recipe.limit >= available(evidence)
+        and recipe.limit >= available_images(evidence)
     ):
         return recipe.model_copy(update={"limit": None})
     return recipe
 
 
-def _problem(recipe: Recipe, evidence: Evidence) -> str:
+def _network_problem(recipe: Recipe, evidence: Evidence) -> str:
     """Return why the network cannot be built, or a static-check error that the run's own does not have."""
     layers = _layers(recipe, evidence)
     if layers is None:
@@ -233,12 +241,12 @@ def _problem(recipe: Recipe, evidence: Evidence) -> str:
     if layers.problem():
         return layers.problem()
     before = _layers(evidence.recipe, evidence)
-    known = _errors(before) if before is not None else {}
-    new = [message for check, message in _errors(layers).items() if check not in known]
+    previous = _check_errors(before) if before is not None else {}
+    new = [message for check, message in _check_errors(layers).items() if check not in previous]
     return new[0] if new else ""
 
 
-def _errors(layers: LayerList) -> dict[str, str]:
+def _check_errors(layers: LayerList) -> dict[str, str]:
     return {
         check_layer.check: check_layer.message
         for check_layer in check_layers(layers)
@@ -268,8 +276,8 @@ def _momentum(recipe: Recipe, evidence: Evidence) -> float | None:
 
 
 _MEASURES: dict[str, Callable[[Recipe, Evidence], float | None]] = {
-    "images": images,
-    "steps": steps,
+    "images": image_count,
+    "steps": step_count,
     "params": _params,
     "dropout": _dropout,
     "batch_norm_momentum": _momentum,
@@ -283,20 +291,20 @@ SATURATING = ("Sigmoid", "Tanh")
 """Types of saturating activations."""
 
 
-def applicable(changes: Iterable[Change | None], recipe: Recipe) -> tuple[Change, ...]:
+def applicable_changes(changes: Iterable[Change | None], recipe: Recipe) -> tuple[Change, ...]:
     """Return the changes that are valid for the recipe and have an effect."""
-    return tuple(change for change in changes if change is not None and _possible(change, recipe))
+    return tuple(change for change in changes if change is not None and _is_valid(change, recipe))
 
 
-def started(recipe: Recipe) -> Change | None:
+def reinitialize(recipe: Recipe) -> Change | None:
     """Propose He initialization, or Glorot for saturating activations, with zero biases."""
     if recipe.layers is not None:
         function = _functions(recipe.layers) & {"tanh", "sigmoid"}
         rule, name = (GLOROT, "Glorot's") if function else (HE, "He's")
-        why = (
+        reason = (
             f"{name} rule draws weights so that each layer passes on as much signal as it gets; biases at 0."
         )
-        return Change({"layers": _each(recipe.layers, lambda layer: _begun(layer, rule))}, why)
+        return Change({"layers": _map_layers(recipe.layers, lambda layer: _with_init(layer, rule))}, reason)
     return _option(
         recipe,
         "init",
@@ -305,37 +313,39 @@ def started(recipe: Recipe) -> Change | None:
     )
 
 
-def normalised(recipe: Recipe) -> Change | None:
+def add_batch_norm(recipe: Recipe) -> Change | None:
     """Propose batch normalization after each layer with weights that an activation follows."""
-    why = (
+    reason = (
         "Batch normalization brings every layer's signal back to a standard deviation of 1, whatever the "
         "weights are."
     )
     if recipe.layers is None:
-        return _option(recipe, "normalisation", "batch", why)
+        return _option(recipe, "normalisation", "batch", reason)
     if any(isinstance(layer, BatchNorm) for layer in recipe.layers.layers):
         return None
-    made: list[Layer] = []
+    result: list[Layer] = []
     for layer in recipe.layers.layers:
-        if isinstance(layer, Activation) and made and isinstance(made[-1], Conv | Linear):
-            made.append(BatchNorm())
-        made.append(layer)
-    return Change({"layers": _document(recipe.layers, made)}, why)
+        if isinstance(layer, Activation) and result and isinstance(result[-1], Conv | Linear):
+            result.append(BatchNorm())
+        result.append(layer)
+    return Change({"layers": _document(recipe.layers, result)}, reason)
 
 
-def rectified(recipe: Recipe) -> Change | None:
+def use_relu(recipe: Recipe) -> Change | None:
     """Propose ReLU in place of sigmoid or tanh, with He initialization."""
-    why = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
+    reason = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
     if recipe.layers is None:
         options = {"activation": "relu", "init": "he"}
-        able = {name: value for name, value in options.items() if _offers(recipe, name, value)}
-        return Change({"options": able}, why) if "activation" in able else None
+        available = {name: value for name, value in options.items() if _offers(recipe, name, value)}
+        return Change({"options": available}, reason) if "activation" in available else None
     if not _functions(recipe.layers) & {"tanh", "sigmoid"}:
         return None
-    return Change({"layers": _each(recipe.layers, lambda layer: _on(_begun(layer, HE)))}, why)
+    return Change(
+        {"layers": _map_layers(recipe.layers, lambda layer: _with_relu(_with_init(layer, HE)))}, reason
+    )
 
 
-def scaled() -> Change:
+def standardize_pixels() -> Change:
     """Propose standardized pixels: mean 0 and standard deviation 1."""
     return Change(
         {"scale": "standardised"},
@@ -344,9 +354,9 @@ def scaled() -> Change:
     )
 
 
-def rate(recipe: Recipe, wanted: float, why: str) -> Change:
+def change_learning_rate(recipe: Recipe, target: float, why: str) -> Change:
     """Propose another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
-    return Change({"lr": rounded(min(max(wanted, 1e-7), 10.0))}, why)
+    return Change({"lr": round_rate(min(max(target, 1e-7), 10.0))}, why)
 
 
 def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
@@ -358,36 +368,38 @@ def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
         slow = isinstance(layer, BatchNorm) and layer.momentum < momentum
         return layer.model_copy(update={"momentum": momentum}) if slow else layer
 
-    why = f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
-    return Change({"layers": _each(recipe.layers, faster)}, why)
+    reason = (
+        f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
+    )
+    return Change({"layers": _map_layers(recipe.layers, faster)}, reason)
 
 
-def longer(evidence: Evidence, steps: int) -> Change | None:
-    """Propose as many epochs as `steps` steps take; None where that is not affordable."""
+def more_epochs(evidence: Evidence, steps: int) -> Change | None:
+    """Propose as many epochs as `step_count` steps take; None where that is not affordable."""
     epochs = -(-steps // evidence.steps_per_epoch)
     if epochs <= evidence.recipe.epochs or affordable_epochs(evidence, epochs) < epochs:
         return None
     return Change({"epochs": epochs}, f"{epochs:,} epochs are {epochs * evidence.steps_per_epoch:,} steps.")
 
 
-def rounded(value: float) -> float:
+def round_rate(value: float) -> float:
     """Round to 1, 2, 3 or 5 times a power of ten, on a logarithmic scale."""
-    power = math.floor(math.log10(value))
-    near = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
-    return float(f"{near}e{power}")
+    exponent = math.floor(math.log10(value))
+    nearest = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**exponent / digit)))
+    return float(f"{nearest}e{exponent}")
 
 
-def _begun(layer: Layer, rule: Init) -> Layer:
+def _with_init(layer: Layer, rule: Init) -> Layer:
     return layer.model_copy(update={"init": rule}) if hasattr(layer, "init") else layer
 
 
-def _on(layer: Layer) -> Layer:
+def _with_relu(layer: Layer) -> Layer:
     if isinstance(layer, Activation) and layer.function in ("tanh", "sigmoid"):
         return layer.model_copy(update={"function": "relu"})
     return layer
 
 
-def _each(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
+def _map_layers(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
     return _document(layers, [change(layer) for layer in layers.layers])
 
 
@@ -416,7 +428,7 @@ def _offers(recipe: Recipe, name: str, value: str) -> bool:
     return info is not None and value in choices(info) and recipe.options.get(name, info.default) != value
 
 
-def _possible(change: Change, recipe: Recipe) -> bool:
+def _is_valid(change: Change, recipe: Recipe) -> bool:
     try:
         return bool(change.recipe(recipe).difference(recipe))
     except ValueError:

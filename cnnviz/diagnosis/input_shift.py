@@ -13,19 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import error, typical
+from cnnviz.diagnosis.evidence.learning_curves import standard_error, typical_value
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent
 
-LEAST = 0.15
+MIN_GAP = 0.15
 """Least difference between validation and test accuracy: less is ordinary between data sets collected
 separately.
 """
 STANDARD_ERRORS = 3.5
 """Standard errors of the difference: a false alarm in 2,000, as every finished run is tested."""
-FEWEST = 20
+MIN_IMAGES = 20
 """Least images of a part."""
-OTHER_SHARES = 0.15
+MAX_SHARE_DISTANCE = 0.15
 """Total variation between the class shares of both parts above which the classes differ, and not the images.
 """
 FAR = 0.3
@@ -56,84 +56,90 @@ def input_shift(evidence: Evidence) -> InputShift | None:
     """Compare validation and test images; None for fewer than two signs of a shift."""
     repeats, data = evidence.quality.repeats, evidence.data
     copied = repeats.validation / data.validation if repeats and data.validation else 0.0
-    if _other_shares(evidence) > OTHER_SHARES or copied > COPIES:
+    if _class_share_distance(evidence) > MAX_SHARE_DISTANCE or copied > COPIES:
         return None
     accuracies: dict[str, tuple[float, float]] = {}
     signs: list[str] = []
     facts: list[Fact] = []
-    run, patches = _of_run(evidence), _of_patches(evidence)
-    lost = [one - other for one, other, *_ in (run, patches) if one > other]
+    run, patches = _run_accuracies(evidence), _patch_classifier_accuracies(evidence)
+    lost = [validation - test for validation, test, *_ in (run, patches) if validation > test]
     for name, pair in (("the network", run), ("a classifier without training", patches)):
-        validation, test, images, others = pair
-        if not images or not others:
+        validation, test, images, test_images = pair
+        if not images or not test_images:
             continue
         accuracies[name] = (validation, test)
-        doubt = math.hypot(error(validation, images), error(test, others))
-        if validation - test > max(LEAST, STANDARD_ERRORS * doubt):
+        error_of_difference = math.hypot(
+            standard_error(validation, images), standard_error(test, test_images)
+        )
+        if validation - test > max(MIN_GAP, STANDARD_ERRORS * error_of_difference):
             signs.append(
                 f"{name[:1].upper()}{name[1:]} knows {percent(validation, 1)} of {images:,} validation "
-                f"images and {percent(test, 1)} of {others:,} test images (standard error of the difference: "
-                f"{100 * doubt:.1f} points)."
+                f"images and {percent(test, 1)} of {test_images:,} test images (standard error of the "
+                f"difference: {100 * error_of_difference:.1f} points)."
             )
             label = f"validation less test, {name}"
             gap = validation - test
             facts.append(Fact(label, gap, f"{100 * gap:.1f} points"))
     of_accuracy = len(signs)
-    for sign, fact in _of_neighbors(evidence):
+    for sign, fact in _neighbor_signs(evidence):
         signs.append(sign)
         facts.append(fact)
     if len(signs) < 2 or not of_accuracy:
         return None
-    gap = _over_fitted(evidence, run)
+    gap = _generalization_gap(evidence, run)
     return InputShift(
         tuple(signs),
         tuple(facts),
         accuracies,
         max(lost, default=0.0),
-        instead_of_over_fitting=gap < LEAST,
+        instead_of_over_fitting=gap < MIN_GAP,
         ruled_out=(
             f"Over-fitting: validation images are known to {percent(run[0], 1)}, about as well as training "
             "images.",
         )
-        if gap < LEAST
+        if gap < MIN_GAP
         else (),
     )
 
 
-Pair = tuple[float, float, int, int]
+AccuracyPair = tuple[float, float, int, int]
 """Validation and test accuracy, and their numbers of images; zeros where not measured."""
 
 
-def _of_run(evidence: Evidence) -> Pair:
-    validation, test = (typical(evidence, evidence.curve(f"{part}/accuracy")) for part in ("val", "test"))
+def _run_accuracies(evidence: Evidence) -> AccuracyPair:
+    validation, test = (
+        typical_value(evidence, evidence.curve(f"{part}/accuracy")) for part in ("val", "test")
+    )
     data = evidence.data
-    if validation is None or test is None or min(data.validation, data.test) < FEWEST:
+    if validation is None or test is None or min(data.validation, data.test) < MIN_IMAGES:
         return 0.0, 0.0, 0, 0
     return validation, test, data.validation, data.test
 
 
-def _of_patches(evidence: Evidence) -> Pair:
+def _patch_classifier_accuracies(evidence: Evidence) -> AccuracyPair:
     baseline = evidence.baseline
     if baseline is None or baseline.validation is None or baseline.test is None:
         return 0.0, 0.0, 0, 0
-    one, other = baseline.validation, baseline.test
-    if min(one.images, other.images) < FEWEST:
+    validation, test = baseline.validation, baseline.test
+    if min(validation.images, test.images) < MIN_IMAGES:
         return 0.0, 0.0, 0, 0
-    return one.accuracy, other.accuracy, one.images, other.images
+    return validation.accuracy, test.accuracy, validation.images, test.images
 
 
-def _over_fitted(evidence: Evidence, run: Pair) -> float:
+def _generalization_gap(evidence: Evidence, run: AccuracyPair) -> float:
     """Return training minus validation accuracy; infinite where unknown."""
-    learned = typical(evidence, evidence.curve("train/epoch_accuracy"))
-    return math.inf if learned is None or not run[2] else learned - run[0] - 2 * error(run[0], run[2])
+    learned = typical_value(evidence, evidence.curve("train/epoch_accuracy"))
+    return (
+        math.inf if learned is None or not run[2] else learned - run[0] - 2 * standard_error(run[0], run[2])
+    )
 
 
-def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
+def _neighbor_signs(evidence: Evidence) -> list[tuple[str, Fact]]:
     train, test = evidence.quality.neighbours, evidence.quality.neighbours_of_test
-    if train is None or test is None or min(train.images, test.images) < FEWEST:
+    if train is None or test is None or min(train.images, test.images) < MIN_IMAGES:
         return []
     result = []
-    if test.nearer + STANDARD_ERRORS * error(0.5, test.images) < 0.5 and test.nearer < FAR:
+    if test.nearer + STANDARD_ERRORS * standard_error(0.5, test.images) < 0.5 and test.nearer < FAR:
         result.append(
             (
                 f"Only {percent(test.nearer)} of {test.images:,} test images have a training image as near "
@@ -143,8 +149,13 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
                 ),
             )
         )
-    doubt = math.hypot(error(test.share, test.pairs), error(train.share, train.pairs))
-    if train.share - test.share > STANDARD_ERRORS * doubt and test.excess < OTHER_LABELS * train.excess:
+    error_of_difference = math.hypot(
+        standard_error(test.share, test.pairs), standard_error(train.share, train.pairs)
+    )
+    if (
+        train.share - test.share > STANDARD_ERRORS * error_of_difference
+        and test.excess < OTHER_LABELS * train.excess
+    ):
         result.append(
             (
                 f"The training images most like a test image have its label {percent(test.share)} of the "
@@ -155,10 +166,12 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
     return result
 
 
-def _other_shares(evidence: Evidence) -> float:
+def _class_share_distance(evidence: Evidence) -> float:
     """Return the total variation between the class shares of both parts; 1 where they are unknown."""
     train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return 1.0
     pairs = zip(train, test, strict=True)
-    return sum(abs(one / sum(train) - other / sum(test)) for one, other in pairs) / 2
+    return (
+        sum(abs(train_count / sum(train) - test_count / sum(test)) for train_count, test_count in pairs) / 2
+    )

@@ -29,13 +29,13 @@ def percent(share: float, digits: int = 0) -> str:
     """Format a fraction in [0, 1]: `37 %`; with more digits where it would look like 0 or 100 %."""
     if not math.isfinite(share):
         return "no number"
-    for more in range(digits, 5):
-        text = sentences.percent(share, more)
+    for digits_shown in range(digits, 5):
+        text = sentences.percent(share, digits_shown)
         if not text.startswith(("<", ">")):
             return text
     return f"{short(100 * share)} %" if abs(share) < 0.5 else "nearly 100 %"
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Format a count with its noun: `1 step`, `2,400 steps`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

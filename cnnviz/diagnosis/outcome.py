@@ -14,27 +14,27 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cnnviz.diagnosis.comparisons import (
-    FAR,
-    FEWEST,
+    FAR_BELOW,
+    HEALTHY_UNCOMPARED,
+    MIN_IMAGES,
     SHORT_STEPS,
-    UNCOMPARED,
     Comparison,
     HeldOut,
-    above_chance,
-    baseline,
-    beside_patches,
+    can_confirm_health,
+    chance_corrected,
+    compare_with_patch_classifier,
     comparisons,
     held_out,
     improving,
-    informative,
+    is_informative,
     learned_accuracy,
-    settled_beside_patches,
+    patch_classifier_score,
+    reaches_patch_classifier,
     still_learning,
     unfinished,
-    vouches,
 )
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import WELL, error
+from cnnviz.diagnosis.evidence.learning_curves import WELL, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
 
@@ -63,13 +63,15 @@ class Judgment:
 
 def judge_outcome(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
     """Determine the outcome from the findings, or without any from the comparisons."""
-    judged = _judge(evidence, findings)
+    judgment = _judge(evidence, findings)
     if evidence.kind == "trained":
-        return judged
+        return judgment
     # A run that was not trained here can be neither probed from a recipe nor resumed.
-    possible = [tuple(s for s in part if not _OURS.search(s)) for part in (judged.missing, judged.next_steps)]
-    missing = possible[0] or (_NOTHING_TO_PROBE,) * bool(judged.missing)
-    return replace(judged, missing=missing, next_steps=possible[1])
+    possible = [
+        tuple(s for s in part if not _OURS.search(s)) for part in (judgment.missing, judgment.next_steps)
+    ]
+    missing = possible[0] or (_NOTHING_TO_PROBE,) * bool(judgment.missing)
+    return replace(judgment, missing=missing, next_steps=possible[1])
 
 
 _OURS = re.compile(r"--probe|or resume it|start it again")
@@ -85,9 +87,9 @@ def _judge(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
         return Judgment("cause-found", "", compared)
     if not recorded_anything(evidence):
         return Judgment("not-judged", _blank(evidence), (), _nothing_recorded(evidence))
-    failed = [one for one in compared if one.passed is False]
+    failed = [comparison for comparison in compared if comparison.passed is False]
     if failed:
-        if _early(evidence) and all(one.name in _EARLY for one in failed):
+        if _early(evidence) and all(comparison.name in _EARLY for comparison in failed):
             return Judgment("not-judged", _too_short(failed), compared, _longer(evidence))
         return Judgment("unexplained", _unexplained(failed), compared, (), _next_steps(evidence, failed))
     missing = _missing(evidence)
@@ -127,7 +129,7 @@ def _nothing_recorded(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _unexplained(failed: Sequence[Comparison]) -> str:
-    return f"No known cause fits. {' '.join(one.text for one in failed)}"
+    return f"No known cause fits. {' '.join(comparison.text for comparison in failed)}"
 
 
 def _too_short(failed: Sequence[Comparison]) -> str:
@@ -142,13 +144,15 @@ def _longer(evidence: Evidence) -> tuple[str, ...]:
 
 def _healthy(evidence: Evidence) -> str:
     """Return the accuracy beside its references; `comparisons` have the details."""
-    held, other = held_out(evidence), baseline(evidence)
+    held, baseline = held_out(evidence), patch_classifier_score(evidence)
     if held is None:
         return "No comparison speaks against it."
-    beside = f", a classifier without training {percent(other.accuracy, 1)}" if other is not None else ""
+    reference = (
+        f", a classifier without training {percent(baseline.accuracy, 1)}" if baseline is not None else ""
+    )
     return (
         f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly; a "
-        f"constant answer gives {percent(held.constant, 1)}{beside}."
+        f"constant answer gives {percent(held.constant, 1)}{reference}."
     )
 
 
@@ -176,28 +180,30 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
         )
     if held is None:
         return ("Accuracy on images not learned from: let the run reach the end of an epoch.",)
-    if held.images < FEWEST:
-        doubt = 2 * error(0.5, held.images)
+    if held.images < MIN_IMAGES:
+        tolerance = 2 * standard_error(0.5, held.images)
         return (
-            f"Held-out images: of {held.images} the accuracy is known to {percent(doubt)} only; use more "
+            f"Held-out images: of {held.images} the accuracy is known to {percent(tolerance)} only; use more "
             "validation or test images.",
         )
     if held.above >= WELL:
         return ()
-    beside = beside_patches(evidence)
-    if beside is not None and beside.passed and settled_beside_patches(evidence):
+    comparison = compare_with_patch_classifier(evidence)
+    if comparison is not None and comparison.passed and reaches_patch_classifier(evidence):
         return ()
-    if beside is None:
-        earlier = evidence.baseline is None and held.above >= UNCOMPARED and not still_learning(evidence)
+    if comparison is None:
+        earlier = (
+            evidence.baseline is None and held.above >= HEALTHY_UNCOMPARED and not still_learning(evidence)
+        )
         return () if earlier else _how_to_compare(evidence)
-    if informative(evidence):
-        if beside.passed and not vouches(evidence):
+    if is_informative(evidence):
+        if comparison.passed and not can_confirm_health(evidence):
             return (
                 "A standard: the classifier without training does not get far on these images, so that a run "
                 "may be ahead of it and far from what can be reached. Compare it with a longer run, or with "
                 "ResNet-18 on the same data.",
             )
-        if beside.passed and not still_learning(evidence):
+        if comparison.passed and not still_learning(evidence):
             return (
                 "Certainty: it stays behind the classifier without training, and only by so much that the "
                 f"sample of {held.images:,} held-out images may explain it. Compare it with a second seed, "
@@ -205,10 +211,10 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
             )
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
     learned = learned_accuracy(evidence)
-    known = "" if learned is None else f", and it gets {percent(learned)} of its training images right"
+    train_text = "" if learned is None else f", and it gets {percent(learned)} of its training images right"
     return (
         "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
-        f"hard, or their labels do not follow from them{known}. {_probe(evidence)} checks whether "
+        f"hard, or their labels do not follow from them{train_text}. {_probe(evidence)} checks whether "
         "one batch can be memorized, and whether labels belong to images.",
     )
 
@@ -223,8 +229,8 @@ def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
             "A standard: what can be reached on these images is not known to a run that is not trained here. "
             "Compare it with a longer run, or with a network that is known to work on the same data.",
         )
-    why = evidence.baseline.skipped if evidence.baseline else None
-    reason = why or "It was not recorded: runs record it after their first epoch, since this version."
+    skipped = evidence.baseline.skipped if evidence.baseline else None
+    reason = skipped or "It was not recorded: runs record it after their first epoch, since this version."
     return (
         f"What a classifier without training reaches on the same images. {reason} "
         f"{_probe(evidence)} measures it on the training images.",
@@ -232,11 +238,11 @@ def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _gap(learned: float, held: HeldOut, chance: float) -> float:
-    return above_chance(learned, chance) - held.above
+    return chance_corrected(learned, chance) - held.above
 
 
 def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, ...]:
-    names = {one.name for one in failed}
+    names = {comparison.name for comparison in failed}
     held, steps = held_out(evidence), []
     if "ended" in names:
         steps.append("Read how it failed (the last lines of its error output, on Train), and start it again.")
@@ -257,14 +263,16 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
             "Change the optimizer: one batch is learned with Adam at 0.001, and not with this recipe."
         )
     learned = learned_accuracy(evidence)
-    if learned is not None and above_chance(learned, evidence.chance) < FAR:
+    if learned is not None and chance_corrected(learned, evidence.chance) < FAR_BELOW:
         steps += [
             "Look at the images as the network reads them (Data): turn augmentation, cutout and cropping "
             "off, and see whether the training images get learned.",
             "Compare learning rates, a third and three times this one, as an experiment of two seeds each.",
         ]
     elif (
-        held is not None and learned is not None and above_chance(learned, evidence.chance) - held.above > 0.1
+        held is not None
+        and learned is not None
+        and chance_corrected(learned, evidence.chance) - held.above > 0.1
     ):
         steps.append(
             "Compare training and test images (Data): the same classes, the same preparation, none of the "

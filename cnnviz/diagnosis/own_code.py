@@ -110,7 +110,7 @@ _BY_CAUSE: Mapping[str, CodeFix] = {
 }
 
 
-def in_code(change: Change) -> CodeFix:
+def as_code_fix(change: Change) -> CodeFix:
     """Convert a recipe change to text and code for a user's own loop."""
     words, code = [], []
     for field, value in change.values.items():
@@ -124,11 +124,11 @@ def in_code(change: Change) -> CodeFix:
     return CodeFix(f"Use {' and '.join(words)}. {change.why}", "\n".join(code))
 
 
-def for_own_code(finding: Finding) -> Finding:
+def with_code_fix(finding: Finding) -> Finding:
     """Return the finding with a fix in text and code in place of recipe changes."""
     fix = finding.fix
     if fix is None and finding.changes:
-        fix = in_code(finding.changes[0])
+        fix = as_code_fix(finding.changes[0])
     if fix is None:
         fix = _BY_CAUSE.get(finding.cause)
     return replace(finding, changes=(), fix=fix)
@@ -141,7 +141,7 @@ _DATA = (
 )
 _EVALUATION = "Call run.evaluate(logits, labels) in your evaluation loop."
 _OPTIMIZER = "Only SGD, Adam and AdamW are known here."
-HOW_TO_GIVE: Mapping[str, str] = dict.fromkeys(
+HOW_TO_PROVIDE: Mapping[str, str] = dict.fromkeys(
     (
         "leakage", "split-mismatch", "labels-noisy", "labels-shuffled", "data-enlarged", "data-channels",
         "constant-input", "classes-missing", "classes-unbalanced",
@@ -178,14 +178,14 @@ _FIELD_WORDS = {
 }
 
 
-def lacks(cause: str, evidence: Evidence) -> str | None:
+def missing_fields(cause: str, evidence: Evidence) -> str | None:
     """Return what a rule requires that is not known of this run; None where it is applicable."""
     missing = [field for field in NEEDS.get(cause, ()) if field in evidence.unknown]
     return f"Not known of this loop: {_FIELD_WORDS[missing[0]]}." if missing else None
 
 
-def how_to_give(cause: str, why: str) -> str:
+def how_to_provide(cause: str, reason: str) -> str:
     """Append to the reason how a watched run can provide what is missing."""
-    how = HOW_TO_GIVE.get(cause)
-    plain = why.split("; the probe")[0].rstrip(".;") + "."
-    return f"{plain} {how}" if how and how not in plain else plain
+    remedy = HOW_TO_PROVIDE.get(cause)
+    plain = reason.split("; the probe")[0].rstrip(".;") + "."
+    return f"{plain} {remedy}" if remedy and remedy not in plain else plain

@@ -7,7 +7,7 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose
-from cnnviz.diagnosis.evidence.mean_field import propagated
+from cnnviz.diagnosis.evidence.mean_field import propagate
 from cnnviz.diagnosis.recorded import FOLDER, SUFFIX, recorded
 from cnnviz.diagnosis.recorded.card import COLLAPSED, Row, Table, arms, card, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
@@ -65,7 +65,7 @@ def test_the_arithmetic_follows_the_full_network_down_to_a_ten_thousandth() -> N
         layers = spec.layers(
             CLASSES, FULL, spec.options.parse({"init": init, "normalisation": normalisation})
         )
-        reckoned = propagated(layers, text.entering(scale))
+        reckoned = propagate(layers, text.entering(scale))
         assert [layer.name for layer in reckoned] == [layer.name for layer in text.layers[start]]
         for ours, seen in zip(reckoned, text.layers[start], strict=True):
             # What pooling lifts is left out, and least where a signal is small beside what all images share.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Change, Evidence, Fact, Finding, diagnose, registry, rules
-from cnnviz.diagnosis.engine import EXCLUSIVE, consistent
+from cnnviz.diagnosis.engine import EXCLUSIVE, resolve_conflicts
 from cnnviz.diagnosis.evidence.evidence import Data, Histogram
 from cnnviz.diagnosis.exclusions import EXCLUDES, excludes
 from cnnviz.training import Recipe
@@ -34,9 +34,9 @@ SOURCES = sorted((Path(registry.__file__).parent / "rules").glob("*.py"))
 def test_a_cause_that_is_found_is_not_ruled_out_by_another_finding() -> None:
     one = replace(PLAIN, ruled_out=("The learning rate: it is fine.", "Accident: no."))
     other = replace(PLAIN, cause="rate-too-high")
-    (kept, _), _ = consistent([one, other], RECIPE)
+    (kept, _), _ = resolve_conflicts([one, other], RECIPE)
     assert kept.ruled_out == ("Accident: no.",)
-    (alone,), _ = consistent([one], RECIPE)
+    (alone,), _ = resolve_conflicts([one], RECIPE)
     assert alone.ruled_out == one.ruled_out
 
 
@@ -45,7 +45,7 @@ def test_a_later_finding_does_not_undo_what_an_earlier_one_changes() -> None:
     longer = Change({"epochs": 30}, "Longer.")
     one = replace(PLAIN, changes=(lower,))
     other = replace(PLAIN, cause="dropout", changes=(higher, longer))
-    (first, second), _ = consistent([one, other], RECIPE)
+    (first, second), _ = resolve_conflicts([one, other], RECIPE)
     assert first.changes == (lower,)
     assert second.changes == (longer,)
 
@@ -54,7 +54,7 @@ def test_options_of_a_model_are_numbers_that_move_too() -> None:
     recipe = Recipe(model="lenet5", options={"dropout": 0.5})
     one = replace(PLAIN, changes=(Change({"options": {"dropout": 0.0}}, "None."),))
     other = replace(PLAIN, cause="dropout", changes=(Change({"options": {"dropout": 0.9}}, "More."),))
-    (_, second), _ = consistent([one, other], recipe)
+    (_, second), _ = resolve_conflicts([one, other], recipe)
     assert not second.changes
 
 
@@ -64,7 +64,7 @@ def test_of_two_causes_that_exclude_each_other_the_more_confident_stays(
 ) -> None:
     for one, other in ((min(left), max(right)), (max(right), min(left))):
         sure, doubtful = replace(PLAIN, cause=one), replace(PLAIN, cause=other, confidence=0.6)
-        kept, gone = consistent([doubtful, sure], RECIPE)
+        kept, gone = resolve_conflicts([doubtful, sure], RECIPE)
         assert [finding.cause for finding in kept] == [one]
         assert gone == {other: sure}
 
@@ -72,7 +72,7 @@ def test_of_two_causes_that_exclude_each_other_the_more_confident_stays(
 def test_two_findings_do_not_explain_each_other() -> None:
     one = replace(PLAIN, explains=("dropout",))
     other = replace(PLAIN, cause="dropout", explains=("one-class", "dead-relu"))
-    (_, second), _ = consistent([one, other], RECIPE)
+    (_, second), _ = resolve_conflicts([one, other], RECIPE)
     assert second.explains == ("dead-relu",)
 
 
@@ -105,7 +105,7 @@ made = st.builds(
 
 @given(st.lists(made, max_size=6, unique_by=lambda one: one.cause))
 def test_whatever_rules_say_findings_agree(findings: list[Finding]) -> None:
-    kept, gone = consistent(findings, RECIPE)
+    kept, gone = resolve_conflicts(findings, RECIPE)
     assert_agree(kept, RECIPE)
     assert {one.cause for one in kept} | {*gone} == {one.cause for one in findings}
     assert bool(kept) == bool(findings)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, engine, note, registry, rules
-from cnnviz.diagnosis.engine import in_order
+from cnnviz.diagnosis.engine import rank_findings
 from cnnviz.diagnosis.evidence.evidence import Histogram
 from cnnviz.models import layer_list
 from cnnviz.training import Recipe
@@ -20,13 +20,13 @@ PLAIN = Finding(
 
 def test_the_larger_expected_effect_comes_first() -> None:
     small, large = PLAIN, replace(PLAIN, cause="b", effect=0.8)
-    assert in_order([small, large]) == [large, small]
+    assert rank_findings([small, large]) == [large, small]
 
 
 def test_what_follows_from_another_finding_comes_after_it_however_large() -> None:
     root = replace(PLAIN, cause="root", effect=0.2, explains=("symptom",))
     symptom = replace(PLAIN, cause="symptom", effect=1.0)
-    assert [one.cause for one in in_order([symptom, root])] == ["root", "symptom"]
+    assert [one.cause for one in rank_findings([symptom, root])] == ["root", "symptom"]
 
 
 def test_every_rule_is_accounted_for() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, diagnose, rules
-from cnnviz.diagnosis.alternative_networks import without_bottleneck
+from cnnviz.diagnosis.alternative_networks import widen_bottlenecks
 from cnnviz.diagnosis.evidence.evidence import Data, LayerAt, LayerFact, Look, Points
 from cnnviz.diagnosis.finding import Change
-from cnnviz.diagnosis.fixes import refusal, steps
+from cnnviz.diagnosis.fixes import rejection_reason, step_count
 from cnnviz.models.layers import Activation, Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data, test_rules_of_signal
@@ -65,23 +65,23 @@ def moved(share: float, **changes: Any) -> Evidence:
 
 def test_no_limit_is_no_change_where_it_leaves_nothing_out() -> None:
     evidence = small(1_000, recipe=Recipe(epochs=10, limit=1_000))
-    assert "changes nothing" in refusal(Change({"limit": None}, "All."), evidence, {})
+    assert "changes nothing" in rejection_reason(Change({"limit": None}, "All."), evidence, {})
     fewer = small(
         500, recipe=Recipe(epochs=10, limit=500), data=small(500).data.model_copy(update={"available": 900})
     )
-    assert refusal(Change({"limit": None}, "All."), fewer, {}) == ""
+    assert rejection_reason(Change({"limit": None}, "All."), fewer, {}) == ""
 
 
 def test_a_batch_larger_than_the_images_there_are_is_not_proposed() -> None:
     evidence = small(28, recipe=Recipe(epochs=10, batch_size=4))
-    assert "28 images" in refusal(Change({"batch_size": 32}, "More."), evidence, {})
-    assert refusal(Change({"batch_size": 8}, "More."), evidence, {}) == ""
+    assert "28 images" in rejection_reason(Change({"batch_size": 32}, "More."), evidence, {})
+    assert rejection_reason(Change({"batch_size": 8}, "More."), evidence, {}) == ""
 
 
 def test_a_thousand_epochs_are_not_proposed() -> None:
     evidence = small(28)
-    assert "1,143 epochs" in refusal(Change({"epochs": 1_143}, "Longer."), evidence, {})
-    assert refusal(Change({"epochs": 100}, "Longer."), evidence, {}) == ""
+    assert "1,143 epochs" in rejection_reason(Change({"epochs": 1_143}, "Longer."), evidence, {})
+    assert rejection_reason(Change({"epochs": 100}, "Longer."), evidence, {}) == ""
 
 
 def test_work_is_bounded_by_the_runs_own_and_its_speed() -> None:
@@ -91,8 +91,8 @@ def test_work_is_bounded_by_the_runs_own_and_its_speed() -> None:
     slow = huge.model_copy(update={"curves": huge.curves | {"images_per_second": _flat(50.0)}})
     fast = huge.model_copy(update={"curves": huge.curves | {"images_per_second": _flat(50_000.0)}})
     change = Change({"limit": None, "epochs": 3}, "All.")
-    assert "too much work" in refusal(change, slow, {})
-    assert refusal(change, fast, {}) == ""
+    assert "too much work" in rejection_reason(change, slow, {})
+    assert rejection_reason(change, fast, {}) == ""
 
 
 def _flat(value: float) -> Points:
@@ -105,18 +105,18 @@ def _flat(value: float) -> Points:
 def test_a_rate_moves_the_way_that_its_cause_says(quantity: Any, lr: float, refused: bool) -> None:
     """Of row D8: "rate too low", and 0.05 → 0.02 beside it."""
     change = Change({"lr": lr}, "Another rate.")
-    assert bool(refusal(change, healthy(), {"lr": quantity})) == refused
+    assert bool(rejection_reason(change, healthy(), {"lr": quantity})) == refused
 
 
 @pytest.mark.parametrize(("lr", "refused"), [(0.5, False), (5.0, True)])
 def test_a_first_step_that_would_replace_a_layer_is_not_proposed(lr: float, refused: bool) -> None:
     evidence = moved(0.01, recipe=Recipe(epochs=10, lr=0.05))
-    assert bool(refusal(Change({"lr": lr}, "Larger."), evidence, {})) == refused
+    assert bool(rejection_reason(Change({"lr": lr}, "Larger."), evidence, {})) == refused
 
 
 def test_a_list_that_cannot_be_built_is_not_proposed() -> None:
     layers = LayerList(name="a", input=(1, 8, 8), layers=(Pool(kernel=16), Flatten(), Linear(out="classes")))
-    assert "cannot be" in refusal(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
+    assert "cannot be" in rejection_reason(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
 
 
 def test_a_list_with_an_error_that_the_run_had_not_is_not_proposed() -> None:
@@ -131,10 +131,10 @@ def test_a_list_with_an_error_that_the_run_had_not_is_not_proposed() -> None:
             Activation(),
         ),
     )
-    assert "0" in refusal(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
+    assert "0" in rejection_reason(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
     had = healthy(recipe=Recipe(layers=layers, epochs=10))
     longer = Change({"epochs": 20}, "Longer.")
-    assert refusal(longer, had, {}) == ""
+    assert rejection_reason(longer, had, {}) == ""
 
 
 @pytest.mark.parametrize("train", [20, 28, 45, 60])
@@ -155,8 +155,8 @@ def test_tiny_sets_get_changes_that_their_images_bear(train: int, batch: int) ->
 
 def test_steps_count_the_smaller_last_batch_as_training_does() -> None:
     evidence = small(65, recipe=Recipe(epochs=2, batch_size=32))
-    assert steps(evidence.recipe, evidence) == 2 * 2
-    assert steps(evidence.recipe.changed({"batch_size": 16}), evidence) == 2 * 4
+    assert step_count(evidence.recipe, evidence) == 2 * 2
+    assert step_count(evidence.recipe.changed({"batch_size": 16}), evidence) == 2 * 4
 
 
 def test_what_is_widened_is_the_bottleneck() -> None:
@@ -165,9 +165,9 @@ def test_what_is_widened_is_the_bottleneck() -> None:
         Linear(name="fc2", out="classes"),
     )  # fmt: skip
     layers = LayerList(name="thin", input=(1, 28, 28), layers=parts)
-    wide = LayerList.model_validate(without_bottleneck(layers, 40)["layers"])
+    wide = LayerList.model_validate(widen_bottlenecks(layers, 40)["layers"])
     assert [step.output_shape for step in wide.steps()] == [(40, 26, 26), (40, 1, 1), (40,), (40,), (10,)]
-    plenty = LayerList.model_validate(without_bottleneck(layers, 3)["layers"])
+    plenty = LayerList.model_validate(widen_bottlenecks(layers, 3)["layers"])
     assert plenty == layers
 
 

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz import models
-from cnnviz.diagnosis.evidence.mean_field import Passed, Signal, UnknownArithmeticError, propagated, rectified
+from cnnviz.diagnosis.evidence.mean_field import (
+    LayerPropagation,
+    Signal,
+    UnknownArithmeticError,
+    after_relu,
+    propagate,
+)
 from cnnviz.models.layers import Activation, BatchNorm, Conv, Flatten, Init, LayerList, Linear
 from cnnviz.models.library import spec_of
 
@@ -44,14 +50,14 @@ def alexnet(side: int, **options: str) -> LayerList:
     return spec.layers(10, (3, side, side), spec.options.parse(options))
 
 
-def by_name(found: tuple[Passed, ...]) -> dict[str, Passed]:
+def by_name(found: tuple[LayerPropagation, ...]) -> dict[str, LayerPropagation]:
     return {layer.name: layer for layer in found}
 
 
 def test_the_articles_alexnet_hands_on_what_the_arithmetic_says() -> None:
     """Eight layers deep, the signal falls by four powers of ten, and the sums stay right to a quarter."""
     layers, x = alexnet(67, init="article", normalisation="lrn-article"), images()
-    text, seen = propagated(layers, entering(x)), measured(layers, x)
+    text, seen = propagate(layers, entering(x)), measured(layers, x)
     assert [layer.name for layer in text] == [
         "conv1",
         "conv2",
@@ -70,7 +76,7 @@ def test_the_articles_alexnet_hands_on_what_the_arithmetic_says() -> None:
 @pytest.mark.parametrize("init", ["default", "he", "paper"])
 def test_pooling_lifts_values_and_nothing_else_is_missing(init: str) -> None:
     layers, x = alexnet(67, init=init), images()
-    text, seen = propagated(layers, entering(x)), measured(layers, x)
+    text, seen = propagate(layers, entering(x)), measured(layers, x)
     for layer in text:
         for arithmetic, real in zip((layer.spread, layer.signal), seen[layer.name], strict=True):
             assert 0.75 < real / arithmetic < 5, layer.name
@@ -87,7 +93,7 @@ def test_a_chain_without_pooling_is_met_closely(start: Init) -> None:
     layers = LayerList(input=(3, 13, 13), classes=400, layers=tuple(chain))
     x = images(40, 13)
     seen = measured(layers, x)
-    for layer in propagated(layers, entering(x)):
+    for layer in propagate(layers, entering(x)):
         spread, signal = seen[layer.name]
         assert layer.signal == pytest.approx(signal, rel=0.15), layer.name
         # What all images have in common meets each layer's weights only once: more of it is chance.
@@ -101,20 +107,20 @@ def test_a_relu_by_drawing_numbers(mean: float, spread: float, signal: float) ->
     random = np.random.default_rng(0)
     common = mean + math.sqrt(spread**2 - signal**2) * random.standard_normal(100_000)
     pair = np.maximum(common + signal * random.standard_normal((2, 100_000)), 0)
-    result = rectified(Signal(spread**2 + mean**2, signal), mean)
+    result = after_relu(Signal(spread**2 + mean**2, signal), mean)
     assert result.square == pytest.approx(float((pair**2).mean()), rel=0.03)
     assert result.signal == pytest.approx(float(np.sqrt(((pair[0] - pair[1]) ** 2).mean() / 2)), rel=0.03)
 
 
 def test_a_relu_that_is_always_on_or_off() -> None:
-    assert rectified(Signal(4, 0), 2) == Signal(4, 0)
-    assert rectified(Signal(4, 0), -2) == Signal(0, 0)
-    assert rectified(Signal(1, 0), 0).signal == 0
+    assert after_relu(Signal(4, 0), 2) == Signal(4, 0)
+    assert after_relu(Signal(4, 0), -2) == Signal(0, 0)
+    assert after_relu(Signal(1, 0), 0).signal == 0
 
 
 def test_what_the_arithmetic_does_not_know_is_named() -> None:
     known = (Conv(name="conv1", out=4), BatchNorm(name="norm"), Flatten(), Linear())
     with pytest.raises(UnknownArithmeticError, match="'norm' is none of them"):
-        propagated(LayerList(input=(3, 8, 8), layers=known), Signal(1, 1))
+        propagate(LayerList(input=(3, 8, 8), layers=known), Signal(1, 1))
     with pytest.raises(ValueError, match="does not fit"):
-        propagated(LayerList(input=(3, 8, 8), layers=(Conv(name="big", kernel=11),)), Signal(1, 1))
+        propagate(LayerList(input=(3, 8, 8), layers=(Conv(name="big", kernel=11),)), Signal(1, 1))

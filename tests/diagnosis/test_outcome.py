@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Diagnosis, Evidence, Points, diagnose
-from cnnviz.diagnosis.comparisons import asked_for, held_out
+from cnnviz.diagnosis.comparisons import expected_fraction, held_out
 from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, Data, DataQuality, Histogram
 from cnnviz.diagnosis.outcome import judge_outcome
 from cnnviz.training import Recipe
@@ -266,9 +266,9 @@ def test_every_outcome_is_told_with_its_reasons_in_json() -> None:
 
 
 def test_a_longer_part_of_an_easier_standard_is_expected() -> None:
-    assert asked_for(0.3) == asked_for(0.5) == 0.75
-    assert asked_for(0.65) == pytest.approx(0.825)
-    assert asked_for(0.95) == pytest.approx(0.9)
+    assert expected_fraction(0.3) == expected_fraction(0.5) == 0.75
+    assert expected_fraction(0.65) == pytest.approx(0.825)
+    assert expected_fraction(0.95) == pytest.approx(0.9)
 
 
 shares = st.floats(0, 1)

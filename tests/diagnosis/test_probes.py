@@ -13,7 +13,7 @@ from torch.nn import functional
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis import Evidence, Points, probes
 from cnnviz.diagnosis.probes.context import ProbeContext
-from cnnviz.diagnosis.probes.registry import Found
+from cnnviz.diagnosis.probes.registry import Result
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 from cnnviz.training.data.patch_classifier import half_split_accuracy
@@ -75,7 +75,7 @@ def subject(
     )
 
 
-def ask(name: str, about: ProbeContext) -> Found:
+def ask(name: str, about: ProbeContext) -> Result:
     return probes()[name].ask(about)
 
 

@@ -7,7 +7,7 @@ import pytest
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.engine import hint
 from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, LayerFact, NonFinite
-from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.models.layers import Init
 from tests.diagnosis.networks import FLAT, run
 
@@ -219,7 +219,9 @@ def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
     lr: float, optimiser: str, first: float, expected: float
 ) -> None:
     """2 · 0.006/0.1 = 0.12, capped; 0.4 · 0.006/0.24 = 0.01; 5e-5 · 0.01/5e-5; Adam 0.2 · 0.015/2."""
-    change = sensible(run(updates=(first, first, first), recipe={"lr": lr, "optimiser": optimiser}))
+    change = suggest_learning_rate(
+        run(updates=(first, first, first), recipe={"lr": lr, "optimiser": optimiser})
+    )
     assert change is not None
     assert change.values == {"lr": expected}
 
@@ -234,7 +236,8 @@ def test_a_normalized_network_is_given_the_longer_steps_that_such_networks_learn
     )
     norm = LayerFact(name="norm1", type="BatchNorm2d", kind="other", params=32, out=(16, 8, 8))
     change, other = (
-        sensible(plain.model_copy(update={"layers": (*plain.layers, *more)})) for more in ((norm,), ())
+        suggest_learning_rate(plain.model_copy(update={"layers": (*plain.layers, *more)}))
+        for more in ((norm,), ())
     )
     assert change is not None
     assert other is not None

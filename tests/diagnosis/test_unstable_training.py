@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.evidence.evidence import DataQuality
-from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary, fall, risen
+from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary, has_risen, last_epoch_fall
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import FALLING, run
@@ -73,14 +73,14 @@ def test_a_last_epoch_within_what_sampling_explains_is_no_fall(last: float) -> N
 def test_with_few_held_out_images_a_larger_fall_is_an_accident_too() -> None:
     few = course((*GOOD[:-1], 0.78), data=data(validation=0, test=40))
     many = course((*GOOD[:-1], 0.78), data=data(validation=0, test=4_000))
-    assert fall(few) is None
-    assert fall(many) is not None
+    assert last_epoch_fall(few) is None
+    assert last_epoch_fall(many) is not None
 
 
 def test_other_rules_judge_by_an_epoch_that_is_usual() -> None:
     now = accuracy_summary(course((*GOOD[:-1], 0.4)))
     assert now is not None
-    assert now.held == pytest.approx(0.88)
+    assert now.held_out_accuracy == pytest.approx(0.88)
 
 
 def test_of_a_run_that_goes_on_nothing_is_said_yet() -> None:
@@ -99,7 +99,7 @@ def test_the_fix_lets_the_rate_fall_or_lowers_it(schedule: str, fields: list[set
 @given(st.lists(st.floats(0.01, 10), min_size=3, max_size=12), st.floats(1.01, 3))
 def test_a_loss_with_one_high_last_value_has_not_risen(values: list[float], times: float) -> None:
     flat = (*values[:-1], min(values[:-1]), 1e6)
-    assert not risen(Points(steps=tuple(range(len(flat))), values=flat), times)
+    assert not has_risen(Points(steps=tuple(range(len(flat))), values=flat), times)
 
 
 def test_a_finding_names_the_step_that_had_been_better() -> None:

@@ -40,8 +40,8 @@ class Points(_Plain):
 
     def finite(self) -> Points:
         """Return the curve without NaN and Inf."""
-        kept = [(s, v) for s, v in zip(self.steps, self.values, strict=True) if math.isfinite(v)]
-        return Points(steps=tuple(s for s, _ in kept), values=tuple(v for _, v in kept))
+        points = [(s, v) for s, v in zip(self.steps, self.values, strict=True) if math.isfinite(v)]
+        return Points(steps=tuple(s for s, _ in points), values=tuple(v for _, v in points))
 
 
 class LayerFact(_Plain):

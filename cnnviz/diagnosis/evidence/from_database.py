@@ -75,7 +75,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         recipe, unknown = Recipe().changed(run.recipe), tuple[str, ...]()
         analysis, side = _analysis(recipe, len(data.classes)), _side(recipe)
     else:
-        recipe, unknown = _seen_recipe(run, read)
+        recipe, unknown = _inferred_recipe(run, read)
         unknown += () if sum(data.counts) else ("labels",)
         analysis, side = _own_analysis(network), _own_side(data)
     evaluated = _or_none(TrainEvaluated, newest("train/evaluated"))
@@ -118,16 +118,16 @@ def gather(database: Database, run_id: int) -> Evidence:
     )
 
 
-def _seen_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, ...]]:
+def _inferred_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, ...]]:
     """Infer the recipe of a run that was not trained here; return it and the fields that remain unknown."""
-    known = {field: value for field, value in run.recipe.items() if field in Recipe.model_fields}
-    known.setdefault("epochs", max(1, round(run.epoch)))
+    fields = {field: value for field, value in run.recipe.items() if field in Recipe.model_fields}
+    fields.setdefault("epochs", max(1, round(run.epoch)))
     if read is not None:
         centred = abs(read.mean) <= CENTRED and NARROW <= read.spread <= WIDE
-        known["scale"] = "standardised" if centred else "unit" if read.high <= 1 else "raw"
-    unknown = tuple(field for field in Recipe.model_fields if field not in known and field not in _WORDS)
+        fields["scale"] = "standardised" if centred else "unit" if read.high <= 1 else "raw"
+    unknown = tuple(field for field in Recipe.model_fields if field not in fields and field not in _WORDS)
     # A name that is never registered, so that the network is not mistaken for one of ours.
-    return Recipe().changed(known | {"model": f"watched/{run.model}"[:200], "name": "own loop"}), unknown
+    return Recipe().changed(fields | {"model": f"watched/{run.model}"[:200], "name": "own loop"}), unknown
 
 
 def _own_analysis(network: Mapping[str, Any] | None) -> Analysis | None:
@@ -203,11 +203,11 @@ def _comparable(
     """
     if not recipe.mixup:
         return curves
-    kept = {name: points for name, points in curves.items() if name not in _MIXED}
+    comparable = {name: points for name, points in curves.items() if name not in _MIXED}
     steps = curves.get("train/epoch_loss", Points()).steps
     if evaluated is not None and steps:
-        kept["train/epoch_accuracy"] = Points(steps=steps[-1:], values=(evaluated.accuracy,))
-    return kept
+        comparable["train/epoch_accuracy"] = Points(steps=steps[-1:], values=(evaluated.accuracy,))
+    return comparable
 
 
 _MIXED = frozenset(("train/accuracy", "train/epoch_accuracy"))
@@ -219,8 +219,8 @@ def _points(curve: Any) -> Points:
 
 def _looks(records: Sequence[Any]) -> tuple[Look, ...]:
     looks = [
-        Look(step=one.step, layers=tuple(LayerAt.model_validate(layer) for layer in one.body))
-        for one in _spread_out(records)
+        Look(step=record.step, layers=tuple(LayerAt.model_validate(layer) for layer in record.body))
+        for record in _sample_evenly(records)
     ]
     return tuple(looks)
 
@@ -229,10 +229,10 @@ def _histograms(records: Sequence[Any]) -> tuple[Histogram, ...]:
     return tuple(Histogram(step=record.step, counts=tuple(record.body)) for record in records)
 
 
-def _spread_out(records: Sequence[Any]) -> list[Any]:
+def _sample_evenly(records: Sequence[Any]) -> list[Any]:
     if len(records) <= LOOKS:
         return list(records)
     early = LOOKS // 3
-    rest = records[early:]
-    kept = [rest[round(i * (len(rest) - 1) / (LOOKS - early - 1))] for i in range(LOOKS - early)]
-    return [*records[:early], *kept]
+    remaining = records[early:]
+    sampled = [remaining[round(i * (len(remaining) - 1) / (LOOKS - early - 1))] for i in range(LOOKS - early)]
+    return [*records[:early], *sampled]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, NeighboursOfTest
-from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, error, share_labels
+from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, neighbors_agree, standard_error
 from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent
 
@@ -64,10 +64,12 @@ class Agreement:
         With labels changed at random in five data sets, 250 to 2,000 images, 60 to 150 times each, `wrong`
         deviated from the truth by 0.7 to 1.2 times the resulting error.
         """
-        return error(self.within.share, self.within.pairs), error(self.across.share, self.across.pairs)
+        return standard_error(self.within.share, self.within.pairs), standard_error(
+            self.across.share, self.across.pairs
+        )
 
     @property
-    def all_or_none(self) -> float:
+    def shuffled_fraction(self) -> float:
         """(C − 1)/C: the fraction of wrong labels where labels are shuffled."""
         return (self.classes - 1) / self.classes
 
@@ -80,13 +82,15 @@ class Agreement:
     @property
     def wrong(self) -> float:
         """q: fraction of wrong training labels beyond that of the test labels; may be negative."""
-        return (1 - self.ratio) * self.all_or_none
+        return (1 - self.ratio) * self.shuffled_fraction
 
     @property
     def error(self) -> float:
         """Standard error of `wrong`, propagated from both excesses."""
         of_within, of_across = self.errors
-        return self.all_or_none * math.hypot(of_within, self.ratio * of_across) / max(self.excess[1], 1e-9)
+        return (
+            self.shuffled_fraction * math.hypot(of_within, self.ratio * of_across) / max(self.excess[1], 1e-9)
+        )
 
     @property
     def found(self) -> bool:
@@ -101,22 +105,22 @@ class Agreement:
         return self._short(across, within, of_across, of_within)
 
     @property
-    def tied(self) -> bool:
+    def labels_informative(self) -> bool:
         """Whether training labels correlate with images at all: test labels agree beyond sampling error."""
-        return share_labels(self.across)
+        return neighbors_agree(self.across)
 
     @property
     def sound(self) -> bool:
         """Whether significantly fewer than `LEAST` are wrong."""
-        return self.tied and self.wrong + ERRORS * self.error < LEAST
+        return self.labels_informative and self.wrong + ERRORS * self.error < LEAST
 
-    def _short(self, less: float, more: float, of_less: float, of_more: float) -> bool:
+    def _short(self, less: float, other: float, of_less: float, of_more: float) -> bool:
         """Return whether `less` is significantly below what `LEAST` wrong labels would leave of `more`.
 
         A difference has a known standard error even where the ratio has not, with both near 0.
         """
-        left = 1 - LEAST / self.all_or_none
-        return left * more - less > ERRORS * math.hypot(of_less, left * of_more)
+        left = 1 - LEAST / self.shuffled_fraction
+        return left * other - less > ERRORS * math.hypot(of_less, left * of_more)
 
 
 def agreement(evidence: Evidence) -> Agreement | None:
@@ -134,100 +138,122 @@ def agreement(evidence: Evidence) -> Agreement | None:
         return None
     if min(within.images, across.images) < ENOUGH:
         return None
-    if within.images < EACH * evidence.classes or _unlike(evidence) > UNLIKE or _apart(within, across):
+    if (
+        within.images < EACH * evidence.classes
+        or _class_share_distance(evidence) > UNLIKE
+        or _different_sources(within, across)
+    ):
         return None
     return Agreement(within, across, evidence.classes)
 
 
-def _unlike(evidence: Evidence) -> float:
+def _class_share_distance(evidence: Evidence) -> float:
     """Return the total variation Σ |p − p′|/2 of the class shares: 0 for equal parts, 1 for disjoint ones."""
     parts = evidence.data.counts, evidence.quality.test_counts
     if not (sum(parts[0]) and sum(parts[1])) or len(parts[0]) != len(parts[1]):
         return 1.0
     train, test = ([count / sum(part) for count in part] for part in parts)
-    return sum(abs(one - other) for one, other in zip(train, test, strict=True)) / 2
+    return sum(abs(train_share - test_share) for train_share, test_share in zip(train, test, strict=True)) / 2
 
 
-def _apart(within: Neighbours, across: NeighboursOfTest) -> bool:
+def _different_sources(within: Neighbours, across: NeighboursOfTest) -> bool:
     # The median that they are compared with has a sampling error too.
-    accident = ERRORS * math.hypot(error(0.5, within.images), error(0.5, across.images))
+    accident = ERRORS * math.hypot(standard_error(0.5, within.images), standard_error(0.5, across.images))
     return abs(across.nearer - 0.5) > max(APART, accident)
 
 
 # Report of the estimate: sentences, numbers, figure.
 
 
-def verdict(near: Agreement) -> str:
+def verdict(estimate: Agreement) -> str:
     """State the estimate and the agreement that it follows from."""
     return (
-        f"About {percent(near.wrong)} of the training labels are wrong: of the training images most like a "
-        f"test image {percent(near.across.share)} have its label, of those most like a training image only "
-        f"{percent(near.within.share)}."
+        f"About {percent(estimate.wrong)} of the training labels are wrong: of the training images most "
+        "like a "
+        f"test image {percent(estimate.across.share)} have its label, of those most like a training image "
+        f"only {percent(estimate.within.share)}."
     )
 
 
-def arithmetic(near: Agreement) -> str:
+def arithmetic(estimate: Agreement) -> str:
     """Explain the estimate in two paragraphs: what was counted, and what follows."""
-    (within, across), (one, other) = near.excess, (near.within, near.across)
-    rest, classes = near.classes - 1, near.classes
+    (within, across), (of_train, of_test) = estimate.excess, (estimate.within, estimate.across)
+    others, classes = estimate.classes - 1, estimate.classes
     return (
         "Images say so by themselves, whatever a network makes of them. Of the "
-        f"{other.each} training images most like a test image {percent(other.share, 1)} have its label, "
-        f"{100 * across:.1f} points more than chance ({percent(other.chance, 1)}); of those most like "
-        f"another training image {percent(one.share, 1)}, {100 * within:.1f} points more than chance "
-        f"({percent(one.chance, 1)}). Images are as much alike in both: {percent(other.nearer)} of the test "
+        f"{of_test.each} training images most like a test image {percent(of_test.share, 1)} have its label, "
+        f"{100 * across:.1f} points more than chance ({percent(of_test.chance, 1)}); of those most like "
+        f"another training image {percent(of_train.share, 1)}, {100 * within:.1f} points more than chance "
+        f"({percent(of_train.chance, 1)}). Images are as much alike in both: {percent(of_test.nearer)} of "
+        "the test "
         "images have a nearer neighbour than half of the training images have. But in the first pairs one "
         "label is a training label, in the second both are."
-        f"\n\nIf a part q of the training labels is wrong, each of the other {rest} classes as often as "
-        f"any, that is as if 1 − r = q · {classes} / {rest} of them were dealt out at random. A pair agrees "
+        f"\n\nIf a part q of the training labels is wrong, each of the other {others} classes as often as "
+        f"any, that is as if 1 − r = q · {classes} / {others} of them were dealt out at random. A pair "
+        "agrees "
         "beyond chance only where no label in it was dealt out: r times as often as with right labels if one "
         "is a training label, r² times if both are. So r is the ratio of what was counted, "
-        f"{within:.3f} / {across:.3f} = {near.ratio:.2f}, and q = (1 − {near.ratio:.2f}) · {rest} / "
-        f"{classes} = {near.wrong:.2f}, with a standard error of {near.error:.2f}. If test labels are wrong "
-        "too, it is more."
+        f"{within:.3f} / {across:.3f} = {estimate.ratio:.2f}, and q = (1 − {estimate.ratio:.2f}) · {others} "
+        f"/ {classes} = {estimate.wrong:.2f}, with a standard error of {estimate.error:.2f}. If test labels "
+        "are wrong too, it is more."
     )
 
 
-def facts(near: Agreement) -> tuple[Fact, ...]:
+def facts(estimate: Agreement) -> tuple[Fact, ...]:
     """Return both agreements and the estimate."""
-    one, other = near.within, near.across
+    of_train, of_test = estimate.within, estimate.across
     return (
-        Fact("neighbours of a test image with its label", other.share, f"{percent(other.share, 1)}"),
-        Fact("neighbours of a training image with its label", one.share, f"{percent(one.share, 1)}"),
-        Fact("wrong labels by neighbours", near.wrong, f"{percent(near.wrong)} ± {percent(near.error)}"),
+        Fact("neighbours of a test image with its label", of_test.share, f"{percent(of_test.share, 1)}"),
+        Fact(
+            "neighbours of a training image with its label", of_train.share, f"{percent(of_train.share, 1)}"
+        ),
+        Fact(
+            "wrong labels by neighbours",
+            estimate.wrong,
+            f"{percent(estimate.wrong)} ± {percent(estimate.error)}",
+        ),
     )
 
 
-def agreement_figure(near: Agreement) -> Bars:
+def agreement_figure(estimate: Agreement) -> Bars:
     """Plot both agreements against chance."""
-    names, both = ("of a test image", "of a training image"), (near.across, near.within)
+    names, both = ("of a test image", "of a training image"), (estimate.across, estimate.within)
     pairs = zip(names, both, strict=True)
     return Bars(
         title="How many of the training images most like an image have its label",
         names=names,
-        values={"found": tuple(one.share for one in both), "by chance": tuple(one.chance for one in both)},
+        values={
+            "found": tuple(agreement.share for agreement in both),
+            "by chance": tuple(agreement.chance for agreement in both),
+        },
         y_label="part of the neighbours",
         alt="Neighbours with the same label: "
-        + "; ".join(f"{name} {percent(one.share)}, by chance {percent(one.chance)}" for name, one in pairs)
+        + "; ".join(
+            f"{name} {percent(agreement.share)}, by chance {percent(agreement.chance)}"
+            for name, agreement in pairs
+        )
         + ".",
         percent=True,
     )
 
 
-def sound(near: Agreement) -> str:
+def sound(estimate: Agreement) -> str:
     """Explain why training labels are ruled out as a cause."""
     return (
-        f"Neighbours among the training images share a label {percent(near.within.share)} of the time, test "
-        f"images and their neighbours {percent(near.across.share)}: fewer than {percent(LEAST)} of the "
+        f"Neighbours among the training images share a label {percent(estimate.within.share)} of the time, "
+        "test "
+        f"images and their neighbours {percent(estimate.across.share)}: fewer than {percent(LEAST)} of the "
         "training labels are wrong at random, unless test labels are too."
     )
 
 
-def worse_in_test(near: Agreement) -> str:
+def worse_in_test(estimate: Agreement) -> str:
     """Explain why test accuracy is not reliable."""
     return (
-        f"Neighbours among the training images share a label {percent(near.within.share)} of the time, but "
-        f"test images and their neighbours only {percent(near.across.share)}, though they are as much alike: "
+        f"Neighbours among the training images share a label {percent(estimate.within.share)} of the time, "
+        "but "
+        f"test images and their neighbours only {percent(estimate.across.share)}, though they are as much "
+        "alike: "
         "more of the test labels are wrong than of the training labels, so that figures on test images say "
         "little."
     )

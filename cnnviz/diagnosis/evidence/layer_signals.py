@@ -32,7 +32,7 @@ class LayerSignal:
         return self.fact.name
 
     @property
-    def told_apart(self) -> float | None:
+    def relative_signal(self) -> float | None:
         """Signal by the outputs' root mean square: near 0 all images look alike to the next layer."""
         at = self.at
         if at.signal is None or at.spread is None or at.mean is None:
@@ -41,7 +41,7 @@ class LayerSignal:
 
 
 @dataclass(frozen=True)
-class Weights:
+class Initialization:
     """Initialization of a layer: standard deviation of the weights, and the biases if constant."""
 
     std: float
@@ -54,52 +54,54 @@ class Weights:
         return math.sqrt(2 / max(self.fan_in, 1))
 
 
-def stages(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
+def layer_signals(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
     """Return the statistics of the layers with weights, in the order of the network."""
     if look is None:
         return ()
-    seen = {layer.name: layer for layer in look.layers}
-    return tuple(LayerSignal(fact, seen[fact.name]) for fact in evidence.weighted() if fact.name in seen)
+    by_name = {layer.name: layer for layer in look.layers}
+    return tuple(
+        LayerSignal(fact, by_name[fact.name]) for fact in evidence.weighted() if fact.name in by_name
+    )
 
 
-def undisturbed(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
+def before_dropout(evidence: Evidence, signals: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
     """Return the layers before the first dropout, whose noise differs between images as a signal does."""
     names = [fact.name for fact in evidence.layers]
     noisy = (
         fact.name
         for fact in evidence.layers
-        if fact.type.startswith(("Dropout", "StochasticDepth")) and _acts(evidence, fact)
+        if fact.type.startswith(("Dropout", "StochasticDepth")) and _is_active(evidence, fact)
     )
     first = next(noisy, None)
     if first is None:
-        return tuple(seen)
-    return tuple(stage for stage in seen if names.index(stage.name) < names.index(first))
+        return tuple(signals)
+    return tuple(stage for stage in signals if names.index(stage.name) < names.index(first))
 
 
-def _acts(evidence: Evidence, fact: LayerFact) -> bool:
+def _is_active(evidence: Evidence, fact: LayerFact) -> bool:
     """Return whether a dropout layer has a rate above 0, as is known of a watched network; else True."""
-    known = evidence.dropout is not None and fact.type.startswith("Dropout")
-    return not known or (evidence.dropout or {}).get(fact.name, 0.0) > 0
+    has_rate = evidence.dropout is not None and fact.type.startswith("Dropout")
+    return not has_rate or (evidence.dropout or {}).get(fact.name, 0.0) > 0
 
 
-def fresh(evidence: Evidence) -> Look | None:
+def first_look(evidence: Evidence) -> Look | None:
     """Return the statistics at the first step, that is at initialization; None where missing."""
     return evidence.looks[0] if evidence.looks and evidence.looks[0].step == 1 else None
 
 
-def typical_update(evidence: Evidence, last: int | None = None) -> float | None:
+def typical_update_ratio(evidence: Evidence, last: int | None = None) -> float | None:
     """Return the median update-to-weight ratio over layers and recorded steps up to `last`."""
-    moved = [
+    ratios = [
         stage.at.update
         for look in evidence.looks
         if last is None or look.step <= last
-        for stage in stages(evidence, look)
+        for stage in layer_signals(evidence, look)
         if stage.at.update is not None
     ]
-    return median(moved) if moved else None
+    return median(ratios) if ratios else None
 
 
-def starts(evidence: Evidence) -> dict[str, Weights]:
+def initializations(evidence: Evidence) -> dict[str, Initialization]:
     """Return each layer's initialization, by name; empty for a network that is not sequential."""
     recipe = evidence.recipe
     try:
@@ -109,79 +111,90 @@ def starts(evidence: Evidence) -> dict[str, Weights]:
         return {}
     if layers is None or layers.problem():
         return {}
-    return {step.name: _drawn(step) for step in layers.steps() if isinstance(step.layer, Conv | Linear)}
+    return {
+        step.name: _initialization_of(step)
+        for step in layers.steps()
+        if isinstance(step.layer, Conv | Linear)
+    }
 
 
-def _drawn(step: Step) -> Weights:
+def _initialization_of(step: Step) -> Initialization:
     layer, entering, leaving = step.layer, step.input_shape, step.output_shape
     if not isinstance(layer, Conv | Linear) or entering is None or leaving is None:
         raise ValueError(f"'{step.name}' does not fit.")
     fan = fan_in(layer, entering)
     window = math.prod(pair(layer.kernel)) if isinstance(layer, Conv) else 1
-    return Weights(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)
+    return Initialization(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)
 
 
 # Dead ReLUs and their causes: biases, weights too small relative to biases, or a tiny layer.
 
-DEAD = 0.9
+DEAD_FRACTION = 0.9
 """Fraction of dead channels from which a layer counts as dead: a tenth of the channels is too little for a
 network designed with all. In healthy layers up to half are 0 for a whole batch, in wide layers with
 little signal.
 """
-BELOW = 3.0
+MAX_BELOW = 3.0
 """Standard deviations that a mean may be below 0: one value in 740 is above 0 then, a few per map."""
-HANDFUL = 4
+TINY_WIDTH = 4
 """Channels of a tiny layer: each is 0 about half of the time, so that all four are for one image in 16, and
 there are hardly others to replace one that dies.
 """
 
 
-def relus(evidence: Evidence) -> set[str]:
+def relu_names(evidence: Evidence) -> set[str]:
     """Return the names of the ReLU layers."""
     return {fact.name for fact in evidence.layers if fact.type == "ReLU"}
 
 
-def dead(look: Look, names: set[str]) -> list[LayerAt]:
-    """Return those of these layers in which `DEAD` of the channels were 0 for a whole batch."""
-    return [layer for layer in look.layers if layer.name in names and (layer.dead or 0.0) >= DEAD]
+def dead_layers(look: Look, names: set[str]) -> list[LayerAt]:
+    """Return those of these layers in which `DEAD_FRACTION` of the channels were 0 for a whole batch."""
+    return [layer for layer in look.layers if layer.name in names and (layer.dead or 0.0) >= DEAD_FRACTION]
 
 
-def born_dead(evidence: Evidence) -> list[LayerAt]:
+def dead_at_initialization(evidence: Evidence) -> list[LayerAt]:
     """Return the ReLU layers that were dead at the first step, before any update."""
-    first = fresh(evidence)
-    return dead(first, relus(evidence)) if first else []
+    first = first_look(evidence)
+    return dead_layers(first, relu_names(evidence)) if first else []
 
 
 def layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
     """Return the layer with weights before `name`."""
     names = [layer.name for layer in look.layers]
-    place = names.index(name)
+    position = names.index(name)
     return next(
-        (stage.name for stage in reversed(stages(evidence, look)) if names.index(stage.name) < place), None
+        (
+            stage.name
+            for stage in reversed(layer_signals(evidence, look))
+            if names.index(stage.name) < position
+        ),
+        None,
     )
 
 
-def would_live(evidence: Evidence) -> float | None:
+def he_std_at_dead_relu(evidence: Evidence) -> float | None:
     """Return the standard deviation that He initialization gives before the first ReLU born dead.
 
     None where even that leaves it dead, as its biases are too far below 0: then they are the cause.
     """
-    first, born = fresh(evidence), born_dead(evidence)
-    before = layer_before(evidence, first, born[0].name) if first and born else None
-    at, weights = (first.of(before), starts(evidence).get(before)) if first and before else (None, None)
+    first, dead = first_look(evidence), dead_at_initialization(evidence)
+    before = layer_before(evidence, first, dead[0].name) if first and dead else None
+    at, weights = (
+        (first.of(before), initializations(evidence).get(before)) if first and before else (None, None)
+    )
     if at is None or at.mean is None or at.spread is None or weights is None or weights.std <= 0:
         return None
     spread = at.spread * weights.he / weights.std
-    return spread if -at.mean < BELOW * spread else None
+    return spread if -at.mean < MAX_BELOW * spread else None
 
 
-def tiny(evidence: Evidence) -> str | None:
-    """Return the hidden layer with the fewest channels or units, if they are at most `HANDFUL`."""
+def tiny_layer(evidence: Evidence) -> str | None:
+    """Return the hidden layer with the fewest channels or units, if they are at most `TINY_WIDTH`."""
     hidden = [layer for layer in evidence.weighted()[:-1] if layer.out]
     least = min(hidden, key=lambda layer: layer.out[0], default=None)
-    return least.name if least is not None and least.out[0] <= HANDFUL else None
+    return least.name if least is not None and least.out[0] <= TINY_WIDTH else None
 
 
-def died_of_size(evidence: Evidence) -> bool:
+def died_in_tiny_network(evidence: Evidence) -> bool:
     """Return whether ReLUs died after initialization in a network with a tiny layer."""
-    return tiny(evidence) is not None and not born_dead(evidence)
+    return tiny_layer(evidence) is not None and not dead_at_initialization(evidence)

@@ -28,7 +28,7 @@ STANDARD_ERRORS = 3.5
 
 
 @dataclass(frozen=True)
-class Fall:
+class AccuracyFall:
     """Significant fall of held-out accuracy in the last epoch."""
 
     reached: float
@@ -46,20 +46,22 @@ class Fall:
         return self.reached - self.last
 
 
-def fall(evidence: Evidence) -> Fall | None:
+def last_epoch_fall(evidence: Evidence) -> AccuracyFall | None:
     """Compare the last epoch's held-out accuracy with the five before it; None where there is no fall."""
-    seen, images = pooled(evidence)
-    if len(seen) < EPOCHS or not images:
+    accuracy, images = pooled_accuracy(evidence)
+    if len(accuracy) < EPOCHS or not images:
         return None
-    last = seen.values[-1]
-    before = sorted(zip(seen.values[-1 - BACK : -1], seen.steps[-1 - BACK : -1], strict=True), reverse=True)
+    last = accuracy.values[-1]
+    before = sorted(
+        zip(accuracy.values[-1 - BACK : -1], accuracy.steps[-1 - BACK : -1], strict=True), reverse=True
+    )
     reached, step = before[1]
     error = math.sqrt((_last_epochs_variance(last) + _last_epochs_variance(reached)) / images)
     least = max(LEAST, LOST * (reached - evidence.chance), STANDARD_ERRORS * error)
-    return Fall(reached, last, step, images, error) if reached - last > least else None
+    return AccuracyFall(reached, last, step, images, error) if reached - last > least else None
 
 
-def pooled(evidence: Evidence) -> tuple[Points, int]:
+def pooled_accuracy(evidence: Evidence) -> tuple[Points, int]:
     """Return held-out accuracy by epoch, validation and test images together, and the number of images.
 
     Test images among the training images do not count: their accuracy is memorized.
@@ -69,25 +71,27 @@ def pooled(evidence: Evidence) -> tuple[Points, int]:
         (evidence.curve("val/accuracy"), data.validation),
         (evidence.curve("test/accuracy"), data.test if not (repeated and repeated.test) else 0),
     ]
-    known = [(points, images) for points, images in parts if len(points) and images]
-    if len(known) == 2 and known[0][0].steps == known[1][0].steps:
-        (one, many), (other, more) = known
-        pairs = zip(one.values, other.values, strict=True)
-        values = tuple((a * many + b * more) / (many + more) for a, b in pairs)
-        return Points(steps=one.steps, values=values), many + more
-    return max(known, key=lambda pair: pair[1], default=(Points(), 0))
+    curves = [(points, images) for points, images in parts if len(points) and images]
+    if len(curves) == 2 and curves[0][0].steps == curves[1][0].steps:
+        (first, first_images), (second, second_images) = curves
+        pairs = zip(first.values, second.values, strict=True)
+        values = tuple(
+            (a * first_images + b * second_images) / (first_images + second_images) for a, b in pairs
+        )
+        return Points(steps=first.steps, values=values), first_images + second_images
+    return max(curves, key=lambda pair: pair[1], default=(Points(), 0))
 
 
-def typical(evidence: Evidence, points: Points) -> float | None:
+def typical_value(evidence: Evidence, points: Points) -> float | None:
     """Return the newest value of a curve, or after a fall in the last epoch, that of the reference epoch."""
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     if fallen is None:
         return points.last
-    known = dict(zip(points.steps, points.values, strict=True))
-    return known.get(fallen.step, points.last)
+    by_step = dict(zip(points.steps, points.values, strict=True))
+    return by_step.get(fallen.step, points.last)
 
 
-def risen(losses: Points, times: float) -> bool:
+def has_risen(losses: Points, times: float) -> bool:
     """Return whether a loss has turned: its last two epochs are above `times` the minimum before."""
     values = losses.values
     if len(values) < 3:
@@ -114,9 +118,9 @@ ERRORS = 3
 class AccuracySummary:
     """Accuracies after the last typical epoch, in [0, 1]."""
 
-    learnt: float
+    train_accuracy: float
     """Training accuracy, measured during training with dropout and augmentation."""
-    held: float
+    held_out_accuracy: float
     """Held-out accuracy."""
     part: str
     """Which images are held out: `validation` or `test`."""
@@ -128,32 +132,34 @@ class AccuracySummary:
     @property
     def gap(self) -> float:
         """Generalization gap: training minus held-out accuracy."""
-        return self.learnt - self.held
+        return self.train_accuracy - self.held_out_accuracy
 
     @property
     def error(self) -> float:
-        """Standard error of `held`."""
-        return error(self.held, self.images)
+        """Standard error of `held_out_accuracy`."""
+        return standard_error(self.held_out_accuracy, self.images)
 
     @property
-    def learnt_well(self) -> bool:
+    def fits_training(self) -> bool:
         """Whether the training images are fitted."""
-        return self.above(self.learnt) >= WELL
+        return self.above(self.train_accuracy) >= WELL
 
     @property
     def well(self) -> bool:
         """Whether held-out accuracy is high."""
-        return self.above(self.held) >= WELL
+        return self.above(self.held_out_accuracy) >= WELL
 
     @property
     def lost(self) -> float:
         """1 − chance-corrected held-out accuracy, in [0, 1]."""
-        return min(1.0, max(0.0, 1 - self.above(self.held)))
+        return min(1.0, max(0.0, 1 - self.above(self.held_out_accuracy)))
 
     @property
     def at_chance(self) -> bool:
         """Whether held-out accuracy is within three standard errors of a constant prediction."""
-        return self.held < self.chance + 3 * max(self.error, error(self.chance, self.images))
+        return self.held_out_accuracy < self.chance + 3 * max(
+            self.error, standard_error(self.chance, self.images)
+        )
 
     def above(self, accuracy: float) -> float:
         """Return an accuracy chance-corrected: 0 at chance level, 1 for perfect."""
@@ -163,82 +169,88 @@ class AccuracySummary:
     def facts(self) -> tuple[Fact, Fact]:
         """Both accuracies as facts."""
         return (
-            Fact("accuracy in training", self.learnt, f"{percent(self.learnt, 1)}"),
-            Fact(f"accuracy on {self.part} images", self.held, f"{percent(self.held, 1)} of {self.images:,}"),
+            Fact("accuracy in training", self.train_accuracy, f"{percent(self.train_accuracy, 1)}"),
+            Fact(
+                f"accuracy on {self.part} images",
+                self.held_out_accuracy,
+                f"{percent(self.held_out_accuracy, 1)} of {self.images:,}",
+            ),
         )
 
 
-def error(share: float, count: int) -> float:
+def standard_error(share: float, count: int) -> float:
     """Return the standard error of a fraction of `count` images: √(p(1 − p)/n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
 
 
-def share_labels(near: Neighbours) -> bool:
+def neighbors_agree(neighbors: Neighbours) -> bool:
     """Return whether neighbors share labels significantly beyond chance."""
-    return near.share > near.chance + ERRORS * error(near.chance, near.pairs)
+    return neighbors.share > neighbors.chance + ERRORS * standard_error(neighbors.chance, neighbors.pairs)
 
 
 def accuracy_summary(evidence: Evidence) -> AccuracySummary | None:
     """Summarize the accuracies; None before the first epoch's end, and with fewer than two classes.
 
-    They are those after the last epoch, or after a fall in it (see `fall`), after the reference epoch.
+    They are those after the last epoch, or after a fall in it (`last_epoch_fall`), after the reference epoch.
     """
-    part = part_for(evidence)
-    learnt = typical(evidence, evidence.curve("train/epoch_accuracy"))
-    held = typical(evidence, evidence.curve(f"{_PREFIX[part]}/accuracy"))
+    part = held_out_part(evidence)
+    learnt = typical_value(evidence, evidence.curve("train/epoch_accuracy"))
+    held = typical_value(evidence, evidence.curve(f"{_PREFIX[part]}/accuracy"))
     if learnt is None or held is None or evidence.classes < 2:
         return None
     images = evidence.data.validation if part == "validation" else evidence.data.test
     return AccuracySummary(learnt, held, part, images, evidence.chance)
 
 
-def knows_test(evidence: Evidence) -> bool:
+def above_chance_on_test(evidence: Evidence) -> bool:
     """Return whether test accuracy is significantly above that of a constant prediction."""
     images, chance = evidence.data.test, evidence.chance
-    test = typical(evidence, evidence.curve("test/accuracy"))
-    return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
+    test = typical_value(evidence, evidence.curve("test/accuracy"))
+    return test is not None and test > chance + ERRORS * max(
+        standard_error(test, images), standard_error(chance, images)
+    )
 
 
-def held_out(evidence: Evidence, now: AccuracySummary) -> float:
+def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
     """Return the accuracy on validation and test images together, a larger sample.
 
     On the part of `now` alone, where test images are among the training images.
     """
     parts = (
-        (typical(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
-        (typical(evidence, evidence.curve("test/accuracy")), evidence.data.test),
+        (typical_value(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
+        (typical_value(evidence, evidence.curve("test/accuracy")), evidence.data.test),
     )
-    known = [(share, images) for share, images in parts if share is not None and images]
+    measured = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.quality.repeats
-    if len(known) < 2 or (repeated and repeated.test):
-        return now.held
-    return sum(share * images for share, images in known) / sum(images for _, images in known)
+    if len(measured) < 2 or (repeated and repeated.test):
+        return now.held_out_accuracy
+    return sum(share * images for share, images in measured) / sum(images for _, images in measured)
 
 
-def part_for(evidence: Evidence) -> str:
+def held_out_part(evidence: Evidence) -> str:
     """Return the held-out part to use: `validation` where it is large enough, else `test`."""
-    seen = evidence.curve("val/accuracy").steps
-    return "validation" if seen and evidence.data.validation >= ENOUGH else "test"
+    steps = evidence.curve("val/accuracy").steps
+    return "validation" if steps and evidence.data.validation >= ENOUGH else "test"
 
 
-def accuracies(evidence: Evidence, title: str) -> Lines:
+def accuracy_figure(evidence: Evidence, title: str) -> Lines:
     """Plot training and held-out accuracy over steps, against a constant prediction."""
-    return _curves(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
+    return _curves_figure(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
 
 
-def losses(evidence: Evidence, title: str) -> Lines:
+def loss_figure(evidence: Evidence, title: str) -> Lines:
     """Plot training and held-out loss over steps, against chance level."""
     reference = (f"ln {evidence.classes}", evidence.chance_loss)
-    return _curves(evidence, title, "loss", reference, percent=False)
+    return _curves_figure(evidence, title, "loss", reference, percent=False)
 
 
 _PREFIX = {"validation": "val", "test": "test"}
 
 
-def _curves(
+def _curves_figure(
     evidence: Evidence, title: str, measure: str, reference: tuple[str, float], *, percent: bool
 ) -> Lines:
-    part = part_for(evidence)
+    part = held_out_part(evidence)
     wanted = (("in training", f"train/epoch_{measure}"), (f"on {part} images", f"{_PREFIX[part]}/{measure}"))
     curves = [(name, evidence.curve(curve)) for name, curve in wanted]
     ends = "; ".join(f"{measure} {name} ends at {points.last:.3g}" for name, points in curves if points.steps)
@@ -300,7 +312,7 @@ class LossCurve:
         return max(self.loss.values)
 
     @property
-    def blown(self) -> bool:
+    def diverged(self) -> bool:
         """Whether it was once far above both its start and chance level."""
         return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.chance, self.start)
 
@@ -373,15 +385,21 @@ def _learned(evidence: Evidence, end: float, chance: float) -> float:
 def _beyond(evidence: Evidence, right: float | None, images: int) -> list[float]:
     """Return the chance-corrected accuracy, where it is beyond luck; else nothing."""
     chance = evidence.chance
-    if right is None or right - chance < LUCK * error(chance, images):
+    if right is None or right - chance < LUCK * standard_error(chance, images):
         return []
     return [(right - chance) / max(1 - chance, 1e-9)]
 
 
 def _newest_accuracy(evidence: Evidence) -> float | None:
-    whole = evidence.curve("train/epoch_accuracy").last
-    part = evidence.curve("train/accuracy").values
-    return whole if whole is not None else fmean(part[-max(1, len(part) // 10) :]) if part else None
+    of_epoch = evidence.curve("train/epoch_accuracy").last
+    of_batches = evidence.curve("train/accuracy").values
+    return (
+        of_epoch
+        if of_epoch is not None
+        else fmean(of_batches[-max(1, len(of_batches) // 10) :])
+        if of_batches
+        else None
+    )
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -145,7 +145,7 @@ class Loop(_Loose):
         return self.count("steps")
 
     @property
-    def judged_otherwise(self) -> tuple[LoopInput, LoopInput] | None:
+    def preprocessing_mismatch(self) -> tuple[LoopInput, LoopInput] | None:
         """Training and evaluation input, where they had different preprocessing; else None."""
         train, judged = self.inputs.get("train"), self.inputs.get("judged")
         if train is None or judged is None or min(train.spread, judged.spread) <= 0:

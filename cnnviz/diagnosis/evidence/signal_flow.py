@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, Weights, fresh, stages, starts, undisturbed
+from cnnviz.diagnosis.evidence.layer_signals import (
+    Initialization,
+    LayerSignal,
+    before_dropout,
+    first_look,
+    initializations,
+    layer_signals,
+)
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.numbers import fixed, short
 
@@ -31,7 +38,7 @@ are nearly uniform, and the signal may be lost before the network.
 
 
 @dataclass(frozen=True)
-class Passage:
+class SignalPropagation:
     """Signal propagation at initialization up to the first dropout, and the loss curve."""
 
     stages: tuple[LayerSignal, ...]
@@ -49,29 +56,32 @@ class Passage:
         return (self.last.at.signal or 0.0) / max(self.entering, 1e-30)
 
     @property
-    def alike(self) -> float:
+    def least_relative_signal(self) -> float:
         """Least signal of any layer relative to its outputs."""
-        return min(stage.told_apart or 0.0 for stage in self.stages)
+        return min(stage.relative_signal or 0.0 for stage in self.stages)
 
     @property
-    def little(self) -> bool:
+    def is_weak(self) -> bool:
         """Whether too little signal is propagated."""
-        return self.share < SHRUNK or self.alike < ALIKE
+        return self.share < SHRUNK or self.least_relative_signal < ALIKE
 
 
-def passage(evidence: Evidence) -> Passage | None:
+def signal_propagation(evidence: Evidence) -> SignalPropagation | None:
     """Return the signal propagation at the first step; None where it cannot be compared.
 
     That is for a batch of one image, or too few layers before dropout.
     """
-    curve, flow = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
+    curve, flow = (
+        summarize_loss(evidence),
+        before_dropout(evidence, layer_signals(evidence, first_look(evidence))),
+    )
     flow = tuple(stage for stage in flow if stage.at.signal is not None)
     if curve is None or evidence.input is None or len(flow) < 2 or evidence.recipe.batch_size < 2:
         return None
-    return Passage(flow, evidence.input.spread, curve)
+    return SignalPropagation(flow, evidence.input.spread, curve)
 
 
-def law() -> str:
+def explain_scaling() -> str:
     """Explain the scaling rule of weight initialization."""
     return (
         "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
@@ -82,20 +92,23 @@ def law() -> str:
     )
 
 
-def worked(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+def explain_layers(evidence: Evidence, propagation: SignalPropagation) -> tuple[str, ...]:
     """Work out the two layers farthest from He initialization, where known, and the whole network."""
-    begun = starts(evidence)
-    named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
+    initial = initializations(evidence)
+    named = [(stage, initial[stage.name]) for stage in propagation.stages if stage.name in initial]
     if not named:
-        return (_whole(seen),)
+        return (_explain_network(propagation),)
     # Layers with the same initialization are worked out once.
     unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
-    worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
-    lines = [_line(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))]
-    return (" ".join(lines), _whole(seen))
+    farthest = sorted(unlike.values(), key=lambda item: -abs(math.log(item[1].std / item[1].he)))[:2]
+    lines = [
+        _explain_layer(stage, weights)
+        for stage, weights in sorted(farthest, key=lambda item: named.index(item))
+    ]
+    return (" ".join(lines), _explain_network(propagation))
 
 
-def _line(stage: LayerSignal, weights: Weights) -> str:
+def _explain_layer(stage: LayerSignal, weights: Initialization) -> str:
     gain, n = weights.std * math.sqrt(weights.fan_in), weights.fan_in
     return (
         f"In '{stage.name}' n is {n:,} and σ is {short(weights.std)}: {short(weights.std)}·√{n:,} = "
@@ -104,34 +117,34 @@ def _line(stage: LayerSignal, weights: Weights) -> str:
     )
 
 
-def _whole(seen: Passage) -> str:
-    count, left = len(seen.stages), seen.last.at.signal or 0.0
-    each = seen.share ** (1 / count) if seen.share > 0 else 0.0
+def _explain_network(propagation: SignalPropagation) -> str:
+    count, left = len(propagation.stages), propagation.last.at.signal or 0.0
+    each = propagation.share ** (1 / count) if propagation.share > 0 else 0.0
     return (
         "Measured in this run at its first step: images enter with a standard deviation of "
-        f"{short(seen.entering)}; what "
-        f"differs from image to image at '{seen.last.name}' is {short(left)}. That is a factor of "
-        f"{short(seen.share)} over {count} layers, {short(each)} for each."
+        f"{short(propagation.entering)}; what "
+        f"differs from image to image at '{propagation.last.name}' is {short(left)}. That is a factor of "
+        f"{short(propagation.share)} over {count} layers, {short(each)} for each."
     )
 
 
-def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+def explain_biases(evidence: Evidence, propagation: SignalPropagation) -> tuple[str, ...]:
     """Explain the effect of biases with a constant initialization; empty without any."""
-    begun = starts(evidence)
-    biased = [stage for stage in seen.stages if stage.name in begun and begun[stage.name].bias]
+    initial = initializations(evidence)
+    biased = [stage for stage in propagation.stages if stage.name in initial and initial[stage.name].bias]
     if not biased:
         return ()
-    stage = min(biased, key=lambda one: one.told_apart or 1.0)
+    stage = min(biased, key=lambda candidate: candidate.relative_signal or 1.0)
     return (
-        f"Its biases drown what is left: '{stage.name}' begins with {begun[stage.name].bias:g} in every "
+        f"Its biases drown what is left: '{stage.name}' begins with {initial[stage.name].bias:g} in every "
         f"bias, the same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while "
-        f"images differ by {short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
+        f"images differ by {short(stage.at.signal or 0)}: {short(stage.relative_signal or 0)} of their size.",
     )
 
 
-def backwards(evidence: Evidence) -> str:
+def explain_gradients(evidence: Evidence) -> str:
     """Explain the effect on gradients."""
-    with_gradient = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
+    with_gradient = [stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient]
     if len(with_gradient) < 2:
         return "Gradients shrink by the same factors on their way back."
     first, last = with_gradient[0], with_gradient[-1]
@@ -144,7 +157,7 @@ def backwards(evidence: Evidence) -> str:
     )
 
 
-def flat(widest: LayerSignal) -> str:
+def explain_saturation(widest: LayerSignal) -> str:
     """Explain the saturation of tanh at values far from 0."""
     spread = widest.at.spread or 0.0
     slope = 1 - math.tanh(min(spread, 15.0)) ** 2
@@ -157,7 +170,7 @@ def flat(widest: LayerSignal) -> str:
     )
 
 
-def surprise(curve: LossCurve) -> str:
+def explain_first_loss(curve: LossCurve) -> str:
     """Explain why overconfident logits begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "

@@ -6,7 +6,7 @@ from statistics import median
 
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, first_look, layer_signals
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.numbers import short
 from cnnviz.training.recipe import ADAPTIVE
@@ -34,57 +34,61 @@ tolerate.
 """
 
 
-def early_update(evidence: Evidence) -> float | None:
+def early_update_ratio(evidence: Evidence) -> float | None:
     """Return the largest median update-to-weight ratio, over layers, of the first steps.
 
     During a warm-up it is scaled to the largest rate, as a step is proportional to its rate.
     """
     rates, ratios = evidence.curve("lr"), []
-    known, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
+    rate_by_step, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
     for look in evidence.looks:
-        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update is not None]
-        if look.step <= EARLY and moved:
-            rate = known.get(look.step, top)
-            ratios.append(median(moved) * (top / rate if rate > 0 else 1.0))
+        updates = [stage.at.update for stage in layer_signals(evidence, look) if stage.at.update is not None]
+        if look.step <= EARLY and updates:
+            rate = rate_by_step.get(look.step, top)
+            ratios.append(median(updates) * (top / rate if rate > 0 else 1.0))
     return max(ratios, default=None)
 
 
-def sensible(evidence: Evidence) -> Change | None:
+def suggest_learning_rate(evidence: Evidence) -> Change | None:
     """Propose the learning rate with which the first step has the median ratio of runs that learn well."""
-    seen = [stage.at.update for stage in stages(evidence, fresh(evidence)) if stage.at.update is not None]
+    updates = [
+        stage.at.update
+        for stage in layer_signals(evidence, first_look(evidence))
+        if stage.at.update is not None
+    ]
     recipe, rate = evidence.recipe, evidence.curve("lr").first or evidence.recipe.lr
     # A warm-up begins below the recipe's rate.
-    first = median(seen) * recipe.lr / rate if seen else 0.0
+    first = median(updates) * recipe.lr / rate if updates else 0.0
     if first <= 0:
         return None
-    aim = max(_aim(evidence), AIM_BOLD if first < NEAR else 0.0)
-    wanted, most = recipe.lr * aim / first, _largest(evidence)
+    aim = max(_target_ratio(evidence), AIM_BOLD if first < NEAR else 0.0)
+    target_rate, most = recipe.lr * aim / first, _largest_rate(evidence)
     if first < USUAL_UPDATE / 3:
         # The general limit does not hold for this network.
         most = max(most, BOLDEST * recipe.lr)
-    change = fixes.rate(recipe, min(wanted, most), "")
-    then = first * change.values["lr"] / recipe.lr
-    usual = "as in runs that learn well" if wanted <= most else "and larger rates are seldom borne"
-    why = (
+    change = fixes.change_learning_rate(recipe, min(target_rate, most), "")
+    new_ratio = first * change.values["lr"] / recipe.lr
+    usual = "as in runs that learn well" if target_rate <= most else "and larger rates are seldom borne"
+    reason = (
         f"The first step at {short(recipe.lr)} moves the median layer by {short(first)} of its weights; at "
-        f"this rate by {short(then)}, {usual}."
+        f"this rate by {short(new_ratio)}, {usual}."
     )
-    return Change(change.values, why)
+    return Change(change.values, reason)
 
 
-def _aim(evidence: Evidence) -> float:
+def _target_ratio(evidence: Evidence) -> float:
     """Return the target ratio by optimizer and normalization."""
     if evidence.recipe.optimiser in ADAPTIVE:
-        return AIM_ADAM_NORMALIZED if normalized(evidence) else AIM_ADAM
-    return AIM_NORMALIZED if normalized(evidence) else AIM
+        return AIM_ADAM_NORMALIZED if has_batch_norm(evidence) else AIM_ADAM
+    return AIM_NORMALIZED if has_batch_norm(evidence) else AIM
 
 
-def normalized(evidence: Evidence) -> bool:
+def has_batch_norm(evidence: Evidence) -> bool:
     """Return whether the network has batch normalization."""
     return any("BatchNorm" in layer.type for layer in evidence.layers)
 
 
-def _largest(evidence: Evidence) -> float:
+def _largest_rate(evidence: Evidence) -> float:
     """Return the largest learning rate that networks tolerate in general.
 
     Without normalization 3·10⁻³ for Adam (its paper has 10⁻³), and 0.2·(1 − momentum) for SGD. With it, where
@@ -92,4 +96,4 @@ def _largest(evidence: Evidence) -> float:
     """
     recipe = evidence.recipe
     most = 3e-3 if recipe.optimiser in ADAPTIVE else 0.2 * (1 - recipe.momentum)
-    return 2.5 * most if normalized(evidence) else most
+    return 2.5 * most if has_batch_norm(evidence) else most

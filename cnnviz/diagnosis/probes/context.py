@@ -55,22 +55,22 @@ class ProbeContext:
         """Build the network and read the checkpoint; raises `ValueError` as `build_training` does."""
         plain = {"precision": "fp32", "compile": False, "device": "auto", "ten_crop": False}
         recipe = evidence.recipe.model_copy(update=plain)
-        ready = build_training(recipe, dataset)
-        device = ready.data_module.train.labels.device
-        trained, why, stored = _trained(database, evidence.run, ready.model)
-        known = stored and stored.interface
-        statistics = known.statistics if known else Statistics.of(ready.data_module.train.images)
+        setup = build_training(recipe, dataset)
+        device = setup.data_module.train.labels.device
+        trained, reason, stored = _trained(database, evidence.run, setup.model)
+        signature = stored and stored.interface
+        statistics = signature.statistics if signature else Statistics.of(setup.data_module.train.images)
         return cls(
             evidence=evidence,
             recipe=recipe,
-            data_module=ready.data_module,
-            transform=Transform(recipe, _on(statistics, device), ready.side),
+            data_module=setup.data_module,
+            transform=Transform(recipe, _to_device(statistics, device), setup.side),
             device=device,
             trained=trained,
-            why_untrained=why,
+            why_untrained=reason,
             step=stored.position.step if stored else 0,
-            macs=ready.macs,
-            _fresh=ready.model,
+            macs=setup.macs,
+            _fresh=setup.model,
         )
 
     def fresh(self) -> nn.Module:
@@ -104,40 +104,40 @@ def main_logits(out: Tensor | tuple[Tensor, ...]) -> Tensor:
     return out[0] if isinstance(out, tuple) else out
 
 
-def finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """Return the value for JSON: None for NaN and Inf."""
     return value if math.isfinite(value) else None
 
 
-def written(value: float | None) -> str:
-    """Format a value of `finite`."""
+def format_value(value: float | None) -> str:
+    """Format a value of `finite_or_none`."""
     return "no number" if value is None else f"{value:.3g}"
 
 
-def _on(statistics: Statistics, device: torch.device) -> Statistics:
+def _to_device(statistics: Statistics, device: torch.device) -> Statistics:
     return Statistics(
         **{field.name: getattr(statistics, field.name).to(device) for field in fields(Statistics)}
     )
 
 
 def _trained(
-    database: Database, run_id: int | None, like: nn.Module
+    database: Database, run_id: int | None, network: nn.Module
 ) -> tuple[nn.Module | None, str, checkpoint.Stored | None]:
     """Return the network at its last checkpoint, or why there is none, and the stored checkpoint."""
     if run_id is None:
         return None, "What ships has no checkpoint to probe.", None
     run = tracking.get_run(database, run_id)
-    known = tracking.checkpoints(database, run_id).get("last")
-    if known is None:
-        why = f"Run {run_id} ({run.status}) has no checkpoint: the first is written after an epoch."
-        return None, why, None
+    last = tracking.checkpoints(database, run_id).get("last")
+    if last is None:
+        reason = f"Run {run_id} ({run.status}) has no checkpoint: the first is written after an epoch."
+        return None, reason, None
     try:
-        path = checkpoint_file(run, known)
+        path = checkpoint_file(run, last)
     except tracking.TrackingError as error:
         return None, str(error), None
     if not path.exists():
         return None, f"The checkpoint of run {run_id} is not on this machine.", None
-    stored, model = checkpoint.read(path), copy.deepcopy(like)
+    stored, model = checkpoint.read(path), copy.deepcopy(network)
     try:
         model.load_state_dict(stored.weights)
     except RuntimeError:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
-from cnnviz.diagnosis.probes.registry import Found, register
+from cnnviz.diagnosis.probes.registry import Result, register
 from cnnviz.training.data.patch_classifier import half_split_accuracy
 from cnnviz.training.data.quality import SIDE, neighbours, repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
@@ -27,12 +27,12 @@ DOUBTED, SURE = 8, 0.9
 
 
 def _describe_agreement(agreement: Mapping[str, Any]) -> str:
-    near, patches = agreement["neighbours"], agreement["patches"]
+    neighbors, patches = agreement["neighbours"], agreement["patches"]
     sentences = []
-    if near is not None:
+    if neighbors is not None:
         sentences.append(
-            f"An image's nearest neighbours have its label {percent(near['share'])} of the time, "
-            f"{percent(near['chance'])} by chance."
+            f"An image's nearest neighbours have its label {percent(neighbors['share'])} of the time, "
+            f"{percent(neighbors['chance'])} by chance."
         )
     if patches is not None:
         sentences.append(
@@ -48,7 +48,7 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
     summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
     describe=_describe_agreement,
 )
-def label_agreement(subject: ProbeContext) -> Found:
+def label_agreement(context: ProbeContext) -> Result:
     """Measure label agreement of neighbors, of the patch classifier and, with a checkpoint, of the network.
 
     Returns:
@@ -60,24 +60,24 @@ def label_agreement(subject: ProbeContext) -> Found:
         `doubted`: training images (`row`, `png`, `label`, `answer`) that the network predicts as another
         class, with probability `sure`.
     """
-    train = subject.data_module.train
-    sample = Labelled(*subject.some(train, IMAGES))
-    result: Found = {
-        "neighbours": neighbours(sample, len(subject.data_module.classes)),
-        "patches": half_split_accuracy(sample.images[:], sample.labels, len(subject.data_module.classes)),
+    train = context.data_module.train
+    sample = Labelled(*context.some(train, IMAGES))
+    result: Result = {
+        "neighbours": neighbours(sample, len(context.data_module.classes)),
+        "patches": half_split_accuracy(sample.images[:], sample.labels, len(context.data_module.classes)),
     }
-    if subject.trained is None:
+    if context.trained is None:
         return result
-    parts = {"validation": subject.data_module.validation, "test": subject.data_module.test}
-    confident = {name: _confident(subject, part) for name, part in parts.items() if len(part) >= 10 * SUREST}
-    return result | {"confident": confident, "doubted": _doubted(subject)}
+    parts = {"validation": context.data_module.validation, "test": context.data_module.test}
+    confident = {name: _confident(context, part) for name, part in parts.items() if len(part) >= 10 * SUREST}
+    return result | {"confident": confident, "doubted": _doubted(context)}
 
 
-def _confident(subject: ProbeContext, part: Labelled) -> dict[str, Any]:
-    images, labels = subject.some(part, subject.affordable(4))
-    sure, answers = _predict(subject, images)
-    surest = sure.topk(max(1, len(labels) // SUREST)).indices
-    right = (answers == labels).double()
+def _confident(context: ProbeContext, part: Labelled) -> dict[str, Any]:
+    images, labels = context.some(part, context.affordable(4))
+    confidence, predicted = _predict(context, images)
+    surest = confidence.topk(max(1, len(labels) // SUREST)).indices
+    right = (predicted == labels).double()
     return {
         "accuracy": float(right.mean()),
         "share": float(right[surest].mean()),
@@ -85,28 +85,28 @@ def _confident(subject: ProbeContext, part: Labelled) -> dict[str, Any]:
     }
 
 
-def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
-    train = subject.data_module.train
-    rows = subject.rows(train, subject.affordable(4))
-    sure, answers = _predict(subject, train.images[rows])
+def _doubted(context: ProbeContext) -> list[dict[str, Any]]:
+    train = context.data_module.train
+    rows = context.rows(train, context.affordable(4))
+    confidence, predicted = _predict(context, train.images[rows])
     labels = train.labels[rows]
-    sure = torch.where(answers == labels, torch.zeros_like(sure), sure)
+    confidence = torch.where(predicted == labels, torch.zeros_like(confidence), confidence)
     return [
         {
-            "row": int(rows[at]),
-            "label": int(labels[at]),
-            "answer": int(answers[at]),
-            "sure": float(sure[at]),
-            "png": png(train.images[rows[at : at + 1]][0].cpu()),
+            "row": int(rows[index]),
+            "label": int(labels[index]),
+            "answer": int(predicted[index]),
+            "sure": float(confidence[index]),
+            "png": png(train.images[rows[index : index + 1]][0].cpu()),
         }
-        for at in sure.argsort(descending=True)[:DOUBTED].tolist()
-        if sure[at] >= SURE
+        for index in confidence.argsort(descending=True)[:DOUBTED].tolist()
+        if confidence[index] >= SURE
     ]
 
 
-def _predict(subject: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
+def _predict(context: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the probability of the checkpoint's prediction for each image, and the predictions."""
-    best = probabilities(subject.copy(), images, subject.transform).max(1)
+    best = probabilities(context.copy(), images, context.transform).max(1)
     return best.values, best.indices
 
 
@@ -121,17 +121,19 @@ CONTRAST = 12.0
 
 
 def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
-    exact, near = duplicates["exact"], duplicates["near"]
+    exact, near_duplicates = duplicates["exact"], duplicates["near"]
     sentences = []
     if exact is not None:
         sentences.append(
             f"{exact['test']:,} test and {exact['validation']:,} validation images lie among the training "
             "images, pixel by pixel."
         )
-    if near is not None:
+    if near_duplicates is not None:
         sentences.append(
-            f"{percent(near['share'], 1)} of {near['images']:,} test images differ from one of "
-            f"{near['known']:,} training images by less than {near['threshold']:g} of 255 shades."
+            f"{percent(near_duplicates['share'], 1)} of {near_duplicates['images']:,} test images differ "
+            "from one of "
+            f"{near_duplicates['known']:,} training images by less than {near_duplicates['threshold']:g} of "
+            "255 shades."
         )
     return " ".join(sentences) or "Images that are decoded as they are needed are not compared."
 
@@ -142,28 +144,28 @@ def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
     summary="No image that judges the network should be one, or nearly one, that it learnt from.",
     describe=_describe_duplicates,
 )
-def duplicates(subject: ProbeContext) -> Found:
+def duplicates(context: ProbeContext) -> Result:
     """Count exact and near duplicates between training and held-out images.
 
     `exact` is that of `cnnviz.training.data.quality.repeats`, None for streamed images. `near` is of test
     images downsampled to 16×16: `share`, the fraction that differ from a training image, or its mirror image,
     by less than `threshold` shades root mean square; `images` were compared with `known`.
     """
-    data_module = subject.data_module
+    data_module = context.data_module
     if not len(data_module.test):
         return {"exact": repeats(data_module), "near": None}
     tested, known = (
-        _reduced(part.images, subject.rows(part, most))
+        _reduced(part.images, context.rows(part, most))
         for part, most in ((data_module.test, TESTED), (data_module.train, KNOWN))
     )
     tested = tested[tested.std(1) > CONTRAST]
-    near = torch.stack([_nearest(tested, known), _nearest(_mirrored(tested), known)]).amin(0)
+    distances = torch.stack([_nearest(tested, known), _nearest(_mirrored(tested), known)]).amin(0)
     return {
         "exact": repeats(data_module),
         "near": {
-            "share": float((near < NEAR).double().mean()) if len(near) else 0.0,
+            "share": float((distances < NEAR).double().mean()) if len(distances) else 0.0,
             "threshold": NEAR,
-            "images": len(near),
+            "images": len(distances),
             "known": len(known),
         },
     }
@@ -206,7 +208,7 @@ def _describe_shuffled(figures: Mapping[str, Any]) -> str:
     trained=True,
     describe=_describe_shuffled,
 )
-def shuffled_inputs(subject: ProbeContext) -> Found:
+def shuffled_inputs(context: ProbeContext) -> Result:
     """Measure how accuracy and predictions of the trained network change for shuffled test images.
 
     Returns:
@@ -215,10 +217,10 @@ def shuffled_inputs(subject: ProbeContext) -> Found:
         between the class probabilities of an image and those of its shuffled version, or of the next image;
         at 0 the prediction does not depend on the input.
     """
-    model = subject.copy().eval()
-    part = subject.data_module.test if len(subject.data_module.test) else subject.data_module.train
-    images, labels = subject.some(part, subject.affordable(2))
-    x = subject.transform.test(images)
+    model = context.copy().eval()
+    part = context.data_module.test if len(context.data_module.test) else context.data_module.train
+    images, labels = context.some(part, context.affordable(2))
+    x = context.transform.test(images)
     seed = torch.Generator().manual_seed(0)
     order = torch.randperm(x[0, 0].numel(), generator=seed).to(x.device)
     plain, mixed = _predict_shuffled(model, x), _predict_shuffled(model, x.flatten(2)[..., order].view_as(x))

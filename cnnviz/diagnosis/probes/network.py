@@ -14,8 +14,8 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.probes.context import ProbeContext, finite, main_logits, written
-from cnnviz.diagnosis.probes.registry import Found, register
+from cnnviz.diagnosis.probes.context import ProbeContext, finite_or_none, format_value, main_logits
+from cnnviz.diagnosis.probes.registry import Result, register
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, derive_seed
 from cnnviz.training.metrics import evaluate
@@ -28,7 +28,9 @@ INITIAL_LOSS_IMAGES = 256
 
 
 def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
-    return f"It is {written(figures['loss'])}; chance level is {figures['chance_loss']:.4g}, ln(classes)."
+    return (
+        f"It is {format_value(figures['loss'])}; chance level is {figures['chance_loss']:.4g}, ln(classes)."
+    )
 
 
 @register(
@@ -37,7 +39,7 @@ def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
     summary="Before the first step nothing is known, so the loss should be near ln(classes).",
     describe=_describe_initial_loss,
 )
-def initial_loss(subject: ProbeContext) -> Found:
+def initial_loss(context: ProbeContext) -> Result:
     """Measure the loss at initialization, in training mode, and the distribution of the logits.
 
     Returns:
@@ -45,15 +47,15 @@ def initial_loss(subject: ProbeContext) -> Found:
         over classes; `logit_offset`, the standard deviation over classes of their means: the bias before an
         image is seen.
     """
-    images, labels = subject.some(subject.data_module.train, subject.affordable(most=INITIAL_LOSS_IMAGES))
-    model = subject.fresh().train()
+    images, labels = context.some(context.data_module.train, context.affordable(most=INITIAL_LOSS_IMAGES))
+    model = context.fresh().train()
     with torch.no_grad():
-        logits = main_logits(model(subject.transform.test(images))).float()
+        logits = main_logits(model(context.transform.test(images))).float()
     return {
-        "loss": finite(float(functional.cross_entropy(logits, labels))),
-        "chance_loss": math.log(len(subject.data_module.classes)),
-        "logit_spread": finite(float(logits.std(0, correction=0).mean())),
-        "logit_offset": finite(float(logits.mean(0).std(correction=0))),
+        "loss": finite_or_none(float(functional.cross_entropy(logits, labels))),
+        "chance_loss": math.log(len(context.data_module.classes)),
+        "logit_spread": finite_or_none(float(logits.std(0, correction=0).mean())),
+        "logit_offset": finite_or_none(float(logits.mean(0).std(correction=0))),
         "images": len(labels),
     }
 
@@ -69,7 +71,7 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
         return "No layer has weights."
     ends = layers[0], layers[-1]
     fresh, now = (
-        [written(end[when]["gradient"]) for end in ends if end[when] is not None]
+        [format_value(end[when]["gradient"]) for end in ends if end[when] is not None]
         for when in ("fresh", "trained")
     )
     since = f"; now {' and '.join(now)}" if now else ""
@@ -85,27 +87,27 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
     summary="Every layer should get a gradient of about the same size for its weights.",
     describe=_describe_gradients,
 )
-def gradient_flow(subject: ProbeContext) -> Found:
+def gradient_flow(context: ProbeContext) -> Result:
     """Measure the gradient of each layer with weights for one training batch.
 
     Returns:
         `layers`, in order: `name`, and statistics `fresh` and `trained`, which are the L2 norms of `weight`
         and `gradient`, and their `ratio`; `trained` is None without a checkpoint.
     """
-    fresh = _figures(subject, subject.fresh())
-    trained = _figures(subject, subject.copy()) if subject.trained is not None else {}
+    fresh = _figures(context, context.fresh())
+    trained = _figures(context, context.copy()) if context.trained is not None else {}
     layers = [{"name": name, "fresh": values, "trained": trained.get(name)} for name, values in fresh.items()]
-    return {"layers": layers, "images": _count(subject)}
+    return {"layers": layers, "images": _count(context)}
 
 
-def _count(subject: ProbeContext) -> int:
-    return min(subject.affordable(6, GRADIENT_IMAGES), len(subject.data_module.train))
+def _count(context: ProbeContext) -> int:
+    return min(context.affordable(6, GRADIENT_IMAGES), len(context.data_module.train))
 
 
-def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any]]:
-    images, labels = subject.some(subject.data_module.train, _count(subject))
+def _figures(context: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any]]:
+    images, labels = context.some(context.data_module.train, _count(context))
     model.train()
-    loss = functional.cross_entropy(main_logits(model(subject.transform.test(images))), labels)
+    loss = functional.cross_entropy(main_logits(model(context.transform.test(images))), labels)
     loss.backward()  # type: ignore[no-untyped-call]
     figures = {}
     for name, part in model.named_modules():
@@ -116,9 +118,9 @@ def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any
             weight = float(torch.stack([p.norm() for p in own]).norm())
             gradient = float(torch.stack([p.grad.norm() for p in own if p.grad is not None]).norm())
         figures[name] = {
-            "weight": finite(weight),
-            "gradient": finite(gradient),
-            "ratio": finite(gradient / max(weight, 1e-12)),
+            "weight": finite_or_none(weight),
+            "gradient": finite_or_none(gradient),
+            "ratio": finite_or_none(gradient / max(weight, 1e-12)),
         }
     return figures
 
@@ -160,7 +162,7 @@ def _learnt(condition: Mapping[str, Any]) -> str:
     if condition["accuracy"] is None:
         return "none, for its loss is no number any more,"
     loss = condition["loss"]
-    loss_text = written(loss) if loss is None or loss > LEARNT else "near 0"
+    loss_text = format_value(loss) if loss is None or loss > LEARNT else "near 0"
     return f"{percent(condition['accuracy'])} (loss {loss_text})"
 
 
@@ -170,7 +172,7 @@ def _learnt(condition: Mapping[str, Any]) -> str:
     summary="A fresh network should learn a few images to a loss of nearly nothing.",
     describe=_describe_overfit,
 )
-def overfit_batch(subject: ProbeContext) -> Found:
+def overfit_batch(context: ProbeContext) -> Result:
     """Train fresh networks on one batch under several conditions.
 
     `own` follows the recipe at its largest rate, without schedule and augmentation; `no-decay` and
@@ -181,21 +183,21 @@ def overfit_batch(subject: ProbeContext) -> Found:
         `steps`.
     """
     # A forward and a backward pass are three times the multiply-adds; there are up to four conditions.
-    count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
+    count = int(WEIGHTS / sum(p.numel() for p in context.fresh().parameters()))
     count = min(STEPS, max(FEW_STEPS, count))
-    images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, OVERFIT_IMAGES)))
-    x = subject.transform.test(images)
-    conditions = _arms(subject).items()
+    images, labels = _batch(context, max(FEW_IMAGES, context.affordable(3 * 4 * count, OVERFIT_IMAGES)))
+    x = context.transform.test(images)
+    conditions = _arms(context).items()
     return {
-        "arms": {name: _learn(subject, condition, count, (x, labels)) for name, condition in conditions},
+        "arms": {name: _learn(context, condition, count, (x, labels)) for name, condition in conditions},
         "images": len(labels),
         "steps": count,
     }
 
 
-def _arms(subject: ProbeContext) -> dict[str, _Arm]:
-    recipe = subject.recipe
-    drops = any(isinstance(part, _DropoutNd) and part.p > 0 for part in subject.fresh().modules())
+def _arms(context: ProbeContext) -> dict[str, _Arm]:
+    recipe = context.recipe
+    drops = any(isinstance(part, _DropoutNd) and part.p > 0 for part in context.fresh().modules())
     conditions = {"own": _Arm(recipe, drops=True)}
     if recipe.weight_decay:
         conditions["no-decay"] = _Arm(recipe.changed({"weight_decay": 0.0}), drops=True)
@@ -204,31 +206,31 @@ def _arms(subject: ProbeContext) -> dict[str, _Arm]:
     return conditions | {"reference": _Arm(recipe.changed(REFERENCE), drops=False)}
 
 
-def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
+def _batch(context: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
     """Sample images round-robin over the classes."""
-    rows = subject.rows(subject.data_module.train, len(subject.data_module.train))
-    labels = subject.data_module.train.labels[rows]
-    turn = torch.zeros_like(labels)
+    rows = context.rows(context.data_module.train, len(context.data_module.train))
+    labels = context.data_module.train.labels[rows]
+    rank = torch.zeros_like(labels)
     for label in torch.unique(labels):
-        mine = labels == label
-        turn[mine] = torch.arange(int(mine.sum()), device=labels.device)
-    chosen = rows[turn.argsort(stable=True)[:count]]
-    return subject.data_module.train.images[chosen], subject.data_module.train.labels[chosen]
+        of_class = labels == label
+        rank[of_class] = torch.arange(int(of_class.sum()), device=labels.device)
+    chosen = rows[rank.argsort(stable=True)[:count]]
+    return context.data_module.train.images[chosen], context.data_module.train.labels[chosen]
 
 
 def _learn(
-    subject: ProbeContext, condition: _Arm, count: int, batch: tuple[Tensor, Tensor]
+    context: ProbeContext, condition: _Arm, count: int, batch: tuple[Tensor, Tensor]
 ) -> dict[str, Any]:
-    model, losses, (x, labels) = subject.fresh().train(), [], batch
+    model, losses, (x, labels) = context.fresh().train(), [], batch
     if not condition.drops:
         _stop_dropping(model)
     steps = build_optimizer(condition.recipe, model.parameters())
     for step in range(count):
-        seed_layers(subject.device, derive_seed(subject.recipe.seed, step, 5))
+        seed_layers(context.device, derive_seed(context.recipe.seed, step, 5))
         loss = functional.cross_entropy(
             main_logits(model(x)), labels, label_smoothing=condition.recipe.label_smoothing
         )
-        losses.append(finite(float(loss.detach())))
+        losses.append(finite_or_none(float(loss.detach())))
         if losses[-1] is None:
             break
         steps.zero_grad()
@@ -243,7 +245,7 @@ def _learn(
         logits = main_logits(model(x))
     return {
         "losses": curve,
-        "loss": finite(float(functional.cross_entropy(logits, labels))),
+        "loss": finite_or_none(float(functional.cross_entropy(logits, labels))),
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
     }
 
@@ -272,7 +274,7 @@ def _describe_modes(figures: Mapping[str, Any]) -> str:
     trained=True,
     describe=_describe_modes,
 )
-def evaluation_mode(subject: ProbeContext) -> Found:
+def evaluation_mode(context: ProbeContext) -> Result:
     """Measure the checkpoint's test accuracy in evaluation mode and in training mode.
 
     In training mode batches have the recipe's size.
@@ -280,27 +282,27 @@ def evaluation_mode(subject: ProbeContext) -> Found:
     Returns:
         `evaluation`, `training`, `recorded` (None where none is), `images`.
     """
-    test = subject.data_module.test
-    chosen = Labelled(*subject.some(test, subject.affordable(2)))
-    right = evaluate(subject.copy(), chosen, subject.transform).accuracy
-    seed_layers(subject.device, derive_seed(subject.recipe.seed, 0, 6))
-    wrong = _in_training_mode(subject, chosen)
+    test = context.data_module.test
+    sample = Labelled(*context.some(test, context.affordable(2)))
+    in_evaluation = evaluate(context.copy(), sample, context.transform).accuracy
+    seed_layers(context.device, derive_seed(context.recipe.seed, 0, 6))
+    in_training = _in_training_mode(context, sample)
     return {
-        "evaluation": right,
-        "training": wrong,
-        "recorded": _recorded(subject.evidence, subject.step),
-        "images": len(chosen),
+        "evaluation": in_evaluation,
+        "training": in_training,
+        "recorded": _recorded(context.evidence, context.step),
+        "images": len(sample),
     }
 
 
-def _in_training_mode(subject: ProbeContext, images: Labelled) -> float:
-    model, right = subject.copy().train(), 0
+def _in_training_mode(context: ProbeContext, images: Labelled) -> float:
+    model, correct = context.copy().train(), 0
     with torch.no_grad():
-        for start in range(0, len(images), subject.recipe.batch_size):
-            here = slice(start, start + subject.recipe.batch_size)
-            logits = main_logits(model(subject.transform.test(images.images[here])))
-            right += int((logits.argmax(1) == images.labels[here]).sum())
-    return right / len(images)
+        for start in range(0, len(images), context.recipe.batch_size):
+            batch = slice(start, start + context.recipe.batch_size)
+            logits = main_logits(model(context.transform.test(images.images[batch])))
+            correct += int((logits.argmax(1) == images.labels[batch]).sum())
+    return correct / len(images)
 
 
 def _recorded(evidence: Evidence, step: int) -> float | None:

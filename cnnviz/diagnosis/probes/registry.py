@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from cnnviz.diagnosis.probes.context import ProbeContext
     from cnnviz.tracking import Database
 
-Found = dict[str, Any]
-Ask = Callable[["ProbeContext"], Found]
-Tell = Callable[[Mapping[str, Any]], str]
+Result = dict[str, Any]
+Run = Callable[["ProbeContext"], Result]
+Describe = Callable[[Mapping[str, Any]], str]
 MISSING = "missing"
 """Only key in the result of a probe that could not run; its value is a sentence with the reason."""
 
@@ -43,8 +43,8 @@ class Probe:
     title: str
     summary: str
     """One sentence: what it measures."""
-    ask: Ask
-    describe: Tell
+    ask: Run
+    describe: Describe
     """Formats the result as a sentence or two."""
     trained: bool
     """Whether it needs a checkpoint."""
@@ -54,11 +54,11 @@ _PROBES: dict[str, Probe] = {}
 
 
 def register(
-    name: str, *, title: str, summary: str, describe: Tell, trained: bool = False
-) -> Callable[[Ask], Ask]:
+    name: str, *, title: str, summary: str, describe: Describe, trained: bool = False
+) -> Callable[[Run], Run]:
     """Register the function that makes the probe `name`; it returns JSON-compatible values."""
 
-    def wrap(ask: Ask) -> Ask:
+    def wrap(ask: Run) -> Run:
         if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
             raise ValueError(f"Two probes are called '{name}'.")
         _PROBES[name] = Probe(name, title, summary, ask, describe, trained)
@@ -89,7 +89,7 @@ def probe(
     """
     from cnnviz.diagnosis.probes.context import ProbeContext
 
-    chosen = _chosen(names)
+    selected = _select(names)
     evidence = gather(database, run_id)
     if evidence.kind != "trained":
         raise ValueError(
@@ -98,19 +98,19 @@ def probe(
         )
     progress(Step("loading the images", 0, None, ""))
     dataset = load(evidence.recipe.dataset, progress=progress)
-    subject = ProbeContext.of(database, evidence, dataset)
+    context = ProbeContext.of(database, evidence, dataset)
     results = {}
-    for number, one in enumerate(chosen):
-        progress(Step(one.title, number, len(chosen), "probes"))
-        absent = one.trained and subject.trained is None
-        results[one.name] = {MISSING: subject.why_untrained} if absent else one.ask(subject)
-    progress(Step("probes", len(chosen), len(chosen), "probes"))
+    for index, item in enumerate(selected):
+        progress(Step(item.title, index, len(selected), "probes"))
+        missing = item.trained and context.trained is None
+        results[item.name] = {MISSING: context.why_untrained} if missing else item.ask(context)
+    progress(Step("probes", len(selected), len(selected), "probes"))
     return evidence.model_copy(update={"probes": evidence.probes | results})
 
 
-def _chosen(names: Sequence[str] | None) -> list[Probe]:
-    known = probes()
-    unknown = next((name for name in names or () if name not in known), None)
+def _select(names: Sequence[str] | None) -> list[Probe]:
+    available = probes()
+    unknown = next((name for name in names or () if name not in available), None)
     if unknown is not None:
-        raise ValueError(f"There is no probe '{unknown}'; there are {', '.join(known)}.")
-    return [known[name] for name in (known if names is None else dict.fromkeys(names))]
+        raise ValueError(f"There is no probe '{unknown}'; there are {', '.join(available)}.")
+    return [available[name] for name in (available if names is None else dict.fromkeys(names))]

@@ -39,12 +39,12 @@ def recorded(name: str) -> Evidence:
     """Read a recorded run; raises `UnknownRecordingError` with one sentence."""
     name = current_name(name)
     if name not in names():
-        there = ", ".join(names()) or "none"
-        raise UnknownRecordingError(f"There is no recorded run '{name}'; there is: {there}.")
+        available = ", ".join(names()) or "none"
+        raise UnknownRecordingError(f"There is no recorded run '{name}'; there is: {available}.")
     return Evidence.read(FOLDER / f"{name}{SUFFIX}")
 
 
 def fixed(name: str) -> str | None:
     """Return the counterpart of a failed run; None where there is none."""
-    other = f"{name.removesuffix(FAILED)}{FIXED}"
-    return other if name.endswith(FAILED) and other in names() else None
+    counterpart = f"{name.removesuffix(FAILED)}{FIXED}"
+    return counterpart if name.endswith(FAILED) and counterpart in names() else None

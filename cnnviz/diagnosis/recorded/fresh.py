@@ -112,17 +112,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pixels, labels = datasets.load(parser.parse_args(arguments).folder).train.tensors()
     statistics = Statistics.of(pixels)
     large = torch.nn.functional.interpolate(pixels[:IMAGES].float(), FULL[1:], mode="bilinear")
-    scaled = {how: scale(large, how, statistics) for _, _, how in STARTS.values()}
+    scaled = {pixel_scale: scale(large, pixel_scale, statistics) for _, _, pixel_scale in STARTS.values()}
     record = Fresh(
         data=f"{IMAGES} images of CIFAR-10 (JPEG) enlarged to 227×227",
         images=IMAGES,
         seeds=SEEDS,
         hardware=processor(),
         versions={"python": platform.python_version(), "torch": version("torch")},
-        inputs={how: (float(x.square().mean()), _signal(x)) for how, x in scaled.items()},
+        inputs={pixel_scale: (float(x.square().mean()), _signal(x)) for pixel_scale, x in scaled.items()},
         layers={
-            start: _average([measure(scaled[how], labels[:IMAGES], start, seed) for seed in range(SEEDS)])
-            for start, (_, _, how) in STARTS.items()
+            start: _average(
+                [measure(scaled[pixel_scale], labels[:IMAGES], start, seed) for seed in range(SEEDS)]
+            )
+            for start, (_, _, pixel_scale) in STARTS.items()
         },
     )
     FILE.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -40,9 +40,9 @@ def package_run(
     run = tracking.get_run(database, run_id)
     if run.status is not Status.FINISHED:
         raise ValueError(f"Run {run_id} is {run.status}; a recording is of a finished run.")
-    found = gather(database, run_id)
-    recipe = found.recipe.model_copy(update={"dataset": dataset})
-    evidence = found.model_copy(update={"run": None, "title": title, "recipe": recipe})
+    gathered = gather(database, run_id)
+    recipe = gathered.recipe.model_copy(update={"dataset": dataset})
+    evidence = gathered.model_copy(update={"run": None, "title": title, "recipe": recipe})
     card = Card(
         data=data,
         command=command,
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name")
     for option in ("--title", "--dataset", "--data", "--command"):
         parser.add_argument(option, required=True)
-    chosen = vars(parser.parse_args(arguments))
-    number, name = chosen.pop("run"), chosen.pop("name")
+    options = vars(parser.parse_args(arguments))
+    run_id, name = options.pop("run"), options.pop("name")
     with tracking.connect() as database:
-        evidence, card = package_run(database, number, **chosen)
+        evidence, card = package_run(database, run_id, **options)
     path = FOLDER / f"{name}{SUFFIX}"
     evidence.write(path)
     (FOLDER / f"{name}{CARD_SUFFIX}").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

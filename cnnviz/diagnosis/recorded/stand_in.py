@@ -20,11 +20,11 @@ EACH = {"train": 500, "test": 100}
 
 def first_of_each(labels: Sequence[int], count: int) -> list[int]:
     """Return the rows of the first `count` images of each label, in order."""
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     rows = []
     for row, label in enumerate(labels):
-        seen[label] += 1
-        if seen[label] <= count:
+        counts[label] += 1
+        if counts[label] <= count:
             rows.append(row)
     return rows
 
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m cnnviz.diagnosis.recorded.stand_in")
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    chosen = parser.parse_args(arguments)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
     for part, count in EACH.items():
-        table = pq.read_table(chosen.folder / f"{part}.parquet")
+        table = pq.read_table(options.folder / f"{part}.parquet")
         rows = first_of_each(table.column("label").to_pylist(), count)
-        pq.write_table(table.take(rows), chosen.out / f"{part}.parquet")
+        pq.write_table(table.take(rows), options.out / f"{part}.parquet")
 
 
 if __name__ == "__main__":

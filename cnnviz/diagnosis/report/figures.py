@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, stages
+from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve
 from cnnviz.diagnosis.finding import Bars, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
@@ -28,14 +28,14 @@ def loss_curve(course: LossCurve, classes: int) -> Lines:
     )
 
 
-def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequence[str] = ()) -> Bars:
+def signal_bars(evidence: Evidence, signals: Sequence[LayerSignal], marked: Sequence[str] = ()) -> Bars:
     """Plot standard deviation and signal of each layer's outputs, input first, on a logarithmic axis."""
     entering = evidence.input.spread if evidence.input else None
-    names = ("input", *(stage.name for stage in seen))
-    values = {"spread": (entering, *(stage.at.spread for stage in seen))}
-    if any(stage.at.signal is not None for stage in seen):
-        values["of it from image to image"] = (entering, *(stage.at.signal for stage in seen))
-    last = seen[-1]
+    names = ("input", *(stage.name for stage in signals))
+    values = {"spread": (entering, *(stage.at.spread for stage in signals))}
+    if any(stage.at.signal is not None for stage in signals):
+        values["of it from image to image"] = (entering, *(stage.at.signal for stage in signals))
+    last = signals[-1]
     return Bars(
         title="Signal propagation, layer by layer, before anything is learned",
         names=names,
@@ -48,37 +48,37 @@ def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequenc
 
 
 def layer_bars(
-    title: str, seen: Sequence[LayerSignal], of: Callable[[LayerSignal], float | None], y_label: str
+    title: str, signals: Sequence[LayerSignal], of: Callable[[LayerSignal], float | None], y_label: str
 ) -> Bars:  # fmt: skip
     """Plot one statistic of each layer with weights on a logarithmic axis."""
-    values = [of(stage) for stage in seen]
-    known = [value for value in values if value]
+    values = [of(stage) for stage in signals]
+    nonzero = [value for value in values if value]
     return Bars(
         title=title,
-        names=tuple(stage.name for stage in seen),
+        names=tuple(stage.name for stage in signals),
         values={y_label: _above_zero(values)},
         y_label=y_label,
         logarithmic=True,
-        alt=f"From {short(known[0])} at the first layer to {short(known[-1])} at the last."
-        if known
+        alt=f"From {short(nonzero[0])} at the first layer to {short(nonzero[-1])} at the last."
+        if nonzero
         else title,
     )
 
 
-def gradient_bars(seen: Sequence[LayerSignal]) -> Bars:
+def gradient_bars(signals: Sequence[LayerSignal]) -> Bars:
     """Plot the gradient norm of each layer's weights at the first step, from which `seen` is."""
     title = "Gradient of each layer's weights at the first step"
-    return layer_bars(title, seen, lambda stage: stage.at.gradient, "L2 norm")
+    return layer_bars(title, signals, lambda stage: stage.at.gradient, "L2 norm")
 
 
 def update_lines(evidence: Evidence) -> Lines:
     """Plot the median update-to-weight ratio over steps, against the rule of thumb."""
     steps, typical = [], []
     for look in evidence.looks:
-        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update]
-        if moved:
+        ratios = [stage.at.update for stage in layer_signals(evidence, look) if stage.at.update]
+        if ratios:
             steps.append(look.step)
-            typical.append(median(moved))
+            typical.append(median(ratios))
     text = f"from {short(typical[0])} to {short(typical[-1])}" if typical else "not recorded"
     return Lines(
         title="How far a step moves the weights, by their own size",

@@ -13,11 +13,14 @@ from cnnviz.diagnosis.probes.registry import MISSING, probes
 
 def describe_probes(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return title and result of each probe in `Evidence.probes`; of one that could not run, the reason."""
-    known = probes()
+    available = probes()
     return [
-        (known[name].title, str(one[MISSING]) if MISSING in one else known[name].describe(one))
-        for name, one in results.items()
-        if name in known and one
+        (
+            available[name].title,
+            str(result[MISSING]) if MISSING in result else available[name].describe(result),
+        )
+        for name, result in results.items()
+        if name in available and result
     ]
 
 

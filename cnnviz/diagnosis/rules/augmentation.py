@@ -8,9 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.alternative_networks import uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
+    AccuracySummary,
+    accuracy_figure,
+    accuracy_summary,
+)
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -42,8 +47,8 @@ def visible(recipe: Recipe, side: tuple[int, int]) -> Visible:
 
 def shifted(length: int, margin: int) -> float:
     """Return the mean fraction of a side that stays in view when shifted by up to `margin` pixels."""
-    moved = sum(max(0, length - abs(offset)) for offset in range(-margin, margin + 1))
-    return float(Fraction(moved, (2 * margin + 1) * max(length, 1)))
+    visible_pixels = sum(max(0, length - abs(offset)) for offset in range(-margin, margin + 1))
+    return float(Fraction(visible_pixels, (2 * margin + 1) * max(length, 1)))
 
 
 def blanked(length: int, square: int) -> float:
@@ -98,68 +103,71 @@ networks with a margin of one pixel for seven epochs reached 85 % and 62 % of th
 def augmentation_too_strong(evidence: Evidence) -> Outcome:
     """Detect augmentation that hides half of the image or more, in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
-    if not augments(recipe):
+    if not uses_augmentation(recipe):
         return Negative("Images are shown as they are, without augmentation.")
     side = side_of(evidence)
     if not all(side):
         return Inconclusive("The size of the images was not recorded.")
-    seen = visible(recipe, side)
+    visibility = visible(recipe, side)
     recolored = _recolored(evidence)
-    if seen.share >= LITTLE and not recolored:
-        return Negative(f"Augmentation leaves {percent(seen.share)} of an image in view on average.")
-    if seen.share < NOTHING:
+    if visibility.share >= LITTLE and not recolored:
+        return Negative(f"Augmentation leaves {percent(visibility.share)} of an image in view on average.")
+    if visibility.share < NOTHING:
         return Inconclusive("Augmentation leaves nothing of the images: that is a constant input.")
     if now is None:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.well or now.learnt_well:
+    if now.well or now.fits_training:
         return Negative(
-            f"Augmentation leaves {percent(seen.share)} of an image, but "
-            f"{percent(max(now.held, now.learnt))} of the images are known all the same."
+            f"Augmentation leaves {percent(visibility.share)} of an image, but "
+            f"{percent(max(now.held_out_accuracy, now.train_accuracy))} of the images are known all the same."
         )
     if now.gap > max(BEHIND, ERRORS * now.error):
         return Negative(
             f"Even as they are shown, training images are known {100 * now.gap:.0f} points better than "
             "others."
         )
-    return _finding(evidence, now, seen, recolored)
+    return _finding(evidence, now, visibility, recolored)
 
 
-def _finding(evidence: Evidence, now: AccuracySummary, seen: Visible, recolored: tuple[str, ...]) -> Finding:
+def _finding(
+    evidence: Evidence, now: AccuracySummary, visibility: Visible, recolored: tuple[str, ...]
+) -> Finding:
     plain = evidence.train_evaluated
-    behind = max(-now.gap, (plain.accuracy - now.learnt) if plain else 0.0)
-    held_back = behind > max(BEHIND, ERRORS * now.error)
-    certain = 0.9 if seen.share < HARDLY else 0.75 if seen.share < LITTLE else 0.65
+    gap = max(-now.gap, (plain.accuracy - now.train_accuracy) if plain else 0.0)
+    held_back = gap > max(BEHIND, ERRORS * now.error)
+    confidence = 0.9 if visibility.share < HARDLY else 0.75 if visibility.share < LITTLE else 0.65
     return Finding(
         cause="augmentation-too-strong",
-        confidence=min(0.95, certain + 0.05 * held_back),
+        confidence=min(0.95, confidence + 0.05 * held_back),
         effect=max(0.5, now.lost),
         verdict=(
-            f"Augmentation leaves {percent(seen.share)} of a training image in view on average, so there is "
-            "little to learn from."
-            if seen.share < LITTLE
+            f"Augmentation leaves {percent(visibility.share)} of a training image in view on average, so "
+            "there is little to learn from."
+            if visibility.share < LITTLE
             else "Augmentation changes the colors of training images as much as they differ."
         ),
         explanation="\n\n".join((
             "Augmentation shows images changed, so that the network learns what stays. What it learns has "
             "to be there still: a label on a part that shows nothing of the object teaches noise.",
-            _arithmetic(evidence, seen, recolored),
+            _arithmetic(evidence, visibility, recolored),
             _known(evidence, now),
         )),
         facts=(
-            Fact("of an image in view, on average", seen.share, percent(seen.share)),
-            *(Fact(f"'{name}' leaves", share, percent(share)) for name, share in seen.factors),
+            Fact("of an image in view, on average", visibility.share, percent(visibility.share)),
+            *(Fact(f"'{name}' leaves", share, percent(share)) for name, share in visibility.factors),
             *now.facts,
             *((Fact("training images as they are", plain.accuracy, f"{percent(plain.accuracy, 1)} of "
                     f"{plain.images:,}"),) if plain else ()),
         ),
-        pictures=(_picture(seen), accuracies(evidence, "Accuracy as shown in training, and held out")),
+        pictures=(_picture(visibility), accuracy_figure(evidence, "Accuracy as shown in training, and held "
+            "out")),
         ruled_out=(
-            f"Over-fitting: training images, as they are shown, are known to {percent(now.learnt)}, and "
-            f"others to {percent(now.held)}.",
+            f"Over-fitting: training images, as they are shown, are known to {percent(now.train_accuracy)}, "
+            f"and others to {percent(now.held_out_accuracy)}.",
         ),
-        changes=fixes.applicable(_weaker(evidence, seen, recolored), evidence.recipe),
+        changes=fixes.applicable_changes(_weaker(evidence, visibility, recolored), evidence.recipe),
         explains=(
             "under-fitting", "too-few-steps", "one-class", "rate-too-low", "rate-too-high", "labels-noisy",
             "labels-shuffled", "dead-relu", "unstable-training", "initialisation", "vanishing-gradients",
@@ -167,11 +175,11 @@ def _finding(evidence: Evidence, now: AccuracySummary, seen: Visible, recolored:
     )  # fmt: skip
 
 
-def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> str:
+def _arithmetic(evidence: Evidence, visibility: Visible, recolored: tuple[str, ...]) -> str:
     recipe, (height, width) = evidence.recipe, side_of(evidence)
     parts = [
         f"{WORDS[name].format(value=getattr(recipe, name))} leaves {percent(share)} of the area"
-        for name, share in seen.factors
+        for name, share in visibility.factors
     ]
     text = f"At {height}×{width} pixels {', and '.join(parts)}, on average over all places" if parts else ""
     if recipe.pad_crop and parts:
@@ -180,8 +188,12 @@ def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -
             f": moved by up to {recipe.pad_crop} pixels either way, a side of {height} keeps {sides[0]} in "
             f"view on average, and both sides {' · '.join(sides)}"
         )
-    product = " · ".join(percent(share) for _, share in seen.factors)
-    text += f". Together that is {product} = {percent(seen.share)}." if len(parts) > 1 else "." * bool(parts)
+    product = " · ".join(percent(share) for _, share in visibility.factors)
+    text += (
+        f". Together that is {product} = {percent(visibility.share)}."
+        if len(parts) > 1
+        else "." * bool(parts)
+    )
     colors = "; ".join(
         f"'{name}' is {getattr(recipe, name):g}, where {MILD[name]:g} is usual" for name in recolored
     )
@@ -190,15 +202,15 @@ def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -
 
 def _known(evidence: Evidence, now: AccuracySummary) -> str:
     plain = evidence.train_evaluated
-    whole = (
+    plain_text = (
         f" As they are, without augmentation and dropout, {percent(plain.accuracy, 1)} of {plain.images:,} "
         "training images are known."
         if plain
         else ""
     )
     return (
-        f"As they are shown, {percent(now.learnt, 1)} of the training images are known, and "
-        f"{percent(now.held, 1)} of the {now.part} images, which are shown whole.{whole}"
+        f"As they are shown, {percent(now.train_accuracy, 1)} of the training images are known, and "
+        f"{percent(now.held_out_accuracy, 1)} of the {now.part} images, which are shown whole.{plain_text}"
     )
 
 
@@ -208,10 +220,12 @@ def _recolored(evidence: Evidence) -> tuple[str, ...]:
     return (*fields, "colour_jitter") if recipe.colour_jitter >= STRONG_JITTER else fields
 
 
-def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> list[Change]:
+def _weaker(evidence: Evidence, visibility: Visible, recolored: tuple[str, ...]) -> list[Change]:
     side = min(side_of(evidence))
     usual: dict[str, Any] = {"pad_crop": max(1, side // 8), "cutout": side // 4, "crop_from": side * 8 // 7}
-    values = {name: usual[name] for name, _ in seen.factors if getattr(evidence.recipe, name) > usual[name]}
+    values = {
+        name: usual[name] for name, _ in visibility.factors if getattr(evidence.recipe, name) > usual[name]
+    }
     values |= {name: MILD[name] for name in recolored}
     left = visible(evidence.recipe.model_copy(update=values), side_of(evidence)).share
     none = {name: 0 for name in values if name != "crop_from"}
@@ -219,13 +233,13 @@ def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> li
     if not none:
         return [usually]
     if evidence.recipe.epochs < SHORT and none.keys() == values.keys():
-        why = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is memorized."
-        return [Change(none, why), usually]
+        reason = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is memorized."
+        return [Change(none, reason), usually]
     return [usually, Change(none, "No such augmentation at all, to see what the images teach.")]
 
 
-def _picture(seen: Visible) -> Bars:
-    shares = [*seen.factors, ("together", seen.share)]
+def _picture(visibility: Visible) -> Bars:
+    shares = [*visibility.factors, ("together", visibility.share)]
     return Bars(
         title="How much of a training image is in view, on average",
         names=tuple(name for name, _ in shares),
@@ -233,5 +247,5 @@ def _picture(seen: Visible) -> Bars:
         y_label="share of the area",
         marked=("together",),
         percent=True,
-        alt=f"{percent(seen.share)} of an image is in view.",
+        alt=f"{percent(visibility.share)} of an image is in view.",
     )

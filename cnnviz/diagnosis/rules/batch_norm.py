@@ -14,11 +14,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
     LossCurve,
     accuracy_summary,
-    error,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.fixes import affordable_epochs, batch_for, faster_batch_norm, longer
+from cnnviz.diagnosis.fixes import affordable_epochs, faster_batch_norm, more_epochs, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
@@ -72,13 +72,13 @@ def slowest(evidence: Evidence) -> Statistics | None:
     """Return the batch-norm layer with the oldest statistics; None without one, or where not recorded."""
     layers = evidence.batch_norm.layers if evidence.batch_norm else _listed(evidence)
     # Recorded before the first step, `updates` is 0.
-    known = [
+    layers_with_updates = [
         layer if layer.updates else layer.model_copy(update={"updates": evidence.step}) for layer in layers
     ]
-    if not known:
+    if not layers_with_updates:
         return None
-    least = max(known, key=lambda layer: Statistics(layer, 1).initial)
-    return Statistics(least, len(known))
+    least = max(layers_with_updates, key=lambda layer: Statistics(layer, 1).initial)
+    return Statistics(least, len(layers_with_updates))
 
 
 def cost(evidence: Evidence) -> float | None:
@@ -86,23 +86,25 @@ def cost(evidence: Evidence) -> float | None:
 
     0 where it is no more than `COSTS` or sampling error.
     """
-    both = _both(evidence)
-    if both is None:
+    evaluated = _evaluated_both_ways(evidence)
+    if evaluated is None:
         return None
-    recorded, running, batch = both
+    recorded, running, batch = evaluated
     lost = batch - running
-    doubt = ERRORS * math.hypot(error(running, recorded.images), error(batch, recorded.images))
-    return lost if lost > max(COSTS, doubt) else 0.0
+    tolerance = ERRORS * math.hypot(
+        standard_error(running, recorded.images), standard_error(batch, recorded.images)
+    )
+    return lost if lost > max(COSTS, tolerance) else 0.0
 
 
 def unsettled(evidence: Evidence) -> bool:
     """Return whether held-out accuracy reflects stale statistics rather than the network."""
-    seen, lost = slowest(evidence), cost(evidence)
-    if seen is None:
+    statistics, lost = slowest(evidence), cost(evidence)
+    if statistics is None:
         return False
     if lost is not None:
-        return lost > 0 and (seen.young or seen.window >= LONG)
-    return seen.initial >= STALE
+        return lost > 0 and (statistics.young or statistics.window >= LONG)
+    return statistics.initial >= STALE
 
 
 @rule(
@@ -115,41 +117,41 @@ def batch_norm_unsettled(evidence: Evidence) -> Outcome:
     """Detect stale running statistics: batch statistics are far better, or the initial ones dominate."""
     if evidence.layers and not any("BatchNorm" in layer.type for layer in evidence.layers):
         return Negative("There is no batch normalization.")
-    seen, now, lost = slowest(evidence), accuracy_summary(evidence), cost(evidence)
-    if seen is None:
+    statistics, now, lost = slowest(evidence), accuracy_summary(evidence), cost(evidence)
+    if statistics is None:
         return Inconclusive("The momentum of batch normalization was not recorded.")
     if now is None:
         return Inconclusive("No epoch has ended yet, so nothing was evaluated with running statistics.")
     if not unsettled(evidence):
-        return Negative(_settled(evidence, seen))
+        return Negative(_settled(evidence, statistics))
     if lost is None and now.gap <= max(0.1, ERRORS * now.error):
         return Negative(
-            f"The initial statistics still weigh {percent(seen.initial)}, but held-out images are known to "
-            f"{percent(now.held)}, nearly as well as the training images."
+            f"The initial statistics still weigh {percent(statistics.initial)}, but held-out images are "
+            f"known to {percent(now.held_out_accuracy)}, nearly as well as the training images."
         )
-    return _batch_norm_finding(evidence, seen, now, lost)
+    return _batch_norm_finding(evidence, statistics, now, lost)
 
 
 def _batch_norm_finding(
-    evidence: Evidence, seen: Statistics, now: AccuracySummary, lost: float | None
+    evidence: Evidence, statistics: Statistics, now: AccuracySummary, lost: float | None
 ) -> Finding:
-    layer = seen.layer
-    kept = "a mean over all batches" if layer.momentum is None else f"momentum {layer.momentum:g}"
-    known = (now.learnt, _running(evidence, now), _batch(evidence))
+    layer = statistics.layer
+    averaging = "a mean over all batches" if layer.momentum is None else f"momentum {layer.momentum:g}"
+    accuracies = (now.train_accuracy, _running(evidence, now), _batch(evidence))
     return Finding(
         cause="batch-norm-unsettled",
-        confidence=0.95 if lost and seen.young else 0.85 if lost else 0.8,
+        confidence=0.95 if lost and statistics.young else 0.85 if lost else 0.8,
         effect=min(1.0, max(0.3, 2 * (lost if lost is not None else now.gap))),
         verdict=(
             f"The running statistics of batch normalization have not settled after "
-            f"{counted(layer.updates, 'step')} ({kept}), so {percent(known[1])} is not what the network can "
-            "do."
+            f"{counted(layer.updates, 'step')} ({averaging}), so {percent(accuracies[1])} is not what the "
+            "network can do."
         ),
         explanation="\n\n".join((
             "In training, batch normalization brings each channel to mean 0 and variance 1 by the batch it "
             "sees. In evaluation it uses running statistics, which each step moves by the part 'momentum' "
             "towards the batch's own.",
-            _arithmetic(seen),
+            _arithmetic(statistics),
             _measured(evidence, now),
             "They can also be computed anew without training: let some dozen training batches pass in "
             "training mode with the momentum set to None, and take no step.",
@@ -158,15 +160,15 @@ def _batch_norm_finding(
             Fact("momentum", layer.momentum or 0.0, "cumulative" if layer.momentum is None else
                  f"{layer.momentum:g} at '{layer.name}'"),
             Fact("steps", float(layer.updates), f"{layer.updates:,}"),
-            Fact("weight of the initial statistics", seen.initial, percent(seen.initial)),
+            Fact("weight of the initial statistics", statistics.initial, percent(statistics.initial)),
             *_facts(evidence),
             *now.facts,
         ),
-        pictures=(_picture(known),),
-        layers=(layer.name,) if seen.count == 1 or layer.name else (),
+        pictures=(_picture(accuracies),),
+        layers=(layer.name,) if statistics.count == 1 or layer.name else (),
         steps=(1, evidence.step),
         ruled_out=_ruled_out(evidence),
-        changes=_changes(evidence, seen),
+        changes=_changes(evidence, statistics),
         explains=(
             "over-fitting-data", "over-fitting-augmentation", "over-fitting-model", "unstable-training",
             "one-class", "under-fitting", "labels-noisy", "labels-shuffled", "too-few-steps",
@@ -174,76 +176,76 @@ def _batch_norm_finding(
     )  # fmt: skip
 
 
-def _arithmetic(seen: Statistics) -> str:
-    layer, number = seen.layer, seen.layer.updates
+def _arithmetic(statistics: Statistics) -> str:
+    layer, number = statistics.layer, statistics.layer.updates
     if layer.momentum is None:
         return (
             f"Here they are the mean over all {counted(number, 'batch', 'batches')}, the first ones included."
         )
     if layer.momentum == 0:
         return "Here the momentum is 0: they stay as they began, at mean 0 and variance 1."
-    rest = (
+    remaining = (
         f"After {counted(number, 'step')} the initial mean 0 and variance 1 still weigh "
-        f"(1 − {layer.momentum:g})^{number:,} = {percent(seen.initial)}"
+        f"(1 − {layer.momentum:g})^{number:,} = {percent(statistics.initial)}"
     )
     return (
         f"With momentum {layer.momentum:g} they look back on about 1/{layer.momentum:g} = "
-        f"{short(seen.window)} batches and need some {WINDOWS:g} times as many, "
-        f"{short(WINDOWS * seen.window)}, to settle. {rest}"
-        + (", and the rest is of weights that have moved on since." if seen.initial < STALE else ".")
+        f"{short(statistics.window)} batches and need some {WINDOWS:g} times as many, "
+        f"{short(WINDOWS * statistics.window)}, to settle. {remaining}"
+        + (", and the rest is of weights that have moved on since." if statistics.initial < STALE else ".")
     )
 
 
 def _measured(evidence: Evidence, now: AccuracySummary) -> str:
-    both = _both(evidence)
-    if both is not None:
-        recorded, running, batch = both
+    evaluated = _evaluated_both_ways(evidence)
+    if evaluated is not None:
+        recorded, running, batch = evaluated
         return (
             f"The check: the same {recorded.images:,} test images are known to {percent(running, 1)} with "
             f"running statistics and to {percent(batch, 1)} with each batch's own. Weights and images are "
             f"the same, so the difference of {100 * (batch - running):.1f} points is the statistics'."
         )
     return (
-        f"In training, with the batches' own statistics, {percent(now.learnt, 1)} are known, in evaluation "
-        f"{percent(now.held, 1)}."
+        f"In training, with the batches' own statistics, {percent(now.train_accuracy, 1)} are known, in "
+        f"evaluation {percent(now.held_out_accuracy, 1)}."
     )
 
 
-def _settled(evidence: Evidence, seen: Statistics) -> str:
-    both = _both(evidence)
-    if both is not None:
-        recorded, running, batch = both
+def _settled(evidence: Evidence, statistics: Statistics) -> str:
+    evaluated = _evaluated_both_ways(evidence)
+    if evaluated is not None:
+        recorded, running, batch = evaluated
         return (
             f"Of {recorded.images:,} test images {percent(running, 1)} are known with running statistics and "
             f"{percent(batch, 1)} with the batches' own."
         )
-    layer = seen.layer
+    layer = statistics.layer
     momentum = "cumulative" if layer.momentum is None else f"momentum {layer.momentum:g}"
     return (
         f"After {counted(layer.updates, 'step')} ({momentum}) the initial statistics weigh "
-        f"{percent(seen.initial)}."
+        f"{percent(statistics.initial)}."
     )
 
 
 def _ruled_out(evidence: Evidence) -> tuple[str, ...]:
-    both = _both(evidence)
-    if both is None:
+    evaluated = _evaluated_both_ways(evidence)
+    if evaluated is None:
         return ()
-    recorded, _, batch = both
+    recorded, _, batch = evaluated
     return (
         f"Over-fitting: with the batches' own statistics {percent(batch, 1)} of {recorded.images:,} test "
         "images are known.",
     )
 
 
-def _changes(evidence: Evidence, seen: Statistics) -> tuple[Change, ...]:
-    faster = min(0.5, max(USUAL, WINDOWS / max(seen.layer.updates, 1)))
-    enough = math.ceil(WINDOWS * seen.window) if math.isfinite(seen.window) else 0
-    changes = (faster_batch_norm(evidence.recipe, faster), longer(evidence, enough) if enough else None)
+def _changes(evidence: Evidence, statistics: Statistics) -> tuple[Change, ...]:
+    faster = min(0.5, max(USUAL, WINDOWS / max(statistics.layer.updates, 1)))
+    enough = math.ceil(WINDOWS * statistics.window) if math.isfinite(statistics.window) else 0
+    changes = (faster_batch_norm(evidence.recipe, faster), more_epochs(evidence, enough) if enough else None)
     return tuple(change for change in changes if change is not None)
 
 
-def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
+def _evaluated_both_ways(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
     """Return the record, and the accuracies with running and with batch statistics."""
     recorded = evidence.batch_norm
     if recorded is None or recorded.running is None or recorded.batch is None:
@@ -252,37 +254,37 @@ def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
 
 
 def _running(evidence: Evidence, now: AccuracySummary) -> float:
-    both = _both(evidence)
-    return both[1] if both else now.held
+    evaluated = _evaluated_both_ways(evidence)
+    return evaluated[1] if evaluated else now.held_out_accuracy
 
 
 def _batch(evidence: Evidence) -> float | None:
-    both = _both(evidence)
-    return both[2] if both else None
+    evaluated = _evaluated_both_ways(evidence)
+    return evaluated[2] if evaluated else None
 
 
 def _facts(evidence: Evidence) -> tuple[Fact, ...]:
-    both = _both(evidence)
-    if both is None:
+    evaluated = _evaluated_both_ways(evidence)
+    if evaluated is None:
         return ()
-    of = f"of {both[0].images:,} test images"
+    of = f"of {evaluated[0].images:,} test images"
     return (
-        Fact("with running statistics", both[1], f"{percent(both[1], 1)} {of}"),
-        Fact("with batch statistics", both[2], f"{percent(both[2], 1)} {of}"),
+        Fact("with running statistics", evaluated[1], f"{percent(evaluated[1], 1)} {of}"),
+        Fact("with batch statistics", evaluated[2], f"{percent(evaluated[2], 1)} {of}"),
     )
 
 
-def _picture(known: tuple[float, float, float | None]) -> Bars:
+def _picture(accuracies: tuple[float, float, float | None]) -> Bars:
     names = ("in training", "held out, running statistics", "held out, batch statistics")
-    seen = [(name, value) for name, value in zip(names, known, strict=True) if value is not None]
+    measured = [(name, value) for name, value in zip(names, accuracies, strict=True) if value is not None]
     return Bars(
         title="Accuracy by the statistics that batch normalization uses",
-        names=tuple(name for name, _ in seen),
-        values={"accuracy": tuple(value for _, value in seen)},
+        names=tuple(name for name, _ in measured),
+        values={"accuracy": tuple(value for _, value in measured)},
         y_label="accuracy",
         marked=(names[1],),
         percent=True,
-        alt="; ".join(f"{name}: {percent(value)}" for name, value in seen) + ".",
+        alt="; ".join(f"{name}: {percent(value)}" for name, value in measured) + ".",
     )
 
 
@@ -334,7 +336,7 @@ def batch_too_small(evidence: Evidence) -> Outcome:
         return Inconclusive("No loss was recorded.")
     if recipe.batch_size > SMALL:
         return Negative(f"A batch has {recipe.batch_size:,} images.")
-    times = _times(evidence)
+    times = _multiple_of_usual(evidence)
     if times < FAR or curve.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
         return Negative(
             f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {fixed(curve.end)}."
@@ -344,7 +346,7 @@ def batch_too_small(evidence: Evidence) -> Outcome:
 
 def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> Finding:
     recipe, images = evidence.recipe, evidence.data.train
-    batch, rule_of = batch_for(evidence, 32), "1/√n of that of a single image"
+    batch, rule_of = suggest_batch_size(evidence, 32), "1/√n of that of a single image"
     epochs = affordable_epochs(evidence, -(-ENOUGH * batch // max(images, 1)))
     steps = counted(epochs * max(1, images // batch), "step")
     slower = recipe.lr / times
@@ -353,7 +355,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
         f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
         f"{counted(epochs, 'epoch')} make {steps}.",
     )
-    quieter = fixes.rate(recipe, slower, "The rate that goes with so small a batch.")
+    quieter = fixes.change_learning_rate(recipe, slower, "The rate that goes with so small a batch.")
     # With a few dozen images the batch cannot be much larger, and a larger one does not help where the rate
     # is still as far from the usual.
     helps = batch >= 2 * recipe.batch_size and times * recipe.batch_size / batch < FAR
@@ -384,9 +386,9 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
         steps=(1, evidence.step),
         ruled_out=(
             *_long_enough(evidence),
-            *exclusions.start(evidence),
+            *exclusions.rule_out_initialization(evidence),
         ),
-        changes=fixes.applicable(
+        changes=fixes.applicable_changes(
             ways,
             recipe,
         ),
@@ -396,7 +398,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
     )  # fmt: skip
 
 
-def _times(evidence: Evidence) -> float:
+def _multiple_of_usual(evidence: Evidence) -> float:
     """Return the learning rate as a multiple of the usual one for the batch size."""
     recipe = evidence.recipe
     if recipe.optimiser in ADAPTIVE:

@@ -45,7 +45,7 @@ def missing(evidence: Evidence) -> Outcome:
     tested, total = [_tested(evidence)[number] for number in absent], max(sum(_tested(evidence)), 1)
     share = sum(tested) / total
     listed = ", ".join(f"'{name}'" for name in names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
-    kept = evidence.recipe.limit is not None and evidence.recipe.limit < len(classes)
+    is_limited = evidence.recipe.limit is not None and evidence.recipe.limit < len(classes)
     return Finding(
         cause="classes-missing",
         confidence=0.99 if share else 0.7,
@@ -61,7 +61,7 @@ def missing(evidence: Evidence) -> Outcome:
             f"{percent(1 - share, 1)} can be right, whatever the network and however long it learns. "
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
-                if kept
+                if is_limited
                 else "Only the data can fix it: look for folders that are empty or misspelt, or a split "
                 "that was not made class by class."
             )
@@ -71,7 +71,7 @@ def missing(evidence: Evidence) -> Outcome:
             Fact("test images that show them", share, f"{percent(share, 1)}"),
         ),
         pictures=(_counts(evidence, names),),
-        changes=(Change({"limit": None}, "Take all training images."),) if kept else (),
+        changes=(Change({"limit": None}, "Take all training images."),) if is_limited else (),
         ruled_out=_others(evidence, absent),
         explains=("classes-unbalanced", "one-class"),
     )
@@ -85,19 +85,19 @@ def missing(evidence: Evidence) -> Outcome:
 def unbalanced(evidence: Evidence) -> Outcome:
     """Detect class imbalance of ten to one or more with far lower recall of the rare classes."""
     counts = evidence.data.counts
-    known = [number for number, count in enumerate(counts) if count]
-    if len(known) < 2:
+    present = [number for number, count in enumerate(counts) if count]
+    if len(present) < 2:
         return Inconclusive("Fewer than two classes have training images.")
-    most, fewest = max(counts), min(counts[number] for number in known)
+    most, fewest = max(counts), min(counts[number] for number in present)
     ratio = most / fewest
     if ratio < UNEQUAL:
         return Negative(f"The commonest class has {ratio:.1f} times as many images as the rarest.")
     # Rare: at most a fifth of the most common class's images; common: at least half of them.
-    rare = [number for number in known if counts[number] <= most / 5]
-    common = [number for number in known if counts[number] >= most / 2]
+    rare = [number for number in present if counts[number] <= most / 5]
+    common = [number for number in present if counts[number] >= most / 2]
     recalls = _recalls(evidence)
-    seen = [recalls.get(number) for number in (*rare, *common)]
-    if not recalls or None in seen:
+    group_recalls = [recalls.get(number) for number in (*rare, *common)]
+    if not recalls or None in group_recalls:
         return Inconclusive(
             f"The commonest class has {ratio:.0f} times the images of the rarest; no test image was judged."
         )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.evidence.layer_signals import (
-    dead,
-    died_of_size,
+    dead_layers,
+    died_in_tiny_network,
+    he_std_at_dead_relu,
+    initializations,
     layer_before,
-    relus,
-    starts,
-    would_live,
+    relu_names,
 )
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
-from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -29,11 +29,11 @@ from cnnviz.diagnosis.report.figures import loss_curve
 )
 def dead_relu(evidence: Evidence) -> Outcome:
     """Detect ReLU layers of which nine tenths of the channels are 0 for a whole batch."""
-    names = relus(evidence)
+    names = relu_names(evidence)
     looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
         return Inconclusive("No ReLU was looked at.")
-    last = dead(looks[-1], names)
+    last = dead_layers(looks[-1], names)
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
         return Negative(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
@@ -42,75 +42,77 @@ def dead_relu(evidence: Evidence) -> Outcome:
         return Inconclusive("No loss was recorded.")
     if curve.learned >= POOR:
         return Negative(f"'{last[0].name}' lets little through, but the network learns around it.")
-    return _found(evidence, looks, names, last[0].name)
+    return _finding(evidence, looks, names, last[0].name)
 
 
-def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:
-    died = next(look for look in looks if _is_dead(look, name))
-    born, curve = died.step == looks[0].step, summarize_loss(evidence)
-    when = "from the first step on" if born else f"since step {died.step:,} at the latest"
+def _finding(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:
+    first_dead = next(look for look in looks if _is_dead(look, name))
+    dead_from_start, curve = first_dead.step == looks[0].step, summarize_loss(evidence)
+    when = "from the first step on" if dead_from_start else f"since step {first_dead.step:,} at the latest"
     share = (looks[-1].of(name) or LayerAt(name=name)).dead or 0.0
     return Finding(
         cause="dead-relu",
-        confidence=0.97 if born else 0.85,
-        effect=1.0 if born else 0.9,
+        confidence=0.97 if dead_from_start else 0.85,
+        effect=1.0 if dead_from_start else 0.9,
         verdict=f"{percent(share)} of '{name}' is 0 for every image, {when}.",
         explanation="\n\n".join((
             "A ReLU gives max(0, x). Where x is below 0 for every image its output is 0 and so is its "
             "slope: no gradient comes back, so the weights before it never move again, and what follows "
             "sees only zeros.",
-            _why(evidence, looks, name, born),
+            _reason(evidence, looks, name, dead_from_start),
         )),
         facts=(
             Fact("dead channels", share, f"{percent(share)} of {name}"),
-            Fact("dead since step", float(died.step), f"{died.step:,}"),
+            Fact("dead since step", float(first_dead.step), f"{first_dead.step:,}"),
         ),
         pictures=(
             _picture(evidence, looks[-1], name),
             *((loss_curve(curve, evidence.classes),) if curve else ()),
         ),
-        layers=tuple(layer.name for layer in dead(looks[-1], names)),
-        steps=(died.step, evidence.step),
-        ruled_out=("The learning rate: it was so before any weight had moved.",) if born else (),
-        changes=_changes(evidence, born),
-        explains=_follows(evidence, born),
+        layers=tuple(layer.name for layer in dead_layers(looks[-1], names)),
+        steps=(first_dead.step, evidence.step),
+        ruled_out=("The learning rate: it was so before any weight had moved.",) if dead_from_start else (),
+        changes=_changes(evidence, dead_from_start),
+        explains=_follows(evidence, dead_from_start),
     )  # fmt: skip
 
 
-def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
+def _follows(evidence: Evidence, dead_from_start: bool) -> tuple[str, ...]:
     """Return the causes explained by it, except those that are its own causes."""
     consequences: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
-    if not born:
-        return consequences if died_of_size(evidence) else (*consequences, "under-fitting")
+    if not dead_from_start:
+        return consequences if died_in_tiny_network(evidence) else (*consequences, "under-fitting")
     consequences = (*consequences, "under-fitting", "rate-too-high", "too-few-steps")
-    return consequences if would_live(evidence) else (*consequences, "initialisation")
+    return consequences if he_std_at_dead_relu(evidence) else (*consequences, "initialisation")
 
 
-def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
+def _changes(evidence: Evidence, dead_from_start: bool) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    ways = (fixes.started(recipe), fixes.normalised(recipe))
-    return fixes.applicable(ways if born else (sensible(evidence), *ways), recipe)
+    ways = (fixes.reinitialize(recipe), fixes.add_batch_norm(recipe))
+    return fixes.applicable_changes(
+        ways if dead_from_start else (suggest_learning_rate(evidence), *ways), recipe
+    )
 
 
-def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
+def _reason(evidence: Evidence, looks: list[Look], name: str, dead_from_start: bool) -> str:
     before = layer_before(evidence, looks[0], name)
-    if not born or before is None:
+    if not dead_from_start or before is None:
         return (
             "It did not begin so: steps that were too large pushed the sums below 0 for all images, and "
             "with no gradient nothing brings them back."
         )
     at = looks[0].of(before)
     mean, spread = (at.mean or 0.0, at.spread or 0.0) if at else (0.0, 0.0)
-    bias = starts(evidence)[before].bias if before in starts(evidence) else None
+    bias = initializations(evidence)[before].bias if before in initializations(evidence) else None
     text = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
     values = f"values of mean {short(mean)} and standard deviation {short(spread)}{below}"
-    return f"It begins so: '{before}' gives {values}.{text}{_drawn(evidence)}"
+    return f"It begins so: '{before}' gives {values}.{text}{_weights_too_small(evidence)}"
 
 
-def _drawn(evidence: Evidence) -> str:
+def _weights_too_small(evidence: Evidence) -> str:
     """Explain that the weights are too small, where they are the cause."""
-    spread = would_live(evidence)
+    spread = he_std_at_dead_relu(evidence)
     if not spread:
         return ""
     return (
@@ -120,18 +122,18 @@ def _drawn(evidence: Evidence) -> str:
 
 
 def _is_dead(look: Look, name: str) -> bool:
-    return bool(dead(look, {name}))
+    return bool(dead_layers(look, {name}))
 
 
 def _picture(evidence: Evidence, look: Look, name: str) -> Bars:
-    names = relus(evidence)
-    seen = [layer for layer in look.layers if layer.name in names]
+    names = relu_names(evidence)
+    layers = [layer for layer in look.layers if layer.name in names]
     return Bars(
         title=f"Channels that are 0 for every image of a batch, at step {look.step:,}",
-        names=tuple(layer.name for layer in seen),
-        values={"dead channels": tuple(layer.dead for layer in seen)},
+        names=tuple(layer.name for layer in layers),
+        values={"dead channels": tuple(layer.dead for layer in layers)},
         y_label="share of the channels",
         marked=(name,),
         percent=True,
-        alt=f"{name} is dead: {percent(next(layer.dead or 0 for layer in seen if layer.name == name))}.",
+        alt=f"{name} is dead: {percent(next(layer.dead or 0 for layer in layers if layer.name == name))}.",
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
-    error,
+    standard_error,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
@@ -54,9 +54,9 @@ def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:
         return Inconclusive(
             "The run did not record in which mode it was judged; the probe evaluation-mode compares."
         )
-    doubt = 3 * error(probed["evaluation"], probed["images"]) + 0.01
-    near_training = abs(probed["recorded"] - probed["training"]) < doubt
-    if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * doubt:
+    tolerance = 3 * standard_error(probed["evaluation"], probed["images"]) + 0.01
+    near_training = abs(probed["recorded"] - probed["training"]) < tolerance
+    if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * tolerance:
         return _finding(evidence, 0.85, acting)
     return Negative(
         f"In evaluation mode the network knows {percent(probed['evaluation'], 1)} of the test images, and "
@@ -69,9 +69,9 @@ def _probed(evidence: Evidence) -> dict[str, Any] | None:
     return probed if probed.get("recorded") is not None else None
 
 
-def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Finding:
-    probed, known = _probed(evidence), evidence.curve("test/accuracy").last
-    recorded = known or 0.0
+def _finding(evidence: Evidence, confidence: float, layers: tuple[str, ...]) -> Finding:
+    probed, accuracy = _probed(evidence), evidence.curve("test/accuracy").last
+    recorded = accuracy or 0.0
     right = probed["evaluation"] if probed else None
     gain = f" In evaluation mode it is {percent(right, 1)}." if right is not None else ""
     named = ", ".join(f"'{name}'" for name in layers[:4]) + (
@@ -79,10 +79,10 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
     )
     return Finding(
         cause="evaluation-mode",
-        confidence=certain,
+        confidence=confidence,
         effect=max(0.6, (right or 0.0) - recorded),
         verdict="Test images were judged in training mode, so "
-        + (f"{percent(recorded, 1)}" if known is not None else "what came of it")
+        + (f"{percent(recorded, 1)}" if accuracy is not None else "what came of it")
         + f" is not what the network can do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
@@ -123,7 +123,7 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
 
 
 def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Picture, ...]:
-    curves = accuracies(evidence, "Accuracy, as it was recorded")
+    curves = accuracy_figure(evidence, "Accuracy, as it was recorded")
     if probed is None:
         return (curves,)
     values = (probed["recorded"], probed["training"], probed["evaluation"])
@@ -158,14 +158,15 @@ def validation_above_training(evidence: Evidence) -> Note | None:
     if any(isinstance(rule(evidence), Finding) for rule in FAULTS):
         return None
     plain, reasons = evidence.train_evaluated, _reasons(evidence)
-    if plain is not None and plain.accuracy < now.held - ERRORS * (
-        now.error + error(plain.accuracy, plain.images)
+    if plain is not None and plain.accuracy < now.held_out_accuracy - ERRORS * (
+        now.error + standard_error(plain.accuracy, plain.images)
     ):
         return None  # Evaluated in the same way training accuracy is lower too: there is another reason.
     text = (
-        f"The {now.part} images are known better than the training images ({percent(now.held, 1)} against "
-        f"{percent(now.learnt, 1)}). That is usual here and no sign of an error: training accuracy is "
-        f"measured {'; '.join(reasons)}. Held-out images are evaluated after the epoch, without any of it."
+        f"The {now.part} images are known better than the training images "
+        f"({percent(now.held_out_accuracy, 1)} against "
+        f"{percent(now.train_accuracy, 1)}). That is usual here and no sign of an error: training accuracy "
+        f"is measured {'; '.join(reasons)}. Held-out images are evaluated after the epoch, without any of it."
     )
     return Note("validation-above-training", text + _plain(evidence, now))
 
@@ -175,7 +176,7 @@ def _reasons(evidence: Evidence) -> list[str]:
     if rates:
         most = max(rates.values())
         reasons.append(f"with dropout on, which leaves out up to {percent(most)} of a layer's values")
-    if augments(evidence.recipe):
+    if uses_augmentation(evidence.recipe):
         reasons.append("on augmented images, which are harder")
     return [*reasons, "over the whole epoch, in which the weights were still improving"]
 

@@ -7,9 +7,9 @@ from statistics import median
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
-from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
@@ -46,16 +46,16 @@ EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 )
 def exploding_gradients(evidence: Evidence) -> Outcome:
     """Detect gradients at initialization far larger than the weights, or growing towards the input."""
-    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient)
-    curve, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
-    if curve is None or len(seen) < 3:
+    signals = tuple(stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient)
+    curve, sizes = summarize_loss(evidence), _by_weights(evidence, signals)
+    if curve is None or len(signals) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
-    backwards = (seen[0].at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
+    backwards = (signals[0].at.gradient or 0.0) / (signals[-1].at.gradient or 1.0)
     typical = median(sizes.values()) if sizes else 0.0
     flat = saturated(evidence)
     if typical < EXPLODED and backwards < (BACKWARDS_SATURATED if flat else BACKWARDS):
         return Negative(
-            f"At the first step '{seen[0].name}' has {short(backwards)} times the last layer's gradient."
+            f"At the first step '{signals[0].name}' has {short(backwards)} times the last layer's gradient."
         )
     if curve.learned > 0.9:
         return Negative("Gradients began far too large, but the run got over it.")
@@ -64,47 +64,51 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         cause="exploding-gradients",
         confidence=0.9 if curve.learned < 0.5 or flat else 0.6,
         effect=0.8,
-        verdict=_verdict(seen, typical, backwards),
-        explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), signal_flow.surprise(curve))),
+        verdict=_verdict(signals, typical, backwards),
+        explanation="\n\n".join(
+            (*_worked(evidence, signals, sizes, backwards), signal_flow.explain_first_loss(curve))
+        ),
         facts=_facts(curve, typical, backwards),
-        pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
-        layers=tuple(stage.name for stage in seen if _large(stage, sizes, seen)),
+        pictures=(gradient_bars(signals), loss_curve(curve, evidence.classes)),
+        layers=tuple(stage.name for stage in signals if _large(stage, sizes, signals)),
         steps=(1, 1),
         ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
-        changes=fixes.applicable((fixes.started(recipe), fixes.normalised(recipe), fixes.scaled()), recipe),
+        changes=fixes.applicable_changes(
+            (fixes.reinitialize(recipe), fixes.add_batch_norm(recipe), fixes.standardize_pixels()), recipe
+        ),
         explains=(*EXPLODING_FOLLOWS, *OVER_FITTING) if flat else EXPLODING_FOLLOWS,
     )
 
 
 def saturated(evidence: Evidence) -> bool:
     """Return whether most tanh layers output ±1 for nearly everything at the first step."""
-    look, names = fresh(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
-    spreads = [one.spread for one in look.layers if one.name in names and one.spread] if look else []
+    look, names = first_look(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
+    spreads = [layer.spread for layer in look.layers if layer.name in names and layer.spread] if look else []
     return bool(spreads) and median(spreads) >= SATURATED
 
 
-def _verdict(seen: tuple[LayerSignal, ...], typical: float, backwards: float) -> str:
+def _verdict(signals: tuple[LayerSignal, ...], typical: float, backwards: float) -> str:
     if typical >= EXPLODED:
         return f"At the first step gradients are {short(typical)} times as large as the weights they change."
-    first, last = seen[0].name, seen[-1].name
+    first, last = signals[0].name, signals[-1].name
     return f"Gradients grow {short(backwards)}-fold on their way back from '{last}' to '{first}'."
 
 
 def _worked(
-    evidence: Evidence, seen: tuple[LayerSignal, ...], sizes: dict[str, float], backwards: float
+    evidence: Evidence, signals: tuple[LayerSignal, ...], sizes: dict[str, float], backwards: float
 ) -> tuple[str, ...]:
-    first, last, rate = seen[0], seen[-1], evidence.recipe.lr
-    each = backwards ** (1 / (len(seen) - 1))
+    first, last, rate = signals[0], signals[-1], evidence.recipe.lr
+    each = backwards ** (1 / (len(signals) - 1))
     lines = [
         "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
         "activation between them. Factors above 1 multiply to a great deal over many layers (Bengio, "
         "Simard and Frasconi, 1994).",
         f"Measured at the first step: the norm is {short(last.at.gradient or 0)} at '{last.name}' and "
-        f"{short(first.at.gradient or 0)} at '{first.name}', {len(seen) - 1} layers further back: "
+        f"{short(first.at.gradient or 0)} at '{first.name}', {len(signals) - 1} layers further back: "
         f"{short(each)} for each layer.",
     ]
     if sizes:
-        name = max(sizes, key=lambda one: sizes[one])
+        name = max(sizes, key=lambda layer: sizes[layer])
         lines.append(
             f"A step of plain gradient descent moves a layer by rate × gradient. The gradient of '{name}' is "
             f"{short(sizes[name])} times its weights: at a rate of {rate:g} a step moves it by {rate:g} · "
@@ -122,12 +126,12 @@ def _facts(curve: LossCurve, typical: float, backwards: float) -> tuple[Fact, ..
     )
 
 
-def _large(stage: LayerSignal, sizes: dict[str, float], seen: tuple[LayerSignal, ...]) -> bool:
-    by_last = (stage.at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
+def _large(stage: LayerSignal, sizes: dict[str, float], signals: tuple[LayerSignal, ...]) -> bool:
+    by_last = (stage.at.gradient or 0.0) / (signals[-1].at.gradient or 1.0)
     return sizes.get(stage.name, 0.0) >= EXPLODED or by_last >= BACKWARDS
 
 
-def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, float]:
+def _by_weights(evidence: Evidence, signals: tuple[LayerSignal, ...]) -> dict[str, float]:
     """Return each layer's gradient-to-weight ratio at the first step of SGD, whose step is rate × gradient.
 
     Empty with gradient clipping, where the step shows the clipped length.
@@ -138,7 +142,7 @@ def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, 
         return {}
     ahead = 1 + recipe.momentum if recipe.optimiser == "nesterov" else 1.0
     times = rates.values[0] * ahead
-    return {stage.name: stage.at.update / times for stage in seen if stage.at.update and times > 0}
+    return {stage.name: stage.at.update / times for stage in signals if stage.at.update and times > 0}
 
 
 # Vanishing gradients at initialization.
@@ -159,56 +163,62 @@ VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fittin
 )
 def vanishing_gradients(evidence: Evidence) -> Outcome:
     """Detect a first-layer gradient below a thousandth of the last layer's, in a run that does not learn."""
-    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient is not None)
+    signals = tuple(
+        stage for stage in layer_signals(evidence, first_look(evidence)) if stage.at.gradient is not None
+    )
     curve = summarize_loss(evidence)
-    if curve is None or len(seen) < 3:
+    if curve is None or len(signals) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
-    first, last = seen[0].at.gradient or 0.0, seen[-1].at.gradient or 0.0
+    first, last = signals[0].at.gradient or 0.0, signals[-1].at.gradient or 0.0
     if last == 0 or first / last >= VANISHED or first == 0:
         return Negative(
-            f"At the first step '{seen[0].name}' has a gradient of {short(first)}, '{seen[-1].name}' "
+            f"At the first step '{signals[0].name}' has a gradient of {short(first)}, '{signals[-1].name}' "
             f"{short(last)}."
         )
     if not curve.stuck:
         return Negative(
             f"The first layer's gradient is small at first, but the loss fell to {fixed(curve.end)}."
         )
-    return _vanishing(evidence, seen, curve, first / last)
+    return _vanishing(evidence, signals, curve, first / last)
 
 
-def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCurve, ratio: float) -> Finding:
+def _vanishing(
+    evidence: Evidence, signals: tuple[LayerSignal, ...], curve: LossCurve, ratio: float
+) -> Finding:
     flat = sorted({fact.type for fact in evidence.layers if fact.type in fixes.SATURATING})
-    each = ratio ** (1 / (len(seen) - 1))
-    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.law()
-    recipe, last = evidence.recipe, seen[-1].at.gradient or 0.0
-    changes = (fixes.rectified(recipe), fixes.normalised(recipe), fixes.started(recipe))
+    each = ratio ** (1 / (len(signals) - 1))
+    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.explain_scaling()
+    recipe = evidence.recipe
+    first, last = signals[0].at.gradient or 0.0, signals[-1].at.gradient or 0.0
+    changes = (fixes.use_relu(recipe), fixes.add_batch_norm(recipe), fixes.reinitialize(recipe))
     return Finding(
         cause="vanishing-gradients",
         confidence=0.7 if evidence.step < YOUNG else 0.95,
         effect=1.0,
-        verdict=f"The gradient of '{seen[0].name}' is {short(ratio)} of that of '{seen[-1].name}': the "
+        verdict=f"The gradient of '{signals[0].name}' is {short(ratio)} of that of '{signals[-1].name}': the "
         "first layers do not learn.",
         explanation="\n\n".join((
             "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
             "activation between them. Factors below 1 multiply to nothing over many layers (Hochreiter, "
             "1991).",
             reason,
-            f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
-            f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
-            f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
+            f"Measured at the first step: '{signals[-1].name}' has a gradient of norm "
+            f"{short(signals[-1].at.gradient or 0)}, '{signals[0].name}' one of "
+            f"{short(signals[0].at.gradient or 0)}, {len(signals) - 1} layers further back: {short(each)} "
+            "for "
             f"each layer. The loss ends at {fixed(curve.end, 3)}, chance level is {fixed(curve.chance, 3)}.",
         )),
         facts=(
-            Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
-            Fact("last layer's gradient", seen[-1].at.gradient or 0.0, short(seen[-1].at.gradient or 0.0)),
+            Fact("first layer's gradient", first, short(first)),
+            Fact("last layer's gradient", last, short(last)),
             Fact("passed on by a layer", each, short(each)),
             curve.fact,
         ),
-        pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
-        layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
+        pictures=(gradient_bars(signals), loss_curve(curve, evidence.classes)),
+        layers=tuple(stage.name for stage in signals if (stage.at.gradient or 0) < 0.03 * last),
         steps=(1, evidence.step),
         ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
-        changes=fixes.applicable(changes, recipe),
+        changes=fixes.applicable_changes(changes, recipe),
         explains=VANISHING_FOLLOWS if flat else (),
     )  # fmt: skip
 
@@ -255,7 +265,7 @@ def non_finite(evidence: Evidence) -> Outcome:
             return Inconclusive("No step was made.")
         return Negative(f"The loss was a finite number in all {evidence.step:,} steps.")
     step = nonfinite.step if nonfinite else evidence.step
-    place = (
+    origin = (
         _WHERE.get(nonfinite.what, _WHERE["loss"]).format(nonfinite.layer)
         if nonfinite
         else "the place was not recorded"
@@ -266,7 +276,7 @@ def non_finite(evidence: Evidence) -> Outcome:
         cause="non-finite",
         confidence=0.99,
         effect=1.0,
-        verdict=f"At step {step:,} the loss was no longer a finite number: {place}.",
+        verdict=f"At step {step:,} the loss was no longer a finite number: {origin}.",
         explanation="\n\n".join((
             f"A 32-bit number ends at {short(LARGEST)}. What is larger becomes infinite, and infinity less "
             "infinity is undefined (NaN); sums and products with it are undefined too, so one such value "
@@ -283,11 +293,13 @@ def non_finite(evidence: Evidence) -> Outcome:
         pictures=pictures if evidence.looks or curve else (_nothing(step),),
         layers=(nonfinite.layer,) if nonfinite and nonfinite.layer else (),
         steps=(step, step),
-        changes=fixes.applicable(
+        changes=fixes.applicable_changes(
             (
-                sensible(evidence)
-                or fixes.rate(recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."),
-                fixes.normalised(recipe),
+                suggest_learning_rate(evidence)
+                or fixes.change_learning_rate(
+                    recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."
+                ),
+                fixes.add_batch_norm(recipe),
             ),
             recipe,
         ),

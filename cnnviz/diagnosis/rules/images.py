@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered
+from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
 from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
-from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules
@@ -27,7 +27,7 @@ INDEPENDENT = frozenset((
     "evaluation-mode", "non-finite",
 ))  # fmt: skip
 """Causes that are detected without images, and reported beside this one."""
-Place = Literal["augmentation", "data", "scale"]
+Origin = Literal["augmentation", "data", "scale"]
 
 
 @rule(
@@ -38,113 +38,120 @@ Place = Literal["augmentation", "data", "scale"]
 )
 def constant_input(evidence: Evidence) -> Outcome:
     """Detect images that hardly differ, as stored or as model input, or that augmentation blanks."""
-    seen = evidence.quality.variation
-    if seen is None:
+    variation = evidence.quality.variation
+    if variation is None:
         return Inconclusive("How much images differ from each other was not recorded.")
-    place = constant(evidence)
-    if place is None:
-        return Negative(_varied(seen))
-    return _finding(evidence, seen, place)
+    origin = constant(evidence)
+    if origin is None:
+        return Negative(_varied(variation))
+    return _finding(evidence, variation, origin)
 
 
-def constant(evidence: Evidence) -> Place | None:
+def constant(evidence: Evidence) -> Origin | None:
     """Return what makes the input (nearly) constant; None where images differ or the run learned."""
-    seen = evidence.quality.variation
-    if seen is None or seen.stored.images < 2:
+    variation = evidence.quality.variation
+    if variation is None or variation.stored.images < 2:
         return None
-    if seen.stored.between == 0:
+    if variation.stored.between == 0:
         return "data"
     now = accuracy_summary(evidence)
     if now is not None and now.well:
         return None
-    if seen.stored.between < FAINT_SHADES:
+    if variation.stored.between < FAINT_SHADES:
         return "data"
-    if seen.blanked is not None and seen.blanked >= MOST:
+    if variation.blanked is not None and variation.blanked >= MOST:
         return "augmentation"
-    read = seen.augmented or seen.plain
+    read = variation.augmented or variation.plain
     return "scale" if read is not None and read.between < FAINT_INPUT else None
 
 
-def _varied(seen: Variation) -> str:
-    what = f"From image to image a stored pixel varies by {short(seen.stored.between)} of 255 shades"
-    if seen.augmented is None:
-        return f"{what}."
+def _varied(variation: Variation) -> str:
+    text = f"From image to image a stored pixel varies by {short(variation.stored.between)} of 255 shades"
+    if variation.augmented is None:
+        return f"{text}."
     blank = (
-        f"; augmentation leaves {percent(seen.blanked or 0.0)} of the images blank" if seen.blanked else ""
+        f"; augmentation leaves {percent(variation.blanked or 0.0)} of the images blank"
+        if variation.blanked
+        else ""
     )
-    return f"{what}, and what the network reads by {short(seen.augmented.between)}{blank}."
+    return f"{text}, and what the network reads by {short(variation.augmented.between)}{blank}."
 
 
-def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
-    stored = seen.stored
-    exact = stored.between == 0 if place == "data" else (seen.augmented or stored).between == 0
+def _finding(evidence: Evidence, variation: Variation, origin: Origin) -> Finding:
+    stored = variation.stored
+    exact = stored.between == 0 if origin == "data" else (variation.augmented or stored).between == 0
     return Finding(
         cause="constant-input",
         confidence=0.99 if exact else 0.9,
         effect=1.0,
-        verdict=_verdict(seen, place),
+        verdict=_verdict(variation, origin),
         explanation=(
             "A network tells images apart by their differences. Where the input is the same for all of "
             "them, so is the output, and the best that is left is to answer each class as often as it "
             "occurs: the loss ends near chance level, whatever the network, the rate and the number of "
-            f"steps.\n\n{_measured(seen)}\n\n{_advice(evidence, seen, place)}"
+            f"steps.\n\n{_measured(variation)}\n\n{_advice(evidence, variation, origin)}"
         ),
         facts=(
             Fact("different images looked at", stored.distinct, f"{stored.distinct:,} of {stored.images:,}"),
             Fact("a stored pixel varies by", stored.between, f"{short(stored.between)} of 255 shades"),
-            *_read(seen),
+            *_read(variation),
         ),
-        pictures=(_picture(seen, place),),
-        changes=fixes.applicable(_changes(evidence, seen, place), evidence.recipe),
+        pictures=(_picture(variation, origin),),
+        changes=fixes.applicable_changes(_changes(evidence, variation, origin), evidence.recipe),
         explains=tuple(sorted(set(rules()) - INDEPENDENT)),
         hides=tuple(sorted(set(rules()) - INDEPENDENT)),
     )
 
 
-def _verdict(seen: Variation, place: Place) -> str:
-    if place == "augmentation":
+def _verdict(variation: Variation, origin: Origin) -> str:
+    if origin == "augmentation":
         return (
-            f"Augmentation leaves {percent(seen.blanked or 0.0)} of the training images blank, so there is "
-            "nothing to learn from."
+            f"Augmentation leaves {percent(variation.blanked or 0.0)} of the training images blank, so "
+            "there is nothing to learn from."
         )
-    if place == "scale":
+    if origin == "scale":
         return "The network reads nearly the same values for every image: its scale flattens the pixels."
-    if seen.stored.between == 0:
-        same = "black or of one shade" if seen.stored.flat == 1 else "one and the same image"
+    if variation.stored.between == 0:
+        same = "black or of one shade" if variation.stored.flat == 1 else "one and the same image"
         return f"All images are equal: {same}, so there is nothing to tell classes apart by."
     return (
-        f"The images are nearly equal: from one to another a pixel varies by {short(seen.stored.between)} of "
+        "The images are nearly equal: from one to another a pixel varies by "
+        f"{short(variation.stored.between)} of "
         "255 shades, so there is hardly anything to tell classes apart by."
     )
 
 
-def _measured(seen: Variation) -> str:
-    stored, read = seen.stored, seen.augmented
+def _measured(variation: Variation) -> str:
+    stored, read = variation.stored, variation.augmented
     kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different images"
     text = (
         f"The {stored.images:,} training images that were looked at {kinds}; {percent(stored.flat)} show "
         "nothing (shades within an image deviate by less than 1 of 255). From image to image a pixel "
         f"deviates by {short(stored.between)} shades (root mean square over the pixels)."
     )
-    if read is None or seen.plain is None:
+    if read is None or variation.plain is None:
         return text
     return (
-        f"{text} In the network's units that is {short(seen.plain.between)} without augmentation and "
+        f"{text} In the network's units that is {short(variation.plain.between)} without augmentation and "
         f"{short(read.between)} with it"
-        + ("" if seen.blanked is None else f"; {percent(seen.blanked or 0.0)} of the images are left blank")
+        + (
+            ""
+            if variation.blanked is None
+            else f"; {percent(variation.blanked or 0.0)} of the images are left blank"
+        )
         + "."
     )
 
 
-def _advice(evidence: Evidence, seen: Variation, place: Place) -> str:
-    if place == "augmentation":
+def _advice(evidence: Evidence, variation: Variation, origin: Origin) -> str:
+    if origin == "augmentation":
         return (
             f"The images themselves differ. {_hidden(evidence)} Smaller changes of the images leave "
             "something to learn from."
         )
-    if place == "scale":
+    if origin == "scale":
         return "The images themselves differ; standardised pixels would have mean 0 and deviation 1."
-    if seen.stored.between == 0:
+    if variation.stored.between == 0:
         return (
             "No setting of the recipe fixes that. Look at the images on the Data page, and at how they "
             "were written: an empty array, a wrong channel or one file copied over all names make such "
@@ -162,10 +169,10 @@ def _hidden(evidence: Evidence) -> str:
     sentences = []
     if recipe.cutout:
         hole, image = f"{recipe.cutout} × {recipe.cutout}", f"{height} × {width}"
-        whole = recipe.cutout >= 2 * max(height, width) - 1
-        covered = "all of" if whole else "most of"
-        where = ", wherever in it the center lies" if whole else ""
-        sentences.append(f"A cutout of {hole} pixels covers {covered} an image of {image}{where}.")
+        covers_all = recipe.cutout >= 2 * max(height, width) - 1
+        covered = "all of" if covers_all else "most of"
+        condition = ", wherever in it the center lies" if covers_all else ""
+        sentences.append(f"A cutout of {hole} pixels covers {covered} an image of {image}{condition}.")
     if recipe.pad_crop:
         sentences.append(
             f"Crops are taken from an image with {recipe.pad_crop} pixels of zeros on every side, of which "
@@ -174,20 +181,20 @@ def _hidden(evidence: Evidence) -> str:
     return " ".join(sentences)
 
 
-def _read(seen: Variation) -> tuple[Fact, ...]:
-    if seen.augmented is None:
+def _read(variation: Variation) -> tuple[Fact, ...]:
+    if variation.augmented is None:
         return ()
-    value = seen.augmented.between
-    blank = seen.blanked
+    value = variation.augmented.between
+    blank = variation.blanked
     return (
         Fact("what the network reads varies by", value, short(value)),
         *(() if blank is None else (Fact("images left blank by augmentation", blank, f"{percent(blank)}"),)),
     )
 
 
-def _changes(evidence: Evidence, seen: Variation, place: Place) -> tuple[Change, ...]:
+def _changes(evidence: Evidence, variation: Variation, origin: Origin) -> tuple[Change, ...]:
     recipe, side = evidence.recipe, min(evidence.side) or 28
-    if place == "augmentation":
+    if origin == "augmentation":
         milder = {
             **({"cutout": side // 4} if recipe.cutout else {}),
             **({"pad_crop": max(1, side // 8)} if recipe.pad_crop else {}),
@@ -198,21 +205,21 @@ def _changes(evidence: Evidence, seen: Variation, place: Place) -> tuple[Change,
             Change(off, f"Without {named} the network reads the images as they are."),
             Change(milder, f"{' and '.join(f'{k} {v}' for k, v in milder.items())}: most of an image stays."),
         )
-    return (fixes.scaled(),) if seen.stored.between and seen.stored.distinct > 1 else ()
+    return (fixes.standardize_pixels(),) if variation.stored.between and variation.stored.distinct > 1 else ()
 
 
-def _picture(seen: Variation, place: Place) -> Bars:
-    values = [("as stored", seen.stored.flat)]
-    if seen.plain:
-        values.append(("as read, without augmentation", seen.plain.flat))
-    if seen.augmented:
-        values.append(("as read in training", seen.augmented.flat))
+def _picture(variation: Variation, origin: Origin) -> Bars:
+    values = [("as stored", variation.stored.flat)]
+    if variation.plain:
+        values.append(("as read, without augmentation", variation.plain.flat))
+    if variation.augmented:
+        values.append(("as read in training", variation.augmented.flat))
     return Bars(
         title="Images that show nothing",
         names=tuple(name for name, _ in values),
         values={"share of the images": tuple(value for _, value in values)},
         y_label="share of the images",
-        marked=(values[-1][0] if place == "augmentation" else values[0][0],),
+        marked=(values[-1][0] if origin == "augmentation" else values[0][0],),
         alt="; ".join(f"{name} {percent(value)}" for name, value in values) + ".",
         percent=True,
     )
@@ -261,7 +268,9 @@ def data_enlarged(evidence: Evidence) -> Outcome:
     if now is None or not times:
         return Inconclusive("No epoch has ended yet, so nobody knows whether there is content enough.")
     if now.well:
-        return Negative(f"{percent(now.held)} of the {now.part} images are known: there is content enough.")
+        return Negative(
+            f"{percent(now.held_out_accuracy)} of the {now.part} images are known: there is content enough."
+        )
     blurred = detail is not None and is_blurred(detail)
     if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
         return _without_detail(evidence, now, detail, plain=blurred)
@@ -303,7 +312,8 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
             f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "
             "the pixels in between from their neighbours, so it adds numbers but no knowledge. What tells "
             "classes apart and was lost when the images were made small is not in them any more, so "
-            f"{percent(now.held)} may be near what can be reached; and convolutions are spent on smooth "
+            f"{percent(now.held_out_accuracy)} may be near what can be reached; and convolutions are spent "
+            "on smooth "
             "ground: four times the multiply-adds for each doubling. Take the images at their first size, "
             "from before they were reduced."
         ),
@@ -325,9 +335,9 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
                 alt=f"{percent(detail.halved, 1)} by halving, {percent(detail.quartered, 1)} by quartering.",
                 percent=True,
             ),
-            accuracies(evidence, "Accuracy"),
+            accuracy_figure(evidence, "Accuracy"),
         ),
-        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
+        ruled_out=exclusions.rule_out_shuffled_labels(evidence.quality.neighbours),
         explains=_FOLLOWS if plain else (),
     )
 
@@ -361,11 +371,11 @@ def _by_recipe(evidence: Evidence, now: AccuracySummary, times: float) -> Findin
                 alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
             ),
         ),
-        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
+        ruled_out=exclusions.rule_out_shuffled_labels(evidence.quality.neighbours),
         changes=_smaller(evidence),
     )
 
 
 def _smaller(evidence: Evidence) -> tuple[Change, ...]:
     name = None if evidence.recipe.layers else SMALL_SIDES.get(evidence.recipe.model)
-    return (Change(registered(name), f"{name} is made for small images."),) if name else ()
+    return (Change(registered_model(name), f"{name} is made for small images."),) if name else ()

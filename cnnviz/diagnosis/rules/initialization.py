@@ -10,15 +10,15 @@ from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     LayerSignal,
-    born_dead,
-    fresh,
-    stages,
-    starts,
-    tiny,
-    would_live,
+    dead_at_initialization,
+    first_look,
+    he_std_at_dead_relu,
+    initializations,
+    layer_signals,
+    tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
-from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, Passage
+from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, SignalPropagation
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -52,116 +52,127 @@ initialization preserves it; tanh of values four times as wide is ±1 nearly eve
 )
 def initialisation(evidence: Evidence) -> Outcome:
     """Detect an initialization that propagates too little or too much signal, without recovery."""
-    seen = signal_flow.passage(evidence)
-    if seen is None:
+    propagation = signal_flow.signal_propagation(evidence)
+    if propagation is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
-    if _grows(evidence, seen):
-        return _growing(evidence, seen)
-    if seen.little:
-        return _shrinking(evidence, seen)
+    if _grows(evidence, propagation):
+        return _growing(evidence, propagation)
+    if propagation.is_weak:
+        return _shrinking(evidence, propagation)
     return Negative(
-        f"Fresh weights pass {short(seen.share)} of the input's standard deviation on to "
-        f"'{seen.last.name}', and "
-        f"{percent(seen.alike, 1)} or more of every layer's outputs tells images apart."
+        f"Fresh weights pass {short(propagation.share)} of the input's standard deviation on to "
+        f"'{propagation.last.name}', and "
+        f"{percent(propagation.least_relative_signal, 1)} or more of every layer's outputs tells images "
+        "apart."
     )
 
 
-def _grows(evidence: Evidence, seen: Passage) -> bool:
-    surprised = seen.curve.loss.steps[0] == 1 and seen.curve.start > SURPRISED * seen.curve.chance
-    return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
+def _grows(evidence: Evidence, propagation: SignalPropagation) -> bool:
+    surprised = (
+        propagation.curve.loss.steps[0] == 1
+        and propagation.curve.start > SURPRISED * propagation.curve.chance
+    )
+    return (propagation.share > GROWN and surprised) or (
+        _flat_ended(evidence) and steepest(propagation.stages) > STEEP
+    )
 
 
-def steepest(seen: tuple[LayerSignal, ...]) -> float:
+def steepest(signals: tuple[LayerSignal, ...]) -> float:
     """Return the geometric mean, over layers after the first, of the outputs' standard deviation."""
-    later = [stage.at.spread for stage in seen[1:] if stage.at.spread]
+    later = [stage.at.spread for stage in signals[1:] if stage.at.spread]
     return math.exp(sum(map(math.log, later)) / len(later)) if later else 0.0
 
 
-def _growing(evidence: Evidence, seen: Passage) -> Outcome:
+def _growing(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
     now = accuracy_summary(evidence)
-    if seen.curve.learned > 0.9 and (now is None or now.well):
-        return Negative(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
-    flat = _flat_ended(evidence) and seen.share <= GROWN
-    widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)
-    wide = widest.at.spread or 0.0
+    if propagation.curve.learned > 0.9 and (now is None or now.well):
+        return Negative(f"Signal grows {short(propagation.share)}-fold, but the run got over it.")
+    flat = _flat_ended(evidence) and propagation.share <= GROWN
+    widest = max(propagation.stages, key=lambda stage: stage.at.spread or 0.0)
+    largest_std = widest.at.spread or 0.0
     verdict = (
         f"Fresh weights are so large that '{widest.name}' gives values with standard deviation "
-        f"{short(wide)}, where activations are flat."
+        f"{short(largest_std)}, where activations are flat."
         if flat
-        else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before any "
-        "learning."
+        else f"Signal grows {short(propagation.share)}-fold from the input to '{propagation.last.name}', "
+        "before any learning."
     )
-    slope = (signal_flow.flat(widest),) if flat else ()
+    slope = (signal_flow.explain_saturation(widest),) if flat else ()
     return Finding(
         cause="initialisation",
-        confidence=0.95 if seen.curve.learned < 0.5 else 0.75,
-        effect=1.0 - max(seen.curve.learned, 0.0) / 2,
+        confidence=0.95 if propagation.curve.learned < 0.5 else 0.75,
+        effect=1.0 - max(propagation.curve.learned, 0.0) / 2,
         verdict=verdict,
         explanation="\n\n".join(
-            (signal_flow.law(), *signal_flow.worked(evidence, seen), *slope, signal_flow.surprise(seen.curve))
+            (
+                signal_flow.explain_scaling(),
+                *signal_flow.explain_layers(evidence, propagation),
+                *slope,
+                signal_flow.explain_first_loss(propagation.curve),
+            )
         ),
-        facts=_facts(seen),
+        facts=_facts(propagation),
         pictures=(
-            signal_bars(evidence, seen.stages, [seen.last.name]),
-            loss_curve(seen.curve, evidence.classes),
+            signal_bars(evidence, propagation.stages, [propagation.last.name]),
+            loss_curve(propagation.curve, evidence.classes),
         ),
-        layers=tuple(stage.name for stage in seen.stages),
+        layers=tuple(stage.name for stage in propagation.stages),
         steps=(1, 1),
-        ruled_out=_ruled_out(seen),
+        ruled_out=_ruled_out(propagation),
         changes=_changes(evidence),
         explains=_follows(evidence),
     )
 
 
-def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
-    if not seen.curve.stuck and seen.curve.learned > 0.3:
+def _shrinking(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
+    if not propagation.curve.stuck and propagation.curve.learned > 0.3:
         return Negative(
-            f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
-            f"loss fell to {fixed(seen.curve.end)} all the same."
+            f"Little signal reaches '{propagation.last.name}' at first ({propagation.share:.1g} of the "
+            f"input's), but the loss fell to {fixed(propagation.curve.end)} all the same."
         )
     if _sigmoid(evidence) and not _weak(evidence):
         return Negative(
             "Signal shrinks, but the weights are as large as they should be: it is the sigmoid that "
             "flattens it."
         )
-    last = seen.last
-    if seen.alike >= ALIKE and not _unusual(evidence):
+    last = propagation.last
+    if propagation.least_relative_signal >= ALIKE and not _unusual(evidence):
         return Negative(
-            f"Only {short(seen.share)} of the input's standard deviation reaches '{last.name}', but of its "
-            "outputs "
-            f"{percent(seen.alike, 1)} tells images apart, and no weights or biases are known to be out of "
-            "the usual. LeNet-5 of 1998 begins so, and learns."
+            f"Only {short(propagation.share)} of the input's standard deviation reaches '{last.name}', but "
+            "of its outputs "
+            f"{percent(propagation.least_relative_signal, 1)} tells images apart, and no weights or biases "
+            "are known to be out of the usual. LeNet-5 of 1998 begins so, and learns."
         )
-    drowned = seen.alike < ALIKE and seen.share >= SHRUNK
+    drowned = propagation.least_relative_signal < ALIKE and propagation.share >= SHRUNK
     verdict = (
-        f"Only {short(seen.alike)} of the outputs of a layer tells images apart: the rest is the same for "
-        "all of them."
+        f"Only {short(propagation.least_relative_signal)} of the outputs of a layer tells images apart: the "
+        "rest is the same for all of them."
         if drowned
-        else f"Only {short(seen.share)} of the images' standard deviation is left at '{last.name}', before "
-        "anything is learned."
+        else f"Only {short(propagation.share)} of the images' standard deviation is left at '{last.name}', "
+        "before anything is learned."
     )
     return Finding(
         cause="initialisation",
-        confidence=_sureness(evidence, seen),
+        confidence=_sureness(evidence, propagation),
         effect=1.0,
         verdict=verdict,
         explanation="\n\n".join(
             (
-                signal_flow.law(),
-                *signal_flow.worked(evidence, seen),
-                *signal_flow.constant(evidence, seen),
-                signal_flow.backwards(evidence),
+                signal_flow.explain_scaling(),
+                *signal_flow.explain_layers(evidence, propagation),
+                *signal_flow.explain_biases(evidence, propagation),
+                signal_flow.explain_gradients(evidence),
             )
         ),
-        facts=_facts(seen),
+        facts=_facts(propagation),
         pictures=(
-            signal_bars(evidence, seen.stages, [last.name]),
-            gradient_bars(stages(evidence, fresh(evidence))),
-            loss_curve(seen.curve, evidence.classes),
+            signal_bars(evidence, propagation.stages, [last.name]),
+            gradient_bars(layer_signals(evidence, first_look(evidence))),
+            loss_curve(propagation.curve, evidence.classes),
         ),
-        layers=tuple(stage.name for stage in seen.stages),
+        layers=tuple(stage.name for stage in propagation.stages),
         steps=(1, evidence.step),
-        ruled_out=_ruled_out(seen),
+        ruled_out=_ruled_out(propagation),
         changes=_changes(evidence),
         explains=_follows(evidence),
     )
@@ -173,57 +184,67 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
     ReLUs born dead are the more direct cause, unless the weights leave them dead. In a layer of a handful of
     units chance decides what passes: there usual weights are no cause.
     """
-    nearer = {"dead-relu"} if born_dead(evidence) and not would_live(evidence) else set()
+    nearer = (
+        {"dead-relu"} if dead_at_initialization(evidence) and not he_std_at_dead_relu(evidence) else set()
+    )
     further = {"under-fitting"} if by_chance(evidence) else set()
     return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
 
 
 def by_chance(evidence: Evidence) -> bool:
     """Return whether the initialization is usual, and a layer has only a handful of units."""
-    return bool(starts(evidence)) and not _unusual(evidence) and tiny(evidence) is not None
+    return bool(initializations(evidence)) and not _unusual(evidence) and tiny_layer(evidence) is not None
 
 
-def _sureness(evidence: Evidence, seen: Passage) -> float:
+def _sureness(evidence: Evidence, propagation: SignalPropagation) -> float:
     """Return the confidence: high for a stuck run with so little signal, unless it is young.
 
     AlexNet with PyTorch's initialization is near the limits: it needs some hundred steps, and then learns.
     """
-    if evidence.step < YOUNG or not seen.curve.stuck:
+    if evidence.step < YOUNG or not propagation.curve.stuck:
         return 0.65
-    least = min(seen.share / SHRUNK, seen.alike / ALIKE)
+    least = min(propagation.share / SHRUNK, propagation.least_relative_signal / ALIKE)
     return 0.97 if least < 0.1 else 0.85 if least < 0.3 else 0.75
 
 
 def _changes(evidence: Evidence) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    begun, ways = fixes.started(recipe), [fixes.normalised(recipe)]
-    if begun is not None:
-        ways = [begun, *ways]
-    if begun is not None and recipe.scale != "standardised":
-        both = f"{begun.why[:-1]}; it expects pixels of mean 0 and standard deviation 1."
-        ways = [Change({**begun.values, "scale": "standardised"}, both), *ways]
-    return fixes.applicable(ways, recipe)
+    change, ways = fixes.reinitialize(recipe), [fixes.add_batch_norm(recipe)]
+    if change is not None:
+        ways = [change, *ways]
+    if change is not None and recipe.scale != "standardised":
+        reason = f"{change.why[:-1]}; it expects pixels of mean 0 and standard deviation 1."
+        ways = [Change({**change.values, "scale": "standardised"}, reason), *ways]
+    return fixes.applicable_changes(ways, recipe)
 
 
-def _facts(seen: Passage) -> tuple[Fact, ...]:
+def _facts(propagation: SignalPropagation) -> tuple[Fact, ...]:
     return (
-        Fact("standard deviation of the input", seen.entering, short(seen.entering)),
-        Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
-        Fact("signal propagated", seen.share, short(seen.share)),
-        Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
-        seen.curve.fact,
+        Fact("standard deviation of the input", propagation.entering, short(propagation.entering)),
+        Fact(
+            f"signal at {propagation.last.name}",
+            propagation.last.at.signal or 0.0,
+            short(propagation.last.at.signal or 0.0),
+        ),
+        Fact("signal propagated", propagation.share, short(propagation.share)),
+        Fact(
+            "of a layer's outputs tells images apart, at the least",
+            propagation.least_relative_signal,
+            short(propagation.least_relative_signal),
+        ),
+        propagation.curve.fact,
     )
 
 
-def _ruled_out(seen: Passage) -> tuple[str, ...]:
+def _ruled_out(propagation: SignalPropagation) -> tuple[str, ...]:
     # The signals are from the first step, before any update; the input is checked to be of usual scale.
     rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
-    if not FAINT <= seen.entering <= WIDE:
+    if not FAINT <= propagation.entering <= WIDE:
         return (rate,)
     return (
         rate,
-        f"The input alone: its standard deviation is {short(seen.entering)}, wide enough to tell images "
-        "apart.",
+        f"The input alone: its standard deviation is {short(propagation.entering)}, wide enough to tell "
+        "images apart.",
     )
 
 
@@ -239,10 +260,10 @@ def _sigmoid(evidence: Evidence) -> bool:
 
 def _unusual(evidence: Evidence) -> bool:
     """Return whether weights are known to be small, or biases constant."""
-    return _weak(evidence) or any(weights.bias for weights in starts(evidence).values())
+    return _weak(evidence) or any(weights.bias for weights in initializations(evidence).values())
 
 
 def _weak(evidence: Evidence) -> bool:
     """Return whether weights are smaller than PyTorch's initialization, whose σ·√n is 0.58."""
-    gains = [weights.std * math.sqrt(weights.fan_in) for weights in starts(evidence).values()]
+    gains = [weights.std * math.sqrt(weights.fan_in) for weights in initializations(evidence).values()]
     return bool(gains) and median(gains) < 0.4

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.alternative_networks import IN_COLOUR, reading, registered
+from cnnviz.diagnosis.alternative_networks import SMALLEST_IN_COLOR, registered_model, with_input_channels
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import (
     WELL,
     AccuracySummary,
     LossCurve,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
     summarize_loss,
 )
 from cnnviz.diagnosis.evidence.signal_flow import WIDE
-from cnnviz.diagnosis.evidence.step_size import early_update
+from cnnviz.diagnosis.evidence.step_size import early_update_ratio
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -54,15 +54,16 @@ def input_scale(evidence: Evidence) -> Outcome:
             return Negative(f"The model reads values of {figures}, and no step was too large for it.")
         confidence = 0.95 if curve.learned < 0.5 else 0.7
         return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
-    seen = signal_flow.passage(evidence)
-    if not curve.stuck or seen is None or not seen.little:
+    propagation = signal_flow.signal_propagation(evidence)
+    if not curve.stuck or propagation is None or not propagation.is_weak:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
-    return _scale_finding(evidence, read, curve, _narrow(seen, read), 0.6, 0.4)
+    return _scale_finding(evidence, read, curve, _narrow(propagation, read), 0.6, 0.4)
 
 
 def _scale_finding(
     evidence: Evidence, read: Input, curve: LossCurve, reason: str, confidence: float, effect: float
 ) -> Finding:
+    signals = layer_signals(evidence, first_look(evidence))
     return Finding(
         cause="input-scale",
         confidence=confidence,
@@ -83,11 +84,13 @@ def _scale_finding(
             Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
             curve.fact,
         ),
-        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(curve, evidence.classes)),
-        layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
+        pictures=(_picture(read, signals), loss_curve(curve, evidence.classes)),
+        layers=tuple(stage.name for stage in signals[:1]),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((fixes.scaled(), fixes.normalised(evidence.recipe)), evidence.recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(
+            (fixes.standardize_pixels(), fixes.add_batch_norm(evidence.recipe)), evidence.recipe
+        ),
         explains=(
             "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
         ) if read.spread > WIDE else (),
@@ -95,10 +98,10 @@ def _scale_finding(
 
 
 def _wide(evidence: Evidence, read: Input) -> str:
-    seen, curve = stages(evidence, fresh(evidence)), summarize_loss(evidence)
+    signals, curve = layer_signals(evidence, first_look(evidence)), summarize_loss(evidence)
     first = (
-        f"'{seen[0].name}' gives values with standard deviation {short(seen[0].at.spread or 0)}. "
-        if seen
+        f"'{signals[0].name}' gives values with standard deviation {short(signals[0].at.spread or 0)}. "
+        if signals
         else ""
     )
     start = (
@@ -114,14 +117,14 @@ def _wide(evidence: Evidence, read: Input) -> str:
     )
 
 
-def _narrow(seen: signal_flow.Passage, read: Input) -> str:
+def _narrow(propagation: signal_flow.SignalPropagation, read: Input) -> str:
     return (
         f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the standard "
         "deviation, so "
         "most of what the first layer sums is the same for all images. It is not the main reason: "
-        f"'{seen.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
-        f"standardised pixels, {short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
-        f"{short(seen.last.at.signal or 0)}."
+        f"'{propagation.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
+        f"standardised pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in place "
+        f"of {short(propagation.last.at.signal or 0)}."
     )
 
 
@@ -130,8 +133,8 @@ def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
     if _normalised_at_once(evidence):
         return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
-    thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
-    return thrown or curve.blown or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
+    thrown = sgd and (early_update_ratio(evidence) or 0.0) >= FAR / 3
+    return thrown or curve.diverged or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
 
 
 def _works(evidence: Evidence, curve: LossCurve) -> bool:
@@ -146,11 +149,11 @@ def _normalised_at_once(evidence: Evidence) -> bool:
     return any("BatchNorm" in fact.type for fact in kinds[:2])
 
 
-def _picture(read: Input, seen: tuple[LayerSignal, ...]) -> Bars:
+def _picture(read: Input, signals: tuple[LayerSignal, ...]) -> Bars:
     return Bars(
         title="Standard deviation of the input and of each layer's outputs, before anything is learned",
-        names=("input", *(stage.name for stage in seen)),
-        values={"standard deviation": (read.spread or None, *(stage.at.spread or None for stage in seen))},
+        names=("input", *(stage.name for stage in signals)),
+        values={"standard deviation": (read.spread or None, *(stage.at.spread or None for stage in signals))},
         y_label="standard deviation",
         logarithmic=True,
         reference=("1: what rules for initial weights expect", 1.0),
@@ -180,7 +183,7 @@ def data_channels(evidence: Evidence) -> Outcome:
     if not evidence.data.shape:
         return Inconclusive("The run did not record what its images are like.")
     if note is None:
-        copied = any("three channels" in one for one in evidence.data.notes)
+        copied = any("three channels" in entry for entry in evidence.data.notes)
         return Negative(
             "Grey was copied into three channels, which loses nothing."
             if copied
@@ -191,8 +194,8 @@ def data_channels(evidence: Evidence) -> Outcome:
         return Inconclusive("No epoch has ended yet, so nobody knows whether grey is enough.")
     if now.well:
         return Negative(
-            f"Colour is turned to grey, but {percent(now.held)} of the {now.part} images are known all the "
-            "same."
+            f"Colour is turned to grey, but {percent(now.held_out_accuracy)} of the {now.part} images are "
+            "known all the same."
         )
     colour, grey = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     if colour is None or grey is None:
@@ -223,7 +226,8 @@ def _channels_finding(
             f"images most like an image {percent(colour.share, 1)} have its label as long as there is "
             f"colour, and {percent(grey.share, 1)} in grey, where chance alone gives "
             f"{percent(grey.chance, 1)}. What is lost before the first layer no layer can find again: the "
-            f"network knows {percent(now.learnt)} of its training images and {percent(now.held)} of others."
+            f"network knows {percent(now.train_accuracy)} of its training images and "
+            f"{percent(now.held_out_accuracy)} of others."
         ),
         facts=(
             Fact("neighbours share a label in colour", colour.share, f"{percent(colour.share, 1)}"),
@@ -241,7 +245,7 @@ def _channels_finding(
                 alt=f"{percent(colour.share)} in colour, {percent(grey.share)} in grey.",
                 percent=True,
             ),
-            accuracies(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
         ),
         ruled_out=(f"Shuffled labels: in colour neighbours share one {percent(colour.share)} of the time.",),
         changes=(_in_colour(evidence),),
@@ -262,10 +266,12 @@ def _channels_finding(
 
 def _in_colour(evidence: Evidence) -> Change:
     layers = evidence.recipe.layers
-    values: dict[str, Any] = registered(IN_COLOUR) if layers is None else reading(layers, 3)
-    why = (
-        f"{IN_COLOUR} reads colour."
+    values: dict[str, Any] = (
+        registered_model(SMALLEST_IN_COLOR) if layers is None else with_input_channels(layers, 3)
+    )
+    reason = (
+        f"{SMALLEST_IN_COLOR} reads colour."
         if layers is None
         else "The same layers, the first reading three channels."
     )
-    return Change(values, why)
+    return Change(values, reason)

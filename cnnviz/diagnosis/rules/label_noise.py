@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
 from cnnviz.diagnosis.evidence import label_noise
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
@@ -13,11 +13,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     ENOUGH,
     ERRORS,
     AccuracySummary,
+    above_chance_on_test,
     accuracy_summary,
-    error,
-    knows_test,
-    losses,
-    share_labels,
+    loss_figure,
+    neighbors_agree,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
@@ -70,23 +70,23 @@ def noisy(evidence: Evidence) -> Outcome:
 
     And from images alone, where neighbors agree less often among training images than with test images.
     """
-    now, near = accuracy_summary(evidence), agreement(evidence)
+    now, neighbors = accuracy_summary(evidence), agreement(evidence)
     if now is None:
         return Inconclusive("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels may be at chance level while test images are not.
-    guessed = now.at_chance and not knows_test(evidence)
+    guessed = now.at_chance and not above_chance_on_test(evidence)
     # After too few steps predictions reflect chance and class frequencies, not labels.
     early = isinstance(too_few_steps(evidence), Finding)
     reason = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
-    reason = reason or _neighbours_differ(evidence, near) or _swapped(evidence)
+    reason = reason or _neighbours_differ(evidence, neighbors) or _swapped(evidence)
     reason = reason or (None if guessed or early else _sure_but_wrong(evidence))
     if reason is not None:
         return reason
-    if near is not None and near.worse_in_test:
-        return Inconclusive(label_noise.worse_in_test(near))
+    if neighbors is not None and neighbors.worse_in_test:
+        return Inconclusive(label_noise.worse_in_test(neighbors))
     cleared = None if guessed else _cleared(evidence, now)
-    if cleared is None and near is not None and near.sound:
-        cleared = label_noise.sound(near)
+    if cleared is None and neighbors is not None and neighbors.sound:
+        cleared = label_noise.sound(neighbors)
     if cleared is not None:
         return Negative(cleared)
     if early:
@@ -105,8 +105,11 @@ def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
             f"Of its {images:,} surest answers on {part} images {percent(share)} are right, and "
             f"{percent(accuracy)} of all."
         )
-    if now.above(now.held) > 0.9:
-        return f"{percent(now.held)} of the {now.part} labels are those that the network found by itself."
+    if now.above(now.held_out_accuracy) > 0.9:
+        return (
+            f"{percent(now.held_out_accuracy)} of the {now.part} labels are those that the network found by "
+            "itself."
+        )
     val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
     if val is not None and test is not None and evidence.data.validation >= 50:
         return (
@@ -116,11 +119,11 @@ def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
     return None
 
 
-def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | None:
+def _neighbours_differ(evidence: Evidence, neighbors: Agreement | None) -> Finding | None:
     """Detect noise in the training part from its images alone, whatever the network predicts."""
-    if near is None or not near.found:
+    if neighbors is None or not neighbors.found:
         return None
-    return _noisy(evidence, 0.9, near.wrong, label_noise.verdict(near), "", ())
+    return _noisy(evidence, 0.9, neighbors.wrong, label_noise.verdict(neighbors), "", ())
 
 
 def _swapped(evidence: Evidence) -> Finding | None:
@@ -136,7 +139,8 @@ def _swapped(evidence: Evidence) -> Finding | None:
         return None
     names = evidence.data.classes
     listed = "; ".join(
-        f"'{names[one]}' as '{names[other]}' {percent(share)}" for one, other, share in pairs[:5]
+        f"'{names[label]}' as '{names[other_label]}' {percent(share)}"
+        for label, other_label, share in pairs[:5]
     )
     first, second, share = pairs[0]
     return _noisy(
@@ -160,25 +164,33 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
     CIFAR-10 have up to 6 and 10 points. Much more common classes, met more often for that reason alone, are
     left out.
     """
-    near = evidence.quality.neighbours_of_test
-    rows = near.confusion if near is not None else ()
-    if near is None or not len(rows) == evidence.classes == len(evidence.data.counts):
+    neighbors = evidence.quality.neighbours_of_test
+    rows = neighbors.confusion if neighbors is not None else ()
+    if neighbors is None or not len(rows) == evidence.classes == len(evidence.data.counts):
         return []
     counts = evidence.data.counts
     shares = [[count / max(sum(row), 1) for count in row] for row in rows]
     result = []
-    for one, row in enumerate(shares):
+    for label, row in enumerate(shares):
         others = [
-            other
-            for other in range(len(rows))
-            if other != one and counts[other] <= COMMONER * max(counts[one], 1)
+            most_confused
+            for most_confused in range(len(rows))
+            if most_confused != label and counts[most_confused] <= COMMONER * max(counts[label], 1)
         ]
-        other = max(others, key=lambda at: row[at] - shares[at][one], default=one)
+        most_confused = max(others, key=lambda at: row[at] - shares[at][label], default=label)
         # An image's neighbors are correlated: count each image once.
-        images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
-        doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
-        if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
-            result.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
+        images = [sum(rows[at]) // max(neighbors.each, 1) for at in (label, most_confused)]
+        tolerance = math.hypot(
+            standard_error(row[most_confused], images[0]),
+            standard_error(shares[most_confused][label], images[1]),
+        )
+        if (
+            min(images) >= LEAST_IMAGES
+            and row[most_confused] - shares[most_confused][label] > ONE_SIDED + ERRORS * tolerance
+        ):
+            result.append(
+                (label, most_confused, row[most_confused] / max(row[most_confused] + row[label], 1e-9))
+            )
     return sorted(result, key=lambda pair: -pair[2])
 
 
@@ -187,13 +199,16 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
     repeated, data = evidence.quality.repeats, evidence.data
     if min(data.validation, data.test) < ENOUGH or (repeated and repeated.test):
         return None
-    held = _lately(evidence, "val/accuracy", "test/accuracy")
-    if not all(_beyond(one, other, data.validation, data.test) for one, other in held):
+    held = _last_epochs(evidence, "val/accuracy", "test/accuracy")
+    if not all(_significantly_higher(lower, higher, data.validation, data.test) for lower, higher in held):
         return None
     val, test = held[-1]
-    doubt, better = math.hypot(error(val, data.validation), error(test, data.test)), test - val
-    wrong = _wrong(test, val, evidence.classes)
-    if not LEAST <= wrong <= _most(evidence):
+    tolerance, better = (
+        math.hypot(standard_error(val, data.validation), standard_error(test, data.test)),
+        test - val,
+    )
+    wrong = _wrong_fraction(test, val, evidence.classes)
+    if not LEAST <= wrong <= _max_wrong_fraction(evidence):
         return None
     return _noisy(
         evidence,
@@ -204,7 +219,7 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         "are.",
         "Validation images are training images that were set aside, so they are labelled by the same hand. "
         f"Of them the network knows {percent(val, 1)}, of the test images {percent(test, 1)}: "
-        f"{100 * better:.1f} points more, {better / max(doubt, 1e-9):.0f} standard errors. It cannot be "
+        f"{100 * better:.1f} points more, {better / max(tolerance, 1e-9):.0f} standard errors. It cannot be "
         "better on one than on the other, unless its answers are right and the labels are not."
         f"\n\n{_arithmetic(test, val, evidence.classes)}",
         (
@@ -214,26 +229,26 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
     )
 
 
-def _lately(evidence: Evidence, one: str, other: str) -> list[tuple[float, float]]:
+def _last_epochs(evidence: Evidence, first: str, second: str) -> list[tuple[float, float]]:
     """Return two curves at their last `LATELY` common epochs; for a single epoch, equal values."""
-    curves = [dict(zip(c.steps, c.values, strict=True)) for c in map(evidence.curve, (one, other))]
+    curves = [dict(zip(c.steps, c.values, strict=True)) for c in map(evidence.curve, (first, second))]
     steps = sorted(curves[0].keys() & curves[1].keys())[-LATELY:]
     return [(curves[0][step], curves[1][step]) for step in steps] if len(steps) > 1 else [(0.0, 0.0)]
 
 
-def _beyond(less: float, more: float, of_less: int, of_more: int) -> bool:
+def _significantly_higher(lower: float, higher: float, of_less: int, of_more: int) -> bool:
     """Return whether one accuracy is significantly above another."""
-    doubt = math.hypot(error(less, of_less), error(more, of_more))
-    return more - less >= max(TOO_GOOD, ERRORS * doubt)
+    tolerance = math.hypot(standard_error(lower, of_less), standard_error(higher, of_more))
+    return higher - lower >= max(TOO_GOOD, ERRORS * tolerance)
 
 
-def _wrong(right: float, counted: float, classes: int) -> float:
+def _wrong_fraction(right: float, counted: float, classes: int) -> float:
     """Return the fraction of wrong labels at which predictions of accuracy `right` score `counted`."""
     by_accident = (1 - right) / max(classes - 1, 1)
     return (right - counted) / max(right - by_accident, 1e-9)
 
 
-def _most(evidence: Evidence) -> float:
+def _max_wrong_fraction(evidence: Evidence) -> float:
     """Return the fraction of wrong labels at which right ones are no more common than others."""
     return 1 - 1 / max(evidence.classes, 1)
 
@@ -245,7 +260,7 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
         "and a wrong one meets the same wrong label now and then: "
         f"{right:.3f} · (1 − q) + {1 - right:.3f} · q / {classes - 1} = {counted:.3f} gives "
         f"q = ({right:.3f} − {counted:.3f}) / ({right:.3f} − {by_accident:.3f}) = "
-        f"{_wrong(right, counted, classes):.2f}."
+        f"{_wrong_fraction(right, counted, classes):.2f}."
     )
 
 
@@ -253,7 +268,9 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     """Detect training accuracy (and validation accuracy, if any) below test accuracy."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
     repeated, data = evidence.quality.repeats, evidence.data
-    hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
+    hindered = uses_augmentation(evidence.recipe) or any(
+        rate > LITTLE for rate in dropout_rates(evidence).values()
+    )
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last
@@ -263,11 +280,13 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
         return None
     # Training accuracy is the mean over an epoch: while it rises, test accuracy is higher for that reason.
     last, rising = learnt.values[-1], max(learnt.values[-1] - learnt.values[-2], 0.0)
-    held = _lately(evidence, "train/epoch_accuracy", "test/accuracy")
-    if not all(_beyond(one + rising, other, data.train, data.test) for one, other in held):
+    held = _last_epochs(evidence, "train/epoch_accuracy", "test/accuracy")
+    if not all(
+        _significantly_higher(lower + rising, higher, data.train, data.test) for lower, higher in held
+    ):
         return None
-    wrong = _wrong(test, last, evidence.classes)
-    if not LEAST <= wrong <= _most(evidence):
+    wrong = _wrong_fraction(test, last, evidence.classes)
+    if not LEAST <= wrong <= _max_wrong_fraction(evidence):
         return None
     return _noisy(
         evidence,
@@ -285,11 +304,11 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
 
 def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
     """Return the probe's accuracy of all and of the most confident predictions, their number and part."""
-    sure: dict[str, Any] = evidence.probes.get("label-agreement", {}).get("confident", {})
-    part = max(sure, key=lambda name: int(sure[name]["images"]), default=None)
-    if part is None or sure[part]["accuracy"] < KNOWN:
+    confident_parts: dict[str, Any] = evidence.probes.get("label-agreement", {}).get("confident", {})
+    part = max(confident_parts, key=lambda name: int(confident_parts[name]["images"]), default=None)
+    if part is None or confident_parts[part]["accuracy"] < KNOWN:
         return None
-    confident = sure[part]
+    confident = confident_parts[part]
     return float(confident["accuracy"]), float(confident["share"]), int(confident["images"]), part
 
 
@@ -300,8 +319,8 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     if agreed is None or (curve is not None and curve.end > curve.chance):
         return None
     accuracy, share, images, part = agreed
-    doubt = math.hypot(error(share, images), error(accuracy, 5 * images))
-    if images < SURE or share + doubt > accuracy + LIFT * (1 - accuracy):
+    tolerance = math.hypot(standard_error(share, images), standard_error(accuracy, 5 * images))
+    if images < SURE or share + tolerance > accuracy + LIFT * (1 - accuracy):
         return None
     return _noisy(
         evidence,
@@ -321,27 +340,27 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
 
 
 def _noisy(
-    evidence: Evidence, certain: float, wrong: float, verdict: str, reason: str, facts: tuple[Fact, ...]
+    evidence: Evidence, confidence: float, wrong: float, verdict: str, reason: str, facts: tuple[Fact, ...]
 ) -> Finding:
-    learnt, near = evidence.curve("train/epoch_accuracy").last or 0.0, agreement(evidence)
-    told = near if near and near.found else None
-    reasons = (reason, label_noise.arithmetic(told) if told else "", _NO_USE)
+    learnt, neighbors = evidence.curve("train/epoch_accuracy").last or 0.0, agreement(evidence)
+    estimate = neighbors if neighbors and neighbors.found else None
+    reasons = (reason, label_noise.arithmetic(estimate) if estimate else "", _NO_USE)
     return Finding(
         cause="labels-noisy",
-        confidence=certain,
+        confidence=confidence,
         effect=min(1.0, max(0.3, wrong)),
         verdict=verdict,
         explanation="\n\n".join(filter(None, reasons)),
         facts=(
             *facts,
-            *(label_noise.facts(told) if told else ()),
+            *(label_noise.facts(estimate) if estimate else ()),
             Fact("accuracy in training", learnt, f"{percent(learnt, 1)}"),
         ),
         pictures=(
-            *((label_noise.agreement_figure(told),) if told else ()),
+            *((label_noise.agreement_figure(estimate),) if estimate else ()),
             *_doubted(evidence),
             *_both(evidence),
-            losses(evidence, "Loss, and that of chance"),
+            loss_figure(evidence, "Loss, and that of chance"),
         ),
         ruled_out=_labels_belong(evidence),
         explains=(
@@ -359,10 +378,10 @@ def _noisy(
 
 
 def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
-    near = evidence.quality.neighbours
-    if near is None or not share_labels(near):
+    neighbors = evidence.quality.neighbours
+    if neighbors is None or not neighbors_agree(neighbors):
         return ()
-    return (f"Labels shuffled altogether: neighbours share one {percent(near.share)} of the time.",)
+    return (f"Labels shuffled altogether: neighbours share one {percent(neighbors.share)} of the time.",)
 
 
 def _both(evidence: Evidence) -> tuple[Picture, ...]:
@@ -386,10 +405,15 @@ def _doubted(evidence: Evidence) -> tuple[Picture, ...]:
     if not doubted:
         return ()
     classes = evidence.data.classes
-    shown = tuple(
-        (one["png"], f"labelled '{classes[one['label']]}', {percent(one['sure'])} '{classes[one['answer']]}'")
-        for one in doubted
+    images = tuple(
+        (
+            image["png"],
+            f"labelled '{classes[image['label']]}', {percent(image['sure'])} '{classes[image['answer']]}'",
+        )
+        for image in doubted
     )
     return (
-        Images("Where the network is sure of another class", shown, f"{len(shown)} images and their labels."),
+        Images(
+            "Where the network is sure of another class", images, f"{len(images)} images and their labels."
+        ),
     )

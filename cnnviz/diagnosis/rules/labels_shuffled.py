@@ -7,11 +7,11 @@ from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
-    accuracies,
+    above_chance_on_test,
+    accuracy_figure,
     accuracy_summary,
-    error,
-    knows_test,
-    share_labels,
+    neighbors_agree,
+    standard_error,
     summarize_loss,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
@@ -37,64 +37,64 @@ MEMORISED = 0.2
 )
 def shuffled(evidence: Evidence) -> Outcome:
     """Detect shuffled labels: held-out accuracy at chance level, and neighbors that disagree."""
-    now, near = accuracy_summary(evidence), evidence.quality.neighbours
-    tells = _telling(evidence)
+    now, neighbors = accuracy_summary(evidence), evidence.quality.neighbours
+    ruled_out_by = _ruled_out_by_images(evidence)
     if sum(count > 0 for count in evidence.data.counts) < 2:
         return Inconclusive(
             "Fewer than two classes have training images, so that there is nothing to shuffle."
         )
     if now is None:
-        return Inconclusive("No epoch has ended yet.") if not tells else Negative(tells)
+        return Inconclusive("No epoch has ended yet.") if not ruled_out_by else Negative(ruled_out_by)
     if not now.at_chance:
         return Negative(
-            f"{percent(now.held)} of the {now.part} images are known, {percent(now.chance)} by a constant "
-            "answer."
+            f"{percent(now.held_out_accuracy)} of the {now.part} images are known, {percent(now.chance)} by "
+            "a constant answer."
         )
-    if tells:
-        return Negative(tells)
-    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
+    if ruled_out_by:
+        return Negative(ruled_out_by)
+    if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
-    if knows_test(evidence):
+    if above_chance_on_test(evidence):
         test = evidence.curve("test/accuracy").last
         return Negative(
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
-    learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
-    conclusive = near is not None and _conclusive(near) and not _blurred(evidence)
+    learnt = now.above(now.train_accuracy) > MEMORISED and not _few_images(evidence)
+    conclusive = neighbors is not None and _conclusive(neighbors) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
-    if near is None and not learnt and not evidence.probes.get("label-agreement"):
+    if neighbors is None and not learnt and not evidence.probes.get("label-agreement"):
         return Inconclusive(
             "Nothing was learnt, and nobody looked at the images; run the probe label-agreement."
         )
-    if _few(evidence) and not conclusive and not probed:
+    if _few_images(evidence) and not conclusive and not probed:
         return Inconclusive(
             f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
             "labels are, and they are too few for neighbours to tell."
         )
-    certain = 0.5 + (0.25 if conclusive else 0.0) + (0.22 if learnt else 0.0)
+    confidence = 0.5 + (0.25 if conclusive else 0.0) + (0.22 if learnt else 0.0)
     if probed and not _blurred(evidence):
-        certain = max(certain, 0.9)
-    return _shuffled(evidence, now, near, certain)
+        confidence = max(confidence, 0.9)
+    return _shuffled(evidence, now, neighbors, confidence)
 
 
-def _telling(evidence: Evidence) -> str:
+def _ruled_out_by_images(evidence: Evidence) -> str:
     """Return a sentence that rules out shuffled labels from the images alone; empty if inconclusive."""
-    coloured, near = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
-    for one, words in ((coloured, " in colour"), (near, "")):
-        if one is not None and share_labels(one):
+    coloured, neighbors = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
+    for agreeing, words in ((coloured, " in colour"), (neighbors, "")):
+        if agreeing is not None and neighbors_agree(agreeing):
             return (
-                f"Neighbours{words} share their label {percent(one.share)} of the time, "
-                f"{percent(one.chance)} by chance: the labels belong to the images."
+                f"Neighbours{words} share their label {percent(agreeing.share)} of the time, "
+                f"{percent(agreeing.chance)} by chance: the labels belong to the images."
             )
     tested = agreement(evidence)
-    if tested is not None and tested.tied:
+    if tested is not None and tested.labels_informative:
         return (
             f"The training images most like a test image have its label {percent(tested.across.share)} of "
             f"the time, {percent(tested.across.chance)} by chance: the labels belong to the images, at least "
             "in part."
         )
     learned = evidence.probes.get("label-agreement", {}).get("patches")
-    if learned and learned["share"] > learned["chance"] + ERRORS * error(
+    if learned and learned["share"] > learned["chance"] + ERRORS * standard_error(
         learned["chance"], learned["images"]
     ):
         return (
@@ -104,46 +104,52 @@ def _telling(evidence: Evidence) -> str:
     return ""
 
 
-def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None, certain: float) -> Finding:
-    by_heart = now.above(now.learnt) > MEMORISED
+def _shuffled(
+    evidence: Evidence, now: AccuracySummary, neighbors: Neighbours | None, confidence: float
+) -> Finding:
+    by_heart = now.above(now.train_accuracy) > MEMORISED
     text = (
-        f"In training it knows {percent(now.learnt)} of the images, but only by memorizing them: with "
-        "random labels a "
+        f"In training it knows {percent(now.train_accuracy)} of the images, but only by memorizing them: "
+        "with random labels a "
         "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
         "generalization”, 2017)."
         if by_heart
-        else f"In training, too, it knows no more than {percent(now.learnt)}."
+        else f"In training, too, it knows no more than {percent(now.train_accuracy)}."
     )
-    seen = (
-        f"\n\nThe images say so themselves. Of the {near.each} images most like an image, among "
-        f"{near.images:,}, {percent(near.share, 1)} have its label; if labels were dealt out at random it "
-        f"would be Σ p² = {percent(near.chance, 1)}."
-        if near
+    neighbors_text = (
+        f"\n\nThe images say so themselves. Of the {neighbors.each} images most like an image, among "
+        f"{neighbors.images:,}, {percent(neighbors.share, 1)} have its label; if labels were dealt out at "
+        f"random it would be Σ p² = {percent(neighbors.chance, 1)}."
+        if neighbors
         else ""
     )
     return Finding(
         cause="labels-shuffled",
-        confidence=certain,
+        confidence=confidence,
         # A run that does not even memorize its labels may have another cause, which its own rule reports.
         effect=1.0 if by_heart else 0.8,
         verdict=(
-            f"Labels have nothing to do with the images: {percent(now.held)} of the {now.part} images are "
-            f"known, a constant answer gets {percent(now.chance)}."
+            f"Labels have nothing to do with the images: {percent(now.held_out_accuracy)} of the {now.part} "
+            f"images are known, a constant answer gets {percent(now.chance)}."
         ),
         explanation=(
-            f"Of {now.images:,} {now.part} images the network knows {percent(now.held, 1)}. Always giving "
-            f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
+            f"Of {now.images:,} {now.part} images the network knows {percent(now.held_out_accuracy, 1)}. "
+            f"Always giving the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
-            f"{100 * error(now.chance, now.images):.1f} points: it guesses. {text}{seen}\n\nNo recipe mends "
-            "that. Look at the file that pairs images with labels: usually one of the two was sorted or "
-            "shuffled without the other, or a row was left out in one."
+            f"{100 * standard_error(now.chance, now.images):.1f} points: it guesses. "
+            f"{text}{neighbors_text}\n\n"
+            "No recipe mends that. Look at the file that pairs images with labels: usually one of the two "
+            "was sorted or shuffled without the other, or a row was left out in one."
         ),
-        facts=(*now.facts, *_facts(near)),
-        pictures=(*_agreements(evidence, near), accuracies(evidence, "Memorized, and at chance level")),
+        facts=(*now.facts, *_facts(neighbors)),
+        pictures=(
+            *_agreements(evidence, neighbors),
+            accuracy_figure(evidence, "Memorized, and at chance level"),
+        ),
         ruled_out=_not_the_network(evidence, by_heart, now),
         explains=(
             "one-class",
-            *(() if _few(evidence) else OVER_FITTING),
+            *(() if _few_images(evidence) else OVER_FITTING),
             "under-fitting",
             "labels-noisy",
             *(("data-enlarged",) if by_heart or not _blurred(evidence) else ()),
@@ -153,7 +159,7 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
     )
 
 
-def _few(evidence: Evidence) -> bool:
+def _few_images(evidence: Evidence) -> bool:
     """Return whether images are so few that any labels would be memorized."""
     return evidence.data.train <= FEW_IMAGES * evidence.classes
 
@@ -163,50 +169,50 @@ def _blurred(evidence: Evidence) -> bool:
     return evidence.quality.detail is not None and is_blurred(evidence.quality.detail)
 
 
-def _conclusive(near: Neighbours) -> bool:
+def _conclusive(neighbors: Neighbours) -> bool:
     """Return whether enough pairs were compared to notice a small agreement."""
-    most = near.chance + ERRORS * error(near.chance, near.pairs)
-    return (most - near.chance) / max(1 - near.chance, 1e-9) < LITTLE
+    most = neighbors.chance + ERRORS * standard_error(neighbors.chance, neighbors.pairs)
+    return (most - neighbors.chance) / max(1 - neighbors.chance, 1e-9) < LITTLE
 
 
 def _blown(evidence: Evidence) -> bool:
     """Return whether the loss rose far above chance level, which labels do not explain."""
     curve = summarize_loss(evidence)
-    return curve is not None and curve.blown
+    return curve is not None and curve.diverged
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:
-    near, parts = evidence.quality.neighbours, []
+    neighbors, parts = evidence.quality.neighbours, []
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
     if by_heart and start is not None and last is not None:
         parts.append(
             f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
-            f"it knows {percent(now.learnt)} of the training images."
+            f"it knows {percent(now.train_accuracy)} of the training images."
         )
-    if near is not None and not share_labels(near):
+    if neighbors is not None and not neighbors_agree(neighbors):
         parts.append(
             "The network and its settings: neighbours are found without either, and share no labels."
         )
     return tuple(parts)
 
 
-def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
-    if near is None:
+def _facts(neighbors: Neighbours | None) -> tuple[Fact, ...]:
+    if neighbors is None:
         return ()
     return (
         Fact(
             "neighbours that share a label",
-            near.share,
-            f"{percent(near.share, 1)} of {near.images * near.each:,}",
+            neighbors.share,
+            f"{percent(neighbors.share, 1)} of {neighbors.images * neighbors.each:,}",
         ),
-        Fact("by chance", near.chance, f"{percent(near.chance, 1)}"),
+        Fact("by chance", neighbors.chance, f"{percent(neighbors.chance, 1)}"),
     )
 
 
-def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, ...]:
+def _agreements(evidence: Evidence, neighbors: Neighbours | None) -> tuple[Picture, ...]:
     """Plot label agreement of neighbors and patch classifier against chance."""
     learned = evidence.probes.get("label-agreement", {}).get("patches")
-    shares = [("nearest neighbours", near.share, near.chance)] if near else []
+    shares = [("nearest neighbours", neighbors.share, neighbors.chance)] if neighbors else []
     if learned:
         shares.append(("a linear classifier of patches", learned["share"], learned["chance"]))
     if not shares:

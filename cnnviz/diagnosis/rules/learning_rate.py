@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.comparisons import behind_patches
+from cnnviz.diagnosis.comparisons import below_patch_classifier
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
-    born_dead,
-    dead,
-    died_of_size,
-    relus,
-    typical_update,
+    dead_at_initialization,
+    dead_layers,
+    died_in_tiny_network,
+    relu_names,
+    typical_update_ratio,
 )
 from cnnviz.diagnosis.evidence.learning_curves import (
     BACK,
     EPOCHS,
     NEARLY_THERE,
     POOR,
-    Fall,
+    AccuracyFall,
     LossCurve,
-    fall,
-    losses,
-    pooled,
+    last_epoch_fall,
+    loss_figure,
+    pooled_accuracy,
     summarize_loss,
 )
-from cnnviz.diagnosis.evidence.step_size import NEAR, early_update, normalized, sensible
+from cnnviz.diagnosis.evidence.step_size import (
+    NEAR,
+    early_update_ratio,
+    has_batch_norm,
+    suggest_learning_rate,
+)
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent, short
@@ -64,16 +69,16 @@ def unstable_training(evidence: Evidence) -> Outcome:
     Also long steps with an unusual momentum or beta2 in a run that ends badly: they add up over dozens of
     batches, or are normalized by a few.
     """
-    restless = _restless(evidence)
+    restless = _unusual_memory(evidence)
     if restless is not None:
         return restless
-    seen, images = pooled(evidence)
-    if len(seen) < EPOCHS or not images:
+    accuracy, images = pooled_accuracy(evidence)
+    if len(accuracy) < EPOCHS or not images:
         return Inconclusive(f"Fewer than {EPOCHS} epochs were evaluated, so nobody knows what is usual.")
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     if fallen is None:
         return Negative(
-            f"The last epoch ({percent(seen.values[-1], 1)} of held-out images) is no worse than those "
+            f"The last epoch ({percent(accuracy.values[-1], 1)} of held-out images) is no worse than those "
             "before it, within what sampling explains."
         )
     if evidence.status not in ENDED:
@@ -101,45 +106,48 @@ def unstable_training(evidence: Evidence) -> Outcome:
             Fact("at the end", fallen.last, f"{percent(fallen.last, 1)} of {fallen.images:,}"),
             Fact("standard error of the difference", fallen.error, f"{100 * fallen.error:.1f} points"),
         ),
-        pictures=(_picture(evidence), losses(evidence, "Loss by epoch")),
+        pictures=(_picture(evidence), loss_figure(evidence, "Loss by epoch")),
         steps=(fallen.step, evidence.step),
         ruled_out=(
             "Over-fitting: it comes on over several epochs, and this was the last one alone.",
         ) if _sudden(evidence, fallen) else (),
-        changes=fixes.applicable(_calmer(evidence), evidence.recipe),
+        changes=fixes.applicable_changes(_calmer_schedule(evidence), evidence.recipe),
         explains=(*FOLLOWS, *(("rate-too-high", "dead-relu") if _had_learned(evidence, fallen) else ())),
     )  # fmt: skip
 
 
 def accounts_for_long_steps(evidence: Evidence) -> bool:
     """Return whether instability, and not a rate that prevents learning, explains a run's bad end."""
-    if _restless(evidence) is not None:
+    if _unusual_memory(evidence) is not None:
         return True
-    fallen = fall(evidence)
+    fallen = last_epoch_fall(evidence)
     return fallen is not None and evidence.status in ENDED and _had_learned(evidence, fallen)
 
 
-def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
+def _had_learned(evidence: Evidence, fallen: AccuracyFall) -> bool:
     """Return whether the run had learned something before the fall, and lost half of it."""
     reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
     return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
 
 
-def _restless(evidence: Evidence) -> Finding | None:
+def _unusual_memory(evidence: Evidence) -> Finding | None:
     """Detect long steps with an unusual momentum or beta2 in a run that ended badly; None where not."""
-    recipe, curve, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
+    recipe, curve, update_ratio = evidence.recipe, summarize_loss(evidence), early_update_ratio(evidence)
     adaptive = recipe.optimiser in ("adam", "adamw")
     odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
-    if not odd or curve is None or moved is None or evidence.status not in ENDED:
+    if not odd or curve is None or update_ratio is None or evidence.status not in ENDED:
         return None
-    if moved < (LONG_STEP_ADAM if adaptive else LONG_STEP) or not evidence.curve("test/accuracy").steps:
+    if (
+        update_ratio < (LONG_STEP_ADAM if adaptive else LONG_STEP)
+        or not evidence.curve("test/accuracy").steps
+    ):
         return None
-    if curve.learned >= NEARLY_THERE or behind_patches(evidence) is False:
+    if curve.learned >= NEARLY_THERE or below_patch_classifier(evidence) is False:
         return None
     memory = recipe.beta2 if adaptive else recipe.momentum
     name, value = ("beta2", USUAL_BETA2) if adaptive else ("momentum", USUAL_MOMENTUM)
     batches = 1 / (1 - memory)
-    what = (
+    explanation = (
         f"With a beta2 of {memory:g} Adam divides each step by what the last {short(batches)} batches say of "
         "the gradient's size: where they say little, the next one is thrown far."
         if adaptive
@@ -152,40 +160,40 @@ def _restless(evidence: Evidence) -> Finding | None:
         effect=min(1.0, max(0.3, 1.2 - curve.learned)),
         verdict=(
             f"Steps do not come to rest: {'beta2' if adaptive else 'momentum'} is {memory:g}, and an early "
-            f"step moves the median layer by {short(moved)} of its weights."
+            f"step moves the median layer by {short(update_ratio)} of its weights."
         ),
         explanation="\n\n".join((
-            what,
-            f"An early step moved the median layer by {short(moved)} of its weights, where {USUAL_UPDATE:g} "
-            f"is usual. The training loss ended at {fixed(curve.end)}; chance level is "
+            explanation,
+            f"An early step moved the median layer by {short(update_ratio)} of its weights, where "
+            f"{USUAL_UPDATE:g} is usual. The training loss ended at {fixed(curve.end)}; chance level is "
             f"{fixed(curve.chance)}.",
             f"{value:g} is usual. Where steps stay long all the same, the rate has to fall too, at once or "
             "by a schedule.",
         )),
         facts=(
             Fact("beta2" if adaptive else "momentum", memory, f"{memory:g} ({value:g} is usual)"),
-            Fact("update-to-weight ratio, median layer", moved, short(moved)),
+            Fact("update-to-weight ratio, median layer", update_ratio, short(update_ratio)),
             curve.fact,
         ),
         pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
-        changes=fixes.applicable(_usual_memory(evidence, name, value), recipe),
+        changes=fixes.applicable_changes(_usual_memory(evidence, name, value), recipe),
         explains=(*FOLLOWS, "rate-too-high", "dead-relu", "non-finite", "under-fitting", "too-few-steps"),
     )  # fmt: skip
 
 
 def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
     """Propose the usual value, with a lower rate where the sensible one is half of the run's or less."""
-    rate = sensible(evidence)
+    rate = suggest_learning_rate(evidence)
     lower = {"lr": rate.values["lr"]} if rate and rate.values["lr"] <= evidence.recipe.lr / 2 else {}
     also = (
         f", and a rate of {short(lower['lr'])}, with which first steps are of a usual length" if lower else ""
     )
-    why = f"The usual {name}, {value:g}{also}."
-    return [Change({name: value, **lower}, why), *_calmer(evidence)]
+    reason = f"The usual {name}, {value:g}{also}."
+    return [Change({name: value, **lower}, reason), *_calmer_schedule(evidence)]
 
 
-def _numbers(fallen: Fall) -> str:
+def _numbers(fallen: AccuracyFall) -> str:
     return (
         f"Of the {BACK} epochs before the last the second best knew {percent(fallen.reached, 1)}, the last "
         f"one knows {percent(fallen.last, 1)}: {100 * fallen.lost:.1f} points less. Both are counted on "
@@ -194,33 +202,36 @@ def _numbers(fallen: Fall) -> str:
     )
 
 
-def _sudden(evidence: Evidence, fallen: Fall) -> bool:
+def _sudden(evidence: Evidence, fallen: AccuracyFall) -> bool:
     """Return whether at least half of the fall came with the last epoch."""
-    values = pooled(evidence)[0].values
+    values = pooled_accuracy(evidence)[0].values
     return values[-2] - values[-1] > fallen.lost / 2
 
 
-def _calmer(evidence: Evidence) -> list[Change]:
+def _calmer_schedule(evidence: Evidence) -> list[Change]:
     recipe = evidence.recipe
     falling = Change(
         {"schedule": "cosine"}, "Half a cosine: the rate falls to nothing at the end, and weights settle."
     )
-    slower = fixes.rate(recipe, recipe.lr / SLOWER, "Steps a third as long are thrown out less easily.")
+    slower = fixes.change_learning_rate(
+        recipe, recipe.lr / SLOWER, "Steps a third as long are thrown out less easily."
+    )
     return [slower] if recipe.schedule in ("cosine", "one-cycle") else [falling, slower]
 
 
 def _picture(evidence: Evidence) -> Lines:
-    seen, _ = pooled(evidence)
+    accuracy, _ = pooled_accuracy(evidence)
     learnt = evidence.curve("train/epoch_accuracy")
     return Lines(
         title="Held-out accuracy by epoch",
         series=(
-            Series("held-out images", tuple(map(float, seen.steps)), seen.values),
+            Series("held-out images", tuple(map(float, accuracy.steps)), accuracy.values),
             Series("in training", tuple(map(float, learnt.steps)), learnt.values, dashed=True),
         ),
         y_label="accuracy",
         reference=("a constant answer", evidence.chance),
-        alt=f"It ends at {percent(seen.values[-1])}; before that it was {percent(max(seen.values))} at best.",
+        alt=f"It ends at {percent(accuracy.values[-1])}; before that it was {percent(max(accuracy.values))} "
+        "at best.",
         percent=True,
     )
 
@@ -270,32 +281,35 @@ FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 )
 def rate_too_high(evidence: Evidence) -> Outcome:
     """Detect early steps that move weights too far, where the loss diverged, overflowed, or is stuck."""
-    curve, moved = summarize_loss(evidence), early_update(evidence)
-    if curve is None or moved is None:
+    curve, update_ratio = summarize_loss(evidence), early_update_ratio(evidence)
+    if curve is None or update_ratio is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
-    far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.blown else FAR
-    killed = _killed(evidence, moved, far, curve)
-    if moved < far and not killed:
+    far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.diverged else FAR
+    killed = _killed(evidence, update_ratio, far, curve)
+    if update_ratio < far and not killed:
         return Negative(
-            f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
+            f"An early step moves the median layer by {short(update_ratio)} of its weights, less than "
+            f"{far:g}."
         )
     worst = max(curve.loss.values[1:], default=curve.start)
     thrown = _thrown_outside(evidence, curve)
-    if not killed and not thrown and not _harmed(evidence, curve, wild=moved >= WILD * far):
+    if not killed and not thrown and not _harmed(evidence, curve, wild=update_ratio >= WILD * far):
         return Negative(
-            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
+            f"Early steps are large ({short(update_ratio)} of the weights), but the loss fell to "
+            f"{fixed(curve.end)}."
         )
     return Finding(
         cause="rate-too-high",
-        confidence=max(_sureness(evidence, curve, worst, moved), 0.85 if killed or thrown else 0.0),
+        confidence=max(_sureness(evidence, curve, worst, update_ratio), 0.85 if killed or thrown else 0.0),
         effect=min(1.0, max(0.3, 1.2 - curve.learned)),
-        verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the "
+        verdict=f"Early steps move a layer by {_of_its_size(update_ratio)}, "
+            f"{short(update_ratio / USUAL_UPDATE)} times the "
         f"usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
             "step.",
-            _moved(evidence, moved, "an early step", _rising(evidence)),
+            _moved(evidence, update_ratio, "an early step", _rising(evidence)),
             _outcome(evidence, curve, worst)
             + (
                 f" A step so long pushed ReLUs of '{killed}' below 0 for every image, where no gradient "
@@ -310,11 +324,11 @@ def rate_too_high(evidence: Evidence) -> Outcome:
                 else ""
             ),
         )),
-        facts=_facts(evidence, moved, curve),
+        facts=_facts(evidence, update_ratio, curve),
         pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((sensible(evidence),), evidence.recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes((suggest_learning_rate(evidence),), evidence.recipe),
         explains=(*_follows_high(evidence), *(exclusions.OVER_FITTING if thrown else ())),
     )  # fmt: skip
 
@@ -328,50 +342,55 @@ def rate_too_high(evidence: Evidence) -> Outcome:
 )
 def rate_too_low(evidence: Evidence) -> Outcome:
     """Detect steps that move the median layer by less than a ten-thousandth, in a run that learned little."""
-    curve, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
-    if curve is None or moved is None:
+    curve, update_ratio = (
+        summarize_loss(evidence),
+        typical_update_ratio(evidence, last=_before_the_schedule(evidence)),
+    )
+    if curve is None or update_ratio is None:
         return Inconclusive("How far steps move the weights was not recorded.")
-    slight = evidence.step > YOUNG and moved * evidence.step < SLIGHT
-    if moved >= NEAR and not slight:
+    slight = evidence.step > YOUNG and update_ratio * evidence.step < SLIGHT
+    if update_ratio >= NEAR and not slight:
         return Negative(
-            f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}."
+            f"A step moves the median layer by {short(update_ratio)} of its weights, more than {NEAR:g}."
         )
-    if moved < 1e-9:
+    if update_ratio < 1e-9:
         return Negative("The median layer's gradient is 0: no rate would move it.")
     slow = curve.falling and curve.end > POOR * curve.chance
     if curve.learned >= POOR and not slow:
         return Negative(
-            f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
+            f"Steps are small ({short(update_ratio)} of the weights), but the loss fell to "
+            f"{fixed(curve.end)}."
         )
-    if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
+    if (early_update_ratio(evidence) or 0.0) >= USUAL_UPDATE:
         return Negative(
             "Early steps moved the weights as far as is usual; that later ones do not is no matter of rate."
         )
-    recipe, change = evidence.recipe, sensible(evidence)
+    recipe, change = evidence.recipe, suggest_learning_rate(evidence)
     if change is not None and change.values["lr"] <= recipe.lr:
         return Negative(
             f"A rate of {short(recipe.lr)} is as large as networks bear; steps are small because their "
             "gradients are."
         )
-    total = moved * max(evidence.step, 1)
+    total = update_ratio * max(evidence.step, 1)
     return Finding(
         cause="rate-too-low",
-        confidence=_slowness(evidence, moved),
+        confidence=_slowness(evidence, update_ratio),
         effect=0.9,
-        verdict=f"A step moves a layer by {short(moved)} of its own size, {short(moved / USUAL_UPDATE)} "
+        verdict=f"A step moves a layer by {short(update_ratio)} of its own size, "
+            f"{short(update_ratio / USUAL_UPDATE)} "
         f"times the usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
             "Weights begin at random and have to move by about their own size before they see anything.",
-            _moved(evidence, moved),
-            f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
-            f"even if all of them went the same way. The loss went from {fixed(curve.start, 3)} to "
+            _moved(evidence, update_ratio),
+            f"{evidence.step:,} steps of {short(update_ratio)} make at most {short(total)} of the weights' "
+            f"size, even if all of them went the same way. The loss went from {fixed(curve.start, 3)} to "
             f"{fixed(curve.end, 3)}; chance level is {fixed(curve.chance, 3)}.",
         )),
-        facts=_facts(evidence, moved, curve),
+        facts=_facts(evidence, update_ratio, curve),
         pictures=(update_lines(evidence), loss_curve(curve, evidence.classes)),
         steps=(1, evidence.step),
-        ruled_out=exclusions.start(evidence),
-        changes=fixes.applicable((change,), recipe),
+        ruled_out=exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes((change,), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
 
@@ -382,36 +401,36 @@ def _follows_high(evidence: Evidence) -> tuple[str, ...]:
     return tuple(cause for cause in FOLLOWS_HIGH if cause != "unstable-training")
 
 
-def _slowness(evidence: Evidence, moved: float) -> float:
+def _slowness(evidence: Evidence, update_ratio: float) -> float:
     """Return the confidence that steps are too small; a short run has to have ended without progress."""
     if evidence.step < YOUNG:
         ended = evidence.status not in ("queued", "starting", "running")
-        return 0.9 if ended and moved * evidence.step < SLIGHT / 3 else 0.6
-    return 0.95 if moved < NEAR / 3 else 0.75
+        return 0.9 if ended and update_ratio * evidence.step < SLIGHT / 3 else 0.6
+    return 0.95 if update_ratio < NEAR / 3 else 0.75
 
 
-def _killed(evidence: Evidence, moved: float, far: float, curve: LossCurve) -> str | None:
+def _killed(evidence: Evidence, update_ratio: float, far: float, curve: LossCurve) -> str | None:
     """Return the ReLU layer that long steps killed; None where none was, or it did not matter."""
-    names = relus(evidence)
-    gone = dead(evidence.looks[-1], names) if evidence.looks else []
-    if not gone or curve.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
+    names = relu_names(evidence)
+    dead = dead_layers(evidence.looks[-1], names) if evidence.looks else []
+    if not dead or curve.learned >= POOR or update_ratio < far / KILLING or evidence.step < YOUNG:
         return None
-    change = sensible(evidence)
+    change = suggest_learning_rate(evidence)
     if change is None or change.values["lr"] > evidence.recipe.lr / KILLING:
         return None
-    return None if born_dead(evidence) or died_of_size(evidence) else gone[0].name
+    return None if dead_at_initialization(evidence) or died_in_tiny_network(evidence) else dead[0].name
 
 
-def _of_its_size(moved: float) -> str:
-    text = short(moved)
-    return "its own size" if text == "1" else f"{text} {'times' if moved > 1 else 'of'} its own size"
+def _of_its_size(update_ratio: float) -> str:
+    text = short(update_ratio)
+    return "its own size" if text == "1" else f"{text} {'times' if update_ratio > 1 else 'of'} its own size"
 
 
 def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
     """Return whether long steps kept the run from learning."""
-    if (wild or curve.blown) and curve.learned < NEARLY_THERE and behind_patches(evidence):
+    if (wild or curve.diverged) and curve.learned < NEARLY_THERE and below_patch_classifier(evidence):
         return True
-    if evidence.status == "failed" or curve.blown:
+    if evidence.status == "failed" or curve.diverged:
         return curve.learned < (POOR if curve.falling else NEARLY_THERE)
     return curve.stuck or (curve.learned < (POOR if wild else HARDLY) and not curve.falling)
 
@@ -421,7 +440,7 @@ def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
 
     The training loss does not show it, as each batch is normalized by its own statistics.
     """
-    if not normalized(evidence) or behind_patches(evidence) is not True:
+    if not has_batch_norm(evidence) or below_patch_classifier(evidence) is not True:
         return None
     worst = max(evidence.held_out("loss").values, default=0.0)
     return worst if worst > THROWN * max(curve.chance, curve.start) else None
@@ -441,13 +460,13 @@ def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:
     )
 
 
-def _sureness(evidence: Evidence, curve: LossCurve, worst: float, moved: float) -> float:
+def _sureness(evidence: Evidence, curve: LossCurve, worst: float, update_ratio: float) -> float:
     """Return the confidence: early on a loss may jump and recover, and is at chance level in any case."""
     if evidence.status == "failed" or worst > 10 * max(curve.chance, curve.start):
         return 0.95
     if evidence.step < YOUNG:
-        return 0.6 if curve.blown else 0.4
-    return 0.95 if curve.blown else 0.85 if moved >= 2 * FAR else 0.75
+        return 0.6 if curve.diverged else 0.4
+    return 0.95 if curve.diverged else 0.85 if update_ratio >= 2 * FAR else 0.75
 
 
 def _before_the_schedule(evidence: Evidence) -> int:
@@ -468,17 +487,18 @@ def _rising(evidence: Evidence) -> str:
     return " (worked out for that rate from the first steps, whose rate still rose)"
 
 
-def _moved(evidence: Evidence, moved: float, step: str = "a step", how: str = "") -> str:
+def _moved(evidence: Evidence, update_ratio: float, step: str = "a step", remark: str = "") -> str:
     return (
         f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
         f"Here the rate is {short(evidence.recipe.lr)}, and {step} moved the median layer by "
-        f"{short(moved)}{how}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+        f"{short(update_ratio)}{remark}: {short(update_ratio)} / {USUAL_UPDATE:g} = "
+        f"{short(update_ratio / USUAL_UPDATE)} times that."
     )
 
 
-def _facts(evidence: Evidence, moved: float, curve: LossCurve) -> tuple[Fact, ...]:
+def _facts(evidence: Evidence, update_ratio: float, curve: LossCurve) -> tuple[Fact, ...]:
     return (
-        Fact("update-to-weight ratio, median layer", moved, short(moved)),
+        Fact("update-to-weight ratio, median layer", update_ratio, short(update_ratio)),
         Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
         Fact("first loss", curve.start, short(curve.start)),
         curve.fact,

@@ -32,29 +32,29 @@ DRAWS = 400
 def not_shuffled(evidence: Evidence) -> Outcome:
     """Detect batches whose most common class is far more common than in random batches."""
     loop = _loop(evidence)
-    total, seen = sum(loop.labels), loop.commonest
+    total, observed = sum(loop.labels), loop.commonest
     present = sum(1 for n in loop.labels if n)
-    if seen is None or total < 10 * FEWEST or present < 2 or loop.batch_size < FEWEST:
+    if observed is None or total < 10 * FEWEST or present < 2 or loop.batch_size < FEWEST:
         return Inconclusive("Too few labels were seen, or batches are too small to tell.")
     usual = _usual_commonest(loop.labels, loop.batch_size)
-    excess = (seen - usual) / max(1 - usual, 1e-9)
+    excess = (observed - usual) / max(1 - usual, 1e-9)
     if excess < SORTED:
         return Negative(
-            f"The commonest class has {percent(seen)} of a batch, and {percent(usual)} of a random one."
+            f"The commonest class has {percent(observed)} of a batch, and {percent(usual)} of a random one."
         )
     return Finding(
         cause="not-shuffled",
         confidence=0.96 if excess > 0.6 else 0.85,
         effect=0.85,
-        verdict=f"Training images come sorted by class: the commonest class has {percent(seen)} of a batch, "
-        f"where {percent(usual)} is usual.",
+        verdict=f"Training images come sorted by class: the commonest class has {percent(observed)} of a "
+        f"batch, where {percent(usual)} is usual.",
         explanation=(
             "A step follows the gradient of its batch. Batches of one class pull the answer to that class, "
             "the next ones to another: the network learns the order, forgets what came before, and ends with "
             "the classes that came last. Batch normalization takes its statistics from single classes."
         ),
         facts=(
-            Fact("commonest class of a batch", seen, percent(seen)),
+            Fact("commonest class of a batch", observed, percent(observed)),
             Fact("in random batches", usual, percent(usual)),
         ),
         fix=CodeFix(
@@ -71,13 +71,13 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
     """Estimate the mean share of the most common class in random batches (Monte Carlo, fixed seed)."""
     draw = random.Random(0)
     classes = range(len(labels))
-    share = 0.0
+    total = 0.0
     for _ in range(DRAWS):
-        counted_: dict[int, int] = {}
+        counts: dict[int, int] = {}
         for choice in draw.choices(classes, weights=labels, k=batch):
-            counted_[choice] = counted_.get(choice, 0) + 1
-        share += max(counted_.values()) / batch
-    return share / DRAWS
+            counts[choice] = counts.get(choice, 0) + 1
+        total += max(counts.values()) / batch
+    return total / DRAWS
 
 
 LEAST_STEPS = 20
@@ -146,7 +146,7 @@ def scaled_twice(evidence: Evidence) -> Outcome:
     if not centred and not (read.low >= 0 and 0 < read.high <= TINY_INPUT):
         return Negative(f"The network reads values from {short(read.low)} to {short(read.high)}.")
     curve = summarize_loss(evidence)
-    about = (
+    description = (
         f"a standard deviation of {short(read.spread)}, 1/{1 / read.spread:.0f}: standardized pixels seem to "
         "be divided by 255."
         if centred
@@ -157,7 +157,7 @@ def scaled_twice(evidence: Evidence) -> Outcome:
         cause="scaled-twice",
         confidence=0.85 if centred else 0.93,
         effect=0.3 if curve is not None and curve.learned > POOR else 0.7,
-        verdict=f"The network reads values of {about}",
+        verdict=f"The network reads values of {description}",
         explanation=(
             "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
             f"images have a standard deviation of {short(read.spread)} in place of "
@@ -196,8 +196,8 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
         return Negative("No layer acts differently in the two modes.")
     if passes < FEW:
         return Inconclusive("Too few training passes were seen.")
-    whole = loop.count("passes_of_evaluating_model")
-    if off < 0.3 * passes or whole < 0.5 * off:
+    model_passes = loop.count("passes_of_evaluating_model")
+    if off < 0.3 * passes or model_passes < 0.5 * off:
         return Negative(f"{passes - off:,} of {passes:,} training passes were made in training mode.")
     frozen = set(loop.parameters.frozen)
     acting = [name for name in loop.modes if name not in frozen]
@@ -266,7 +266,7 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
             f"The learning rate moves between {short(rates.smallest)} and {short(rates.largest)} "
             "over the run."
         )
-    how = (
+    description = (
         f"it is below a hundredth of its largest value in {percent(rates.negligible)} of the steps"
         if fallen
         else f"it goes up and down every {period:.0f} steps, where an epoch has {epoch:.0f}"
@@ -276,7 +276,7 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
         cause="scheduler-per-batch",
         confidence=0.9 if fallen else 0.85,
         effect=0.7 if fallen else 0.4,
-        verdict=f"The learning rate changes within epochs, much faster than meant: {how}.",
+        verdict=f"The learning rate changes within epochs, much faster than meant: {description}.",
         explanation=(
             "StepLR, MultiStepLR, ExponentialLR and CosineAnnealingLR count calls of scheduler.step(). Their "
             "lengths are usually meant in epochs; called after every batch they run through as many times "

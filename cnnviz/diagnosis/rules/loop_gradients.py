@@ -42,22 +42,22 @@ ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.ba
 )
 def zero_grad_missing(evidence: Evidence) -> Outcome:
     """Detect buffers that hold a gradient before a step's first backward pass, step after step."""
-    seen = [look for look in _loop(evidence).looks if look.kept is not None and look.step > 1]
-    if not seen:
+    samples = [sample for sample in _loop(evidence).looks if sample.kept is not None and sample.step > 1]
+    if not samples:
         return Inconclusive("No step after the first was looked at, in which gradients came.")
-    kept = [look for look in seen if look.kept and look.kept > KEPT * (look.fresh or 0.0)]
-    if len(kept) < max(1, MOST * len(seen)):
+    stale = [sample for sample in samples if sample.kept and sample.kept > KEPT * (sample.fresh or 0.0)]
+    if len(stale) < max(1, MOST * len(samples)):
         return Negative(
-            f"Before the first gradient of {counted(len(seen), 'looked-at step')} the buffers were empty."
+            f"Before the first gradient of {counted(len(samples), 'looked-at step')} the buffers were empty."
         )
-    ratio = median((look.kept or 0.0) / (look.fresh or 1e-12) for look in kept)
-    cosines = [look.cosine for look in kept if look.cosine is not None]
+    ratio = median((sample.kept or 0.0) / (sample.fresh or 1e-12) for sample in stale)
+    cosines = [sample.cosine for sample in stale if sample.cosine is not None]
     return Finding(
         cause="zero-grad-missing",
-        confidence=0.98 if len(kept) > 1 else 0.9,
+        confidence=0.98 if len(stale) > 1 else 0.9,
         effect=0.95,
-        verdict=f"Gradients are not cleared between steps: in {len(kept)} of {len(seen)} looked-at steps the "
-        f"buffers still held earlier ones, {short(ratio)} times as large as the new gradient.",
+        verdict=f"Gradients are not cleared between steps: in {len(stale)} of {len(samples)} looked-at "
+        f"steps the buffers still held earlier ones, {short(ratio)} times as large as the new gradient.",
         explanation=(
             "loss.backward() adds to the gradients that are in the buffers. Unless they are cleared, a step "
             "follows the sum of all gradients so far, of which the newest is a small part: the loop becomes "
@@ -66,7 +66,7 @@ def zero_grad_missing(evidence: Evidence) -> Outcome:
         ),
         facts=(
             Fact("kept gradient to new gradient", ratio, f"{short(ratio)} to 1"),
-            Fact("steps with kept gradients", float(len(kept)), f"{len(kept)} of {len(seen)}"),
+            Fact("steps with kept gradients", float(len(stale)), f"{len(stale)} of {len(samples)}"),
             *(
                 (Fact("cosine between buffer and new gradient", median(cosines), f"{median(cosines):.2f}"),)
                 if cosines
@@ -90,11 +90,11 @@ def zero_grad_missing(evidence: Evidence) -> Outcome:
 )
 def zero_grad_misplaced(evidence: Evidence) -> Outcome:
     """Detect gradients that are cleared between backward pass and optimizer step."""
-    seen = [look for look in _loop(evidence).looks if look.fresh]
-    if not seen:
+    samples = [sample for sample in _loop(evidence).looks if sample.fresh]
+    if not samples:
         return Inconclusive("No looked-at step has had a gradient.")
-    gone = [look for look in seen if look.cleared]
-    if len(gone) < max(1, MOST * len(seen)):
+    cleared = [sample for sample in samples if sample.cleared]
+    if len(cleared) < max(1, MOST * len(samples)):
         return Negative("The gradients of looked-at steps were there when the optimizer stepped.")
     return Finding(
         cause="zero-grad-misplaced",
@@ -102,10 +102,13 @@ def zero_grad_misplaced(evidence: Evidence) -> Outcome:
         effect=1.0,
         verdict="Gradients are cleared between loss.backward() and optimizer.step(): every step is empty.",
         explanation=(
-            f"In {len(gone)} of {len(seen)} looked-at steps gradients were computed, and all were gone when "
+            f"In {len(cleared)} of {len(samples)} looked-at steps gradients were computed, and all were "
+            "gone when "
             "the optimizer stepped. It then has nothing to follow, and the weights stay as they are."
         ),
-        facts=(Fact("steps without what was computed", float(len(gone)), f"{len(gone)} of {len(seen)}"),),
+        facts=(
+            Fact("steps without what was computed", float(len(cleared)), f"{len(cleared)} of {len(samples)}"),
+        ),
         fix=CodeFix("Clear before the backward pass, or after the step.", ORDER),
         hides=(*EFFECTS, "output-activation"),
     )
@@ -123,10 +126,10 @@ def loss_detached(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     losses, detached = loop.count("losses"), loop.count("losses_detached")
     steps, empty = loop.steps, loop.count("steps_without_backward")
-    cut = detached >= FEW and detached > MOST * losses
+    is_detached = detached >= FEW and detached > MOST * losses
     graphless = loop.count("forwards_without_graph")
     never = steps >= FEW and empty > 0.9 * steps and loop.count("backwards") == 0
-    if not cut and not never:
+    if not is_detached and not never:
         if loop.count("backwards"):
             return Negative(
                 f"Gradients came back through the network's output in {loop.count('backwards'):,} passes."
@@ -134,17 +137,17 @@ def loss_detached(evidence: Evidence) -> Outcome:
         return Inconclusive("No backward pass was seen yet.")
     if never and _elsewhere(loop):
         return Inconclusive("The optimizer holds other parameters, so that nothing is known of the loss.")
-    how = (
+    description = (
         f"{detached:,} of {losses:,} losses were computed of an output that was cut off from its graph"
-        if cut
+        if is_detached
         else f"{steps:,} steps were made, and no gradient ever came back through the network's output"
     )
-    more = f"; {graphless:,} outputs had no graph at all" if graphless else ""
+    addition = f"; {graphless:,} outputs had no graph at all" if graphless else ""
     return Finding(
         cause="loss-detached",
-        confidence=0.97 if cut else 0.85,
+        confidence=0.97 if is_detached else 0.85,
         effect=1.0,
-        verdict=f"The loss is cut off from the network: {how}{more}.",
+        verdict=f"The loss is cut off from the network: {description}{addition}.",
         explanation=(
             "loss.backward() follows the graph from the loss back to the weights. .detach(), .data, .item(), "
             ".numpy(), argmax and a new tensor made of values cut it, and so does torch.no_grad(). PyTorch "
@@ -210,10 +213,10 @@ def optimizer_never_steps(evidence: Evidence) -> Outcome:
 def optimizer_parameters(evidence: Evidence) -> Outcome:
     """Detect an optimizer that holds none of the network's parameters, or misses the last layers."""
     loop = _loop(evidence)
-    known = loop.parameters
-    if not known.trainable and not known.unregistered:
+    parameters = loop.parameters
+    if not parameters.trainable and not parameters.unregistered:
         return Negative("No parameter of the network is trainable, which is a cause of its own.")
-    if not known.held_trainable and known.foreign_in_optimizer:
+    if not parameters.held_trainable and parameters.foreign_in_optimizer:
         return _parameters(
             loop, 0.98, 1.0,
             "The optimizer holds none of this network's parameters: its steps change another network.",
@@ -222,33 +225,36 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             "model = Net()\noptimizer = torch.optim.SGD(model.parameters(), lr=0.01)  # after the "
             "model, of it",
         )  # fmt: skip
-    if known.unregistered:
-        listed = ", ".join(f"'{name}'" for name in known.unregistered[:4])
+    if parameters.unregistered:
+        listed = ", ".join(f"'{name}'" for name in parameters.unregistered[:4])
         return _parameters(
             loop, 0.95, 0.7,
             f"Layers in a plain list are no part of the network: {listed}. No optimizer learns their "
             "weights.",
             "model.parameters() finds layers that are attributes of a module, or in nn.ModuleList and "
             "nn.ModuleDict. In a plain list or dictionary they take part in the forward pass with "
-            "the weights "
-            "they began with, stay on their device, and are missing in state_dict().",
+            "the weights they began with, stay on their device, and are missing in state_dict().",
             "self.blocks = nn.ModuleList(blocks)  # not a list",
-            known.unregistered,
+            parameters.unregistered,
         )  # fmt: skip
-    if known.last and known.last in known.missing:
-        part = known.missing_numbers / max(known.trainable, 1)
+    if parameters.last and parameters.last in parameters.missing:
+        part = parameters.missing_numbers / max(parameters.trainable, 1)
         return _parameters(
             loop, 0.93, 0.6,
-            f"The optimizer misses {_named(known.missing)}, the last layer among them: it stays as it began.",
-            f"{known.missing_numbers:,} of {known.trainable:,} trainable parameters ({percent(part)}) get "
+            f"The optimizer misses {_named(parameters.missing)}, the last layer among them: it stays as it "
+            "began.",
+            f"{parameters.missing_numbers:,} of {parameters.trainable:,} trainable parameters "
+            f"({percent(part)}) get "
             "gradients and no step. Layers before may be left out on purpose (a pretrained trunk); the last "
             "one, which makes the answer, hardly ever is.",
             "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
-            known.missing,
+            parameters.missing,
         )  # fmt: skip
-    if known.missing:
-        return Negative(f"The optimizer leaves out {_named(known.missing)}, and has all layers after it.")
-    return Negative(f"The optimizer has all {known.trainable:,} trainable parameters of the network.")
+    if parameters.missing:
+        return Negative(
+            f"The optimizer leaves out {_named(parameters.missing)}, and has all layers after it."
+        )
+    return Negative(f"The optimizer has all {parameters.trainable:,} trainable parameters of the network.")
 
 
 def _parameters(
@@ -256,20 +262,24 @@ def _parameters(
     confidence: float,
     effect: float,
     verdict: str,
-    why: str,
+    explanation: str,
     code: str,
     layers: Sequence[str] = (),
 ) -> Finding:
-    known = loop.parameters
+    parameters = loop.parameters
     return Finding(
         cause="optimizer-parameters",
         confidence=confidence,
         effect=effect,
         verdict=verdict,
-        explanation=why,
+        explanation=explanation,
         facts=(
-            Fact("trainable parameters", float(known.trainable), f"{known.trainable:,}"),
-            Fact("of these in the optimizer", float(known.held_trainable), f"{known.held_trainable:,}"),
+            Fact("trainable parameters", float(parameters.trainable), f"{parameters.trainable:,}"),
+            Fact(
+                "of these in the optimizer",
+                float(parameters.held_trainable),
+                f"{parameters.held_trainable:,}",
+            ),
         ),
         layers=tuple(layers),
         fix=CodeFix("Give the optimizer the parameters of the network that the loop calls.", code),
@@ -286,35 +296,36 @@ def _parameters(
 )
 def frozen_parameters(evidence: Evidence) -> Outcome:
     """Detect frozen parameters: all, untrained ones, or in a run that does not learn."""
-    known, curve = _loop(evidence).parameters, summarize_loss(evidence)
-    if not known.frozen:
+    parameters, curve = _loop(evidence).parameters, summarize_loss(evidence)
+    if not parameters.frozen:
         return Negative("Every parameter is trainable.")
-    if not known.trainable:
+    if not parameters.trainable:
         return _frozen(evidence, 0.97, 1.0, "All parameters are frozen: nothing can be learned.")
     if curve is None or evidence.step <= 20:
         return Inconclusive(
-            f"{_named(known.frozen)} are frozen; whether it learns all the same is to be seen."
+            f"{_named(parameters.frozen)} are frozen; whether it learns all the same is to be seen."
         )
-    last = bool(evidence.layers) and _last_weighted(evidence) in known.frozen
-    untrained = known.untrained_numbers / max(known.all, 1)
+    last = bool(evidence.layers) and _last_weighted(evidence) in parameters.frozen
+    untrained = parameters.untrained_numbers / max(parameters.all, 1)
     if curve.learned < FAIRLY and untrained >= UNTRAINED and not last:
         return _frozen(
             evidence, 0.8 if curve.learned < POOR else 0.65, 1 - curve.learned,
-            f"{_named(known.untrained)} are frozen at weights as torch draws them for a new layer "
+            f"{_named(parameters.untrained)} are frozen at weights as torch draws them for a new layer "
             f"({percent(untrained)} of all parameters), and the loss fell by "
             f"{percent(max(curve.learned, 0))} of the way only.",
         )  # fmt: skip
     if curve.learned >= POOR or not (last or curve.stuck):
-        return Negative(f"{_named(known.frozen)} are frozen, and the network learns all the same.")
-    share = 1 - known.trainable / max(known.all, 1)
+        return Negative(f"{_named(parameters.frozen)} are frozen, and the network learns all the same.")
+    share = 1 - parameters.trainable / max(parameters.all, 1)
     return _frozen(
         evidence, 0.75 if last else 0.55, 1 - curve.learned,
-        f"{_named(known.frozen)} are frozen ({percent(share)} of all parameters), and it does not learn.",
+        f"{_named(parameters.frozen)} are frozen ({percent(share)} of all parameters), and it does not "
+        "learn.",
     )  # fmt: skip
 
 
 def _frozen(evidence: Evidence, confidence: float, effect: float, verdict: str) -> Finding:
-    known = _loop(evidence).parameters
+    parameters = _loop(evidence).parameters
     return Finding(
         cause="frozen-parameters",
         confidence=confidence,
@@ -325,10 +336,14 @@ def _frozen(evidence: Evidence, confidence: float, effect: float, verdict: str) 
             "below a new head; layers with fresh weights have to learn."
         ),
         facts=(
-            Fact("frozen layers", float(len(known.frozen)), f"{len(known.frozen)}"),
-            Fact("trainable parameters", float(known.trainable), f"{known.trainable:,} of {known.all:,}"),
+            Fact("frozen layers", float(len(parameters.frozen)), f"{len(parameters.frozen)}"),
+            Fact(
+                "trainable parameters",
+                float(parameters.trainable),
+                f"{parameters.trainable:,} of {parameters.all:,}",
+            ),
         ),
-        layers=known.frozen,
+        layers=parameters.frozen,
         fix=CodeFix(
             "Unfreeze what has to learn, before the optimizer is made.",
             "for parameter in model.parameters():\n    parameter.requires_grad_(True)",
@@ -342,12 +357,13 @@ def frozen_layers(evidence: Evidence) -> Note | None:
     """Note which layers are not trained, where that may be on purpose."""
     if evidence.loop is None:
         return None
-    known = evidence.loop.parameters
-    if known.frozen and known.trainable:
-        return Note("frozen-layers", f"{_named(known.frozen)} are frozen and keep their weights.")
-    if known.missing and known.held_trainable and known.last not in known.missing:
+    parameters = evidence.loop.parameters
+    if parameters.frozen and parameters.trainable:
+        return Note("frozen-layers", f"{_named(parameters.frozen)} are frozen and keep their weights.")
+    if parameters.missing and parameters.held_trainable and parameters.last not in parameters.missing:
         return Note(
-            "frozen-layers", f"The optimizer leaves out {_named(known.missing)}: they keep their weights."
+            "frozen-layers",
+            f"The optimizer leaves out {_named(parameters.missing)}: they keep their weights.",
         )
     return None
 
@@ -366,7 +382,7 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         return Negative("Every step is made of one batch.")
     if loop.closure:
         return Negative("The optimizer evaluates the loss several times for each step, as LBFGS does.")
-    scales = [look.scale for look in loop.looks if look.scale is not None and look.passes == passes]
+    scales = [sample.scale for sample in loop.looks if sample.scale is not None and sample.passes == passes]
     if not scales or loop.amp:
         return Inconclusive("How the loss of each batch was scaled was not seen.")
     scale = median(scales)
@@ -377,14 +393,11 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         confidence=0.8,
         effect=0.4,
         verdict=f"{passes} batches make one step and their losses are not divided by {passes}: the "
-        "gradient is "
-        f"{passes} times that of their mean.",
+        f"gradient is {passes} times that of their mean.",
         explanation=(
             f"In {steps:,} steps the gradients of {passes} batches were added up, each loss counting "
-            "1. Their "
-            f"mean is what one batch of all their images would give; the sum is {passes} times as "
-            "long, which "
-            f"with SGD is a learning rate {passes} times as high as it seems."
+            f"1. Their mean is what one batch of all their images would give; the sum is {passes} times as "
+            f"long, which with SGD is a learning rate {passes} times as high as it seems."
         ),
         facts=(
             Fact("batches a step", float(passes), f"{passes}"),
@@ -429,13 +442,11 @@ def reinitialized(evidence: Evidence) -> Outcome:
         confidence=0.96 if resets > 1 else 0.8,
         effect=0.9,
         verdict=f"{_named(layers)} got fresh weights {counted(resets, 'time')} between steps: what "
-        "was learned "
-        "is lost.",
+        "was learned is lost.",
         explanation=(
             "Between two steps the weights were replaced by values that have nothing to do with those before "
             "(or are exactly the first ones again). That happens where a layer or the network is "
-            "initialized, "
-            "made or loaded inside of the loop over epochs."
+            "initialized, made or loaded inside of the loop over epochs."
         ),
         facts=(
             Fact("times", float(resets), f"{resets}"),

@@ -17,28 +17,28 @@ SPREAD = 1e-4
 """Least range of the loss function's input: bounds of less are inconclusive."""
 
 
-def probabilities(look: LoopLook) -> bool:
+def probabilities(sample: LoopLook) -> bool:
     """Return whether the loss's input was probabilities: values in [0, 1] in rows that sum to 1."""
-    if look.low is None or look.high is None or look.row_low is None or look.row_high is None:
+    if sample.low is None or sample.high is None or sample.row_low is None or sample.row_high is None:
         return False
-    inside = look.low >= -1e-6 and look.high <= 1 + 1e-6
-    return inside and abs(look.row_low - 1) < CLOSE and abs(look.row_high - 1) < CLOSE
+    inside = sample.low >= -1e-6 and sample.high <= 1 + 1e-6
+    return inside and abs(sample.row_low - 1) < CLOSE and abs(sample.row_high - 1) < CLOSE
 
 
-def log_probabilities(look: LoopLook) -> bool:
+def log_probabilities(sample: LoopLook) -> bool:
     """Return whether the loss's input was log-probabilities."""
-    if look.log_low is None or look.log_high is None:
+    if sample.log_low is None or sample.log_high is None:
         return False
-    return abs(look.log_low) < CLOSE and abs(look.log_high) < CLOSE
+    return abs(sample.log_low) < CLOSE and abs(sample.log_high) < CLOSE
 
 
-def squashed(looks: tuple[LoopLook, ...]) -> str:
+def squashed(samples: tuple[LoopLook, ...]) -> str:
     """Infer an activation on the outputs from their bounds; empty where there is none."""
-    bounded = [look for look in looks if look.low is not None and look.high is not None]
+    bounded = [sample for sample in samples if sample.low is not None and sample.high is not None]
     if len(bounded) < 2:
         return ""
-    lows, highs = [look.low or 0.0 for look in bounded], [look.high or 0.0 for look in bounded]
-    if all(probabilities(look) for look in bounded):
+    lows, highs = [sample.low or 0.0 for sample in bounded], [sample.high or 0.0 for sample in bounded]
+    if all(probabilities(sample) for sample in bounded):
         return "softmax"
     if all(low >= 0 for low in lows) and all(high <= 1 for high in highs) and max(highs) - min(lows) > SPREAD:
         return "sigmoid"
@@ -61,13 +61,13 @@ def squashed(looks: tuple[LoopLook, ...]) -> str:
 def loss_mismatch(evidence: Evidence) -> Outcome:
     """Detect an unsuitable input: NLL needs log-probabilities, a loss with logits needs logits."""
     loop = _loop(evidence)
-    looks = loop.losses
-    if not looks:
+    samples = loop.losses
+    if not samples:
         return Inconclusive(_unseen(loop))
-    function = looks[0].function
+    function = samples[0].function
     if function == "nll_loss":
-        return _nll(looks)
-    if function == "binary_cross_entropy_with_logits" and squashed(looks) in ("sigmoid", "softmax"):
+        return _nll(samples)
+    if function == "binary_cross_entropy_with_logits" and squashed(samples) in ("sigmoid", "softmax"):
         return _mismatch(
             0.9,
             "The loss applies a sigmoid itself, and gets outputs that have passed through one already.",
@@ -78,7 +78,7 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
                 "loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)",
             ),
         )
-    broadcast = [look for look in looks if function == "mse_loss" and look.shape != look.target]
+    broadcast = [sample for sample in samples if function == "mse_loss" and sample.shape != sample.target]
     if broadcast:
         shapes = f"{_shape(broadcast[0].shape)} and {_shape(broadcast[0].target)}"
         return _mismatch(
@@ -91,17 +91,19 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
     return Negative(f"{function} is given what it takes.")
 
 
-def _nll(looks: tuple[LoopLook, ...]) -> Outcome:
-    wrong = [look for look in looks if not log_probabilities(look)]
+def _nll(samples: tuple[LoopLook, ...]) -> Outcome:
+    wrong = [sample for sample in samples if not log_probabilities(sample)]
     if not wrong:
         return Negative("nll_loss is given log-probabilities: its rows are logarithms of what sums to 1.")
-    alike = [look for look in wrong if probabilities(look)]
+    probability_inputs = [sample for sample in wrong if probabilities(sample)]
     loss = wrong[-1].loss
     text = f" Its loss was {short(loss)}." if loss is not None and loss < 0 else ""
-    what = "probabilities" if len(alike) == len(wrong) else "numbers that are no log-probabilities"
+    actual = (
+        "probabilities" if len(probability_inputs) == len(wrong) else "numbers that are no log-probabilities"
+    )
     return _mismatch(
         0.97,
-        f"nll_loss is given {what}: it takes logarithms of probabilities.{text}",
+        f"nll_loss is given {actual}: it takes logarithms of probabilities.{text}",
         "Negative log-likelihood takes minus the number of the right class. Of log-probabilities that is the "
         "cross-entropy; of anything else it is no likelihood: it can fall below 0 without end, by making all "
         "numbers large.",
@@ -113,13 +115,13 @@ def _nll(looks: tuple[LoopLook, ...]) -> Outcome:
     )
 
 
-def _mismatch(confidence: float, verdict: str, why: str, fix: CodeFix) -> Finding:
+def _mismatch(confidence: float, verdict: str, explanation: str, fix: CodeFix) -> Finding:
     return Finding(
         cause="loss-mismatch",
         confidence=confidence,
         effect=0.9,
         verdict=verdict,
-        explanation=why,
+        explanation=explanation,
         facts=(),
         fix=fix,
         hides=(*EFFECTS, "output-activation"),
@@ -129,16 +131,16 @@ def _mismatch(confidence: float, verdict: str, why: str, fix: CodeFix) -> Findin
 def activation_by_bounds(evidence: Evidence) -> Outcome:
     """Detect an activation before cross-entropy from the bounds of its input."""
     loop = _loop(evidence)
-    looks = loop.losses
-    if not looks:
+    samples = loop.losses
+    if not samples:
         return Inconclusive(_unseen(loop))
-    if looks[0].function != "cross_entropy":
-        return Negative(f"The loss is {looks[0].function} and not cross-entropy.")
-    if all(log_probabilities(look) for look in looks):
+    if samples[0].function != "cross_entropy":
+        return Negative(f"The loss is {samples[0].function} and not cross-entropy.")
+    if all(log_probabilities(sample) for sample in samples):
         return Negative("Cross-entropy is given log-probabilities, which it leaves as they are.")
-    function = squashed(looks)
+    function = squashed(samples)
     if not function:
-        lows, highs = [look.low or 0.0 for look in looks], [look.high or 0.0 for look in looks]
+        lows, highs = [sample.low or 0.0 for sample in samples], [sample.high or 0.0 for sample in samples]
         return Negative(f"Cross-entropy is given values from {short(min(lows))} to {short(max(highs))}.")
     bounds = (0.0, 1.0) if function in ("softmax", "sigmoid") else (-1.0, 1.0) if function == "tanh" else None
     classes = max(loop.classes or evidence.classes, 2)
@@ -151,11 +153,10 @@ def activation_by_bounds(evidence: Evidence) -> Outcome:
         verdict=f"Cross-entropy is given outputs that passed through {name}"
         + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
         explanation=(
-            f"In {counted(len(looks), 'looked-at step')} what cross-entropy was given lay "
+            f"In {counted(len(samples), 'looked-at step')} what cross-entropy was given lay "
             + ("in [0, 1] with rows that sum to 1. " if function == "softmax" else "within bounds. ")
             + "Cross-entropy applies softmax itself, and takes the last layer's sums: as large as "
-            "they need to "
-            "be, and negative where a class is unlikely."
+            "they need to be, and negative where a class is unlikely."
         ),
         facts=((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
         fix=CodeFix(
@@ -231,7 +232,7 @@ def labels_permuted(evidence: Evidence) -> Outcome:
     rows, columns = linear_sum_assignment([[-n for n in row] for row in matrix])
     best = sum(matrix[r][c] for r, c in zip(rows, columns, strict=True)) / images
     plain = sum(matrix[i][i] for i in range(classes)) / images
-    moved = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if r != c and sum(matrix[r])]
+    renamed = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if r != c and sum(matrix[r])]
     # A network that is only partly trained: with many images and an accuracy far below chance level.
     partly = best >= PARTLY and plain < 0.5 / classes and images >= MANY * classes
     if (best < RIGHT and not partly) or best - plain < GAIN:
@@ -240,14 +241,13 @@ def labels_permuted(evidence: Evidence) -> Outcome:
             f"makes more than {percent(best, 1)} right."
         )
     names = evidence.data.classes
-    pairs = ", ".join(f"{_class(names, r)} is answered {_class(names, c)}" for r, c in moved[:3])
+    pairs = ", ".join(f"{_class(names, r)} is answered {_class(names, c)}" for r, c in renamed[:3])
     return Finding(
         cause="labels-permuted",
         confidence=0.96 if best >= RIGHT else 0.85,
         effect=best - plain,
         verdict=f"Judged images are numbered differently from training images: {percent(plain, 1)} "
-        "are right, "
-        f"and {percent(best, 1)} once {len(moved)} classes are renamed.",
+        f"are right, and {percent(best, 1)} once {len(renamed)} classes are renamed.",
         explanation=(
             f"The network answers each class alike, only under another number ({pairs}). Training and test "
             "labels were made of different lists of classes: of folders in another order, of a sorted and an "
@@ -278,8 +278,7 @@ def _unseen(loop: Loop) -> str:
     if name:
         return (
             f"No loss was seen: '{name}' was imported by name before cnnviz.watch. Call "
-            "run.step(loss, logits, "
-            "labels) after it, or use torch.nn.functional.cross_entropy."
+            "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
         )
     return (
         "No loss was seen in a looked-at step: call run.step(loss, logits, labels) before optimizer.step()."

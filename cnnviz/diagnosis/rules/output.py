@@ -36,16 +36,16 @@ EVEN = 1.5
 )
 def one_class(evidence: Evidence) -> Outcome:
     """Detect one class predicted for nine tenths of the images, and 1.5 times its most common share."""
-    seen = _newest(evidence)
-    if seen is None or evidence.classes < 2:
+    histogram = _newest(evidence)
+    if histogram is None or evidence.classes < 2:
         return Inconclusive("No epoch has ended yet, so no answers were counted.")
-    share, floor = seen.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
+    share, floor = histogram.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
     if share < floor:
         return Negative(
             f"The commonest answer takes {percent(share)} of the images, less than {percent(floor)}."
         )
     young = evidence.status == "running" and evidence.step < SLOW_START
-    number, spread = seen.counts.index(max(seen.counts)), evidence.curve("test/logit_spread").last
+    number, spread = histogram.counts.index(max(histogram.counts)), evidence.curve("test/logit_spread").last
     name = evidence.data.classes[number]
     return Finding(
         cause="one-class",
@@ -69,8 +69,8 @@ def one_class(evidence: Evidence) -> Outcome:
             ),
         ),
         ruled_out=_balanced(evidence),
-        pictures=(_one_class_figure(evidence, seen, name),),
-        steps=(seen.step, seen.step),
+        pictures=(_one_class_figure(evidence, histogram, name),),
+        steps=(histogram.step, histogram.step),
     )
 
 
@@ -102,19 +102,19 @@ def _newest(evidence: Evidence) -> Histogram | None:
     return None
 
 
-def _one_class_figure(evidence: Evidence, seen: Histogram, name: str) -> Bars:
-    total, known = sum(seen.counts), max(sum(evidence.data.counts), 1)
+def _one_class_figure(evidence: Evidence, histogram: Histogram, name: str) -> Bars:
+    total, train_images = sum(histogram.counts), max(sum(evidence.data.counts), 1)
     return Bars(
         title="Answers, and what there is",
         names=evidence.data.classes,
         values={
-            "answers": tuple(count / total for count in seen.counts),
-            "training images": tuple(count / known for count in evidence.data.counts),
+            "answers": tuple(count / total for count in histogram.counts),
+            "training images": tuple(count / train_images for count in evidence.data.counts),
         },
         y_label="share of the images",
         percent=True,
         marked=(name,),
-        alt=f"{percent(max(seen.counts) / total)} of the answers are {name}.",
+        alt=f"{percent(max(histogram.counts) / total)} of the answers are {name}.",
     )
 
 
@@ -139,43 +139,43 @@ def output_activation(evidence: Evidence) -> Outcome:
         evidence.loop is not None
     ):  # the loss function's input is more conclusive than the network's last layer
         return activation_by_bounds(evidence)
-    located = _located(evidence)
+    located = _output_activations(evidence)
     if located is None:
         return Inconclusive("The network's layers are not known.")
-    seen = [one for one in located if one.function not in activations.HARMLESS]
-    if not seen:
+    on_logits = [activation for activation in located if activation.function not in activations.HARMLESS]
+    if not on_logits:
         if located:
             return Negative("The outputs are log-probabilities, which cross-entropy leaves as they are.")
         return Negative("No activation stands between the last layer with weights and the output.")
-    curve, last = summarize_loss(evidence), seen[-1]
+    curve, last = summarize_loss(evidence), on_logits[-1]
     name = activations.name_of(last.function)
     if last.pooled:
         return Negative(f"The outputs are means of a {name}'s results over all positions, as in SqueezeNet.")
     if last.function in activations.BOUNDED or last.function in activations.CUTTING:
-        return _found(evidence, seen, last, curve)
+        return _activation_finding(evidence, on_logits, last, curve)
     if not last.function:
         return Inconclusive(f"What '{last.layer}' does to the logits is not known.")
     if curve is None or curve.learned >= POOR:
         return Negative(f"The logits pass through {name}, which lets most of them through.")
-    return _found(evidence, seen, last, curve, confidence=0.6)
+    return _activation_finding(evidence, on_logits, last, curve, confidence=0.6)
 
 
-def _found(
+def _activation_finding(
     evidence: Evidence,
-    seen: list[OutputActivationFact],
+    on_logits: list[OutputActivationFact],
     last: OutputActivationFact,
     curve: LossCurve | None,
     confidence: float = 0.99,
 ) -> Finding:
     learned = curve.learned if curve else 0.0
     bounds, name = activations.BOUNDED.get(last.function), activations.name_of(last.function)
-    where = f"'{last.layer}', {name}" if last.layer else f"{name}, called by the model itself"
+    description = f"'{last.layer}', {name}" if last.layer else f"{name}, called by the model itself"
     floor = _floor(evidence, bounds)
     return Finding(
         cause="output-activation",
         confidence=confidence,
         effect=0.3 if learned >= WELL else max(0.6, 1 - learned),
-        verdict=f"The logits pass through an activation ({where}) before cross-entropy"
+        verdict=f"The logits pass through an activation ({description}) before cross-entropy"
         + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
         explanation="\n\n".join((
             "Cross-entropy applies softmax to what the network puts out, and softmax turns any numbers into "
@@ -191,13 +191,13 @@ def _found(
             Fact("classes", float(evidence.classes), f"{evidence.classes:,}"),
         ),
         pictures=(_activation_figure(evidence, curve, floor),),
-        layers=tuple(one.layer for one in seen if one.layer),
-        changes=fixes.applicable((_removed(evidence, seen),), evidence.recipe),
+        layers=tuple(activation.layer for activation in on_logits if activation.layer),
+        changes=fixes.applicable_changes((_removed(evidence, on_logits),), evidence.recipe),
         explains=FOLLOWS if bounds and last.function != "relu6" else FOLLOWS_ZEROS,
     )  # fmt: skip
 
 
-def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
+def _output_activations(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
     """Return the output activations as recorded; of older evidence, inferred from the layers' order."""
     if evidence.output_activations is not None:
         return evidence.output_activations
@@ -211,12 +211,12 @@ def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
         OutputActivationFact(
             function=activations.FUNCTIONS[fact.type],
             layer=fact.name,
-            pooled=any(later.kind == "pool" for later in ending[place + 1 :]),
+            pooled=any(later.kind == "pool" for later in ending[index + 1 :]),
         )
-        for place, fact in enumerate(ending)
+        for index, fact in enumerate(ending)
         if fact.type in activations.FUNCTIONS
         # Before another kind of layer, such as LeNet-5's radial-basis units, it is a hidden activation.
-        and all(_passes_on(later) for later in ending[place + 1 :])
+        and all(_passes_on(later) for later in ending[index + 1 :])
     )
 
 
@@ -272,14 +272,14 @@ def _largest(evidence: Evidence, bounds: tuple[float, float]) -> Fact:
     return Fact("largest possible probability", best, percent(best, 1))
 
 
-def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | None:
+def _removed(evidence: Evidence, on_logits: list[OutputActivationFact]) -> Change | None:
     """Propose the recipe without these layers; a registered model's layers cannot be changed by a recipe."""
-    layers, names = evidence.recipe.layers, [one.layer for one in seen if one.layer]
+    layers, names = evidence.recipe.layers, [activation.layer for activation in on_logits if activation.layer]
     if layers is None or not names:
         return None
     listed = ", ".join(f"'{name}'" for name in names)
-    why = f"Without {listed} cross-entropy gets the last layer's sums as they are."
-    return Change(alternative_networks.without(layers, names), why)
+    reason = f"Without {listed} cross-entropy gets the last layer's sums as they are."
+    return Change(alternative_networks.remove_layers(layers, names), reason)
 
 
 def _activation_figure(evidence: Evidence, curve: LossCurve | None, floor: float | None) -> Lines:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis import exclusions
-from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.alternative_networks import uses_augmentation
 from cnnviz.diagnosis.evidence.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
-    accuracies,
+    above_chance_on_test,
+    accuracy_figure,
     accuracy_summary,
-    held_out,
-    knows_test,
-    losses,
-    risen,
-    share_labels,
+    has_risen,
+    held_out_accuracy,
+    loss_figure,
+    neighbors_agree,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.fixes import all_images, augmentation, available, forms, smaller
+from cnnviz.diagnosis.fixes import (
+    add_augmentation,
+    available_images,
+    describe_augmented_variants,
+    smaller_network,
+    use_all_images,
+)
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
@@ -62,32 +68,32 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if not isinstance(now, AccuracySummary):
         return now
     each = evidence.data.train / evidence.classes
-    limited, whole = evidence.recipe.limit is not None, available(evidence)
+    limited, total = evidence.recipe.limit is not None, available_images(evidence)
     if each <= FEW:
-        certain = 0.92
-    elif limited and whole > 2 * evidence.data.train:
+        confidence = 0.92
+    elif limited and total > 2 * evidence.data.train:
         # More images are available, which helps whatever other cause there is.
-        certain = 0.87 if not _heavy(evidence) else 0.55
+        confidence = 0.87 if not _heavy(evidence) else 0.55
     else:
         return Negative(f"There are {short(each)} images of each class, more than {FEW}.")
-    more = (
-        f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
+    advice = (
+        f"There are {total:,}, of which 'limit' takes {evidence.data.train:,}."
         if limited
         else "All that there are were used: only more images, or augmentation, can fix it."
     )
     return Finding(
         cause="over-fitting-data",
-        confidence=certain,
+        confidence=confidence,
         effect=_effect(now),
         verdict=(
-            f"{evidence.data.train:,} training images are too few: {percent(now.learnt)} of them are known, "
-            f"but only {percent(now.held)} of the {now.part} images."
+            f"{evidence.data.train:,} training images are too few: {percent(now.train_accuracy)} of them "
+            f"are known, but only {percent(now.held_out_accuracy)} of the {now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
             f"classes there are {short(each)} to learn a class from. A stroke or a shade that happens to be "
             f"common to those {short(each)} serves as well as what makes the class, and is easier to find. "
-            f"{more}"
+            f"{advice}"
         ),
         facts=(
             Fact("training images of a class", each, f"{short(each)}"),
@@ -95,11 +101,11 @@ def too_few_images(evidence: Evidence) -> Outcome:
             *now.facts,
         ),
         pictures=(
-            accuracies(evidence, "Training and held-out accuracy"),
-            losses(evidence, "Loss, and the gap"),
+            accuracy_figure(evidence, "Training and held-out accuracy"),
+            loss_figure(evidence, "Loss, and the gap"),
         ),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*all_images(evidence), *augmentation(evidence)),
+        changes=(*use_all_images(evidence), *add_augmentation(evidence)),
     )
 
 
@@ -113,34 +119,37 @@ def no_augmentation(evidence: Evidence) -> Outcome:
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
-    if augments(evidence.recipe):
+    if uses_augmentation(evidence.recipe):
         return Negative("Images are shown changed, another way in each epoch.")
-    seen = evidence.recipe.epochs
-    certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
+    epochs = evidence.recipe.epochs
+    confidence = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
     return Finding(
         cause="over-fitting-augmentation",
-        confidence=certain,
+        confidence=confidence,
         effect=_effect(now),
         verdict=(
-            f"Without augmentation the same {evidence.data.train:,} images came {counted(seen, 'time')}: "
-            f"{percent(now.learnt)} of them are known, but only {percent(now.held)} of the {now.part} images."
+            f"Without augmentation the same {evidence.data.train:,} images came {counted(epochs, 'time')}: "
+            f"{percent(now.train_accuracy)} of them are known, but only {percent(now.held_out_accuracy)} of "
+            f"the {now.part} images."
         ),
         explanation=(
-            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the "
-            f"same pixel by pixel. {forms(evidence)} What a class is does not change when the image moves "
-            "by some pixels; a network that is shown such changes has to learn what stays."
+            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(epochs, 'time')}, always "
+            "the "
+            f"same pixel by pixel. {describe_augmented_variants(evidence)} What a class is does not change "
+            "when the image moves by some pixels; a network that is shown such changes has to learn what "
+            "stays."
         ),
         facts=(
-            Fact("times each image was seen", seen, f"{seen}, unchanged"),
+            Fact("times each image was seen", epochs, f"{epochs}, unchanged"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
         pictures=(
-            accuracies(evidence, "Training and held-out accuracy"),
-            losses(evidence, "Loss, and the gap"),
+            accuracy_figure(evidence, "Training and held-out accuracy"),
+            loss_figure(evidence, "Loss, and the gap"),
         ),
         ruled_out=_ruled_out(evidence, now),
-        changes=augmentation(evidence),
+        changes=add_augmentation(evidence),
     )
 
 
@@ -160,10 +169,10 @@ def too_large(evidence: Evidence) -> Outcome:
         return Negative(
             f"There are {short(each)} weights for each training image, less than {_many(evidence):,}."
         )
-    few = evidence.data.train / evidence.classes <= FEW
+    few_images = evidence.data.train / evidence.classes <= FEW
     largest = max(evidence.weighted(), key=lambda layer: layer.params, default=None)
     share = largest.params / max(evidence.params, 1) if largest else 0.0
-    where = (
+    largest_text = (
         f" '{largest.name}' alone has {largest.params:,}, {percent(share)} of them: a fully connected layer "
         "learns each pixel's place anew, where a convolution shares its weights among all places."
         if largest and largest.kind == "fc"
@@ -171,27 +180,28 @@ def too_large(evidence: Evidence) -> Outcome:
     )
     return Finding(
         cause="over-fitting-model",
-        confidence=0.55 if few else 0.88,
+        confidence=0.55 if few_images else 0.88,
         effect=_effect(now),
         verdict=(
             f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: "
-            f"{percent(now.learnt)} of the training images are known, but only {percent(now.held)} of the "
+            f"{percent(now.train_accuracy)} of the training images are known, but only "
+            f"{percent(now.held_out_accuracy)} of the "
             f"{now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\n{evidence.params:,} weights / {evidence.data.train:,} images = "
             f"{short(each)} for each image, which itself has {math.prod(evidence.data.shape):,} values: "
-            f"there is room to keep every one of them.{where}"
+            f"there is room to keep every one of them.{largest_text}"
         ),
         facts=(
             Fact("weights for each image", each, f"{short(each)}"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(*_weights(evidence), accuracies(evidence, "Training and held-out accuracy")),
+        pictures=(*_weights(evidence), accuracy_figure(evidence, "Training and held-out accuracy")),
         layers=(largest.name,) if largest and share > 0.5 else (),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*smaller(evidence), *augmentation(evidence)),
+        changes=(*smaller_network(evidence), *add_augmentation(evidence)),
     )
 
 
@@ -205,14 +215,14 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
             f"After {evidence.step:,} steps batch normalization still evaluates held-out images with "
             "statistics that have not settled."
         )
-    turned_up = risen(_held_loss(evidence, now), RISEN)
-    least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if turned_up else LARGE_GAP
-    others = held_out(evidence, now)
-    if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
+    turned_up = has_risen(_held_loss(evidence, now), RISEN)
+    least = GAP_BY_HEART if now.above(now.train_accuracy) >= BY_HEART else GAP if turned_up else LARGE_GAP
+    others = held_out_accuracy(evidence, now)
+    if now.gap < max(least, 3 * now.error) or now.train_accuracy - others < least:
         turned = "has risen" if turned_up else "does not rise"
         return Negative(
-            f"{percent(now.learnt)} in training and {percent(others)} on other images, whose loss {turned}: "
-            f"a gap of {max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
+            f"{percent(now.train_accuracy)} in training and {percent(others)} on other images, whose loss "
+            f"{turned}: a gap of {max(0.0, 100 * (now.train_accuracy - others)):.0f} points costs little."
         )
     if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -226,9 +236,9 @@ def _normalized(evidence: Evidence) -> bool:
 
 def _labels_belong(evidence: Evidence) -> bool:
     """Return whether labels are no reason for chance level: they are sound, or images too few."""
-    near = evidence.quality.neighbours
-    known = knows_test(evidence) or (near is not None and share_labels(near))
-    return known or evidence.data.train <= FEW * evidence.classes
+    neighbors = evidence.quality.neighbours
+    labels_sound = above_chance_on_test(evidence) or (neighbors is not None and neighbors_agree(neighbors))
+    return labels_sound or evidence.data.train <= FEW * evidence.classes
 
 
 def _effect(now: AccuracySummary) -> float:
@@ -238,7 +248,7 @@ def _effect(now: AccuracySummary) -> float:
 
 def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
     held, rises = _held_loss(evidence, now), ""
-    if risen(held, RISEN):
+    if has_risen(held, RISEN):
         best = held.values.index(min(held.values))
         rises = (
             f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "
@@ -246,9 +256,10 @@ def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
             "falling."
         )
     return (
-        f"Of the images it learns from the network knows {percent(now.learnt, 1)}, of others "
-        f"{percent(now.held, 1)}: the gap is {100 * now.gap:.1f} points, "
-        f"{now.gap / max(now.error, 1e-9):.0f} standard errors of √({now.held:.2f} · {1 - now.held:.2f} / "
+        f"Of the images it learns from the network knows {percent(now.train_accuracy, 1)}, of others "
+        f"{percent(now.held_out_accuracy, 1)}: the gap is {100 * now.gap:.1f} points, "
+        f"{now.gap / max(now.error, 1e-9):.0f} standard errors of √({now.held_out_accuracy:.2f} · "
+        f"{1 - now.held_out_accuracy:.2f} / "
         f"{now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
 
@@ -259,9 +270,11 @@ def _held_loss(evidence: Evidence, now: AccuracySummary) -> Points:
 
 def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
     text = (
-        [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
+        [f"Under-fitting: the training images are known to {percent(now.train_accuracy)}."]
+        if now.fits_training
+        else []
     )
-    return (*text, *exclusions.shuffled(evidence.quality.neighbours))
+    return (*text, *exclusions.rule_out_shuffled_labels(evidence.quality.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

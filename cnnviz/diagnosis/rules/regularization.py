@@ -11,11 +11,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     NEARLY_THERE,
     WELL,
     AccuracySummary,
-    accuracies,
+    accuracy_figure,
     accuracy_summary,
-    losses,
+    loss_figure,
 )
-from cnnviz.diagnosis.exclusions import learnt_without
+from cnnviz.diagnosis.exclusions import overfits_without
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -50,9 +50,10 @@ def dropout(evidence: Evidence) -> Outcome:
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
     enough = WELL if most >= EXTREME else NEARLY_THERE
-    if now is not None and (now.learnt_well or now.above(now.held) >= enough):
+    if now is not None and (now.fits_training or now.above(now.held_out_accuracy) >= enough):
         return Negative(
-            f"{percent(most)} is dropped, but the images are known all the same ({percent(now.held)})."
+            f"{percent(most)} is dropped, but the images are known all the same "
+            f"({percent(now.held_out_accuracy)})."
         )
     return _dropout_finding(evidence, rates, now, name)
 
@@ -60,7 +61,7 @@ def dropout(evidence: Evidence) -> Outcome:
 def _dropout_finding(
     evidence: Evidence, rates: dict[str, float], now: AccuracySummary | None, name: str
 ) -> Finding:
-    most, proven = rates[name], learnt_without(evidence, "dropout")
+    most, proven = rates[name], overfits_without(evidence, "dropout")
     width = next((layer.out for layer in evidence.layers if layer.name == name), ())
     units = 1
     for side in width:
@@ -100,10 +101,10 @@ def _dropout_finding(
                 alt=f"'{name}' drops {percent(most)}.",
                 percent=True,
             ),
-            *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
+            *((accuracy_figure(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
         ),
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-        ruled_out=exclusions.over_fitting(now) if now else (),
+        ruled_out=exclusions.rule_out_overfitting(now) if now else (),
         changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
         explains=(
             "one-class",
@@ -124,16 +125,16 @@ def _nothing_held_back(now: AccuracySummary | None) -> str:
     if now is None:
         return f"{means} the run did not come so far: the loss was no number before an epoch had ended."
     return (
-        f"{means} the training images are known to {percent(now.learnt)} only, and others to "
-        f"{percent(now.held)}: there is nothing to be held back."
+        f"{means} the training images are known to {percent(now.train_accuracy)} only, and others to "
+        f"{percent(now.held_out_accuracy)}: there is nothing to be held back."
     )
 
 
 def _kept(rates: dict[str, float]) -> float:
-    kept = 1.0
+    fraction = 1.0
     for rate in rates.values():
-        kept *= 1 - rate
-    return kept
+        fraction *= 1 - rate
+    return fraction
 
 
 # Weight decay.
@@ -182,8 +183,10 @@ def weight_decay(evidence: Evidence) -> Outcome:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.learnt_well:
-        return Negative(f"{tells}, but the training images are known all the same ({percent(now.learnt)}).")
+    if now.fits_training:
+        return Negative(
+            f"{tells}, but the training images are known all the same ({percent(now.train_accuracy)})."
+        )
     return _weight_decay_finding(evidence, now, half)
 
 
@@ -197,8 +200,8 @@ def _half_life(evidence: Evidence) -> float:
 
 def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float) -> Finding:
     recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
-    proven = learnt_without(evidence, "decay")
-    certain = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
+    proven = overfits_without(evidence, "decay")
+    confidence = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
     rate = f"{recipe.lr:g}"
     steps = (
         f"every step takes the part η·λ = {rate} × {recipe.weight_decay:g} = "
@@ -211,7 +214,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
         )
     return Finding(
         cause="weight-decay",
-        confidence=0.98 if proven else certain,
+        confidence=0.98 if proven else confidence,
         effect=max(0.5, now.lost),
         verdict=(
             f"Weight decay of {recipe.weight_decay:g} halves every weight {_within(half)}: "
@@ -224,7 +227,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             "A weight stays where learning pushes it out as fast as decay pulls it in. Under so strong a "
             "pull that is close to zero: outputs shrink from layer to layer, all classes get nearly the same "
             f"probability, and the loss stays near ln {evidence.classes} = {evidence.chance_loss:.3f}. The "
-            f"training images themselves are known to {percent(now.learnt)} only, so this is no "
+            f"training images themselves are known to {percent(now.train_accuracy)} only, so this is no "
             "over-fitting, against which decay is meant."
         ),
         facts=(
@@ -233,8 +236,8 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             *now.facts,
             *proven,
         ),
-        pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of chance")),
-        ruled_out=exclusions.over_fitting(now),
+        pictures=(_left(evidence, half, usual), loss_figure(evidence, "Loss, and that of chance")),
+        ruled_out=exclusions.rule_out_overfitting(now),
         changes=(
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),

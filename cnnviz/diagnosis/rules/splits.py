@@ -6,7 +6,7 @@ import math
 
 from cnnviz.datasets.layouts.class_folders import same_name
 from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats, Resembled
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, error
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error
 from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding, Images, Picture
@@ -49,7 +49,7 @@ def leakage(evidence: Evidence) -> Outcome:
             "All images are nearly the same, so each part holds those of the other in any case."
         )
     share = repeats.test / evidence.data.test
-    near, copied = (
+    probed, copied = (
         evidence.probes.get("duplicates", {}).get("near", {}),
         evidence.quality.near_duplicates,
     )
@@ -63,14 +63,14 @@ def leakage(evidence: Evidence) -> Outcome:
                 "pixel by pixel."
             )
         return _copied(evidence, copied)
-    if near and near["share"] >= NEARLY:
+    if probed and probed["share"] >= NEARLY:
         if _blurred(evidence):
             return Inconclusive(
-                f"{percent(near['share'])} of the test images look nearly like a training image, but images "
-                "with so little detail do so in any case; hardly one is the same pixel by pixel."
+                f"{percent(probed['share'])} of the test images look nearly like a training image, but "
+                "images with so little detail do so in any case; hardly one is the same pixel by pixel."
             )
-        return _nearly(evidence, near["share"], near)
-    also = f", and {percent(near['share'], 1)} nearly so" if near else ""
+        return _nearly(evidence, probed["share"], probed)
+    also = f", and {percent(probed['share'], 1)} nearly so" if probed else ""
     if copied and copied.images:
         also += f"; saved again, {copied.copies:,} of {copied.images:,} that were compared"
     return Negative(
@@ -121,22 +121,22 @@ def _honest(evidence: Evidence, share: float) -> str:
     learnt = evidence.curve("train/epoch_accuracy").last
     if test is None or val is None or learnt is None:
         return "How much that makes of the test accuracy nobody can say without images that are new."
-    made = share * learnt + (1 - share) * val
+    mixed = share * learnt + (1 - share) * val
     return (
         f"Validation images, which were set aside, are known to {percent(val, 1)}, test images to "
         f"{percent(test, 1)}. That is about what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · "
-        f"{val:.3f} = {made:.3f}. The honest figure is the validation images'."
+        f"{val:.3f} = {mixed:.3f}. The honest figure is the validation images'."
     )
 
 
 def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
     """Report test images that are re-encoded training images."""
-    known, train = copied.known, max(evidence.data.train, 1)
+    compared_images, train = copied.known, max(evidence.data.train, 1)
     # A copy is detected only if its original is among the compared images.
-    share = min(1.0, copied.copies / copied.images * max(1.0, train / known))
+    share = min(1.0, copied.copies / copied.images * max(1.0, train / compared_images))
     classes = evidence.data.classes
-    compared = f"{known:,} of {train:,}" if known < train else f"all {train:,}"
-    shown = tuple(
+    compared = f"{compared_images:,} of {train:,}" if compared_images < train else f"all {train:,}"
+    images = tuple(
         picture
         for pair in copied.pairs
         for picture in (
@@ -160,7 +160,11 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
         ),
         facts=(Fact("copies of training images", copied.copies, f"{copied.copies:,} of {copied.images:,}"),),
         pictures=(
-            *((Images("Test images and the training images they are", shown, _alt(shown)),) if shown else ()),
+            *(
+                (Images("Test images and the training images they are", images, _alt(images)),)
+                if images
+                else ()
+            ),
             *_accuracies(evidence),
         ),
         ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
@@ -201,7 +205,7 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
 
 def _pairs(evidence: Evidence, repeats: Repeats) -> tuple[Picture, ...]:
     classes = evidence.data.classes
-    shown = tuple(
+    images = tuple(
         (
             pair["png"],
             f"test image {pair['test']:,} ('{classes[pair['labels'][0]]}') is training image "
@@ -209,7 +213,9 @@ def _pairs(evidence: Evidence, repeats: Repeats) -> tuple[Picture, ...]:
         )
         for pair in repeats.pairs
     )
-    return (Images("In both parts", shown, f"{len(shown)} images that are in both parts."),) if shown else ()
+    return (
+        (Images("In both parts", images, f"{len(images)} images that are in both parts."),) if images else ()
+    )
 
 
 def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
@@ -259,8 +265,8 @@ MIXED_UP = 0.6
 )
 def split_mismatch(evidence: Evidence) -> Outcome:
     """Detect splits with other classes, permuted labels, other preprocessing, or input shift."""
-    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
-        return _prepared_otherwise(evidence, *evidence.loop.judged_otherwise)
+    if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
+        return _prepared_otherwise(evidence, *evidence.loop.preprocessing_mismatch)
     train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Inconclusive("How many images there are of each class in both parts was not recorded.")
@@ -270,13 +276,13 @@ def split_mismatch(evidence: Evidence) -> Outcome:
     untested = tuple(i for i, n in enumerate(test) if not n and train[i] * share >= EXPECTED)
     paired = _paired(evidence, untrained, tuple(i for i, n in enumerate(test) if not n and train[i]))
     if paired or (untested and not untrained) or (untested and untrained):
-        return _differ(evidence, untrained, untested, paired)
-    moved = _moved(evidence.quality.resembled or ())
-    if len(moved) >= 2:
-        return _permuted(evidence, moved)
+        return _different_classes(evidence, untrained, untested, paired)
+    permuted = _permuted_classes(evidence.quality.resembled or ())
+    if len(permuted) >= 2:
+        return _permuted(evidence, permuted)
     shift = input_shift(evidence)
     if shift is not None:
-        return _unlike(evidence, shift)
+        return _shifted_input(evidence, shift)
     if untrained:
         return Negative("Classes without training images apart, which are a cause of their own, parts agree.")
     return Negative(
@@ -293,16 +299,17 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
     now = accuracy_summary(evidence)
     if now is None:
         return Inconclusive(f"Judged images have {figures}; how many of them are known is not recorded.")
-    if now.learnt - now.held < LOST_BY_PREPARATION:
+    if now.train_accuracy - now.held_out_accuracy < LOST_BY_PREPARATION:
         return Negative(f"Judged images have {figures}, and are known as well.")
     return Finding(
         cause="split-mismatch",
         confidence=0.92,
-        effect=min(1.0, max(0.5, now.learnt - now.held)),
+        effect=min(1.0, max(0.5, now.train_accuracy - now.held_out_accuracy)),
         verdict=f"Images are prepared otherwise where they are judged: they have {figures}.",
         explanation=(
-            f"The network knows {percent(now.learnt)} of the images that it learns from and "
-            f"{percent(now.held)} of those that are judged. It reads values of another size there than it "
+            f"The network knows {percent(now.train_accuracy)} of the images that it learns from and "
+            f"{percent(now.held_out_accuracy)} of those that are judged. It reads values of another size "
+            "there than it "
             "ever learned from, so its answers say nothing of how well it has learned. Usually one of both "
             "is divided by 255 or standardized, and the other is not."
         ),
@@ -335,14 +342,14 @@ def _paired(
     """Return pairs of class names that differ in spelling only: in training, in the test."""
     names = evidence.data.classes
     return tuple(
-        (names[one], names[other])
-        for one in untested
-        for other in untrained
-        if same_name(names[one], names[other])
+        (names[tested_name], names[trained_name])
+        for tested_name in untested
+        for trained_name in untrained
+        if same_name(names[tested_name], names[trained_name])
     )
 
 
-def _differ(
+def _different_classes(
     evidence: Evidence,
     untrained: tuple[int, ...],
     untested: tuple[int, ...],
@@ -357,7 +364,10 @@ def _differ(
         sentences.append(f"no training images of {listed([names[i] for i in untrained])}")
     if not sentences:
         sentences.append(f"'{paired[0][0]}' in training is '{paired[0][1]}' in the test")
-    alike = "; ".join(f"'{one}' in training and '{other}' in the test" for one, other in paired[:LISTED])
+    spellings = "; ".join(
+        f"'{train_name}' in training and '{test_name}' in the test"
+        for train_name, test_name in paired[:LISTED]
+    )
     cost = (
         f"Of {sum(test):,} test images {sum(test[i] for i in untrained):,} show a class that was never "
         f"learned: at most {percent(1 - lost, 1)} can be right."
@@ -371,7 +381,7 @@ def _differ(
         verdict=f"Training and test images are not of the same classes: {' and '.join(sentences)}.",
         explanation=(
             f"The run has {len(names)} classes: all that occur in either part. {cost} "
-            + (f"These are probably one class each, written differently: {alike}. " if alike else "")
+            + (f"These are probably one class each, written differently: {spellings}. " if spellings else "")
             + "\n\nOnly the data can fix it: name the class folders of both parts alike, and split "
             "each class by itself."
         ),
@@ -395,34 +405,35 @@ def _expected(evidence: Evidence, untested: tuple[int, ...]) -> str:
     )
 
 
-def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
+def _permuted_classes(all_resembled: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
     """Return test classes that significantly resemble another training class, each a different one."""
-    moved = tuple(
-        one
-        for one in seen
-        if one.like != one.label
-        and one.images >= EACH
-        and one.share - ERRORS * error(one.share, one.images) > 0.5
-        and one.share > MIXED_UP
+    permuted = tuple(
+        resembled
+        for resembled in all_resembled
+        if resembled.like != resembled.label
+        and resembled.images >= EACH
+        and resembled.share - ERRORS * standard_error(resembled.share, resembled.images) > 0.5
+        and resembled.share > MIXED_UP
     )
-    targets = [one.like for one in seen if one.images >= EACH]
-    return moved if all(targets.count(one.like) == 1 for one in moved) else ()
+    targets = [resembled.like for resembled in all_resembled if resembled.images >= EACH]
+    return permuted if all(targets.count(resembled.like) == 1 for resembled in permuted) else ()
 
 
-def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
+def _permuted(evidence: Evidence, permuted: tuple[Resembled, ...]) -> Finding:
     names, test = evidence.data.classes, evidence.quality.test_counts
-    lost = sum(test[one.label] for one in moved) / max(sum(test), 1)
+    lost = sum(test[resembled.label] for resembled in permuted) / max(sum(test), 1)
     pairs = "; ".join(
-        f"'{names[one.label]}' looks like '{names[one.like]}' ({percent(one.share)})"
-        for one in moved[:LISTED]
+        f"'{names[resembled.label]}' looks like '{names[resembled.like]}' ({percent(resembled.share)})"
+        for resembled in permuted[:LISTED]
     )
     return Finding(
         cause="split-mismatch",
         confidence=0.95,
         effect=min(1.0, max(0.5, lost)),
         verdict=(
-            f"{len(moved)} of {len(names)} classes are labelled otherwise in the test than in training: test "
-            f"images of '{names[moved[0].label]}' look like training images of '{names[moved[0].like]}'."
+            f"{len(permuted)} of {len(names)} classes are labelled otherwise in the test than in training: "
+            f"test images of '{names[permuted[0].label]}' look like training images of "
+            f"'{names[permuted[0].like]}'."
         ),
         explanation=(
             "Of the five training images most like each test image, most have one other label, and each "
@@ -432,15 +443,19 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
             "of classes, in one order."
         ),
         facts=tuple(
-            Fact(f"'{names[one.label]}' looks like '{names[one.like]}'", one.share, f"{percent(one.share)}")
-            for one in moved[:LISTED]
+            Fact(
+                f"'{names[resembled.label]}' looks like '{names[resembled.like]}'",
+                resembled.share,
+                f"{percent(resembled.share)}",
+            )
+            for resembled in permuted[:LISTED]
         ),
-        pictures=(_counts(evidence, {one.label for one in moved}),),
+        pictures=(_counts(evidence, {resembled.label for resembled in permuted}),),
         explains=(*OVER_FITTING, "labels-noisy"),
     )
 
 
-def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
+def _shifted_input(evidence: Evidence, shift: InputShift) -> Finding:
     """Report test images of the right classes, but from another distribution."""
     return Finding(
         cause="split-mismatch",

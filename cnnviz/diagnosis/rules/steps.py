@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import typical_update
+from cnnviz.diagnosis.evidence.layer_signals import typical_update_ratio
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, POOR, WELL, LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import NEAR
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.fixes import affordable_epochs, available, batch_for
+from cnnviz.diagnosis.fixes import affordable_epochs, available_images, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve
@@ -48,7 +48,7 @@ MOST = 0.5
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Detect a run that ended early in its course, at a rate that does move the weights."""
-    curve, moved = summarize_loss(evidence), typical_update(evidence)
+    curve, update_ratio = summarize_loss(evidence), typical_update_ratio(evidence)
     if curve is None or evidence.status == "failed":
         return Inconclusive("The run did not come to its end.")
     if curve.learned >= _far(evidence, curve):
@@ -62,15 +62,16 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         )
     if evidence.step > FEW and not (curve.falling and evidence.step <= SOME and curve.stuck):
         return Negative(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
-    if moved is not None and moved < NEAR:
+    if update_ratio is not None and update_ratio < NEAR:
         return Negative(
-            f"The run had {evidence.step:,} steps, but each moved weights by {short(moved)} of their size."
+            f"The run had {evidence.step:,} steps, but each moved weights by {short(update_ratio)} of their "
+            "size."
         )
-    few = evidence.step <= FEW
+    is_short = evidence.step <= FEW
     return Finding(
         cause="too-few-steps",
-        confidence=0.85 if few and curve.learned < POOR else 0.65,
-        effect=min(0.8 if few else 0.6, 1 - curve.learned),
+        confidence=0.85 if is_short and curve.learned < POOR else 0.65,
+        effect=min(0.8 if is_short else 0.6, 1 - curve.learned),
         verdict=f"The run ended after {counted(evidence.step, 'step')}"
         + (", while its loss was still falling." if curve.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
@@ -87,8 +88,8 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
-        changes=fixes.applicable(_longer(evidence), evidence.recipe),
+        ruled_out=exclusions.rule_out_learning_rate(evidence) + exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(_longer(evidence), evidence.recipe),
         explains=("under-fitting", "one-class"),
     )  # fmt: skip
 
@@ -101,8 +102,11 @@ def _far(evidence: Evidence, curve: LossCurve) -> float:
 
 def _slowed(evidence: Evidence) -> bool:
     """Return whether the second half of the epochs gained little, so that more would hardly help."""
-    known = evidence.curve("train/epoch_accuracy").values
-    return len(known) >= 4 and known[-1] - known[len(known) // 2 - 1] < LITTLE * known[-1]
+    accuracies = evidence.curve("train/epoch_accuracy").values
+    return (
+        len(accuracies) >= 4
+        and accuracies[-1] - accuracies[len(accuracies) // 2 - 1] < LITTLE * accuracies[-1]
+    )
 
 
 def _count(evidence: Evidence) -> str:
@@ -117,7 +121,7 @@ def _count(evidence: Evidence) -> str:
 
 def _longer(evidence: Evidence) -> list[Change]:
     recipe, each, values = evidence.recipe, evidence.steps_per_epoch, {}
-    batch = batch_for(evidence, recipe.batch_size)
+    batch = suggest_batch_size(evidence, recipe.batch_size)
     if each < FEW_AN_EPOCH and batch < recipe.batch_size:
         # With so few images thousands of epochs would be needed.
         values, each = {"batch_size": batch}, max(1, evidence.data.train // batch)
@@ -127,10 +131,14 @@ def _longer(evidence: Evidence) -> list[Change]:
         {**values, "epochs": epochs},
         f"{epochs:,} epochs of {counted(each, 'step')}{smaller} are {counted(epochs * each, 'step')}.",
     )
-    if recipe.limit is None or (available(evidence) <= evidence.data.train and evidence.data.available):
+    if recipe.limit is None or (
+        available_images(evidence) <= evidence.data.train and evidence.data.available
+    ):
         return [longer]
-    more = {"limit": None, "epochs": max(recipe.epochs, 10)}
-    every = Change(more, "All images, ten times: more steps, and no image so often that it is memorized.")
+    unlimited = {"limit": None, "epochs": max(recipe.epochs, 10)}
+    every = Change(
+        unlimited, "All images, ten times: more steps, and no image so often that it is memorized."
+    )
     return [every, longer]
 
 
@@ -153,8 +161,8 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(curve.end)}."
         )
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
-    batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
-    then = max(1, images // batch) * recipe.epochs
+    batch = next((size for size in (64, 32) if images >= 40 * size), suggest_batch_size(evidence, 16))
+    new_steps = max(1, images // batch) * recipe.epochs
     size = f"A batch of {recipe.batch_size:,} of {images:,} images leaves {each} {steps} an epoch"
     if recipe.batch_size >= images:
         size = f"A batch of {recipe.batch_size:,} holds all {images:,} images, so an epoch is one step"
@@ -169,7 +177,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             "step gets no better.",
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
             f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
-            f"same images, seen as often, would make {then:,} steps.",
+            f"same images, seen as often, would make {new_steps:,} steps.",
             f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; chance level is "
             f"{fixed(curve.chance, 3)}. A rate as many times larger would make up for it up to a point "
             "(Goyal et al., 2017), and then overshoot.",
@@ -181,9 +189,9 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
-        changes=fixes.applicable(
-            [Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe
+        ruled_out=exclusions.rule_out_learning_rate(evidence) + exclusions.rule_out_initialization(evidence),
+        changes=fixes.applicable_changes(
+            [Change({"batch_size": batch}, f"{new_steps:,} steps of the same images.")], recipe
         ),
         explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
     )  # fmt: skip
@@ -246,8 +254,11 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             loss_curve(curve, evidence.classes),
         ),
         steps=(ended, evidence.step),
-        ruled_out=exclusions.rate(evidence, last=ended) + exclusions.start(evidence),
-        changes=fixes.applicable(_schedules(), evidence.recipe),
+        ruled_out=(
+            *exclusions.rule_out_learning_rate(evidence, last=ended),
+            *exclusions.rule_out_initialization(evidence),
+        ),
+        changes=fixes.applicable_changes(_schedules(), evidence.recipe),
         explains=("rate-too-low", "too-few-steps", "under-fitting", "one-class"),
     )  # fmt: skip
 
@@ -258,8 +269,8 @@ def _not_begun(evidence: Evidence, curve: LossCurve, ended: int) -> bool:
     Small networks stay on that plateau for some dozen steps; a rate that has fallen by then ends learning
     before it begins.
     """
-    moved = typical_update(evidence, last=ended)
-    return curve.learned < POOR and moved is not None and moved >= NEAR
+    update_ratio = typical_update_ratio(evidence, last=ended)
+    return curve.learned < POOR and update_ratio is not None and update_ratio >= NEAR
 
 
 def _fell(by: float) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.alternative_networks import LARGER, registered, small_network, wider, without_bottleneck
+from cnnviz.diagnosis.alternative_networks import (
+    LARGER,
+    registered_model,
+    small_network,
+    widen,
+    widen_bottlenecks,
+)
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import died_of_size, tiny
-from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.layer_signals import died_in_tiny_network, tiny_layer
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -42,14 +48,16 @@ def under_fitting(evidence: Evidence) -> Outcome:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learnt."
         )
-    if now.learnt_well or now.well:
-        return Negative(f"The network knows {percent(max(now.learnt, now.held))} of the images.")
+    if now.fits_training or now.well:
+        return Negative(
+            f"The network knows {percent(max(now.train_accuracy, now.held_out_accuracy))} of the images."
+        )
     if now.gap > max(0.1, 3 * now.error):
         return Negative(f"Training images are known {100 * now.gap:.0f} points better than others.")
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
-    came_to_rest = _flat(_gained(evidence)) and now.above(now.learnt) > SOMETHING
+    came_to_rest = _flat(_gained(evidence)) and now.above(now.train_accuracy) > SOMETHING
     small = times < (ENOUGH_WEIGHTS if came_to_rest else FEW_WEIGHTS)
     if not small and not thin:
         return Negative(
@@ -63,8 +71,8 @@ def under_fitting(evidence: Evidence) -> Outcome:
 def _finding(
     evidence: Evidence, now: AccuracySummary, linear: int, narrow: tuple[str, int] | None
 ) -> Finding:
-    gained, few = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
-    certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
+    gained, few_weights = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
+    confidence = 0.6 + 0.15 * few_weights + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
     flat = ""
     if _flat(gained):
         flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not fix it."
@@ -75,7 +83,7 @@ def _finding(
         if narrow
         else ""
     )
-    least = tiny(evidence)
+    least = tiny_layer(evidence)
     luck = (
         f" In '{least}' so few units are left to chance: all of them may be off at once, from the start or "
         "later, and no other stands in for them."
@@ -84,16 +92,17 @@ def _finding(
     )
     return Finding(
         cause="under-fitting",
-        confidence=certain,
+        confidence=confidence,
         effect=0.8 * max(0.3, now.lost),
         verdict=(
-            f"With {evidence.params:,} weights the network is too small: it knows {percent(now.learnt)} of "
+            f"With {evidence.params:,} weights the network is too small: it knows "
+            f"{percent(now.train_accuracy)} of "
             "its own training images."
         ),
         explanation=(
-            f"The network knows {percent(now.learnt, 1)} of the images it learns from and "
-            f"{percent(now.held, 1)} of others: it memorizes nothing, because it has nowhere to keep "
-            f"it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
+            f"The network knows {percent(now.train_accuracy, 1)} of the images it learns from and "
+            f"{percent(now.held_out_accuracy, 1)} of others: it memorizes nothing, because it has "
+            f"nowhere to keep it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
             f"{math.prod(evidence.data.shape):,} values. One fully connected layer from there to "
             f"{evidence.classes} classes would have ({math.prod(evidence.data.shape):,} + 1) · "
             f"{evidence.classes} = {linear:,} weights, this network has "
@@ -106,21 +115,22 @@ def _finding(
         ),
         pictures=(
             _widths(evidence, narrow),
-            accuracies(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
         ),
         layers=(narrow[0],) if narrow else (),
         ruled_out=(
-            f"Over-fitting: others are known to {percent(now.held)}, nearly as well as the training images.",
+            f"Over-fitting: others are known to {percent(now.held_out_accuracy)}, nearly as well as the "
+            "training images.",
         ),
-        changes=_larger(evidence, narrow is not None, few),
+        changes=_larger(evidence, narrow is not None, few_weights),
         explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
     )
 
 
 def _by_chance(evidence: Evidence) -> tuple[str, ...]:
     """Return what happens to layers of a handful of units by chance: all die, or little signal passes."""
-    died = ("dead-relu",) if died_of_size(evidence) else ()
-    return (*died, "initialisation") if by_chance(evidence) else died
+    dead = ("dead-relu",) if died_in_tiny_network(evidence) else ()
+    return (*dead, "initialisation") if by_chance(evidence) else dead
 
 
 def _flat(gained: float | None) -> bool:
@@ -149,24 +159,24 @@ def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
     return min(sizes, key=lambda pair: pair[1], default=None)
 
 
-def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
+def _larger(evidence: Evidence, narrow: bool, few_weights: bool) -> tuple[Change, ...]:
     """Propose a larger network: its bottleneck widened, or all of it where parameters are few."""
     recipe = evidence.recipe
     if recipe.layers is None:
         name = LARGER.get(recipe.model)
-        return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
+        return (Change(registered_model(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen channels in the narrowest layer, as most small networks begin with.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
-    larger, why = wider(recipe.layers, times), f"{times} times as many maps and units in every layer."
+    larger, reason = widen(recipe.layers, times), f"{times} times as many maps and units in every layer."
     if narrow:
-        base = recipe.changed(larger).layers if few else recipe.layers
-        larger = without_bottleneck(base or recipe.layers, WIDTH * evidence.classes)
+        base = recipe.changed(larger).layers if few_weights else recipe.layers
+        larger = widen_bottlenecks(base or recipe.layers, WIDTH * evidence.classes)
         each = (
             f"Every layer passes on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
         )
-        why = f"{each}; {why[:1].lower()}{why[1:]}" if few else f"{each}."
+        reason = f"{each}; {reason[:1].lower()}{reason[1:]}" if few_weights else f"{each}."
     if recipe.changed(larger) != recipe:
-        return (Change(larger, why),)
+        return (Change(larger, reason),)
     channels, height, width = recipe.layers.input
     network = small_network((channels, height, width), evidence.classes)
     return (Change(network, "Two convolutions before the fully connected layer."),) if height >= 8 else ()

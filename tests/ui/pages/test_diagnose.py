@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnviz.diagnosis.fixes import normalised
+from cnnviz.diagnosis.fixes import add_batch_norm
 from cnnviz.experiments.presets import thin_alexnet
 from cnnviz.training import Recipe
 from cnnviz.ui.pages.diagnose import comparison as page
@@ -35,7 +35,7 @@ def test_of_options_only_those_that_differ_are_told() -> None:
 
 def test_of_a_layer_list_it_is_told_which_layers_change() -> None:
     old = Recipe(layers=thin_alexnet())
-    change = normalised(old)
+    change = add_batch_norm(old)
     assert change is not None
     words = in_words(old, change.recipe(old))
     assert words == "layers batch_norm1, batch_norm2, batch_norm3 and 4 more added"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.diagnosis import Bars, Evidence, Lines
-from cnnviz.diagnosis.evidence.mean_field import Passed, Signal, propagated, rectified
+from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, Signal, after_relu, propagate
 from cnnviz.diagnosis.recorded import names, recorded
 from cnnviz.diagnosis.recorded.card import RecordedCondition, arms, card, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
@@ -135,10 +135,10 @@ def network(start: Start, normalisation: str) -> LayerList:
     return spec.layers(CLASSES, FULL, spec.options.parse({"init": start, "normalisation": normalisation}))
 
 
-def compute_signal(start: Start, scale: Scale) -> tuple[Passed, ...]:
+def compute_signal(start: Start, scale: Scale) -> tuple[LayerPropagation, ...]:
     """Compute the signal propagation for that initialization and pixel scale."""
     normalisation = "lrn-paper" if start == "paper" else "lrn-article"
-    return propagated(network(start, normalisation), fresh().entering(scale))
+    return propagate(network(start, normalisation), fresh().entering(scale))
 
 
 def signal_section(failed: Evidence) -> None:
@@ -167,7 +167,7 @@ def signal_section(failed: Evidence) -> None:
     st.markdown(notice.plain(story_text.noise(failed)))
 
 
-def _signal_figure(layers: tuple[Passed, ...]) -> None:
+def _signal_figure(layers: tuple[LayerPropagation, ...]) -> None:
     trails = [*_measured(), _trail(layers)]
     title = "difference between images"
     plot(by_layer(trails, title), key="story-signal", height=SIGNAL_HEIGHT, alt=by_layer_alt(trails, title),
@@ -178,7 +178,7 @@ def response() -> None:
     """Draw the section on LRN."""
     st.header("Is it the weaker normalisation?", anchor=False)
     first = compute_signal("article", "unit")[0]
-    square = rectified(Signal(first.spread**2, first.signal), first.bias).square
+    square = after_relu(Signal(first.spread**2, first.signal), first.bias).square
     weak, strong = (
         _first_response(network("article", normalisation)) for normalisation in ("lrn-article", "lrn-paper")
     )
@@ -226,7 +226,7 @@ def _measured() -> list[SignalLine]:
     ]
 
 
-def _trail(layers: tuple[Passed, ...]) -> SignalLine:
+def _trail(layers: tuple[LayerPropagation, ...]) -> SignalLine:
     return SignalLine(
         "reckoned, as chosen",
         ["picture", *(layer.name for layer in layers)],
@@ -240,7 +240,7 @@ def _first_response(layers: LayerList) -> LocalResponseNorm:
     return next(layer for layer in layers.layers if isinstance(layer, LocalResponseNorm))
 
 
-def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
+def _layer_by_layer(layers: tuple[LayerPropagation, ...]) -> None:
     with st.expander("The arithmetic of every layer", key="story-layers"):
         st.dataframe(
             {

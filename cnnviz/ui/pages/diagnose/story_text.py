@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from cnnviz.diagnosis import Evidence
-from cnnviz.diagnosis.evidence.mean_field import Passed, damping
+from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, lrn_factor
 from cnnviz.diagnosis.recorded.card import Card, RecordedCondition, Table
 from cnnviz.diagnosis.recorded.fresh import Fresh, Layer
 from cnnviz.experiments.verdict import points
@@ -30,7 +30,7 @@ def observed(run: Evidence) -> str:
     )
 
 
-def first_layer(layer: Passed, reads: str) -> str:
+def first_layer(layer: LayerPropagation, reads: str) -> str:
     """Explain the signal propagation of the first layer in numbers."""
     return (
         f"Each output of {layer.name} adds up {layer.inputs:.0f} pixels, each times a random weight of about "
@@ -43,7 +43,7 @@ def first_layer(layer: Passed, reads: str) -> str:
     )
 
 
-def last_layer(layers: Sequence[Passed]) -> str:
+def last_layer(layers: Sequence[LayerPropagation]) -> str:
     """Describe the signal at the last layer, and its share of the output."""
     first, last = layers[0], layers[-1]
     left = last.signal / first.entering.signal
@@ -55,7 +55,7 @@ def last_layer(layers: Sequence[Passed]) -> str:
     )
 
 
-def biases(layers: Sequence[Passed]) -> str:
+def biases(layers: Sequence[LayerPropagation]) -> str:
     """Describe how constant biases drown the signal; empty if there are none."""
     drowned = [layer for layer in layers if layer.bias]
     if not drowned:
@@ -105,7 +105,8 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
     return (
         f"LRN divides by (k + α·x²) to the power β. torch's α = {weak.alpha:g}, as the article has it, is a "
         f"fifth of the paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN "
-        f"multiplies by {damping(weak, square):.5f} with the one and by {damping(strong, square):.5f} with "
+        f"multiplies by {lrn_factor(weak, square):.5f} with the one and by {lrn_factor(strong, square):.5f} "
+        "with "
         f"the other. It is k = {weak.k:g} that does it, {weak.k:g} to the power −{weak.beta:g}, and k is the "
         "same in both."
     )
