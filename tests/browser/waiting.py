@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from playwright.sync_api import Page, TimeoutError
 
 TIMEOUT_MS = 60_000
+POLL_MS = 50
+"""Interval at which a condition is looked at: at Playwright's default, every frame, the browser draws all of them."""
 RUNS = "window.__cnnvizRuns || 0"
 TOLD = "window.__cnnvizTold || 0"
 RUN_SINCE = f"""([runs, told]) => ({RUNS}) > runs
@@ -65,7 +67,7 @@ STANDS = f"""() => {{
 def settle(page: Page) -> None:
     """Wait until the script has run, what it sent is drawn, and nothing is a placeholder any more."""
     try:
-        page.wait_for_function(STANDS, timeout=TIMEOUT_MS)
+        page.wait_for_function(STANDS, polling=POLL_MS, timeout=TIMEOUT_MS)
     except TimeoutError as late:
         waited = page.evaluate("window.__cnnvizMissing") or {}
         text = ", ".join(f"{what} at {times} looks" for what, times in waited.items())
@@ -82,5 +84,5 @@ def rerun(page: Page) -> Iterator[None]:
     settle(page)
     before = page.evaluate(f"[{RUNS}, {TOLD}]")
     yield
-    page.wait_for_function(RUN_SINCE, arg=before, timeout=TIMEOUT_MS)
+    page.wait_for_function(RUN_SINCE, arg=before, polling=POLL_MS, timeout=TIMEOUT_MS)
     settle(page)
