@@ -7,7 +7,7 @@ from playwright.sync_api import Page, TimeoutError
 
 TIMEOUT_MS = 60_000
 POLL_MS = 50
-"""Interval at which a condition is looked at: at Playwright's default, every frame, the browser draws all of them."""
+"""Between two looks at a condition; at Playwright's default, every frame, the browser draws every frame."""
 RUNS = "window.__cnnvizRuns || 0"
 TOLD = "window.__cnnvizTold || 0"
 RUN_SINCE = f"""([runs, told]) => ({RUNS}) > runs
