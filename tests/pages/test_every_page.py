@@ -14,13 +14,13 @@ from tests.pages.runner import CHROME, PAGES, assert_sound, bar, open_page
 FOUND = find_pages(PAGES)
 OLD_ADDRESS = """
 import streamlit as st
-from cnnviz.ui.shared.layout import old_pages
+from cnnviz.ui.shared.layout import redirect_pages
 
 def shown():
     st.text("{page} " + " ".join(f"{{name}}={{value}}" for name, value in sorted(st.query_params.items())))
 
 route = st.Page(shown, title="{page}", url_path="{page}")
-olds = old_pages(dict.fromkeys(("attribution", "compare"), route))
+olds = redirect_pages(dict.fromkeys(("attribution", "compare"), route))
 old = next(each for each in olds if each.url_path == "{path}")
 if "sent" not in st.session_state:
     st.session_state["sent"] = True
