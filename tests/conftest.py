@@ -1,5 +1,6 @@
 """What every test stands on: nothing of the user's is touched, and no example is hurried."""
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -7,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from streamlit.components.v2 import manifest_scanner
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is imported: the tests run in as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# AppTest reads the metadata of every installed package whenever it opens a page: two thirds of its time.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 # No deadlines: how long an example takes tells about the machine, not about the code.
 settings.register_profile("default", deadline=None)
