@@ -212,6 +212,7 @@ def test_options_change_the_network(visit: Visit) -> None:
     expect(page.locator(f'.figure[title^="{total:,} parameters"]')).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_shared_address_opens_the_same(visit: Visit) -> None:
     page = visit(f"{PATH}?model=small-alexnet&layer=conv4&batch=32&view=treemap")
     page.get_by_role("button", name="Share").click()

@@ -120,6 +120,7 @@ def test_layers_are_added_duplicated_moved_removed_and_all_of_it_undone(visit: V
     begins(page, "conv1", "batch_norm1")
 
 
+@pytest.mark.slow
 def test_the_list_is_worked_by_keyboard_alone(visit: Visit) -> None:
     page = visit("build?model=alexnet-cifar10&layer=conv1")
     line(page, "conv1").focus()

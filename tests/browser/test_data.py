@@ -76,6 +76,7 @@ def test_a_class_is_chosen_by_pointer_and_by_keys(visit: Visit) -> None:
     expect(page).not_to_have_url(re.compile("class="))
 
 
+@pytest.mark.slow
 def test_a_picture_is_chosen_by_keys_and_goes_on_to_training(visit: Visit) -> None:
     page = visit("data?class=5")
     before = strip(page)

@@ -214,6 +214,7 @@ def test_a_phone_reads_it_without_scrolling_sideways(look_inside: Callable[..., 
     expect(page.locator(".st-key-features-mosaic .readout")).to_contain_text("map ")
 
 
+@pytest.mark.slow
 def test_two_visitors_of_one_network_see_their_own_pictures_and_weights(
     look_inside: Callable[..., Page],
 ) -> None:

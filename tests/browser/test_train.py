@@ -99,6 +99,7 @@ def test_a_run_that_fails_says_why(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Clone run")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_zoom_and_what_is_unfolded_stay_while_points_arrive(
     visit: Visit, runs: Database, lease: Lease
 ) -> None:
