@@ -137,7 +137,7 @@ def _presets() -> None:
         st.header(title, anchor=False)
         if conclusive:
             st.caption(
-                "Each line is a difference to the base in accuracy, with its 95 % interval, from "
+                "Each line is a difference to the baseline in accuracy, with its 95 % interval, from "
                 f"−{100 * SPAN:.0f} to +{100 * SPAN:.0f} points; a full dot is decided."
             )
         with st.container(key=f"experiments-list-{'decided' if conclusive else 'open'}"):

@@ -39,7 +39,7 @@ HELP = dict(
             "What was tried.",
             "Runs that finished.",
             "Mean over the seeds, after the last epoch, not the best one.",
-            "Mean of the paired differences to the base, in percentage points, with its 95 % interval.",
+            "Mean of the paired differences to the baseline, in percentage points, with its 95 % interval.",
             "Mean training accuracy over the last epoch, with dropout and augmentation at work.",
             "Values that training changes.",
             "Mean time in training.",
@@ -78,7 +78,7 @@ def table(result: Result) -> None:
     heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
     rows = "".join(
         f'<tr><th scope="row"><i style="background:{condition_color(index).css}"></i>{escape(line[0])}'
-        f"<small>{escape(condition.changes or 'the base')}</small></th>"
+        f"<small>{escape(condition.changes or 'the baseline')}</small></th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         + "</tr>"
         for index, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
