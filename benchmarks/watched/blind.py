@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -575,11 +576,12 @@ def classes_numbered_from_one(bench: Bench) -> WatchedRun:
     return Wrong(bench, "sequences").run()
 
 
-class _Scheduled(Script):
+class _Scheduled(Script, ABC):
     scheduler: Any
 
+    @abstractmethod
     def schedule(self, optimizer: torch.optim.Optimizer) -> Any:
-        raise NotImplementedError
+        """Build the learning-rate scheduler."""
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         optimizer = super().make_optimizer()

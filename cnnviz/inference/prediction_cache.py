@@ -78,9 +78,9 @@ def predict_test_images(
     if data.fingerprint != run.fingerprint:
         raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
     predicted, confidence = _predict_all(loaded, data, progress)
-    answers = Predictions(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, confidence)
-    _write(_path(folder, kind), answers)
-    return answers
+    predictions = Predictions(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, confidence)
+    _write(_path(folder, kind), predictions)
+    return predictions
 
 
 def _predict_all(
@@ -108,15 +108,15 @@ def _path(folder: Path, kind: str) -> Path:
     return folder / f"answers-{kind}.safetensors"
 
 
-def _write(path: Path, answers: Predictions) -> None:
+def _write(path: Path, predictions: Predictions) -> None:
     tensors: dict[str, NDArray[Any]] = {
-        "true": answers.true,
-        "said": answers.predicted,
-        "share": answers.probability,
+        "true": predictions.true,
+        "said": predictions.predicted,
+        "share": predictions.probability,
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(save(tensors, {"format": FORMAT, "step": str(answers.step)}))
+        temporary.write_bytes(save(tensors, {"format": FORMAT, "step": str(predictions.step)}))
         temporary.replace(path)
     except OSError:
         # The file only saves time, so a failure to write it is ignored.

@@ -32,7 +32,7 @@ _BATCH = (
 _OPTIMIZER = "The optimizer is of a kind that cannot be made anew here: SGD, Adam, AdamW and RMSprop can."
 
 
-class ProbeMaterial:
+class ProbeInputs:
     """What probes need and a loop does not store: the network's first weights, and part of one batch."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -53,24 +53,24 @@ class ProbeMaterial:
             self.batch = images[:count].detach().clone(), labels[:count].detach().long().clone()
 
 
-def run_probes(model: nn.Module, material: ProbeMaterial, evidence: Evidence, macs: int) -> Evidence:
+def run_probes(model: nn.Module, inputs: ProbeInputs, evidence: Evidence, macs: int) -> Evidence:
     """Return the evidence with the results of the probes; of one that cannot run, the reason.
 
     Args:
         model: The user's network, which is copied and not changed.
-        material: Its first weights and a batch.
+        inputs: Its first weights and a batch.
         evidence: Evidence of the run.
         macs: Multiply-adds of one image, 0 where unknown.
     """
-    if material.first is None or material.batch is None:
-        reason = _FIRST if material.first is None else _BATCH
+    if inputs.first is None or inputs.batch is None:
+        reason = _FIRST if inputs.first is None else _BATCH
         return evidence.model_copy(update={"probes": {name: {MISSING: reason} for name in PROBES}})
-    images, labels = material.batch
+    images, labels = inputs.batch
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
         try:
             current, fresh = copy.deepcopy(model), copy.deepcopy(model)
-            fresh.load_state_dict(material.first)
+            fresh.load_state_dict(inputs.first)
         except Exception as error:
             reason = _reason("It cannot be copied", error)
             results: dict[str, Any] = {name: {MISSING: reason} for name in PROBES}

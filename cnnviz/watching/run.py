@@ -108,7 +108,7 @@ class WatchedRun:
         log = recording.Log(self._writer)
         self._report = recording.Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
         self._report.batch_norm(0, describe_batch_norm(model))
-        self._probe_material = probing.ProbeMaterial(model)
+        self._probe_inputs = probing.ProbeInputs(model)
         self.monitor.attach()
         loss_functions.listen(self.monitor)
         name_in_caller = loss_functions.imported_by_name(self._caller)
@@ -190,7 +190,7 @@ class WatchedRun:
         evidence = gather(self._database, self.id)
         if probes:
             with self.monitor.paused():
-                evidence = probing.run_probes(self._model, self._probe_material, evidence, self._macs)
+                evidence = probing.run_probes(self._model, self._probe_inputs, evidence, self._macs)
         return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
 
     def finish(self) -> None:
@@ -243,7 +243,7 @@ class WatchedRun:
 
     def on_batch(self, images: Tensor, labels: Tensor) -> None:
         """Store part of a sampled batch for probes."""
-        self._probe_material.keep(images, labels)
+        self._probe_inputs.keep(images, labels)
 
     def on_step(self, step: int, metrics: StepMetrics) -> None:
         """Accumulate a step's metrics, and report them at the trainer's interval."""

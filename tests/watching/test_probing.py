@@ -121,6 +121,6 @@ def test_another_optimizer_than_ours_is_said(database: Database) -> None:
 
 @pytest.mark.parametrize(("rows", "kept"), [(2, 2), (100, probing.MOST_IMAGES), (1, 0)])
 def test_of_a_batch_some_images_are_kept(rows: int, kept: int) -> None:
-    material = probing.ProbeMaterial(Net())
-    material.keep(torch.zeros(rows, 1, 6, 6), torch.zeros(rows, dtype=torch.int64) % CLASSES)
-    assert (0 if material.batch is None else len(material.batch[0])) == kept
+    inputs = probing.ProbeInputs(Net())
+    inputs.keep(torch.zeros(rows, 1, 6, 6), torch.zeros(rows, dtype=torch.int64) % CLASSES)
+    assert (0 if inputs.batch is None else len(inputs.batch[0])) == kept

@@ -84,9 +84,9 @@ def diagnosed_side(case: LoadedDiagnosis) -> Side:
     return Side(case.name, case.run.status.value, side.curves, case.evidence.recipe, run=case.run.id)
 
 
-def improvement_text(diagnosed: Side, beside: Sequence[Side]) -> str:
+def improvement_text(diagnosed: Side, others: Sequence[Side]) -> str:
     """Describe the best of the other runs with its changes; empty if none is better."""
-    known = [(side.accuracy, side) for side in beside if side.accuracy is not None]
+    known = [(side.accuracy, side) for side in others if side.accuracy is not None]
     if not known:
         return ""
     reached, best = max(known, key=lambda pair: pair[0])

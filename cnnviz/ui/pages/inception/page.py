@@ -131,17 +131,19 @@ def auxiliary(network: Network, ready: PreprocessedImage) -> None:
         "Each reads the maps of a block half-way and is trained to give the whole answer, so that early "
         "layers hear of the error at first hand; a prediction leaves them out. Look how sure each is already."
     )
-    for column, answer, hue in zip(st.columns(len(answers), gap="large"), answers, HUES, strict=False):
+    for column, output, hue in zip(st.columns(len(answers), gap="large"), answers, HUES, strict=False):
         with column:
-            _answer(network, ready, answer, FINAL if not answer.name else hue)
+            _classifier_output(network, ready, output, FINAL if not output.name else hue)
     learning(network)
 
 
-def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput, hue: Color) -> None:
-    number = answer.name.removeprefix("aux")
-    title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
+def _classifier_output(
+    network: Network, ready: PreprocessedImage, output: ClassifierOutput, hue: Color
+) -> None:
+    number = output.name.removeprefix("aux")
+    title = f"Auxiliary {number}, after block {short(output.after)}" if output.name else "The network itself"
     st.markdown(f"**{title}**")
-    best = top(network, answer.probabilities[0])
+    best = top(network, output.probabilities[0])
     rows = [Bar(one.name, one.probability, numbers.percent(one.probability, 1), hue) for one in best]
     st.html(bars(rows, f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)))
     if ready.truth is not None:

@@ -209,10 +209,10 @@ AT_ONCE = 24
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
-def rows(job_results: JobResults, page_state: PageState, beside: Callable[[], None]) -> None:
+def rows(job_results: JobResults, page_state: PageState, draw_downloads: Callable[[], None]) -> None:
     """Draw one page of predictions in the selected order.
 
-    `beside` draws to the right of the order's choice.
+    `draw_downloads` draws to the right of the order's choice.
     """
     known = [
         name
@@ -225,7 +225,7 @@ def rows(job_results: JobResults, page_state: PageState, beside: Callable[[], No
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="predict-order-bar"):
         _choose_order(known, order)
         shown = _paging(page_state.page, ordered)
-        beside()
+        draw_downloads()
     _draw_all(job_results, shown, over=True)
 
 
@@ -299,7 +299,7 @@ def _details_button(job_results: JobResults, row: int, *, over: bool) -> None:
         details_dialog(job_results.job, row)
 
 
-def _picture(job_results: JobResults, row: int, answer: str = "") -> str:
+def _picture(job_results: JobResults, row: int, prediction: str = "") -> str:
     seen = job_results.job.seen[row]
     name = escape(seen.file.name)
     image = ""
@@ -309,7 +309,7 @@ def _picture(job_results: JobResults, row: int, answer: str = "") -> str:
     truth = f"<p>true class: <b>{escape(seen.file.truth)}</b></p>" if seen.file.truth is not None else ""
     agree = job_results.agree[row]
     mark = f'<p class="{"" if agree else "differ"}">{AGREE[agree]}</p>' if agree is not None else ""
-    return f'<div class="shown">{image}<div>{answer}<b title="{name}">{name}</b>{truth}{mark}</div></div>'
+    return f'<div class="shown">{image}<div>{prediction}<b title="{name}">{name}</b>{truth}{mark}</div></div>'
 
 
 MARKS = {True: " ✓", False: " ✗", None: ""}

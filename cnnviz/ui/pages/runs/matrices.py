@@ -52,13 +52,13 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
         how_many = f"{count:,} image{'' if count == 1 else 's'} ({numbers.percent(count / max(1, of))})"
         st.header(f"Run {run.id}: true {true}, predicted {predicted}: {how_many}", anchor=False)
         _choose(cell, matrix)
-        answers = _known(run)
-        if answers is None and _takes_long(run, int(matrix.counts.sum())):
+        predictions = _known(run)
+        if predictions is None and _takes_long(run, int(matrix.counts.sum())):
             _offer(run)
-        elif answers is None:
+        elif predictions is None:
             _predict(run)
         else:
-            _show(run, cell, matrix, answers)
+            _show(run, cell, matrix, predictions)
 
 
 def _choose(cell: Cell, matrix: Matrix) -> None:
@@ -126,9 +126,9 @@ def _predict(run: RunSummary) -> None:
     st.rerun()
 
 
-def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Predictions) -> None:
-    rows = answers.rows(cell.true, cell.answer)
-    total = int((answers.true == cell.true).sum())
+def _show(run: RunSummary, cell: Cell, matrix: Matrix, predictions: Predictions) -> None:
+    rows = predictions.rows(cell.true, cell.answer)
+    total = int((predictions.true == cell.true).sum())
     caption = f"{len(rows):,} of {total:,} test images of {matrix.classes[cell.true]}"
     if len(rows) == 0:
         st.caption(f"None of the {total:,} test images of {matrix.classes[cell.true]}.")
@@ -138,11 +138,11 @@ def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Predictions) -> 
         f"{caption}{f', the {MOST} surest' if len(rows) > MOST else ''}; the surest answer first, with its "
         f"probability.{_differs(matrix, cell, len(rows))}"
     )
-    pixels = _pixels(run.dataset, answers, shown)
+    pixels = _pixels(run.dataset, predictions, shown)
     if pixels is None:
         st.caption("The data are not prepared on this machine any more, so the images cannot be shown.")
         return
-    titles = [Picture(numbers.percent(float(share), 0)) for share in answers.probability[shown]]
+    titles = [Picture(numbers.percent(float(share), 0)) for share in predictions.probability[shown]]
     pictures(
         sprite(pixels), [Line("", titles)], key="cell-pictures", cell=SIZE, captions=True,
         alt=f"{caption}, predicted as {matrix.classes[cell.answer]} by {short_name(run)}.",
@@ -160,14 +160,14 @@ def _differs(matrix: Matrix, cell: Cell, count: int) -> str:
     )
 
 
-def _pixels(dataset: str, answers: Predictions, rows: Any) -> Any:
+def _pixels(dataset: str, predictions: Predictions, rows: Any) -> Any:
     from cnnviz import datasets
 
     try:
         data = datasets.prepared(dataset)
     except ValueError:
         return None
-    if data is None or len(data.test) != len(answers.true):
+    if data is None or len(data.test) != len(predictions.true):
         return None
     return np.ascontiguousarray(data.test.pixels(rows))
 
