@@ -11,6 +11,7 @@ import torch
 
 from cnnviz import tracking
 from cnnviz.tracking import Command, Status
+from cnnviz.tracking.import_history import import_history
 from cnnviz.watching import WatchedRun
 from tests.pages.runner import html, open_page
 from tests.watching.loops import Net, loop
@@ -103,3 +104,14 @@ def test_its_recipe_cannot_be_cloned_by_an_address(run: WatchedRun) -> None:
     app = open_page("train", parent=str(run.id))
     text = " ".join(element.value for kind in (app.info, app.warning, app.markdown) for element in kind)
     assert f"The recipe of run “{run.id}” cannot be had" in text or "cannot be had" in text
+
+
+def test_an_imported_run_announces_no_confusion_matrix(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("step,loss,accuracy\n1,2.3,0.1\n2,1.9,0.3\n", encoding="utf-8")
+    with tracking.connect() as database:
+        number = import_history(database, history).run_id
+    app = open_page("train", run=str(number))
+    captions = [caption.value for caption in app.caption]
+    assert any(text.startswith("No confusion matrix was recorded") for text in captions)
+    assert not any("comes with the end of the first epoch" in text for text in captions)
