@@ -12,11 +12,15 @@ from streamlit.components.v2 import manifest_scanner
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import quick_homes
+
 # Before torch is imported: the tests run in as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # AppTest reads the metadata of every installed package whenever it opens a page: two thirds of its time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+quick_homes.install()
 
 # No deadlines: how long an example takes tells about the machine, not about the code.
 settings.register_profile("default", deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,17 @@ class Refuse:
 
 
 sys.meta_path.insert(0, Refuse())
+import importlib
+
 import torch
 
-import model
-
-with torch.no_grad():
-    torch.save(model.load()(torch.load("images.pt", weights_only=True)), "logits.pt")
+for folder in sys.argv[1:]:
+    sys.path.insert(0, folder)
+    model = importlib.import_module("model")
+    with torch.no_grad():
+        images = torch.load(f"{folder}/images.pt", weights_only=True)
+        torch.save(model.load()(images), f"{folder}/logits.pt")
+    del sys.path[0], sys.modules["model"]
 """
 
 
@@ -49,33 +55,39 @@ def some(loaded: Loaded, count: int = 3) -> Tensor:
     return torch.randn(count, *loaded.input_shape, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(
-    ("model", "options"),
-    [
-        *(("lenet5", {}), ("lenet5", {"activation": "tanh"}), ("lenet5-1998", {}), ("googlenet-32", {})),
-        *(("resnet18-32", {}), ("torchvision/mobilenet_v3_small", {}), ("torchvision/squeezenet1_1", {})),
-    ],
+NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(("lenet5", {}), ("lenet5", {"activation": "tanh"}), ("lenet5-1998", {}), ("googlenet-32", {})),
+    *(("resnet18-32", {}), ("torchvision/mobilenet_v3_small", {}), ("torchvision/squeezenet1_1", {})),
 )
-def test_plain_pytorch_gives_the_same_logits_where_there_is_no_cnnviz(
-    model: str, options: dict[str, Any], tmp_path: Path
-) -> None:
-    loaded = fresh(model, options=options)
-    images = some(loaded)
-    assert torch.allclose(run_elsewhere(loaded, images, tmp_path), logits(loaded, images), atol=1e-6)
 
 
-def run_elsewhere(loaded: Loaded, images: Tensor, folder: Path) -> Tensor:
-    """The logits from `model.py` in a process that can import neither cnnviz nor torchvision."""
-    for ending, content in export(loaded, "python", "model").files.items():
-        (folder / f"model{ending}").write_bytes(content)
-    torch.save(images, folder / "images.pt")
-    (folder / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+def test_plain_pytorch_gives_the_same_logits_where_there_is_no_cnnviz(tmp_path: Path) -> None:
+    networks = {}
+    for number, (model, options) in enumerate(NETWORKS):
+        loaded = fresh(model, options=options)
+        networks[tmp_path / str(number)] = (loaded, some(loaded))
+    for (folder, (loaded, images)), result in zip(networks.items(), run_elsewhere(networks), strict=True):
+        expected = logits(loaded, images)
+        assert torch.allclose(result, expected, atol=1e-6), NETWORKS[int(folder.name)]
+
+
+def run_elsewhere(networks: Mapping[Path, tuple[Loaded, Tensor]]) -> list[Tensor]:
+    """The logits of each folder's `model.py`, in one process that cannot import cnnviz or torchvision."""
+    for folder, (loaded, images) in networks.items():
+        folder.mkdir(exist_ok=True)
+        for ending, content in export(loaded, "python", "model").files.items():
+            (folder / f"model{ending}").write_bytes(content)
+        torch.save(images, folder / "images.pt")
     ended = subprocess.run(
-        [sys.executable, "elsewhere.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", ELSEWHERE, *map(str, networks)],
+        cwd=next(iter(networks)).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    tensor: Tensor = torch.load(folder / "logits.pt", weights_only=True)
-    return tensor
+    return [torch.load(folder / "logits.pt", weights_only=True) for folder in networks]
 
 
 def test_a_network_of_ones_own_that_depends_on_its_input_brings_its_source(
@@ -98,10 +110,10 @@ def test_a_network_of_ones_own_that_depends_on_its_input_brings_its_source(
     registration.add(f"{tmp_path}/net.py:Net(width=5)@1x4x4")
     recipe = with_code(Recipe(model="file/Net"))
     loaded = replace(fresh("file/Net", classes=6), recipe=recipe)
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    for images in (torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 4, 4)):
-        assert torch.equal(run_elsewhere(loaded, images, folder), logits(loaded, images))
+    batches = (torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 4, 4))
+    folders = {tmp_path / f"elsewhere-{number}": (loaded, images) for number, images in enumerate(batches)}
+    for images, result in zip(batches, run_elsewhere(folders), strict=True):
+        assert torch.equal(result, logits(loaded, images))
     assert export(loaded, "python").notes == (
         "Its forward depends on its input, so the file holds its own source.",
     )
