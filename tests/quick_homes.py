@@ -1,6 +1,6 @@
 """Makes empty homes quickly: the run database's tables and the enlarged digits, computed once in a process.
 
-Most tests begin with an empty CNNVIZ_HOME, and spend 0.1 s on Alembic for its tables and as long on its digits.
+Most tests begin with an empty CNNVIZ_HOME, and spend 0.1 s on Alembic for its tables, as long on its digits.
 Processes that tests start do both themselves, and so do the tests of migrations, which name the revision.
 """
 
