@@ -60,7 +60,7 @@ def test_a_migration_is_all_or_nothing(address: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(op, "create_index", breaks)
     with pytest.raises(OSError, match="pulled the plug"):
-        migrate.upgrade(database)
+        migrate.upgrade(database, migrate.revisions()[-1])
     monkeypatch.undo()
     with database.migrating() as connection:
         assert migrate.current(connection) is None
