@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.alternative_networks import small_network
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Histogram
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Histogram, LayerFact
 from cnnviz.diagnosis.evidence.learning_curves import summarize_loss
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
@@ -72,6 +72,14 @@ def test_unbalanced_classes_do_not_explain_steps_that_are_too_few_with_any() -> 
 def test_one_answer_for_all_says_nothing_of_labels_however_common_it_is_in_each_part() -> None:
     common = data(counts=(180, 180, *(4,) * 8))
     assert isinstance(rules()["labels-noisy"].judge(run(0.4, 0.01, 0.12, data=common)), Inconclusive)
+
+
+def test_with_batch_norm_training_accuracy_says_nothing_of_labels_that_were_not_compared() -> None:
+    norm = LayerFact(name="norm1", type="BatchNorm2d", kind="norm", params=16, out=(8, 26, 26))
+    plain = run(0.5, 0.9, recipe=Recipe(validation=0, epochs=10), data=data(validation=0))
+    assert isinstance(rules()["labels-noisy"].judge(plain), Finding)
+    normalized = plain.model_copy(update={"layers": (norm,)})
+    assert isinstance(rules()["labels-noisy"].judge(normalized), Inconclusive)
 
 
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:

@@ -20,6 +20,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     standard_error,
     summarize_loss,
 )
+from cnnviz.diagnosis.evidence.step_size import has_batch_norm
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -271,6 +272,8 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     hindered = uses_augmentation(evidence.recipe) or any(
         rate > LITTLE for rate in dropout_rates(evidence).values()
     )
+    # The statistics of a batch lower training accuracy too: then only images that were compared count.
+    hindered = hindered or (has_batch_norm(evidence) and agreement(evidence) is None)
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last
