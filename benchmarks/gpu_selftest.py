@@ -282,7 +282,7 @@ def never_waits(device: torch.device) -> str:
 @check("Steps are replayed from a CUDA graph, and make the weights of steps that are launched", gpu=True)
 def replays(device: torch.device) -> str:
     graphed, log = trainer(device)
-    assert should_capture(device, graphed.pace.macs, RECIPE.batch_size)
+    assert should_capture(graphed.pace.macs, RECIPE.batch_size)
     launched, _ = trainer(device, graphed=False)
     launched.model.load_state_dict(graphed.model.state_dict())
     steps(graphed, 40)

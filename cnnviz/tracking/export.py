@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -10,12 +13,15 @@ from sqlalchemy import select
 
 from cnnviz.formats.csv_text import csv_rows
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import TrackingError
 from cnnviz.tracking.metrics import read_metrics
 from cnnviz.tracking.records import Metric
 from cnnviz.tracking.runs import get_run, history
 from cnnviz.tracking.store import checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.tables import RecordRow
 
+SUMMARY = "run.json"
+"""Name of the summary in a run's folder, from which `training.recover` restores a lost database."""
 COLUMNS = ("name", "step", "epoch", "value", "attempt", "time")
 _PAGE = 10_000
 _RECORDS = 20
@@ -63,6 +69,21 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
         "notes": run.notes,
         "tags": run.tags,
     }
+
+
+def write_summary(database: Database, run_id: int) -> None:
+    """Write a run's summary to its folder; errors are ignored, since they must not stop the run."""
+    with suppress(OSError, TrackingError):
+        run = get_run(database, run_id)
+        folder = run_folder(run.id, run.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{SUMMARY}.{os.getpid()}.tmp"
+        document = report(database, run_id) | {"total_steps": run.total_steps}
+        try:
+            temporary.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+            temporary.replace(folder / SUMMARY)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def to_json(database: Database, run_id: int) -> Iterator[str]:

@@ -115,9 +115,9 @@ class FullBatchStep:
         return (self._fast if len(labels) == self._batch else self._eager)(images, labels)
 
 
-def should_capture(device: torch.device, macs: int, batch: int) -> bool:
+def should_capture(macs: int, batch: int) -> bool:
     """Return whether steps are so small that launch overhead is a considerable part of their time."""
-    return device.type == "cuda" and 0 < 6 * macs * batch <= MOST_FLOPS
+    return 0 < 6 * macs * batch <= MOST_FLOPS
 
 
 def capture_cuda_graph(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:

@@ -39,6 +39,12 @@ def build_optimizer(
     return result
 
 
+def head_parameters(model: nn.Module) -> set[int]:
+    """Return the `id`s of the parameters of the last layer that has any: the head."""
+    layers = [list(part.parameters(recurse=False)) for part in model.modules()]
+    return {id(parameter) for parameter in next((own for own in reversed(layers) if own), [])}
+
+
 def skip_after_nonfinite(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """Make all optimizer steps no-ops from the first non-finite loss on, without synchronizing.
 
@@ -53,8 +59,8 @@ def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) 
     trunk = [parameter for parameter in trained if id(parameter) not in head]
     if recipe.trunk_lr == 1 or not trunk:
         return trained
-    head_parameters = [parameter for parameter in trained if id(parameter) in head]
-    parts = [(trunk, recipe.trunk_lr), *([(head_parameters, 1.0)] if head_parameters else [])]
+    of_head = [parameter for parameter in trained if id(parameter) in head]
+    parts = [(trunk, recipe.trunk_lr), *([(of_head, 1.0)] if of_head else [])]
     # One tensor per group: each is filled in place with the group's own rate.
     rates = [
         torch.tensor(recipe.lr * s, device=p[0].device) if p[0].is_cuda else recipe.lr * s for p, s in parts

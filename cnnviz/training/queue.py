@@ -38,7 +38,9 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         ValueError: The model or data do not exist, or the network cannot be trained with these images and
             batches. Nothing is written then.
     """
-    recipe = start_weights.resolve(with_code(recipe), database)
+    recipe = with_code(recipe)
+    if recipe.start_from:
+        recipe = start_weights.resolve(recipe, database)
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
     check_trainable(recipe, *known_data(recipe), ranks(class_of(recipe.device)))

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnnviz import tracking
 from cnnviz.models.library import home
-from cnnviz.tracking import Checkpoint, Database, Status
+from cnnviz.tracking import Checkpoint, Status
+from cnnviz.tracking.export import SUMMARY
 from cnnviz.tracking.lifecycle import RecoveredRun, insert_run, known_keys, set_aside
 from cnnviz.tracking.metrics import Value
 from cnnviz.training import checkpoint
@@ -29,7 +28,6 @@ from cnnviz.training.recipe import Recipe, spec_for
 from cnnviz.training.setup import device_of
 from cnnviz.training.trainer import BEST, LAST
 
-SUMMARY = "run.json"
 _FOLDER = re.compile(r"([0-9]{6,18})-([0-9a-f]{12})")
 _FACTS = ("params", "versions", "hardware", "fingerprint", "notes", "tags")
 _ENDS = frozenset((Status.FINISHED, Status.STOPPED, Status.PAUSED, Status.FAILED))
@@ -45,21 +43,6 @@ class Recovery:
     """Ids of the inserted runs."""
     skipped: tuple[str, ...]
     """A message for each folder that holds no usable data, or whose id another run has."""
-
-
-def write_summary(database: Database, run_id: int) -> None:
-    """Write a run's summary to its folder; errors are ignored, since they must not stop the run."""
-    with suppress(OSError, tracking.TrackingError):
-        run = tracking.get_run(database, run_id)
-        folder = tracking.run_folder(run.id, run.key)
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{SUMMARY}.{os.getpid()}.tmp"
-        document = tracking.report(database, run_id) | {"total_steps": run.total_steps}
-        try:
-            temporary.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-            temporary.replace(folder / SUMMARY)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def recover() -> Recovery:

@@ -246,7 +246,8 @@ def _build(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSe
     options = None if recipe.layers else recipe.options
     model = models.build(spec, len(dataset.classes), side, options)
     macs = _macs(recipe, spec, len(dataset.classes))
-    load_start(recipe, model)
+    if recipe.start_from or recipe.freeze_until:
+        load_start(recipe, model)
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # Matrix units are faster with channels last.
         model = model.to(memory_format=torch.channels_last)

@@ -180,9 +180,3 @@ def _stay_in_evaluation(module: nn.Module) -> None:
     if isinstance(module, nn.modules.batchnorm._NormBase):
         module.eval()
         module.train = lambda mode=True: module  # type: ignore[method-assign]
-
-
-def head_parameters(model: nn.Module) -> set[int]:
-    """Return the `id`s of the parameters of the last layer that has any: the head."""
-    layers = [list(part.parameters(recurse=False)) for part in model.modules()]
-    return {id(parameter) for parameter in next((own for own in reversed(layers) if own), [])}

@@ -44,6 +44,7 @@ from cnnviz.training.optimizer import (
     build_optimizer,
     class_weights,
     cross_entropy,
+    head_parameters,
     layer_rates,
     mixup,
     set_lr,
@@ -54,7 +55,6 @@ from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import Logger, Pace, RunLogger, peak_flops
 from cnnviz.training.setup import CudaGauge, TooLittleMemoryError, out_of_memory_message
-from cnnviz.training.start_weights import head_parameters
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
@@ -389,7 +389,7 @@ class Trainer:
         if self.recipe.compile:
             compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimizer, self._class_weights)
             return cuda_graphs.FullBatchStep(compiled, self._plain, self.recipe.batch_size)
-        if cuda_graphs.should_capture(self.device, self.pace.macs, self.recipe.batch_size):
+        if self.device.type == "cuda" and cuda_graphs.should_capture(self.pace.macs, self.recipe.batch_size):
             parameters = self.model.parameters()
             return cuda_graphs.GraphedStep(self._plain, self.recipe.batch_size, self._note, parameters)
         return self._plain

@@ -12,9 +12,9 @@ from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.models.library import home
 from cnnviz.tracking import Command, Database, DatabaseDamagedError, Status
+from cnnviz.tracking.export import SUMMARY
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.recover import SUMMARY
 from cnnviz.training.trainer import LAST
 from cnnviz.training.workers.worker import work
 

@@ -14,10 +14,10 @@ from cnnviz import models, tracking
 from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
-from cnnviz.training.optimizer import build_optimizer, layer_rates, set_lr
+from cnnviz.training.optimizer import build_optimizer, head_parameters, layer_rates, set_lr
 from cnnviz.training.queue import enqueue
 from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
-from cnnviz.training.start_weights import freeze, head_parameters, keep, load_start
+from cnnviz.training.start_weights import freeze, keep, load_start
 from cnnviz.training.workers.worker import work
 
 SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu", "--seed", "3")
