@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 LOCAL = "local"
 """Key of the local user, who owns everything made without sign-in, and in databases from before owners."""
@@ -112,3 +113,45 @@ def resolve_with(resolver: Callable[[], Principal] | None) -> None:
     """Install the function that returns the current principal in a shared process; None removes it."""
     global _resolver
     _resolver = resolver
+
+
+# Owners of files: a member's saved or uploaded file has its owner's key in a small file next to it.
+#
+# A file without one belongs to the local user.
+
+SUFFIX = ".owner"
+
+
+def file_owner(path: Path) -> str:
+    """Return the key of the principal that owns the file."""
+    try:
+        return path.with_suffix(SUFFIX).read_text(encoding="utf-8")[:300] or LOCAL
+    except FileNotFoundError:
+        return LOCAL
+
+
+def require_file(path: Path, what: str) -> None:
+    """Raise `NotAllowedError` unless the current principal may change or create the file.
+
+    Args:
+        path: The file.
+        what: Description, as the beginning of a sentence: `The model 'net'`.
+    """
+    user = principal()
+    user.require_write("save anything")
+    if path.exists():
+        user.require(file_owner(path), what)
+
+
+def note_file(path: Path) -> None:
+    """Set the current principal as the owner of a file that is about to be created."""
+    key, beside = principal().key, path.with_suffix(SUFFIX)
+    if key != LOCAL:
+        beside.write_text(key, encoding="utf-8")
+    else:
+        beside.unlink(missing_ok=True)
+
+
+def forget_file(path: Path) -> None:
+    """Delete the owner file of a deleted file."""
+    path.with_suffix(SUFFIX).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from cnnviz.analysis import precomputed
 from cnnviz.analysis.types import Analysis, Graph, Kind, Row, Shape
 from cnnviz.models.layers import Layer, LayerList
 from cnnviz.models.library import spec_of
-from cnnviz.models.user_code import origin
+from cnnviz.models.user_code import source
 from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT, INPUT_FROM_NETWORK, OWN_FILE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def analyze_module(
     Raises:
         ValueError: Where no shape fits or the pass fails; one sentence, with the position in the user's file.
     """
-    from cnnviz.analysis.compute import compute
+    from cnnviz.analysis.layer_table import compute
     from cnnviz.models.user_code.dry_run import (
         MISFITS,
         OutputError,
@@ -119,7 +119,7 @@ def _needs_values(error: BaseException) -> bool:
 
 
 def _unknowable(title: str, error: BaseException) -> str:
-    line = origin.of_error(error)
+    line = source.of_error(error)
     if isinstance(error, NotImplementedError) and "forward" in str(error):
         return f"{title} cannot be analysed: it defines no forward."
     return (
@@ -131,7 +131,7 @@ def _unknowable(title: str, error: BaseException) -> str:
 def misfit(title: str, shape: Shape, default: Shape | None, error: Exception) -> str:
     """Return an error message for an input that the model does not accept."""
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-    line = origin.of_error(error)
+    line = source.of_error(error)
     reason += f" ({line})" if line else ""
     hint = f" Its own input is {'×'.join(map(str, default))}." if default and default != shape else ""
     return f"{title} cannot take an input of {'×'.join(map(str, shape))}: {reason}.{hint}"
@@ -189,7 +189,7 @@ def analyze(
 
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
     """Build a spec on the meta device and analyze it; raise `ValueError` for an unsupported size."""
-    from cnnviz.analysis.compute import compute
+    from cnnviz.analysis.layer_table import compute
     from cnnviz.models.builder import on_meta
 
     channels, height, width = shape
@@ -316,7 +316,7 @@ def analyze_fitting(document: LayerList) -> Analysis:
     """
     from torch import nn
 
-    from cnnviz.analysis.compute import compute
+    from cnnviz.analysis.layer_table import compute
     from cnnviz.models.builder import on_meta
 
     def build() -> nn.Sequential:

@@ -21,7 +21,7 @@ from cnnviz.analysis import ops as _views  # noqa: F401  (registers its rules)
 from cnnviz.analysis.module_settings import is_unit
 from cnnviz.analysis.ops import RULES, Call, Effect, Track
 from cnnviz.analysis.types import WHOLE, ReceptiveField, Shape
-from cnnviz.models.user_code import origin
+from cnnviz.models.user_code import source
 
 # Shape inference of common functions without calling them.
 #
@@ -366,7 +366,7 @@ class _Tracer(TorchFunctionMode):
 
     def _decide(self, name: str, tensor: torch.Tensor) -> Any:
         """Return a substitute for a missing value: 1, or True for at most `MOST_TIMES` at one line."""
-        key = (name, origin.of_frame(sys._getframe(2)))
+        key = (name, source.of_frame(sys._getframe(2)))
         self.trace.decided[key] += 1
         if name == "__bool__":
             return self.trace.decided[key] <= MOST_TIMES

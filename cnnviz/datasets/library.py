@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from cnnviz.access.files import forget_file, note_file, require_file
+from cnnviz.access.principal import forget_file, note_file, require_file
 from cnnviz.datasets import cache, user_data
 from cnnviz.datasets.cache import CacheRequest, Maker
 from cnnviz.datasets.dataset import Dataset

@@ -21,7 +21,7 @@ from cnnviz.datasets.layouts import class_folders, parquet, zips
 from cnnviz.datasets.layouts.class_folders import quoted, same_name
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Options
-from cnnviz.models.limits import MAX_SIDE
+from cnnviz.models.layers.base import MAX_SIDE
 
 USUAL_SIDE = 224
 MOST_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from cnnviz.models.layers import LayerList
-from cnnviz.models.limits import MAX_SIDE
+from cnnviz.models.layers.base import MAX_SIDE
 
 # Input sizes that a layer list accepts (no torch involved).
 

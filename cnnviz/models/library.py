@@ -10,7 +10,7 @@ from typing import Any
 
 import platformdirs
 
-from cnnviz.access.files import forget_file, note_file, require_file
+from cnnviz.access.principal import forget_file, note_file, require_file
 from cnnviz.models.layers import LayerList
 from cnnviz.models.layers.layer_list import MAX_BYTES
 from cnnviz.models.spec import ModelSpec, Shape

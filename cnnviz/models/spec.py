@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cnnviz.models.layers import LayerList
 
+
 Shape = tuple[int, int, int]
 """Shape of one image, `(C, H, W)`."""
 

@@ -32,8 +32,8 @@ Every function is one transaction, returns plain values, and may be called from 
 
 from cnnviz.tracking.commands import move_to_front, pending, queue_capacity, request, require_queue_capacity
 from cnnviz.tracking.curves import Curve, Curves, sample_metric
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import (
+from cnnviz.tracking.database import (
+    Database,
     DatabaseBusyError,
     DatabaseDamagedError,
     DatabaseFullError,

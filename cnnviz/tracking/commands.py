@@ -8,8 +8,7 @@ import time
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.database import Database, WrongStateError
 from cnnviz.tracking.limits import check_limits, require_owner
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow

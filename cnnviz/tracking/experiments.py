@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import NoSuchExperimentError
+from cnnviz.tracking.database import Database, NoSuchExperimentError
 from cnnviz.tracking.limits import get_or_create_owner, require_owner
 from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 

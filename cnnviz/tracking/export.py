@@ -12,8 +12,7 @@ import orjson
 from sqlalchemy import select
 
 from cnnviz.formats.csv_text import csv_rows
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import TrackingError
+from cnnviz.tracking.database import Database, TrackingError
 from cnnviz.tracking.metrics import read_metrics
 from cnnviz.tracking.records import Metric
 from cnnviz.tracking.runs import get_run, history

@@ -19,8 +19,13 @@ from sqlalchemy.orm import Session
 
 from cnnviz.device_class import CPU, class_of, classes_of, split
 from cnnviz.tracking.commands import notify, take_command, withdraw
-from cnnviz.tracking.database import Database, address
-from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, WrongStateError
+from cnnviz.tracking.database import (
+    Database,
+    DatabaseDamagedError,
+    DatabaseUnavailableError,
+    WrongStateError,
+    address,
+)
 from cnnviz.tracking.fair_queue import next_run
 from cnnviz.tracking.limits import is_frozen
 from cnnviz.tracking.metrics import Value, append

@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cnnviz.access import Principal, principal
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import LimitError, NotOwnerError
+from cnnviz.tracking.database import Database, LimitError, NotOwnerError
 from cnnviz.tracking.states import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
 

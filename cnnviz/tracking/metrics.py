@@ -13,8 +13,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking.commands import take_command
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import DatabaseBusyError, NoSuchRunError, TrackingError
+from cnnviz.tracking.database import Database, DatabaseBusyError, NoSuchRunError, TrackingError
 from cnnviz.tracking.records import (
     EncodedRecord,
     Lease,

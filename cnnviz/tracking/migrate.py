@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 
-from cnnviz.tracking.database import Database, address
-from cnnviz.tracking.errors import DatabaseUnavailableError
+from cnnviz.tracking.database import Database, DatabaseUnavailableError, address
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -17,8 +17,7 @@ from sqlalchemy.orm import Session
 from cnnviz.device_class import class_of
 from cnnviz.tracking import commands
 from cnnviz.tracking.curves import Floats
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import NoSuchRunError
+from cnnviz.tracking.database import Database, NoSuchRunError
 from cnnviz.tracking.limits import check_limits, get_or_create_owner, require_owner
 from cnnviz.tracking.metrics import summaries
 from cnnviz.tracking.records import (

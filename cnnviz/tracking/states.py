@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.database import WrongStateError
 
 
 class Status(StrEnum):

@@ -26,8 +26,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, or_, select
 
 from cnnviz.models.library import home
-from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import TrackingError, WrongStateError
+from cnnviz.tracking.database import Database, TrackingError, WrongStateError
 from cnnviz.tracking.limits import require_owner, writable_rows
 from cnnviz.tracking.records import Checkpoint, Lease
 from cnnviz.tracking.states import ACTIVE

@@ -10,7 +10,7 @@ import time
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking.errors import NoSuchRunError, QueueFullError, StaleAttemptError
+from cnnviz.tracking.database import NoSuchRunError, QueueFullError, StaleAttemptError
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import ACTIVE, Status, check_transition
 from cnnviz.tracking.tables import RunRow, StatusRow

@@ -26,7 +26,7 @@ from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_b
 from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import loss_functions, open_runs, probing, recording
+from cnnviz.watching import loss_functions, probing, recording
 from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
@@ -117,7 +117,7 @@ class WatchedRun:
                 f"'{name_in_caller}' was imported by name before cnnviz.watch and is not seen: call "
                 "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
             )
-        open_runs.register(self)
+        recording.register(self)
 
     # Public methods, for the loop.
 
@@ -398,7 +398,7 @@ class WatchedRun:
         if self.ended is not None or os.getpid() != self._pid:
             return
         self.ended = status
-        open_runs.unregister(self)
+        recording.unregister(self)
         loss_functions.unlisten(self.monitor)
         try:
             if status is not Status.INTERRUPTED:

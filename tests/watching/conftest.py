@@ -9,7 +9,7 @@ import pytest
 from torch.nn import functional
 
 from cnnviz import tracking
-from cnnviz.watching import loss_functions, open_runs
+from cnnviz.watching import loss_functions, recording
 
 
 @pytest.fixture
@@ -23,6 +23,6 @@ def database(tmp_path: Path) -> Iterator[tracking.Database]:
 def _torch_is_left_alone() -> Iterator[None]:
     before = {name: getattr(functional, name) for name in loss_functions.WRAPPED}
     yield
-    for run in list(open_runs.open_runs):
+    for run in list(recording.open_runs):
         run.finish()
     assert {name: getattr(functional, name) for name in loss_functions.WRAPPED} == before

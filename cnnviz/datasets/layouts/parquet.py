@@ -12,7 +12,7 @@ import orjson
 from cnnviz.datasets.decode import MAX_BYTES
 from cnnviz.datasets.encoded_store import Encoded, Source
 from cnnviz.datasets.spec import DataError
-from cnnviz.models.limits import MAX_CLASSES
+from cnnviz.models.layers.base import MAX_CLASSES
 
 if TYPE_CHECKING:
     import pyarrow as pa

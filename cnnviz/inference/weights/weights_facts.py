@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.models.limits import MAX_CLASSES
+from cnnviz.models.layers.base import MAX_CLASSES
 
 MOST_BYTES = 10_000_000
 SUFFIX = ".cnnviz.json"

@@ -22,8 +22,7 @@ from cnnviz.models.layers import (
     NaiveInception,
     Pool,
 )
-from cnnviz.models.layers.base import AnyShape
-from cnnviz.models.limits import MAX_SIDE
+from cnnviz.models.layers.base import MAX_SIDE, AnyShape
 from cnnviz.models.registry import register, sequential
 from cnnviz.models.spec import Options, Published, Shape
 

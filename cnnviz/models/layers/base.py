@@ -15,6 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from torch import nn
 
+MAX_SIDE = 1_024
+"""Maximum input height and width in pixels, of every model."""
+MAX_CLASSES = 100_000
+"""Maximum number of classes, of every model."""
+
 MapShape = tuple[int, int, int]
 AnyShape = tuple[int, ...]
 """`(C, H, W)` for feature maps or `(F,)` for a vector, without the batch dimension."""

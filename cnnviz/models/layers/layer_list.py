@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cnnviz.models.layers.base import AnyShape, Layer, MisfitError
+from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE, AnyShape, Layer, MisfitError
 from cnnviz.models.layers.basic import (
     Activation,
     BatchNorm,
@@ -26,7 +26,6 @@ from cnnviz.models.layers.basic import (
     Softmax,
 )
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
-from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
 
 # Limits of a layer list: it may come from anywhere, and a typo must not exhaust anyone's memory.
 

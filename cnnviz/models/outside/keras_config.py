@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.formats.zip_directory import directory_bytes
-from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
 from cnnviz.models.outside.keras_layers import LAYERS, KerasError, LayerConfig, Sides
 from cnnviz.models.spec import ModelSpec, Options, Shape
 

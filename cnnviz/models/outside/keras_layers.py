@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.models.limits import MAX_SIDE
+from cnnviz.models.layers.base import MAX_SIDE
 
 if TYPE_CHECKING:
     from torch import nn

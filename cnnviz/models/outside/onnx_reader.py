@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
 
 Floats = NDArray[np.float32]
 MOST_BYTES = 1 << 30

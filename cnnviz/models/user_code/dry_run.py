@@ -18,7 +18,7 @@ from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from cnnviz.models.builder import meta_copy
 from cnnviz.models.spec import Shape
-from cnnviz.models.user_code import origin
+from cnnviz.models.user_code import source
 from cnnviz.models.user_code.importer import first_line
 
 _has_no_shape: Callable[[Any], bool] = is_lazy
@@ -256,12 +256,12 @@ def _without_convolution(module: nn.Module) -> Iterator[Shape]:
 def describe(error: BaseException) -> str:
     """Describe an error: its type, its message, and its position in the user's file."""
     text = first_line(error).rstrip(".") if str(error).strip() else ""
-    line = origin.of_error(error)
+    line = source.of_error(error)
     return f"{type(error).__name__}{f': {text}' if text else ''}{f' ({line})' if line else ''}"
 
 
 def reason(error: Exception) -> str:
     """Describe an error by its message, without its type, and its position in the user's file."""
     text = first_line(error).rstrip(".") if str(error).strip() else type(error).__name__
-    line = origin.of_error(error)
+    line = source.of_error(error)
     return f"{text} ({line})" if line else text

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from cnnviz.models.limits import MAX_CLASSES
+from cnnviz.models.layers.base import MAX_CLASSES
 from cnnviz.models.spec import NoOptions, Options, Shape
-from cnnviz.models.user_code import origin
+from cnnviz.models.user_code import source
 from cnnviz.models.user_code.source import Source
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Imported(MetaPathFinder):
             try:
                 return importlib.import_module(name) if name.replace(".", "").isidentifier() else self._odd()
             except (Exception, SystemExit) as error:
-                line = origin.of_error(error)
+                line = source.of_error(error)
                 raise ValueError(
                     f"{label} does not run: {type(error).__name__}: {first_line(error)}"
                     f"{f' ({line})' if line else ''}"
@@ -224,7 +224,7 @@ class Constructor:
             try:
                 module = self.target(**arguments)
             except Exception as error:
-                line = origin.of_error(error)
+                line = source.of_error(error)
                 raise ValueError(
                     f"{self.name} cannot be built: {type(error).__name__}: {first_line(error)}"
                     f"{f' ({line})' if line else ''}"
