@@ -32,7 +32,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from benchmarks.machine import describe
 from cnnviz import tracking
 from cnnviz.access import Principal, Role, acting
-from cnnviz.tracking.fair_queue import fair_order
+from cnnviz.tracking.queue import fair_order
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from tests.browser.server import ROOT, Server, serve

@@ -39,9 +39,9 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.delenv("CNNVIZ_MODELS", raising=False)
     yield
     sys.modules["__main__"] = main
-    if (handed := sys.modules.get("cnnviz.models.outside.handed")) is not None:
-        for name in handed.listed():
-            handed._entries.pop(name, None)
+    if (registry := sys.modules.get("cnnviz.models.registry")) is not None:
+        for name in registry.shown_specs():
+            registry._in_memory.pop(name, None)
 
 
 WHOLE = ("tests/browser/", "tests/pages/")

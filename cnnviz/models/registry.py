@@ -7,18 +7,23 @@ are discovered, so that adding a model is one function in one file.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import pkgutil
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rapidfuzz import process
 
 from cnnviz.models import families
 from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
-from cnnviz.models.outside import handed
+from cnnviz.models.outside.registration import DataFile, from_bytes
 from cnnviz.models.spec import ModelSpec, Options, Shape
 from cnnviz.models.user_code import registration
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from cnnviz.models.layers import LayerList
     from cnnviz.models.spec import Builder, LayerListBuilder
+
 
 _SPECS: dict[str, ModelSpec] = {}
 ENTRY_POINT_GROUP = "cnnviz.models"
@@ -145,7 +151,7 @@ def specs() -> dict[str, ModelSpec]:
     known = sorted(
         _SPECS.values(), key=lambda s: (order.get(s.source, 2), s.year if s.source == "cnnviz" else 0)
     )
-    return {spec.name: spec for spec in known} | registration.specs() | saved_specs() | handed.listed()
+    return {spec.name: spec for spec in known} | registration.specs() | saved_specs() | shown_specs()
 
 
 def names() -> list[str]:
@@ -159,13 +165,13 @@ def get(name: str) -> ModelSpec:
     Raises:
         UnknownModelError: Where there is none; it suggests the most similar names.
     """
-    in_memory = handed.get(name)
-    if in_memory is not None:
-        return in_memory
+    spec = in_memory(name)
+    if spec is not None:
+        return spec
     known = specs()
     if name in known:
         return known[name]
-    if name.startswith((handed.PREFIX, handed.SHOWN)):
+    if name.startswith((UPLOAD_PREFIX, SHOWN_PREFIX)):
         raise UnknownModelError(
             f"There is no model '{name}' here any more: what is handed in or shown is kept while the program "
             "runs; hand it in again."
@@ -247,3 +253,73 @@ def layer_list(
     """Return the model as a layer list, or None where it is not sequential. Does not import torch."""
     spec = get(model) if isinstance(model, str) else model
     return None if spec.layers is None else spec.layers(*resolve(spec, classes, input_size, options))
+
+
+# In-memory registry of networks that came in as data while the program runs: uploads and `cnnviz.show`.
+#
+# They exist in this process only, limited in number and bytes. The name of an upload is the hash of its
+# content, so that only somebody who has the file (or was given the address) can name it, and it is not
+# listed; networks that are shown are listed.
+
+UPLOAD_PREFIX = "handed/"
+SHOWN_PREFIX = "shown/"
+MAX_IN_MEMORY = 16
+MAX_IN_MEMORY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    spec: ModelSpec
+    size: int
+    listed: bool
+
+
+_in_memory: OrderedDict[str, _InMemory] = OrderedDict()
+_in_memory_lock = threading.Lock()
+
+
+def add_upload(data: bytes, file: str) -> ModelSpec:
+    """Register an uploaded `.onnx` or `.keras` file and return its spec, which `in_memory` finds by name.
+
+    Raises:
+        ValueError: Where the file cannot be read; one sentence.
+    """
+    name = f"{UPLOAD_PREFIX}{hashlib.sha256(data).hexdigest()[:20]}"
+    known = in_memory(name)
+    if known is not None:
+        return known
+    stem = DataFile(Path(file)).stem
+    spec = replace(from_bytes(data, file, stem), name=name)
+    _keep_in_memory(spec, len(data), listed=False)
+    return spec
+
+
+def add_shown(spec: ModelSpec, size: int) -> None:
+    """Add a network to the list of every page; one of the same name is replaced."""
+    _keep_in_memory(spec, size, listed=True)
+
+
+def in_memory(name: str) -> ModelSpec | None:
+    """Return the network of that name; None where there is none, or where it was evicted."""
+    with _in_memory_lock:
+        entry = _in_memory.get(name)
+        if entry is not None:
+            _in_memory.move_to_end(name)
+        return entry.spec if entry else None
+
+
+def shown_specs() -> dict[str, ModelSpec]:
+    """Return the shown networks by name."""
+    with _in_memory_lock:
+        return {name: entry.spec for name, entry in _in_memory.items() if entry.listed}
+
+
+def _keep_in_memory(spec: ModelSpec, size: int, *, listed: bool) -> None:
+    with _in_memory_lock:
+        _in_memory[spec.name] = _InMemory(spec, size, listed)
+        _in_memory.move_to_end(spec.name)
+        while len(_in_memory) > 1 and (
+            len(_in_memory) > MAX_IN_MEMORY
+            or sum(entry.size for entry in _in_memory.values()) > MAX_IN_MEMORY_BYTES
+        ):
+            _in_memory.popitem(last=False)

@@ -30,7 +30,14 @@ Every function is one transaction, returns plain values, and may be called from 
 `TrackingError`s: `ValueError`s with a one-sentence message for users.
 """
 
-from cnnviz.tracking.commands import move_to_front, pending, queue_capacity, request, require_queue_capacity
+from cnnviz.tracking.commands import (
+    MOST_QUEUED,
+    move_to_front,
+    pending,
+    queue_capacity,
+    request,
+    require_queue_capacity,
+)
 from cnnviz.tracking.curves import Curve, Curves, sample_metric
 from cnnviz.tracking.database import (
     Database,
@@ -59,18 +66,7 @@ from cnnviz.tracking.experiments import (
     slots,
 )
 from cnnviz.tracking.export import report, to_csv, to_json
-from cnnviz.tracking.fair_queue import queue_order
-from cnnviz.tracking.lifecycle import (
-    FROM_SCRATCH,
-    Candidate,
-    attach,
-    begin,
-    claim,
-    end,
-    requeue_lost,
-    set_waiting_process,
-    waiting_classes,
-)
+from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, end, requeue_lost
 from cnnviz.tracking.limits import (
     Limits,
     Usage,
@@ -89,6 +85,7 @@ from cnnviz.tracking.limits import (
 from cnnviz.tracking.machines import Machine, machine_devices, machines, waiting_reason
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
+from cnnviz.tracking.queue import Candidate, claim, queue_order, set_waiting_process, waiting_classes
 from cnnviz.tracking.records import (
     Checkpoint,
     Lease,
@@ -106,6 +103,16 @@ from cnnviz.tracking.records import (
     lower_is_better,
     read_records,
 )
+from cnnviz.tracking.run_files import (
+    add_checkpoint,
+    checkpoints,
+    delete_run,
+    disk_bytes,
+    purge_runs,
+    remove_checkpoint,
+    restore_run,
+    run_folder,
+)
 from cnnviz.tracking.runs import (
     checkpoint_bytes,
     create_external_run,
@@ -122,17 +129,6 @@ from cnnviz.tracking.runs import (
     update_run,
 )
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
-from cnnviz.tracking.store import (
-    add_checkpoint,
-    checkpoints,
-    delete_run,
-    disk_bytes,
-    purge_runs,
-    remove_checkpoint,
-    restore_run,
-    run_folder,
-)
-from cnnviz.tracking.transitions import MOST_QUEUED
 
 __all__ = [
     "ACTIVE",

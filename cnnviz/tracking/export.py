@@ -15,8 +15,8 @@ from cnnviz.formats.csv_text import csv_rows
 from cnnviz.tracking.database import Database, TrackingError
 from cnnviz.tracking.metrics import read_metrics
 from cnnviz.tracking.records import Metric
+from cnnviz.tracking.run_files import checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.runs import get_run, history
-from cnnviz.tracking.store import checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.tables import RecordRow
 
 SUMMARY = "run.json"

@@ -1,24 +1,23 @@
-"""Lifecycle of a run: a supervisor calls `claim` and `attach`, a worker `begin` and `end`.
+"""Lifecycle of a claimed run: a supervisor calls `attach`, a worker `begin` and `end`.
 
 The worker of a run holds a `Lease`; writes with a lease are refused once the run was claimed again or has
-ended. The requests of pages are in `commands`.
+ended. Claims are in `queue`, the requests of pages in `commands`.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from cnnviz.device_class import CPU, class_of, classes_of, split
-from cnnviz.tracking.commands import notify, take_command, withdraw
+from cnnviz.device_class import CPU, class_of
+from cnnviz.tracking.commands import notify, require_lease, set_status, take_command, withdraw
 from cnnviz.tracking.database import (
     Database,
     DatabaseDamagedError,
@@ -26,12 +25,10 @@ from cnnviz.tracking.database import (
     WrongStateError,
     address,
 )
-from cnnviz.tracking.fair_queue import next_run
-from cnnviz.tracking.limits import is_frozen
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
-from cnnviz.tracking.states import ACTIVE, Command, Kind, Status
-from cnnviz.tracking.store import add_checkpoint
+from cnnviz.tracking.run_files import add_checkpoint
+from cnnviz.tracking.states import ACTIVE, Command, Status
 from cnnviz.tracking.tables import (
     AttemptRow,
     CheckpointRow,
@@ -41,7 +38,6 @@ from cnnviz.tracking.tables import (
     SeriesRow,
     StatusRow,
 )
-from cnnviz.tracking.transitions import lock_run, require_lease, set_status
 
 # Rollback of rows logged after a step, part of the transaction in which a run resumes.
 
@@ -79,132 +75,7 @@ def _summarise(session: Session, series: SeriesRow) -> None:
 
 
 FROM_SCRATCH = -1
-TRAINED = RunRow.kind == Kind.TRAINED.value
 LAST_LINES = 20_000
-
-
-def claim(
-    database: Database,
-    device: str,
-    host: str | None = None,
-    only: int | None = None,
-    beside: bool = False,
-    *,
-    classes: Collection[str] | None = None,
-    accepts: Callable[[Candidate], bool] | None = None,
-    anywhere: bool = False,
-) -> Lease | None:
-    """Claim the next run of the queue for `device`; None if there is none, or the device is in use.
-
-    Nothing is claimed from a frozen queue, except with `only`. Owners take turns (`fair_queue`); with a
-    single owner the run that has waited longest comes first.
-
-    Claims are atomic: of concurrent processes one gets the run, and a device of a machine has one run. A
-    claim increments the attempt, which invalidates the leases of earlier workers.
-
-    Args:
-        database: The run database.
-        device: As torch names it: `cpu`, `cuda:0`; several are joined by commas.
-        host: This machine. A run that has files on another machine waits for that machine.
-        only: Id of the run to claim, regardless of its position in the queue.
-        beside: Train on the CPU next to the run that holds it: the run's device is `cpu:1`, `cpu:2`, … until
-            it ends.
-        classes: Device classes that are accepted; those that `device` serves by default.
-        accepts: Returns whether this machine meets the run's requirements; otherwise the next run is tried.
-        anywhere: This machine reads checkpoints from the store, so runs with files elsewhere can be claimed
-            if their checkpoints are in the store.
-
-    Raises:
-        WrongStateError: `beside` with a device other than the CPU.
-    """
-    if beside and device != CPU:
-        raise WrongStateError(f"Only on the CPU does a run train beside another, not on {device}.")
-    this_host = host or socket.gethostname()
-    with database.write() as session:
-        database.lock_writers(session)
-        held_here = select(RunRow.device).where(
-            RunRow.host == this_host, RunRow.status.in_(sorted(ACTIVE)), TRAINED
-        )
-        in_use = {name for device_list in session.scalars(held_here) for name in split(device_list)}
-        if in_use.intersection(split(device)) and not beside:
-            return None
-        waiting = _waiting(this_host, anywhere).where(RunRow.device_class.in_(classes or classes_of(device)))
-        if only is not None:
-            waiting = waiting.where(RunRow.id == only)
-        elif is_frozen(session):
-            return None
-
-        def acceptable(row: RunRow) -> bool:
-            needs, at_home = row.needs or {}, row.host == this_host
-            candidate = Candidate(row.id, row.key, row.dataset, row.recipe, needs, at_home)
-            return accepts is None or accepts(candidate)
-
-        run = next_run(session, waiting, None if accepts is None else acceptable)
-        if run is None:
-            return None
-        run.device = device
-        if device in in_use:  # A unique name, since the database allows one run per device.
-            run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in in_use)
-        run.attempt += 1
-        run.host, run.began, run.ended = this_host, None, None
-        run.error = run.last_lines = run.worker = None
-        run.heartbeat = time.time()
-        set_status(session, run, Status.STARTING)
-        return Lease(run.id, run.attempt)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A queued run, as passed to a machine's `accepts`."""
-
-    id: int
-    key: str
-    dataset: str
-    recipe: Mapping[str, Any]
-    needs: Mapping[str, Any]
-    here: bool
-    """Whether its files are on this machine."""
-
-
-def _waiting(host: str, anywhere: bool = False) -> Select[Any]:
-    """Return a query of the queued runs that this machine may claim."""
-    mine = or_(RunRow.host.is_(None), RunRow.host == host)
-    if anywhere:
-        only_there = select(CheckpointRow.run_id).where(
-            CheckpointRow.run_id == RunRow.id, CheckpointRow.stored.is_(None)
-        )
-        mine = or_(mine, ~only_there.exists())
-    return select(RunRow).where(RunRow.status == Status.QUEUED, TRAINED, RunRow.deleted_at.is_(None), mine)
-
-
-def set_waiting_process(
-    database: Database, run_id: int, pid: int | None, process_started: float | None = None
-) -> None:
-    """Store the process that waits for a queued run's turn to train it itself, or clear it with None.
-
-    Does nothing if the run is no longer queued.
-    """
-    with database.write() as session:
-        run = lock_run(session, run_id)
-        if run.status == Status.QUEUED:
-            run.worker = None if pid is None else process_handle(pid, process_started)
-
-
-def waiting_classes(database: Database, host: str | None = None, anywhere: bool = False) -> dict[str, float]:
-    """Return `{device class: time of its oldest queued run}` of the runs that this machine may claim.
-
-    Empty if the queue is frozen.
-
-    Args:
-        database: The run database.
-        host: This machine.
-        anywhere: As in `claim`.
-    """
-    query = _waiting(host or socket.gethostname(), anywhere)
-    columns = RunRow.device_class, func.min(RunRow.queued)
-    by_class = query.with_only_columns(*columns).group_by(RunRow.device_class)
-    with database.read() as session:
-        return {} if is_frozen(session) else {row[0]: row[1] for row in session.execute(by_class)}
 
 
 def attach(

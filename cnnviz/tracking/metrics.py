@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking.commands import take_command
+from cnnviz.tracking.commands import require_lease, take_command
 from cnnviz.tracking.database import Database, DatabaseBusyError, NoSuchRunError, TrackingError
 from cnnviz.tracking.records import (
     EncodedRecord,
@@ -26,7 +26,6 @@ from cnnviz.tracking.records import (
 )
 from cnnviz.tracking.states import Command
 from cnnviz.tracking.tables import AttemptRow, MetricRow, RecordRow, RunRow, SeriesRow
-from cnnviz.tracking.transitions import require_lease
 
 MOST_ROWS = 50_000
 

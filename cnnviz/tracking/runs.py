@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from cnnviz.device_class import class_of
 from cnnviz.tracking import commands
+from cnnviz.tracking.commands import check_capacity, lock_run, require_lease
 from cnnviz.tracking.curves import Floats
 from cnnviz.tracking.database import Database, NoSuchRunError
 from cnnviz.tracking.limits import check_limits, get_or_create_owner, require_owner
@@ -31,7 +32,6 @@ from cnnviz.tracking.records import (
 )
 from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
-from cnnviz.tracking.transitions import check_capacity, lock_run, require_lease
 
 MOST_RUNS = 10_000
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cnnviz.tracking.database import WrongStateError
-
 
 class Status(StrEnum):
     """Status of a run."""
@@ -59,9 +57,3 @@ ALLOWED: dict[Status, frozenset[Status]] = {
     Status.INTERRUPTED: frozenset((Status.QUEUED,)),
     Status.FINISHED: frozenset(),
 }
-
-
-def check_transition(run_id: int, old: Status, new: Status) -> None:
-    """Raise `WrongStateError` unless the transition from `old` to `new` is allowed."""
-    if new not in ALLOWED[old]:
-        raise WrongStateError(f"Run {run_id} is {old} and cannot become {new}.")

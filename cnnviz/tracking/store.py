@@ -1,4 +1,4 @@
-"""Checkpoint store (a folder or an fsspec URL), and the folder and deletion of a run.
+"""Checkpoint store: a folder or an fsspec URL.
 
 `CNNVIZ_STORE` is a folder (for example on NFS) or a URL: `file:///folder`, `s3://bucket/folder`. S3 is
 accessed with pyarrow, with credentials from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the
@@ -14,24 +14,13 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
-import socket
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, or_, select
-
-from cnnviz.models.library import home
-from cnnviz.tracking.database import Database, TrackingError, WrongStateError
-from cnnviz.tracking.limits import require_owner, writable_rows
-from cnnviz.tracking.records import Checkpoint, Lease
-from cnnviz.tracking.states import ACTIVE
-from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow
-from cnnviz.tracking.transitions import lock_run, require_lease
+from cnnviz.tracking.database import TrackingError
 
 VARIABLE = "CNNVIZ_STORE"
 PROTOCOLS = ("file", "memory", "s3")
@@ -211,186 +200,3 @@ def remove_all(store: Store, run_id: int, key: str) -> None:
     """Delete all objects of a run; raise `StoreError`."""
     for name in store.names(folder_of(run_id, key)):
         store.delete(name)
-
-
-# Files of a run: a folder under CNNVIZ_HOME with its checkpoints.
-
-
-def run_folder(run_id: int, key: str) -> Path:
-    """Return the folder of a run on the machine that trains it; it need not exist.
-
-    Args:
-        run_id: `Run.id`.
-        key: `Run.key`: two databases that share one home both have a run 1.
-    """
-    return home() / "runs" / f"{run_id:06}-{key}"
-
-
-def disk_bytes(run_id: int, key: str) -> int:
-    """Return the total size in bytes of a run's files on this machine."""
-    total = 0
-    for folder, _, names in os.walk(run_folder(run_id, key)):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except FileNotFoundError:  # A checkpoint was replaced concurrently.
-                continue
-    return total
-
-
-def remove(run_id: int, key: str) -> int:
-    """Delete the files of a run and return their size in bytes; raise `OSError` if one cannot be deleted."""
-    freed, folder = disk_bytes(run_id, key), run_folder(run_id, key)
-    if folder.exists():
-        shutil.rmtree(folder)
-    return freed
-
-
-def add_checkpoint(
-    database: Database,
-    lease: Lease,
-    kind: str,
-    path: str,
-    step: int,
-    epoch: float,
-    size: int,
-    digest: str | None = None,
-    stored: str | None = None,
-) -> None:
-    """Insert the row of a checkpoint that is complete on disk, replacing the one of its kind.
-
-    Args:
-        database: The run database.
-        lease: The worker's lease.
-        kind: `last`, `best`, or a user's name for it; at most 40 characters.
-        path: Relative to the run's folder.
-        step: Number of optimizer steps.
-        epoch: Number of epochs.
-        size: Size of the file in bytes.
-        digest: SHA-256 of the file in hexadecimal.
-        stored: Its name in the store, if it is there too.
-
-    Raises:
-        StaleAttemptError: The lease is no longer valid.
-    """
-    row = CheckpointRow(
-        run_id=lease.run_id, kind=kind, path=path, attempt=lease.attempt, step=step, epoch=epoch,
-        bytes=size, time=time.time(), digest=digest, stored=stored,
-    )  # fmt: skip
-    with database.write() as session:
-        require_lease(session, lease)
-        session.merge(row)
-
-
-def checkpoints(database: Database, run_id: int) -> dict[str, Checkpoint]:
-    """Return the checkpoints of a run by kind."""
-    query = select(
-        CheckpointRow.kind, CheckpointRow.path, CheckpointRow.attempt, CheckpointRow.step,
-        CheckpointRow.epoch, CheckpointRow.bytes, CheckpointRow.time, CheckpointRow.digest,
-        CheckpointRow.stored,
-    ).where(CheckpointRow.run_id == run_id)  # fmt: skip
-    with database.read() as session:
-        rows = [Checkpoint(*row) for row in session.execute(query.order_by(CheckpointRow.step))]
-    return {checkpoint.kind: checkpoint for checkpoint in rows}
-
-
-# Deletion: first hidden, which can be undone; then purged.
-
-_ROWS_AT_ONCE = 20_000
-
-
-def delete_run(database: Database, run_id: int) -> None:
-    """Hide a run; `restore_run` undoes it, `purge_runs` deletes it permanently.
-
-    Raises:
-        NoSuchRunError: There is no such run.
-        WrongStateError: The run has a worker.
-    """
-    with database.write() as session:
-        row = lock_run(session, run_id)
-        require_owner(session, row.owner_id, f"Run {run_id}")
-        if row.status in ACTIVE:
-            raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
-        row.deleted_at = row.deleted_at or time.time()
-
-
-def restore_run(database: Database, run_id: int) -> None:
-    """Undo `delete_run`; raise `NoSuchRunError`."""
-    with database.write() as session:
-        row = lock_run(session, run_id)
-        require_owner(session, row.owner_id, f"Run {run_id}")
-        row.deleted_at = None
-
-
-def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
-    """Delete one checkpoint of a run permanently, file and row; return the number of freed bytes.
-
-    Without its `last` checkpoint a run restarts from scratch when it is resumed.
-
-    Raises:
-        NoSuchRunError: There is no such run.
-        WrongStateError: The run has a worker, has no such checkpoint, or has its files on another machine.
-    """
-    with database.write() as session:
-        run = lock_run(session, run_id)
-        require_owner(session, run.owner_id, f"Run {run_id}")
-        if run.status in ACTIVE:
-            raise WrongStateError(f"Run {run_id} is {run.status}; stop it before you delete its checkpoints.")
-        if run.host not in (None, socket.gethostname()):
-            raise WrongStateError(f"The files of run {run_id} lie on {run.host}; delete them there.")
-        row = session.get(CheckpointRow, (run_id, kind))
-        if row is None:
-            raise WrongStateError(f"Run {run_id} has no checkpoint '{kind}'.")
-        path, stored = run_folder(run_id, run.key) / row.path, row.stored
-        session.delete(row)
-    # The row first: a row without a file would be offered to users, a file without a row only takes space.
-    freed = path.stat().st_size if path.exists() else 0
-    path.unlink(missing_ok=True)
-    if stored is not None:
-        store = open_store()
-        if store is not None:
-            store.delete(stored)
-    return freed
-
-
-def purge_runs(
-    database: Database, older_than: float = 0.0, ids: Collection[int] | None = None
-) -> tuple[int, int]:
-    """Delete hidden runs and their files permanently; return the number of runs and of freed bytes.
-
-    Runs with files on another machine are left for that machine. If interrupted, the next call continues.
-
-    Args:
-        database: The run database.
-        older_than: Minimum time since deletion in seconds.
-        ids: Only these runs; by default all hidden runs that the current principal may change.
-    """
-    on_this_host = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
-    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, on_this_host)
-    if ids is not None:
-        query = query.where(RunRow.id.in_(ids))
-    with database.read() as session:
-        query = query.where(writable_rows(session, RunRow.owner_id))
-        runs = session.execute(query.order_by(RunRow.id)).all()
-    freed, store = 0, open_store()
-    for run_id, key in runs:
-        freed += remove(run_id, key)
-        if store is not None:
-            remove_all(store, run_id, key)
-        _purge_rows(database, run_id)
-    return len(runs), freed
-
-
-def _purge_rows(database: Database, run_id: int) -> None:
-    """Delete a run's rows in chunks: a transaction over a million rows would block a run in training."""
-    chunk = select(MetricRow.id).where(MetricRow.run_id == run_id).order_by(MetricRow.id).limit(_ROWS_AT_ONCE)
-    while True:
-        with database.write() as session:
-            row = session.get(RunRow, run_id, with_for_update=True)
-            if row is None or row.deleted_at is None:
-                return
-            ids = session.scalars(chunk).all()
-            if not ids:
-                session.execute(delete(RunRow).where(RunRow.id == run_id))
-                return
-            session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.id <= ids[-1]))

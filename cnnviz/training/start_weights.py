@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz import tracking
 from cnnviz.models.library import home
-from cnnviz.tracking.stored_checkpoints import checkpoint_file
+from cnnviz.tracking.run_files import checkpoint_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

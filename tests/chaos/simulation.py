@@ -29,8 +29,8 @@ from cnnviz import tracking
 from cnnviz.tracking import Command, Database, DatabaseUnavailableError, Lease, RunSummary, Status
 from cnnviz.tracking.machines import GONE_SECONDS
 from cnnviz.tracking.metrics import Value, append
+from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish
 from cnnviz.tracking.store import VARIABLE, Store, StoreError, open_store
-from cnnviz.tracking.stored_checkpoints import delete_superseded, ensure_local, publish
 from cnnviz.training.workers.launcher import Ending
 from cnnviz.training.workers.supervisor import RunMonitor
 

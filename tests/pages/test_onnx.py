@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from cnnviz.models.outside import handed, loopback
+from cnnviz.models import registry
+from cnnviz.models.outside import loopback
 from cnnviz.models.user_code import registration
 from cnnviz.watching import show
 from tests.models.outside import onnx_files
@@ -48,7 +49,7 @@ def test_what_is_handed_in_is_opened_by_its_address_and_stands_in_no_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(registration.VARIABLE, "")
-    spec = handed.add_upload(onnx_files.content(onnx_files.small()), "mine.onnx")
+    spec = registry.add_upload(onnx_files.content(onnx_files.small()), "mine.onnx")
     app = open_page("architecture", model=spec.name)
     assert app.selectbox(key="what-name").value == spec.name
     assert "4·(1·3·3 + 1)" in html(app)

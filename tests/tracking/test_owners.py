@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cnnviz import tracking
 from cnnviz.access import ALONE, NOBODY, Principal, Role, acting, resolve_with
 from cnnviz.tracking import Command, Database, LimitError, Limits, NotOwnerError, Run, Status
-from cnnviz.tracking.fair_queue import fair_order
 from cnnviz.tracking.limits import Usage, day_start
+from cnnviz.tracking.queue import fair_order
 from cnnviz.tracking.tables import RunRow
 
 ADA, BOB = Principal("class ada", "Ada", Role.MEMBER), Principal("class bob", "Bob", Role.MEMBER)

@@ -15,7 +15,7 @@ FULL = r"At most 3 runs wait at once, and 3 do; wait until some have ended, or t
 
 @pytest.fixture
 def _three_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnviz.tracking.transitions.MOST_QUEUED", 3)
+    monkeypatch.setattr("cnnviz.tracking.commands.MOST_QUEUED", 3)
 
 
 @pytest.mark.usefixtures("_three_may_wait")

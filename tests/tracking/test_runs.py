@@ -90,7 +90,7 @@ def test_deleting_can_be_undone_until_it_is_made_final(database: Database) -> No
 def test_purging_removes_rows_and_files_of_deleted_runs_only(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnviz.tracking.store._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("cnnviz.tracking.run_files._ROWS_AT_ONCE", 2)
     monkeypatch.setattr("socket.gethostname", lambda: "here")
     ids = []
     for status in (Status.STOPPED, Status.FINISHED):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import tracking
-from cnnviz.tracking import Database, StaleAttemptError, Status, stored_checkpoints
+from cnnviz.tracking import Database, StaleAttemptError, Status, run_files
 from cnnviz.tracking import store as storing
 from cnnviz.tracking.store import Store, StoreError, open_store
 from tests.tracking.making import begin, claim
@@ -155,9 +155,9 @@ def publish(database: Database, store: Store, lease: tracking.Lease, content: by
     path = tracking.run_folder(run.id, run.key) / "last.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    name, digest = stored_checkpoints.publish(store, run, path, step)
+    name, digest = run_files.publish(store, run, path, step)
     tracking.add_checkpoint(database, lease, "last", path.name, step, 0.0, len(content), digest, name)
-    stored_checkpoints.delete_superseded(store, run, "last", name)
+    run_files.delete_superseded(store, run, "last", name)
     return name
 
 
@@ -190,17 +190,15 @@ def test_a_page_on_another_machine_reads_through_a_bounded_cache(
     for lease in leases:
         publish(sqlite, found, lease, bytes([lease.run_id]) * 1_000, 5)
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path / "web"))
-    monkeypatch.setenv(stored_checkpoints.CACHE_VARIABLE, "2000")
+    monkeypatch.setenv(run_files.CACHE_VARIABLE, "2000")
     runs = [tracking.get_run(sqlite, lease.run_id) for lease in leases]
     for run in runs:
         known = tracking.checkpoints(sqlite, run.id)["last"]
-        path = stored_checkpoints.checkpoint_file(run, known, "web")
+        path = run_files.checkpoint_file(run, known, "web")
         assert path.read_bytes() == bytes([run.id]) * 1_000
         os.utime(path, (run.id, run.id))
     copies = list((tmp_path / "web" / "cache" / "checkpoints").iterdir())
     assert len(copies) == 2
     monkeypatch.delenv(storing.VARIABLE)
-    path = stored_checkpoints.checkpoint_file(
-        runs[0], tracking.checkpoints(sqlite, runs[0].id)["last"], "web"
-    )
+    path = run_files.checkpoint_file(runs[0], tracking.checkpoints(sqlite, runs[0].id)["last"], "web")
     assert not path.exists(), "without the store there is nothing to read here"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cnnviz import tracking
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.tracking.stored_checkpoints import checkpoint_file
+from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, portion
 from cnnviz.training.data.transforms import Statistics, Transform

@@ -22,7 +22,7 @@ from cnnviz.models import ModelSpec
 from cnnviz.models.builder import on_meta
 from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
-from cnnviz.tracking.stored_checkpoints import checkpoint_file
+from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 
 # Metadata of torchvision's weights: classes, transforms, and recognition of its files.
@@ -68,7 +68,7 @@ def without_heads(model: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, 
 def as_trained(model: nn.Module) -> None:
     """Set what torchvision sets with its weights: GoogLeNet and Inception v3 rescale their input."""
     if hasattr(model, "transform_input"):
-        setattr(model, "transform_input", True)  # noqa: B010 (a module's attributes are tensors to mypy)
+        model.transform_input = True
 
 
 def download(model: str) -> tuple[Any, dict[str, Tensor]]:

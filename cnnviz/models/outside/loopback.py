@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnviz.models import registry
 from cnnviz.models.library import home
-from cnnviz.models.outside import handed
 from cnnviz.models.outside.onnx_network import DATA_ONLY, FAMILY
 from cnnviz.models.spec import ModelSpec, Options, Shape
 
@@ -171,7 +171,7 @@ def accept(ticket: str) -> ModelSpec:
         spec = _spec(description, elsewhere)
     except (KeyError, TypeError, IndexError):
         raise ValueError("What is shown is not described as this version describes it.") from None
-    handed.show(spec, int(description["bytes"]))
+    registry.add_shown(spec, int(description["bytes"]))
     return spec
 
 
@@ -180,7 +180,7 @@ def _spec(description: Mapping[str, Any], elsewhere: Elsewhere) -> ModelSpec:
     elsewhere.title = title
     channels, height, width = (int(side) for side in description["input"]["shape"])
     return ModelSpec(
-        name=f"{handed.SHOWN}{title}",
+        name=f"{registry.SHOWN_PREFIX}{title}",
         title=title,
         family=FAMILY,
         year=0,

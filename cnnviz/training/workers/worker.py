@@ -20,8 +20,8 @@ from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
 from cnnviz.tracking.export import write_summary
+from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish
 from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
-from cnnviz.tracking.stored_checkpoints import delete_superseded, ensure_local, publish
 from cnnviz.training import checkpoint, travel
 from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe

@@ -125,14 +125,14 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
         ValueError: The file cannot be used; the message says why.
     """
     from cnnviz.inference.weights.loaders import from_file, of_description
-    from cnnviz.models.outside import handed
+    from cnnviz.models import registry
     from cnnviz.models.outside.registration import is_data_file
 
     if is_data_file(name):
-        spec = handed.add_upload(data, name)
+        spec = registry.add_upload(data, name)
         if spec.description is None:  # a Keras configuration has no weights: a model like any other
             return f"fresh:{spec.name}"
-        reference = f"{HANDED}{spec.name.removeprefix(handed.PREFIX)}"
+        reference = f"{HANDED}{spec.name.removeprefix(registry.UPLOAD_PREFIX)}"
         _store_upload(reference, of_description(spec, reference))
         return reference
     digest = hashlib.blake2b(data + (model or "").encode(), digest_size=8).hexdigest()

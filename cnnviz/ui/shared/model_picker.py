@@ -199,11 +199,12 @@ def _own_file() -> None:
 
 
 def _register_upload(name: str, data: bytes) -> str:
-    from cnnviz.models.outside import handed, registration
+    from cnnviz.models import registry
+    from cnnviz.models.outside import registration
 
     if not registration.is_data_file(name):
         raise ValueError(f"'{name[:80]}' is neither an .onnx nor a .keras file, which are opened here.")
-    return handed.add_upload(data, name).name
+    return registry.add_upload(data, name).name
 
 
 def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:
