@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnnviz.diagnosis.evidence import signal_flow
+from cnnviz.diagnosis.evidence import layer_signals
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.evidence.layer_signals import (
     dead_at_initialization,
@@ -73,7 +73,7 @@ def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
 
 def rule_out_initialization(evidence: Evidence) -> tuple[str, ...]:
     """Rule out the initial weights where they preserve the signal; else, or if unknown, return nothing."""
-    propagation = signal_flow.signal_propagation(evidence)
+    propagation = layer_signals.signal_propagation(evidence)
     if propagation is None or propagation.is_weak or propagation.entering <= 0:
         return ()
     return (

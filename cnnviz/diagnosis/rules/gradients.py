@@ -5,9 +5,14 @@ from __future__ import annotations
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
+from cnnviz.diagnosis.evidence.layer_signals import (
+    LayerSignal,
+    explain_first_loss,
+    explain_scaling,
+    first_look,
+    layer_signals,
+)
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
@@ -65,9 +70,7 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         confidence=0.9 if curve.learned < 0.5 or flat else 0.6,
         effect=0.8,
         verdict=_verdict(signals, typical, backwards),
-        explanation="\n\n".join(
-            (*_worked(evidence, signals, sizes, backwards), signal_flow.explain_first_loss(curve))
-        ),
+        explanation="\n\n".join((*_worked(evidence, signals, sizes, backwards), explain_first_loss(curve))),
         facts=_facts(curve, typical, backwards),
         pictures=(gradient_bars(signals), loss_curve(curve, evidence.classes)),
         layers=tuple(stage.name for stage in signals if _large(stage, sizes, signals)),
@@ -187,7 +190,7 @@ def _vanishing(
 ) -> Finding:
     flat = sorted({fact.type for fact in evidence.layers if fact.type in fixes.SATURATING})
     each = ratio ** (1 / (len(signals) - 1))
-    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.explain_scaling()
+    reason = _flat_reason(evidence, flat, each) if flat else explain_scaling()
     recipe = evidence.recipe
     first, last = signals[0].at.gradient or 0.0, signals[-1].at.gradient or 0.0
     changes = (fixes.use_relu(recipe), fixes.add_batch_norm(recipe), fixes.reinitialize(recipe))

@@ -6,19 +6,29 @@ import math
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
+    ALIKE,
+    FAINT,
+    SHRUNK,
+    WIDE,
     LayerSignal,
+    SignalPropagation,
     dead_at_initialization,
+    explain_biases,
+    explain_first_loss,
+    explain_gradients,
+    explain_layers,
+    explain_saturation,
+    explain_scaling,
     first_look,
     he_std_at_dead_relu,
     initializations,
     layer_signals,
+    signal_propagation,
     tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
-from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, SignalPropagation
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
@@ -52,7 +62,7 @@ initialization preserves it; tanh of values four times as wide is ±1 nearly eve
 )
 def initialisation(evidence: Evidence) -> Outcome:
     """Detect an initialization that propagates too little or too much signal, without recovery."""
-    propagation = signal_flow.signal_propagation(evidence)
+    propagation = signal_propagation(evidence)
     if propagation is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
     if _grows(evidence, propagation):
@@ -97,7 +107,7 @@ def _growing(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
         else f"Signal grows {short(propagation.share)}-fold from the input to '{propagation.last.name}', "
         "before any learning."
     )
-    slope = (signal_flow.explain_saturation(widest),) if flat else ()
+    slope = (explain_saturation(widest),) if flat else ()
     return Finding(
         cause="initialisation",
         confidence=0.95 if propagation.curve.learned < 0.5 else 0.75,
@@ -105,10 +115,10 @@ def _growing(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
         verdict=verdict,
         explanation="\n\n".join(
             (
-                signal_flow.explain_scaling(),
-                *signal_flow.explain_layers(evidence, propagation),
+                explain_scaling(),
+                *explain_layers(evidence, propagation),
                 *slope,
-                signal_flow.explain_first_loss(propagation.curve),
+                explain_first_loss(propagation.curve),
             )
         ),
         facts=_facts(propagation),
@@ -158,10 +168,10 @@ def _shrinking(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
         verdict=verdict,
         explanation="\n\n".join(
             (
-                signal_flow.explain_scaling(),
-                *signal_flow.explain_layers(evidence, propagation),
-                *signal_flow.explain_biases(evidence, propagation),
-                signal_flow.explain_gradients(evidence),
+                explain_scaling(),
+                *explain_layers(evidence, propagation),
+                *explain_biases(evidence, propagation),
+                explain_gradients(evidence),
             )
         ),
         facts=_facts(propagation),

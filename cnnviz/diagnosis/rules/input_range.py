@@ -6,9 +6,15 @@ from typing import Any
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALLEST_IN_COLOR, registered_model, with_input_channels
-from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, first_look, layer_signals
+from cnnviz.diagnosis.evidence.layer_signals import (
+    WIDE,
+    LayerSignal,
+    SignalPropagation,
+    first_look,
+    layer_signals,
+    signal_propagation,
+)
 from cnnviz.diagnosis.evidence.learning_curves import (
     WELL,
     AccuracySummary,
@@ -17,7 +23,6 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     accuracy_summary,
     summarize_loss,
 )
-from cnnviz.diagnosis.evidence.signal_flow import WIDE
 from cnnviz.diagnosis.evidence.step_size import early_update_ratio
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
@@ -54,7 +59,7 @@ def input_scale(evidence: Evidence) -> Outcome:
             return Negative(f"The model reads values of {figures}, and no step was too large for it.")
         confidence = 0.95 if curve.learned < 0.5 else 0.7
         return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
-    propagation = signal_flow.signal_propagation(evidence)
+    propagation = signal_propagation(evidence)
     if not curve.stuck or propagation is None or not propagation.is_weak:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
     return _scale_finding(evidence, read, curve, _narrow(propagation, read), 0.6, 0.4)
@@ -117,7 +122,7 @@ def _wide(evidence: Evidence, read: Input) -> str:
     )
 
 
-def _narrow(propagation: signal_flow.SignalPropagation, read: Input) -> str:
+def _narrow(propagation: SignalPropagation, read: Input) -> str:
     return (
         f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the standard "
         "deviation, so "

@@ -2,7 +2,7 @@
 
 It imports numpy, onnx and onnxruntime only. Requests arrive on stdin, a line of JSON and the bytes of the
 arrays; responses leave on stdout in the same form. A file can request any amount of memory (66 bytes for 40
-GB) and loop forever: memory is limited here, time by the parent process (`onnx_reader`). Nothing outside the
+GB) and loop forever: memory is limited here, time by the parent process (`onnx_network`). Nothing outside the
 file is read: external data is refused wherever a tensor can occur, and so are custom operators.
 """
 

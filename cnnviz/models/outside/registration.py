@@ -101,7 +101,7 @@ def from_bytes(data: bytes, file: str, title: str, size: Shape | None = None) ->
 
 def _onnx(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
     from cnnviz.models.outside import onnx_network
-    from cnnviz.models.outside.onnx_reader import OnnxFile
+    from cnnviz.models.outside.onnx_network import OnnxFile
 
     return onnx_network.spec_of(OnnxFile(data, file, size), f"file/{title}", title)
 

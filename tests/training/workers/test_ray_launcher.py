@@ -16,7 +16,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Command, Database, Run, Status
 from cnnviz.tracking.machines import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
-from cnnviz.training.workers import Order, Supervisor, ray_node, supervisor
+from cnnviz.training.workers import Order, Supervisor, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.supervisor import ELSEWHERE_SECONDS, RunMonitor
 from tests.training.workers.making import LIGHT, queue
@@ -190,12 +190,12 @@ def test_the_actor_records_how_its_process_ended_and_gives_its_place_back(
     ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    monkeypatch.setattr(ray_node, "PROCESS", LIGHT)
+    monkeypatch.setattr(ray_cluster, "PROCESS", LIGHT)
     monkeypatch.setattr("os._exit", left.append)
     run = queue(database, "leave")
     look()
     ((order, name, cores),) = ray.actors.values()
-    ray_node.RunActor(order, name, cores).thread.join()
+    ray_cluster.RunActor(order, name, cores).thread.join()
     ended = get(database, run)
     assert ended.status is Status.FAILED
     assert ended.error == "Its worker ended with exit code 1: the kernel module is not loaded"
