@@ -1,4 +1,4 @@
-"""Preset experiments on data (augmentation, enlarged images) and training (dropout, normalization, optimizer)."""
+"""Preset experiments on data and training: augmentation, dropout, normalization, optimizer."""
 
 from cnnviz.experiments.experiment import Condition, Experiment
 from cnnviz.experiments.presets import (

@@ -68,7 +68,7 @@ def without_heads(model: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, 
 def as_trained(model: nn.Module) -> None:
     """Set what torchvision sets with its weights: GoogLeNet and Inception v3 rescale their input."""
     if hasattr(model, "transform_input"):
-        model.transform_input = True
+        setattr(model, "transform_input", True)  # noqa: B010 (a module's attributes are tensors to mypy)
 
 
 def download(model: str) -> tuple[Any, dict[str, Tensor]]:
