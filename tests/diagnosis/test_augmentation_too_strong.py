@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, diagnose, rules
 from cnnviz.diagnosis.evidence.evidence import TrainEvaluated
-from cnnviz.diagnosis.rules.augmentation import blanked, shifted, visible
+from cnnviz.diagnosis.rules.data.augmentation import blanked, shifted, visible
 from cnnviz.training import Recipe
 from cnnviz.training.data.transforms import cutout, pad_crop
 from tests.diagnosis.test_rules_of_data import run

@@ -10,7 +10,7 @@ from cnnviz.diagnosis import Evidence, Finding, Negative, rules
 from cnnviz.diagnosis.evidence.evidence import Data
 from cnnviz.diagnosis.evidence.from_database import gather
 from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
-from cnnviz.diagnosis.rules.regularization import OPTIMISERS, USUAL
+from cnnviz.diagnosis.rules.training.regularization import OPTIMISERS, USUAL
 from cnnviz.training.recipe import Optimiser
 from tests.diagnosis.networks import CLASSES, FLAT, run
 from tests.diagnosis.runs import told

@@ -1,1 +1,1 @@
-"""The rules, one file a cause or a few that share their evidence. Each is found by itself."""
+"""The rules, one file a cause or a few that share evidence; each is found by itself, in packages too."""

@@ -6,7 +6,7 @@ from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.steps import FEW
+from cnnviz.diagnosis.rules.training.steps import FEW
 
 UNEQUAL = 10.0
 """Ratio of the most to the least common class from which rare classes usually suffer (Buda et al., "A

@@ -33,7 +33,7 @@ from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, signal_bars
-from cnnviz.diagnosis.rules.learning_rate import YOUNG
+from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 FOLLOWS = (
     "one-class", "input-scale", "vanishing-gradients", "exploding-gradients", "dead-relu", "non-finite",

@@ -17,9 +17,9 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.images import is_blurred
-from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
-from cnnviz.diagnosis.rules.steps import FEW
+from cnnviz.diagnosis.rules.data.images import is_blurred
+from cnnviz.diagnosis.rules.training.over_fitting import FEW as FEW_IMAGES
+from cnnviz.diagnosis.rules.training.steps import FEW
 
 LITTLE = 0.02
 """Label agreement of neighbors beyond chance, chance-corrected, where pixels are least informative, as for

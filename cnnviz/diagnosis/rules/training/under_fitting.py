@@ -17,7 +17,7 @@ from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.initialization import by_chance
+from cnnviz.diagnosis.rules.training.initialization import by_chance
 
 ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1
 """Parameters relative to one fully connected layer from pixels to classes, the smallest network that reads

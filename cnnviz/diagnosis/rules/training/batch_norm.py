@@ -22,7 +22,7 @@ from cnnviz.diagnosis.fixes import affordable_epochs, faster_batch_norm, more_ep
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
-from cnnviz.diagnosis.rules.learning_rate import YOUNG
+from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.training.recipe import ADAPTIVE
 

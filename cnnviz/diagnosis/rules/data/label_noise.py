@@ -24,7 +24,7 @@ from cnnviz.diagnosis.evidence.step_size import has_batch_norm
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.steps import too_few_steps
+from cnnviz.diagnosis.rules.training.steps import too_few_steps
 
 TOO_GOOD = 0.05
 """Excess of test over validation accuracy. Both come from one source, and differ by a point or two where

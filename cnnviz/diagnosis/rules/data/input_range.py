@@ -28,9 +28,9 @@ from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve
-from cnnviz.diagnosis.rules.initialization import SURPRISED
-from cnnviz.diagnosis.rules.learning_rate import FAR
-from cnnviz.diagnosis.rules.steps import FEW
+from cnnviz.diagnosis.rules.training.initialization import SURPRISED
+from cnnviz.diagnosis.rules.training.learning_rate import FAR
+from cnnviz.diagnosis.rules.training.steps import FEW
 
 # Model input that is not normalized.
 

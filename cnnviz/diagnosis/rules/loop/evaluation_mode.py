@@ -16,9 +16,9 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
-from cnnviz.diagnosis.rules.augmentation import augmentation_too_strong
-from cnnviz.diagnosis.rules.regularization import dropout
-from cnnviz.diagnosis.rules.splits import leakage
+from cnnviz.diagnosis.rules.data.augmentation import augmentation_too_strong
+from cnnviz.diagnosis.rules.data.leakage import leakage
+from cnnviz.diagnosis.rules.training.regularization import dropout
 
 # Evaluation with active dropout and batch statistics.
 

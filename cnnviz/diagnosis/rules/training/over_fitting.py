@@ -27,7 +27,7 @@ from cnnviz.diagnosis.fixes import (
 )
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
+from cnnviz.diagnosis.rules.training.batch_norm import slowest, unsettled
 
 BY_HEART = 0.97
 """Chance-corrected training accuracy from which the training images are memorized."""

@@ -10,7 +10,7 @@ from cnnviz.diagnosis.evidence.learning_curves import POOR, WELL, LossCurve, sum
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.loop_loss import activation_by_bounds
+from cnnviz.diagnosis.rules.loop.loss import activation_by_bounds
 
 # Collapse to one class: a symptom more than a cause (AlexNet/STL-10 paper review).
 

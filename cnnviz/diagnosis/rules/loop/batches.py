@@ -11,7 +11,7 @@ from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.loop_gradients import EFFECTS, FEW
+from cnnviz.diagnosis.rules.loop.gradients import EFFECTS, FEW
 
 FEWEST = 4
 """Least batch size: in smaller ones a class is often alone."""

@@ -20,7 +20,7 @@ from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, update_lines
-from cnnviz.diagnosis.rules.learning_rate import YOUNG
+from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 # Exploding gradients: far too large at initialization, or growing on the way back.
 

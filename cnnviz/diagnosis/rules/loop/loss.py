@@ -8,7 +8,7 @@ from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.rules.loop_gradients import EFFECTS
+from cnnviz.diagnosis.rules.loop.gradients import EFFECTS
 
 CLOSE = 2e-3
 SATURATED = 0.98

@@ -1,0 +1,1 @@
+"""Rules on the data: images, labels, classes and splits."""
