@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from cnnviz.analysis.bottleneck import Cost, Stage
-from cnnviz.figures.inception import MOST, branch_classes, growth, growth_alt, preferred_classes, relative
+from cnnviz.figures.architecture.inception import (
+    MOST,
+    branch_classes,
+    growth,
+    growth_alt,
+    preferred_classes,
+    relative,
+)
 
 TITLES = ("1×1", "3×3", "5×5", "pool")
 TABLE = np.array([[1.0, 3.0, np.nan], [2.0, 2.0, np.nan], [0.0, 0.0, np.nan], [4.0, 1.0, np.nan]])

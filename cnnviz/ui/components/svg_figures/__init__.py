@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnviz.figures.layer_bars import Area, Bars
-from cnnviz.figures.side_by_side import SideBySide
+from cnnviz.figures.architecture.layer_bars import Area, Bars
+from cnnviz.figures.architecture.side_by_side import SideBySide
 from cnnviz.ui.components.shared import component, state_callback
 
 # Scatter plot of all models, with hover, arrow keys and click.

@@ -11,9 +11,7 @@ import streamlit as st
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Kind
 from cnnviz.figures import numbers
-from cnnviz.figures.pareto import landscape, landscape_words
-from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.figures.timeline import (
+from cnnviz.figures.architecture.timeline import (
     TIMELINE_MODELS,
     TimelineEntry,
     columns,
@@ -22,6 +20,8 @@ from cnnviz.figures.timeline import (
     timeline_entry,
     timeline_svg,
 )
+from cnnviz.figures.pareto import landscape, landscape_words
+from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
 from cnnviz.ui.shared.layout import link
 from cnnviz.ui.shared.model_data import overview
