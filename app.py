@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 import streamlit as st
 
 from cnnviz.ui.components import plot
-from cnnviz.ui.shared import shown_networks, startup, visitors
+from cnnviz.ui.shared import startup, visitors
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Announce the app and supervise runs while the app is up, independent of visitors."""
-    with shown_networks.announced(), startup.supervised(startup.start()):
+    with startup.announced(), startup.supervised(startup.start()):
         yield
 
 
 app = st.App(
     "pages/navigation.py",
     lifespan=lifespan,
-    routes=[plot.ROUTE, shown_networks.ROUTE],
+    routes=[plot.ROUTE, startup.SHOW_ROUTE],
     middleware=visitors.middleware(),
 )

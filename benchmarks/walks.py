@@ -66,8 +66,8 @@ def image_to_mosaic(seed: int) -> bytes:
     from cnnviz.inference.images.read_image import Upload, read
     from cnnviz.ui.pages.features import maps
     from cnnviz.ui.pages.features.state import selectable_layers
-    from cnnviz.ui.shared.model_input import network
-    from cnnviz.ui.shared.preprocessing import prepared
+    from cnnviz.ui.shared.inspection.model_input import network
+    from cnnviz.ui.shared.inspection.preprocessing import prepared
 
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
@@ -83,7 +83,7 @@ def image_to_mosaic(seed: int) -> bytes:
 def metric_to_point(database: Database, writer: MetricWriter, run: int, step: int) -> None:
     """Log a value, and draw the curves that hold it."""
     from cnnviz.ui.pages.train import charts
-    from cnnviz.ui.shared.live_run import live_run
+    from cnnviz.ui.shared.runs.live_run import live_run
 
     writer.log_all({"train/loss": 1 / (1 + step), "train/accuracy": 0.5}, step, step / 100)
     writer.flush()

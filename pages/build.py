@@ -6,7 +6,7 @@ from cnnviz.ui.pages.build.editor import bars, comparison, editor, structure, su
 from cnnviz.ui.pages.build.header import builder_bar, outcome_notice
 from cnnviz.ui.pages.build.inspector import inspector
 from cnnviz.ui.pages.build.state import costed, read
-from cnnviz.ui.shared.model_data import problem_boxes
+from cnnviz.ui.shared.architecture.model_data import problem_boxes
 from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(

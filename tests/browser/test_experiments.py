@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from cnnviz.experiments import from_change
 from cnnviz.training import Recipe
-from cnnviz.ui.shared.recipe_plan import test_parameters as parameters
+from cnnviz.ui.shared.runs.recipe_plan import test_parameters as parameters
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
 from tests.browser.waiting import settle

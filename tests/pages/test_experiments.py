@@ -13,7 +13,7 @@ from cnnviz.experiments import Condition, Experiment, from_change, list_all, sta
 from cnnviz.experiments.presets import list_presets
 from cnnviz.experiments.recorded import recording
 from cnnviz.training.queue import enqueue
-from cnnviz.ui.shared.recipe_plan import test_parameters as parameters
+from cnnviz.ui.shared.runs.recipe_plan import test_parameters as parameters
 from tests.experiments.making import BASE, NORMALISING, end_all
 from tests.pages.runner import assert_sound, open_page
 

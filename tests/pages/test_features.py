@@ -8,7 +8,7 @@ from cnnviz.inference.images.checks import Hint
 from cnnviz.interpret import embedding
 from cnnviz.ui.pages.features import network
 from cnnviz.ui.pages.features.state import VIEWS
-from cnnviz.ui.shared import predictions
+from cnnviz.ui.shared.inspection import predictions
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")

@@ -183,7 +183,7 @@ def test_what_is_wrong_is_said_and_the_answers_are_there(query: dict[str, str], 
 
 
 def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
-    from cnnviz.ui.shared import model_input
+    from cnnviz.ui.shared.inspection import model_input
 
     network = model_input.model_to_compare("run:1")
     assert network is not None
@@ -200,7 +200,7 @@ def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
 def test_numbers_and_files_are_those_of_the_cli(
     zipped: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cnnviz.ui.shared import model_input
+    from cnnviz.ui.shared.inspection import model_input
 
     path = tmp_path / "digits.zip"
     path.write_bytes(zipped)

@@ -17,7 +17,7 @@ from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.find_rate import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
-from cnnviz.ui.shared.recipe_fields import groups
+from cnnviz.ui.shared.runs.recipe_fields import groups
 from tests.pages.runner import assert_sound, figures, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
@@ -399,7 +399,7 @@ def test_architecture_leads_here_with_its_model() -> None:
 
 
 def test_a_recipe_file_is_taken_up_as_changes() -> None:
-    from cnnviz.ui.shared import recipe_plan as plans
+    from cnnviz.ui.shared.runs import recipe_plan as plans
 
     wanted = Recipe(name="mine", dataset="shapes", model="lenet5", epochs=4, flip="random", limit=100)
     app = open_page("train")

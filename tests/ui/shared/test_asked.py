@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.ui.shared import image_input, preprocessing
+from cnnviz.ui.shared.inspection import image_input, preprocessing
 
 OWN = Preprocessing.plain(1, (28, 28))
 TRAINED = OWN.changed(scale="standardised", mean=(30.0,), spread=(70.0,))

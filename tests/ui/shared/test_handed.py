@@ -13,7 +13,7 @@ from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.checkpoint import Interface
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.optimizer import Plateau
-from cnnviz.ui.shared import model_input
+from cnnviz.ui.shared.inspection import model_input
 
 
 def weights(folder: Path, model: str) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.inference.weights.references import Choice
-from cnnviz.ui.shared import model_input
+from cnnviz.ui.shared.inspection import model_input
 
 KNOWN = [
     Choice("checkpoint:lenet5-mnist", "lenet5-mnist", "lenet5", "mnist", 0.99, "shipped"),

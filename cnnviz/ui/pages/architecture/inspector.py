@@ -15,7 +15,7 @@ from cnnviz.figures.architecture.receptive_field import receptive_svg, receptive
 from cnnviz.figures.plotly_theme import KIND_COLORS, Theme
 from cnnviz.ui.components.svg_figures import picture
 from cnnviz.ui.shared import layout, url_state
-from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.architecture.model_data import ShownModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from cnnviz.ui.components.graph import module_graph
 from cnnviz.ui.components.svg_figures import layer_bars_chart, picture, treemap_chart
 from cnnviz.ui.pages.architecture.inspector import layer_table, select_layer
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.model_data import ShownModel, torchinfo_of
+from cnnviz.ui.shared.architecture.model_data import ShownModel, torchinfo_of
 
 # Connection table of LeNet-5's C3 as SVG.
 

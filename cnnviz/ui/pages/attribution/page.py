@@ -12,8 +12,9 @@ import streamlit as st
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.ui.components.pictures import Cell, Line, pictures
-from cnnviz.ui.shared import attribution, model_input, notice
-from cnnviz.ui.shared.attribution import (
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.inspection import attribution, model_input
+from cnnviz.ui.shared.inspection.attribution import (
     CSS,
     DEFAULT_OPACITY,
     AttributionResult,
@@ -26,11 +27,11 @@ from cnnviz.ui.shared.attribution import (
     png,
     strip_cells,
 )
-from cnnviz.ui.shared.inspect_header import choose_image, inside_bar, next_links
-from cnnviz.ui.shared.layer_strip import MOST, short, strip_layers
-from cnnviz.ui.shared.model_input import Network, choices, network, shipped
-from cnnviz.ui.shared.predictions import class_probabilities
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.inspect_header import choose_image, inside_bar, next_links
+from cnnviz.ui.shared.inspection.layer_strip import MOST, short, strip_layers
+from cnnviz.ui.shared.inspection.model_input import Network, choices, network, shipped
+from cnnviz.ui.shared.inspection.predictions import class_probabilities
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, unless
 

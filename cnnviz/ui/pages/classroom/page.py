@@ -14,9 +14,10 @@ from cnnviz import access, tracking
 from cnnviz.access.classroom import MOST_WRONG, URL_VARIABLE, Classroom, grouped
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
-from cnnviz.ui.shared import class_header, notice, run_data, visitors
+from cnnviz.ui.shared import class_header, notice, visitors
 from cnnviz.ui.shared.lesson import STEPS
 from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import quoted
 
 CSS = Path(__file__).with_name("class.css")

@@ -23,8 +23,8 @@ from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.gallery import chosen_row, part_of
 from cnnviz.ui.pages.data.state import PLAIN, PageState
 from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.architecture.model_picker import by_family, model_label
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.model_picker import by_family, model_label
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import SET
 

@@ -19,7 +19,8 @@ from cnnviz.figures import numbers
 from cnnviz.sentences import full_stop
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState, facts_html
-from cnnviz.ui.shared import model_picker, notice, progress, url_state
+from cnnviz.ui.shared import notice, progress, url_state
+from cnnviz.ui.shared.architecture import model_picker
 from cnnviz.ui.shared.background_job import BackgroundJob
 from cnnviz.ui.shared.progress import download_text, error_text, prepare, progress_text
 

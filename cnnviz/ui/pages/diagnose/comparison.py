@@ -18,7 +18,8 @@ from cnnviz.training.recipe import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose import state
 from cnnviz.ui.pages.diagnose.state import in_words
-from cnnviz.ui.shared import layout, run_data
+from cnnviz.ui.shared import layout
+from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary

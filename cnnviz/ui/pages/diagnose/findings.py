@@ -19,10 +19,11 @@ from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose.state import in_rows, in_words
-from cnnviz.ui.shared import layout, notice, run_data
-from cnnviz.ui.shared.follow import follow
-from cnnviz.ui.shared.live_run import is_in_progress
-from cnnviz.ui.shared.recipe_plan import download_note, test_parameters
+from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.follow import follow
+from cnnviz.ui.shared.runs.live_run import is_in_progress
+from cnnviz.ui.shared.runs.recipe_plan import download_note, test_parameters
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change

@@ -36,10 +36,11 @@ from cnnviz.ui.pages.diagnose.findings import (
 )
 from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis, PageState
 from cnnviz.ui.pages.diagnose.story import FAILED, FIXED, story
-from cnnviz.ui.shared import layout, notice, run_data, url_state
-from cnnviz.ui.shared.follow import following
-from cnnviz.ui.shared.live_run import is_in_progress
-from cnnviz.ui.shared.model_picker import share_button
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.architecture.model_picker import share_button
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.follow import following
+from cnnviz.ui.shared.runs.live_run import is_in_progress
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:

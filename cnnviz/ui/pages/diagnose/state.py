@@ -14,8 +14,9 @@ from cnnviz.diagnosis import Diagnosis, Evidence, diagnose, gather, recorded
 from cnnviz.experiments.experiment import list_changes as changed
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.pages.diagnose import probes
-from cnnviz.ui.shared import run_data, url_state
-from cnnviz.ui.shared.recipe_fields import title_of
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.recipe_fields import title_of
 from cnnviz.ui.shared.url_state import quoted
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose import story_text
 from cnnviz.ui.pages.diagnose.story_text import gain_text
 from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, text_of
+from cnnviz.ui.shared.runs.recipe_plan import NOT_CHOSEN, text_of
 from cnnviz.ui.shared.url_state import SET
 
 __all__ = ["FAILED", "FIXED", "story"]

@@ -17,7 +17,8 @@ from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import result_of
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import require_registered
-from cnnviz.ui.shared import run_data, url_state
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import quoted
 
 

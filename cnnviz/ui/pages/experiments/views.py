@@ -26,9 +26,9 @@ from cnnviz.training.estimate import device_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
 from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.follow import follow
-from cnnviz.ui.shared.recipe_plan import download_note
-from cnnviz.ui.shared.run_data import new_click
+from cnnviz.ui.shared.runs.follow import follow
+from cnnviz.ui.shared.runs.recipe_plan import download_note
+from cnnviz.ui.shared.runs.run_data import new_click
 
 COMPARED = 4
 """Maximum number of runs that the Runs page overlays."""

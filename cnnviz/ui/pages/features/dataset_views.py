@@ -17,9 +17,9 @@ from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.features.state import SOFTMAX, PageState, field_of
-from cnnviz.ui.shared import dataset_pass, image_input
-from cnnviz.ui.shared.dataset_pass import key_of
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection import dataset_pass, image_input
+from cnnviz.ui.shared.inspection.dataset_pass import key_of
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model
 

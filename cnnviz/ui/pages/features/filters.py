@@ -16,8 +16,9 @@ from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packe
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.features.state import PageState, choose_layer
-from cnnviz.ui.shared import model_input, notice, url_state
-from cnnviz.ui.shared.model_input import Network, choices, model_to_compare
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.inspection import model_input
+from cnnviz.ui.shared.inspection.model_input import Network, choices, model_to_compare
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model
 

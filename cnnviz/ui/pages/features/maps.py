@@ -29,11 +29,11 @@ from cnnviz.ui.pages.features.state import (
     selectable_layers,
     type_of,
 )
-from cnnviz.ui.shared import preprocessing
-from cnnviz.ui.shared.layer_strip import CELL, short, strip_image, strip_layers
-from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.predictions import class_probabilities
-from cnnviz.ui.shared.preprocessing import PreprocessedImage, Shot
+from cnnviz.ui.shared.inspection import preprocessing
+from cnnviz.ui.shared.inspection.layer_strip import CELL, short, strip_image, strip_layers
+from cnnviz.ui.shared.inspection.model_input import Network
+from cnnviz.ui.shared.inspection.predictions import class_probabilities
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage, Shot
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import ROOT, change_without_model
 

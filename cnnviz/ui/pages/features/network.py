@@ -22,8 +22,8 @@ from cnnviz.ui.components.network import (
 )
 from cnnviz.ui.pages.features.state import SOFTMAX, PageState
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.model_input import Network
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 
 CSS = Path(__file__).with_name("network.css")

@@ -22,7 +22,7 @@ from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
 from cnnviz.ui.pages.features.network import whole_network
 from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, selectable_layers
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.inspect_header import (
+from cnnviz.ui.shared.inspection.inspect_header import (
     choose_image,
     choose_image_folded,
     inside_bar,
@@ -30,9 +30,9 @@ from cnnviz.ui.shared.inspect_header import (
     reserve_height,
     stepper,
 )
-from cnnviz.ui.shared.model_input import Network, network
-from cnnviz.ui.shared.predictions import draw_hints
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.model_input import Network, network
+from cnnviz.ui.shared.inspection.predictions import draw_hints
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
 # The bar on top: network, layer; share.

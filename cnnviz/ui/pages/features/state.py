@@ -12,7 +12,7 @@ from cnnviz.analysis.types import Analysis, ReceptiveField
 from cnnviz.interpret.layer_names import Layer, inner_layers, layers
 from cnnviz.interpret.mosaic import ORDERS, RANGES, Order, Range
 from cnnviz.ui.shared import url_state
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model, quoted
 
 SOFTMAX = "softmax"

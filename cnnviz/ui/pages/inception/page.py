@@ -19,10 +19,11 @@ from cnnviz.ui.pages.inception import state
 from cnnviz.ui.pages.inception.branches import Bar, bars, branches
 from cnnviz.ui.pages.inception.reduction import reduction
 from cnnviz.ui.pages.inception.state import PageState, choose_block, short
-from cnnviz.ui.shared import dataset_pass, layout, notice, run_data, url_state
-from cnnviz.ui.shared.dataset_pass import key_of
+from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.inspect_header import (
+from cnnviz.ui.shared.inspection import dataset_pass
+from cnnviz.ui.shared.inspection.dataset_pass import key_of
+from cnnviz.ui.shared.inspection.inspect_header import (
     blocks_of,
     choose_image,
     inside_bar,
@@ -30,10 +31,11 @@ from cnnviz.ui.shared.inspect_header import (
     reserve_height,
     stepper,
 )
-from cnnviz.ui.shared.model_input import Network, network
-from cnnviz.ui.shared.predictions import top
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.model_input import Network, network
+from cnnviz.ui.shared.inspection.predictions import top
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:

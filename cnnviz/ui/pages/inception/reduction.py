@@ -16,7 +16,7 @@ from cnnviz.ui.pages.inception.branches import Bar, bars
 from cnnviz.ui.pages.inception.state import KERNELS, MOST, reduce, short
 from cnnviz.ui.shared import layout
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection.model_input import Network
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block

@@ -10,7 +10,7 @@ import streamlit as st
 
 from cnnviz.analysis.bottleneck import ARTICLE, Reduction
 from cnnviz.ui.shared import url_state
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model, quoted
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import streamlit as st
 from cnnviz.datasets.spec import Progress, Step
 from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
 from cnnviz.ui.shared.background_job import BackgroundJob
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:

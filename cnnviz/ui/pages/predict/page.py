@@ -19,9 +19,10 @@ from cnnviz.ui.pages.predict import state
 from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
 from cnnviz.ui.pages.predict.state import MOST, PageState, page, written
 from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
-from cnnviz.ui.shared import model_input, notice, url_state
-from cnnviz.ui.shared.inspect_header import inside_bar
-from cnnviz.ui.shared.model_input import Network, choices, network
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.inspection import model_input
+from cnnviz.ui.shared.inspection.inspect_header import inside_bar
+from cnnviz.ui.shared.inspection.model_input import Network, choices, network
 from cnnviz.ui.shared.progress import progress_text
 from cnnviz.ui.shared.url_state import change_without_model
 

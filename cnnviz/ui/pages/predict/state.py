@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from cnnviz.ui.shared import model_input, url_state
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.inspection import model_input
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import quoted
 
 MOST = 4

@@ -21,8 +21,10 @@ from cnnviz.sentences import percent
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.predict.job import Job
 from cnnviz.ui.pages.predict.state import DEFAULT_ORDER, ORDERS, PageState
-from cnnviz.ui.shared import image_input, notice, url_state
-from cnnviz.ui.shared.attribution import (
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.glossary import term_heading
+from cnnviz.ui.shared.inspection import image_input
+from cnnviz.ui.shared.inspection.attribution import (
     CSS,
     DEFAULT_OPACITY,
     AttributionState,
@@ -30,9 +32,8 @@ from cnnviz.ui.shared.attribution import (
     images_html,
     png,
 )
-from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.preprocessing import prepared
+from cnnviz.ui.shared.inspection.model_input import Network
+from cnnviz.ui.shared.inspection.preprocessing import prepared
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
 if TYPE_CHECKING:

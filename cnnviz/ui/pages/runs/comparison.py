@@ -13,7 +13,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.training.recipe import differing, value_text
-from cnnviz.ui.shared import run_data
+from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Run, RunSummary

@@ -27,8 +27,9 @@ from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.runs import state
 from cnnviz.ui.pages.runs.comparison import short_name
 from cnnviz.ui.pages.runs.state import X_AXES, Against, PageState, XAxis
-from cnnviz.ui.shared import notice, run_data, url_state
-from cnnviz.ui.shared.model_data import overview
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.architecture.model_data import overview
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.ui.pages.runs import state
 from cnnviz.ui.pages.runs.state import PageState
-from cnnviz.ui.shared import notice, run_data
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -30,9 +30,10 @@ from cnnviz.ui.pages.runs.state import (
     MOST_CHOSEN,
     PageState,
 )
-from cnnviz.ui.shared import layout, notice, run_data, url_state, visitors
-from cnnviz.ui.shared.model_picker import share_button
-from cnnviz.ui.shared.run_data import SPEED, Listing
+from cnnviz.ui.shared import layout, notice, url_state, visitors
+from cnnviz.ui.shared.architecture.model_picker import share_button
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.run_data import SPEED, Listing
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cnnviz.ui.pages.runs import comparison, state
 from cnnviz.ui.pages.runs.comparison import short_name
 from cnnviz.ui.pages.runs.curves import Result, published_data, published_on, results
 from cnnviz.ui.pages.runs.state import AGAINST, COMPARED_AT_ONCE, DEFAULT_METRIC, Against, PageState
-from cnnviz.ui.shared.run_data import new_click
+from cnnviz.ui.shared.runs.run_data import new_click
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.tracking import recorded_runs
 from cnnviz.ui.pages.runs import state
-from cnnviz.ui.shared import notice, run_data
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.runs import run_data
 
 
 def offer(*, first: bool = False) -> None:

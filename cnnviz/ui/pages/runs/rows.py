@@ -12,7 +12,7 @@ from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.pages.runs.state import Filters, PageState
-from cnnviz.ui.shared.run_data import SPEED, Listing
+from cnnviz.ui.shared.runs.run_data import SPEED, Listing
 
 if TYPE_CHECKING:
     from cnnviz.tracking import MetricSummary, RunSummary

@@ -23,8 +23,8 @@ from cnnviz.figures.architecture.timeline import (
 from cnnviz.figures.pareto import landscape, landscape_words
 from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
+from cnnviz.ui.shared.architecture.model_data import overview
 from cnnviz.ui.shared.layout import link
-from cnnviz.ui.shared.model_data import overview
 
 FOLD = "start-networks"
 

@@ -18,10 +18,10 @@ from cnnviz.models import Published
 from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.glossary import explanation
-from cnnviz.ui.shared.live_run import X_TITLES, RunData, XAxis
-from cnnviz.ui.shared.recipe_plan import text_of
+from cnnviz.ui.shared.runs import recipe_plan as plans
+from cnnviz.ui.shared.runs.live_run import X_TITLES, RunData, XAxis
+from cnnviz.ui.shared.runs.recipe_plan import text_of
 
 # Published accuracy of the model, and how this run differs.
 

@@ -13,10 +13,10 @@ from cnnviz.figures.curves import range_test, range_test_alt
 from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.background_job import BackgroundJob
 from cnnviz.ui.shared.progress import error_text, progress_text
-from cnnviz.ui.shared.recipe_plan import Plan
+from cnnviz.ui.shared.runs import recipe_plan as plans
+from cnnviz.ui.shared.runs.recipe_plan import Plan
 
 if TYPE_CHECKING:
     from cnnviz.training.rate_finder import RateTest

@@ -14,7 +14,8 @@ import streamlit as st
 
 from cnnviz.diagnosis import rules
 from cnnviz.tracking import Run, Status
-from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Finding

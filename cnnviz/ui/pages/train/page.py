@@ -17,12 +17,13 @@ from cnnviz.ui.pages.train import example
 from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_accuracy
 from cnnviz.ui.pages.train.find_rate import rate_finder
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
-from cnnviz.ui.shared import layout, notice, run_data, url_state, visitors
-from cnnviz.ui.shared import recipe_plan as plans
-from cnnviz.ui.shared.live_run import RunData, is_in_progress, live_run
-from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
-from cnnviz.ui.shared.recipe_fields import all_fields, common_fields
-from cnnviz.ui.shared.recipe_plan import PLAIN, Plan, expected
+from cnnviz.ui.shared import layout, notice, url_state, visitors
+from cnnviz.ui.shared.architecture.model_picker import CSS, model_picker, share_button
+from cnnviz.ui.shared.runs import recipe_plan as plans
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.live_run import RunData, is_in_progress, live_run
+from cnnviz.ui.shared.runs.recipe_fields import all_fields, common_fields
+from cnnviz.ui.shared.runs.recipe_plan import PLAIN, Plan, expected
 from cnnviz.ui.shared.url_state import quoted
 
 # The left column: model, data, recipe, Start, and all settings.

@@ -17,10 +17,11 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import UNNAMED, place_in_queue
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.train.hints import hint_line
-from cnnviz.ui.shared import layout, notice, run_data, visitors
-from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared import layout, notice, visitors
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.live_run import RunData, seconds_left
+from cnnviz.ui.shared.runs import recipe_plan as plans
+from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.live_run import RunData, seconds_left
 
 if TYPE_CHECKING:
     pass

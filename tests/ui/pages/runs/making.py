@@ -11,7 +11,7 @@ import numpy as np
 from cnnviz import tracking
 from cnnviz.tracking import Database, Kind, MetricSummary, MetricWriter, RunFacts, RunSummary, Status
 from cnnviz.training import Recipe
-from cnnviz.ui.shared.run_data import Listing
+from cnnviz.ui.shared.runs.run_data import Listing
 
 
 def summary(run_id: int, **changes: Any) -> RunSummary:

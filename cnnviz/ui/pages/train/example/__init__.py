@@ -13,7 +13,7 @@ from cnnviz.tracking import Curve, Status, StatusChange
 from cnnviz.training import Recipe
 from cnnviz.ui.pages.train.charts import charts, published_accuracy
 from cnnviz.ui.pages.train.run_views import sample_predictions
-from cnnviz.ui.shared.live_run import ConfusionAt, LayerStatsAt, RunData
+from cnnviz.ui.shared.runs.live_run import ConfusionAt, LayerStatsAt, RunData
 
 RECORDED = Path(__file__).with_name("digits.json")
 

@@ -14,8 +14,9 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.analysis.types import Analysis
-from cnnviz.ui.shared import notice, run_data, url_state
+from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import Selection
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from cnnviz.inference.images.read_image import Pixels
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, gradient_stops
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.sentences import percent
-from cnnviz.ui.shared import model_input, notice, url_state
-from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.inspection import model_input
+from cnnviz.ui.shared.inspection.model_input import Network
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.progress import Progress
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, quoted

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
 from cnnviz.inference.samples import all_samples, get
 from cnnviz.ui.shared import url_state
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.progress import Progress
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model

@@ -18,7 +18,7 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.models.spec import bounds, choices
 from cnnviz.ui.shared import notice, url_state, visitors
-from cnnviz.ui.shared.model_data import ShownModel, overview, shown_model
+from cnnviz.ui.shared.architecture.model_data import ShownModel, overview, shown_model
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
 # The list of models, by family and searchable.

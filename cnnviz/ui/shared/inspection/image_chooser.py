@@ -14,9 +14,10 @@ from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.inference.images.read_image import Pixels, Refusal
 from cnnviz.ui.components.drawing_pad import drawing_pad
 from cnnviz.ui.components.pictures import Cell, Line, pictures
-from cnnviz.ui.shared import image_input, notice, progress
-from cnnviz.ui.shared.image_input import ImageSource, ImageState, Rows
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared import notice, progress
+from cnnviz.ui.shared.inspection import image_input
+from cnnviz.ui.shared.inspection.image_input import ImageSource, ImageState, Rows
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.result_cache import RESULTS
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from cnnviz import models
 from cnnviz.models.spec import choices
 from cnnviz.training import Recipe
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared import recipe_plan as plans
-from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, Plan
+from cnnviz.ui.shared.runs import recipe_plan as plans
+from cnnviz.ui.shared.runs.recipe_plan import NOT_CHOSEN, Plan
 
 # Options of the model; the recipe holds them as one setting.
 

@@ -14,9 +14,10 @@ from cnnviz.figures import numbers
 from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.read_image import Picture
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.ui.shared import notice, preprocessing, url_state
-from cnnviz.ui.shared.model_input import Network
-from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.inspection import preprocessing
+from cnnviz.ui.shared.inspection.model_input import Network
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnviz.ui.shared import image_input as its_data
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.inspection import image_input as its_data
+from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.progress import Progress, error_text
 
 if TYPE_CHECKING:

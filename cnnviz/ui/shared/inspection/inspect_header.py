@@ -12,12 +12,14 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.read_image import Picture
-from cnnviz.ui.shared import image_input, layout, model_picker, notice, preprocessing, url_state
-from cnnviz.ui.shared.image_chooser import pad_is_empty, picture_chooser
-from cnnviz.ui.shared.image_input import ImageState, chosen
-from cnnviz.ui.shared.model_input import Network, weights_chooser
-from cnnviz.ui.shared.predictions import draw_hints, draw_predictions
-from cnnviz.ui.shared.preprocessing import PreprocessedImage, prepared
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.architecture import model_picker
+from cnnviz.ui.shared.inspection import image_input, preprocessing
+from cnnviz.ui.shared.inspection.image_chooser import pad_is_empty, picture_chooser
+from cnnviz.ui.shared.inspection.image_input import ImageState, chosen
+from cnnviz.ui.shared.inspection.model_input import Network, weights_chooser
+from cnnviz.ui.shared.inspection.predictions import draw_hints, draw_predictions
+from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage, prepared
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block

@@ -10,7 +10,7 @@ import streamlit as st
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Kind, depth
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.architecture.model_data import ShownModel
 
 CSS = Path(__file__).with_name("model_summary.css")
 SPLIT: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent", "norm", "other")

@@ -30,8 +30,9 @@ from cnnviz.training.estimate import Estimate, estimate, structural_problems
 from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 from cnnviz.training.trainable import check_trainable, known_data
-from cnnviz.ui.shared import notice, run_data, url_state
-from cnnviz.ui.shared.model_data import problem_boxes
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.architecture.model_data import problem_boxes
+from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import OPTION, SET, Selection, quoted
 
 PLAIN = "plain"

@@ -1,0 +1,1 @@
+"""What pages share about architectures: choice of a model, its facts, comparison."""

@@ -1,0 +1,1 @@
+"""What pages share that look into a network with weights: the network, images, predictions, attribution."""

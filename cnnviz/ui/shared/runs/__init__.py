@@ -1,0 +1,1 @@
+"""What pages share about runs: their data, live reading, recipes and their plan."""
