@@ -13,7 +13,7 @@ from benchmarks.diagnosis_runs import drawn, folders, sketched
 from benchmarks.diagnosis_runs.drawn import pixels
 from benchmarks.diagnosis_runs.folders import images
 from cnnviz import datasets
-from cnnviz.datasets.dataset import adapt
+from cnnviz.datasets.dataset import convert_images
 from cnnviz.datasets.spec import Arrays, Labels, Pixels
 from cnnviz.models import Shape
 
@@ -242,7 +242,7 @@ def adapted(arrays: Arrays, shape: Shape) -> Arrays:
     import torch
 
     def fitted(images: Pixels) -> Pixels:
-        return adapt(torch.from_numpy(np.ascontiguousarray(images)), shape).numpy()
+        return convert_images(torch.from_numpy(np.ascontiguousarray(images)), shape).numpy()
 
     return replace(arrays, train_images=fitted(arrays.train_images), test_images=fitted(arrays.test_images))
 

@@ -1,6 +1,6 @@
 """Data sets: a registry of specs, and `load`. Importing this package does not import torch."""
 
-from cnnviz.datasets.dataset import Dataset, Part, Split, adapt, how
+from cnnviz.datasets.dataset import Dataset, Part, Split, convert_images, describe_conversion
 from cnnviz.datasets.library import forget, save_user_dataset
 from cnnviz.datasets.registry import (
     UnknownDatasetError,
@@ -17,6 +17,9 @@ from cnnviz.datasets.registry import (
 )
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, Step
 
+adapt, how = convert_images, describe_conversion
+"""Earlier names of these functions."""
+
 __all__ = [
     "Arrays",
     "DataError",
@@ -29,6 +32,8 @@ __all__ = [
     "UnknownDatasetError",
     "adapt",
     "check",
+    "convert_images",
+    "describe_conversion",
     "forget",
     "get",
     "how",

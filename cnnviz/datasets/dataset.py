@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Indices(NamedTuple):
     """Two disjoint, ascending selections of rows, int64."""
 
-    kept: Labels
-    taken: Labels
+    remaining: Labels
+    selected: Labels
 
 
 def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
@@ -92,7 +92,7 @@ def stratified_subset(labels: Labels, count: int | None, seed: int) -> Labels:
         raise DataError(f"A limit of training images is at least 1, not {count:,}.")
     if count is None or count >= len(labels):
         return np.arange(len(labels))
-    return stratified_split(labels, count, seed).taken
+    return stratified_split(labels, count, seed).selected
 
 
 # Large data sets: encoded in one file, decoded on demand by threads.
@@ -290,8 +290,8 @@ AT_ONCE = 1 << 24
 """Pixel values converted at once: floats of a whole data set would need gigabytes."""
 
 
-def how(source: Shape, target: Shape) -> str:
-    """Describe in a sentence how `adapt` converts an image of shape `source` to `target`.
+def describe_conversion(source: Shape, target: Shape) -> str:
+    """Describe in a sentence how `convert_images` converts an image of shape `source` to `target`.
 
     Empty where nothing has to be done.
 
@@ -318,20 +318,20 @@ def how(source: Shape, target: Shape) -> str:
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def adapt(images: torch.Tensor, shape: Shape) -> torch.Tensor:
+def convert_images(images: torch.Tensor, shape: Shape) -> torch.Tensor:
     """Convert images uint8 `(N, C, H, W)` to uint8 `(N, *shape)` on the same device.
 
     The center is cropped to the target's aspect ratio, then resized bilinearly with antialiasing; the tensor
     itself is returned where nothing has to be done.
 
     Raises:
-        DataError: For channels that cannot be converted, as in `how`.
+        DataError: For channels that cannot be converted, as in `describe_conversion`.
     """
     import torch
 
     channels, height, width = images.shape[1:]
     source = (channels, height, width)
-    if not how(source, shape):
+    if not describe_conversion(source, shape):
         return images
     adapted = torch.empty((len(images), *shape), dtype=torch.uint8, device=images.device)
     step = max(1, AT_ONCE // max(channels * height * width, shape[0] * shape[1] * shape[2]))

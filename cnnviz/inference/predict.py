@@ -24,7 +24,7 @@ from cnnviz.datasets.spec import silent
 from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.checks import Hint, hints_of
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import stored
+from cnnviz.inference.images.preprocessing_trace import stored_pixels
 from cnnviz.inference.images.read_image import Picture, Pixels, Refusal, Upload, read
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.training.data.tensors import Labelled, split
@@ -221,7 +221,7 @@ class Predictor:
         if isinstance(picture, Refusal):
             return picture
         preprocessing = self.loaded.preprocessing
-        image = stored(picture, preprocessing)
+        image = stored_pixels(picture, preprocessing)
         # Hints compare with the training images, so an untrained model has none.
         hints = hints_of(image, picture.size, preprocessing, self._centered) if self.loaded.trained else ()
         return _Prepared(picture.name, picture.truth, image, hints)

@@ -96,7 +96,7 @@ def _predict_all(
     predicted, confidence, processed = [], [], 0
     for images, _ in data.test.iter_batches(BATCH):
         progress(Step("Asking", processed, len(data.test)))
-        pixels = datasets.adapt(torch.from_numpy(np.array(images)), shape)
+        pixels = datasets.convert_images(torch.from_numpy(np.array(images)), shape)
         best = probabilities(loaded.model, preprocessing, pixels).max(1)
         predicted.append(best.indices.numpy())
         confidence.append(best.values.numpy())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,9 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor, nn
 
-from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.hooks import ActivationRecorder, LayerCall, shared_copy
-from cnnviz.interpret.mosaic import Floats, Mosaic, as_maps, mosaic, order_channels
+from cnnviz.interpret.mosaic import Floats, as_maps
 
 T = TypeVar("T")
 
@@ -105,48 +103,6 @@ class _ReducingRecorder(ActivationRecorder):
 
     def copies_inputs(self) -> bool:
         return False
-
-
-# Overview of all layers: the most active maps of each, downsampled.
-
-CHANNELS = 6
-SIDE = 48
-
-
-@dataclass(frozen=True)
-class LayerOverview:
-    """A layer's place in the overview: its statistics and a mosaic of its most active maps."""
-
-    summary: ActivationSummary
-    mosaic: Mosaic
-
-
-def layer_overview(
-    model: nn.Module,
-    image: Tensor,
-    layers: Collection[str],
-    channels: int = CHANNELS,
-    side: int = SIDE,
-    theme: Theme = "light",
-) -> dict[str, LayerOverview]:
-    """Compute an overview of each layer for one image `(1, C, H, W)`, in one pass.
-
-    No layer's output is kept. Each layer shows its `channels` most active maps in one column, each
-    downsampled to at most `side` cells a side; the color range spans the layer.
-    """
-    size = (image.shape[-2], image.shape[-1])
-    return reduce_activations(
-        model, image, layers, functools.partial(_overview, (size, channels, side, theme))
-    )
-
-
-def _overview(options: tuple[tuple[int, int], int, int, Theme], layer: str, values: Tensor) -> LayerOverview:
-    size, channels, side, theme = options
-    maps = as_maps(values[0], size)
-    shown = order_channels(maps, "activity")[:channels]
-    return LayerOverview(
-        summarize_maps(layer, maps), mosaic(maps, shown, "layer", theme=theme, columns=1, side=side)
-    )
 
 
 def network_range(summaries: Collection[ActivationSummary]) -> tuple[float, float]:

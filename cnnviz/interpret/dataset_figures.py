@@ -103,11 +103,13 @@ def compute(
 
 
 def _batches(loaded: Loaded, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-    from cnnviz.datasets import adapt
+    from cnnviz.datasets import convert_images
 
     preprocessing = loaded.preprocessing
     for images, labels in data.test.iter_batches(BATCH, rows):
-        pixels = adapt(torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored))
+        pixels = convert_images(
+            torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored)
+        )
         yield preprocessing.inputs(pixels), torch.from_numpy(np.array(labels))
 
 

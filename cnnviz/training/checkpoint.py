@@ -31,7 +31,7 @@ _PREFIX = "statistics."
 
 
 @dataclass(frozen=True)
-class Interface:
+class ModelSignature:
     """Model signature: classes in logit order, input size `(H, W)`, statistics of the training images.
 
     The mean image has the shape `(C, H, W)` of the stored images.
@@ -50,7 +50,7 @@ class Interface:
         return {_PREFIX + field.name: getattr(self.statistics, field.name) for field in fields(Statistics)}
 
     @classmethod
-    def read(cls, details: str, stored: Mapping[str, Tensor]) -> Interface:
+    def read(cls, details: str, stored: Mapping[str, Tensor]) -> ModelSignature:
         """Reconstruct it from the results of `details` and `tensors`."""
         values: dict[str, Any] = json.loads(details)
         statistics = Statistics(**{field.name: stored[_PREFIX + field.name] for field in fields(Statistics)})
@@ -93,7 +93,7 @@ class Stored:
     position: Position
     weights: dict[str, Tensor]
     """The model's state dict."""
-    interface: Interface | None
+    signature: ModelSignature | None
     """None in checkpoints of versions that did not store it."""
 
 
@@ -109,14 +109,14 @@ def snapshot(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     position: Position,
-    interface: Interface | None = None,
+    signature: ModelSignature | None = None,
 ) -> Snapshot:
     """Copy weights, buffers and optimizer state to host memory."""
     details = {"format": FORMAT, "position": json.dumps(asdict(position))}
     tensors = {name: _copied(tensor) for name, tensor in _tensors(model, optimizer)}
-    if interface is not None:
-        details["interface"] = interface.details()
-        tensors |= {name: tensor.cpu().contiguous() for name, tensor in interface.tensors().items()}
+    if signature is not None:
+        details["interface"] = signature.details()
+        tensors |= {name: tensor.cpu().contiguous() for name, tensor in signature.tensors().items()}
     return Snapshot(details, tensors)
 
 
@@ -132,10 +132,10 @@ def write(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     position: Position,
-    interface: Interface | None = None,
+    signature: ModelSignature | None = None,
 ) -> None:
     """Write a checkpoint and return after it is synced to disk; raise `OSError` as `write_snapshot` does."""
-    write_snapshot(path, snapshot(model, optimizer, position, interface))
+    write_snapshot(path, snapshot(model, optimizer, position, signature))
 
 
 def write_snapshot(path: Path, contents: Snapshot) -> None:
@@ -213,9 +213,9 @@ def read(path: Path) -> Stored:
         details = file.metadata()
         names = [name for name in file.keys() if not name.startswith(_OPTIMISER)]  # noqa: SIM118 (no mapping)
         stored = {name: file.get_tensor(name) for name in names}
-    signature = details.get("interface")
-    interface = None if signature is None else Interface.read(signature, stored)
-    return Stored(_position(details), _weights(stored), interface)
+    written = details.get("interface")
+    signature = None if written is None else ModelSignature.read(written, stored)
+    return Stored(_position(details), _weights(stored), signature)
 
 
 def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:

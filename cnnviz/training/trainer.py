@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.training import checkpoint, cuda_graphs, optimizer
-from cnnviz.training.checkpoint import Interface
+from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.data.tensors import (
     DataModule,
     Labelled,
@@ -186,7 +186,7 @@ class Trainer:
         self._plain = TrainStep(recipe, model, self.optimizer, self._class_weights, ranks)
         self._fast = self._fast_step()
         self._layer_stats = LayerStatsHook(model)
-        self._signature = Interface(data_module.classes, side, self.transform.statistics)
+        self._signature = ModelSignature(data_module.classes, side, self.transform.statistics)
         self._tracked_images = TrackedImages.of(data_module.test)
         self._run_logger = RunLogger(log, self.steps_per_epoch, self.pace)
         self._metrics = EpochMetrics(len(data_module.classes), ranks)

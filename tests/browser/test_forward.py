@@ -249,7 +249,7 @@ def test_the_drawing_goes_in_as_in_python_to_the_bit(scripts: Page) -> None:
         picture.save(buffer, "PNG")
         known = read_image.read(read_image.Upload("drawing.png", buffer.getvalue()))
         assert isinstance(known, read_image.Picture)
-        theirs = preprocessing_trace.stored(known, how)
+        theirs = preprocessing_trace.stored_pixels(known, how)
         np.testing.assert_array_equal(np.array(ours["pixels"]).reshape(theirs.shape), theirs)
         numbers = how.inputs(torch.from_numpy(theirs)[None]).numpy().ravel()
         np.testing.assert_allclose(ours["input"], numbers, atol=1e-6)

@@ -38,12 +38,12 @@ def test_no_class_gives_all_it_has_unless_it_must(labels: Labels, share: float, 
 @given(labels=LABELS, seed=st.integers(0, 2**32))
 def test_the_same_seed_chooses_the_same(labels: Labels, seed: int) -> None:
     first, second = (dataset.stratified_split(labels, len(labels) // 2, seed) for _ in range(2))
-    assert first.taken.tolist() == second.taken.tolist()
+    assert first.selected.tolist() == second.selected.tolist()
 
 
 def test_another_seed_chooses_others() -> None:
     labels = np.arange(200) % 4
-    chosen = {tuple(dataset.stratified_split(labels, 50, seed).taken) for seed in range(5)}
+    chosen = {tuple(dataset.stratified_split(labels, 50, seed).selected) for seed in range(5)}
     assert len(chosen) == 5
 
 

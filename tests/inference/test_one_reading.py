@@ -15,7 +15,7 @@ from PIL import Image
 from cnnviz import datasets
 from cnnviz.datasets.decode import decode, header
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import stored
+from cnnviz.inference.images.preprocessing_trace import stored_pixels
 from cnnviz.inference.images.read_image import Decoder, Picture, Upload, read
 from tests.datasets.making import encoded, pixels, table, write
 
@@ -80,7 +80,7 @@ def predicted(data: bytes, decoder: Decoder) -> np.ndarray:
     result = read(Upload("x", data), decoder)
     assert isinstance(result, Picture), result
     channels = 3 if header(data, "x").colour else 1
-    return stored(result, Preprocessing.plain(channels, (SIDE, SIDE)))
+    return stored_pixels(result, Preprocessing.plain(channels, (SIDE, SIDE)))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -115,10 +115,10 @@ def test_ten_crops_are_averaged(loaded: Loaded) -> None:
     ten = Loaded(**(vars(loaded) | {"preprocessing": how}))
     (result,) = Predictor(ten).predict(digits(1))
     assert isinstance(result, Prediction)
-    from cnnviz.inference.images.preprocessing_trace import stored
+    from cnnviz.inference.images.preprocessing_trace import stored_pixels
 
     with torch.no_grad():
-        crops = loaded.model(how.inputs(torch.from_numpy(stored(digits(1)[0], how))[None])).softmax(1)
+        crops = loaded.model(how.inputs(torch.from_numpy(stored_pixels(digits(1)[0], how))[None])).softmax(1)
     assert crops.shape[0] == 10
     assert np.allclose(result.probabilities, crops.mean(0).numpy(), atol=1e-6)
 

@@ -237,9 +237,9 @@ def test_a_checkpoint_says_what_goes_in_and_what_comes_out(dataset: Dataset, tmp
     run, _ = trainer(SMALL, dataset, tmp_path)
     run.run()
     stored = checkpoint.read(tmp_path / LAST)
-    assert stored.interface is not None
-    assert (stored.interface.classes, stored.interface.side) == (dataset.classes, (28, 28))
-    ours, theirs = vars(run.transform.statistics), vars(stored.interface.statistics)
+    assert stored.signature is not None
+    assert (stored.signature.classes, stored.signature.side) == (dataset.classes, (28, 28))
+    ours, theirs = vars(run.transform.statistics), vars(stored.signature.statistics)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     weights = run.model.state_dict()
     assert weights.keys() == stored.weights.keys()

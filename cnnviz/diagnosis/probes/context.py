@@ -58,7 +58,7 @@ class ProbeContext:
         setup = build_training(recipe, dataset)
         device = setup.data_module.train.labels.device
         trained, reason, stored = _trained(database, evidence.run, setup.model)
-        signature = stored and stored.interface
+        signature = stored and stored.signature
         statistics = signature.statistics if signature else Statistics.of(setup.data_module.train.images)
         return cls(
             evidence=evidence,

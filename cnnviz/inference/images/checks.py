@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.inference.images.preprocessing_trace import DIGIT_SHARE, ink_box, stored
+from cnnviz.inference.images.preprocessing_trace import DIGIT_SHARE, ink_box, stored_pixels
 from cnnviz.inference.images.read_image import Picture, Pixels
 
 DARK, LIGHT = 80, 140
@@ -41,7 +41,7 @@ def hints(picture: Picture, preprocessing: Preprocessing, centered: bool = False
     these were centered like MNIST's digits (`DatasetSpec.centered`), so that size and position are checked
     too.
     """
-    return hints_of(stored(picture, preprocessing), picture.size, preprocessing, centered)
+    return hints_of(stored_pixels(picture, preprocessing), picture.size, preprocessing, centered)
 
 
 def hints_of(

@@ -15,7 +15,7 @@ from cnnviz.training.recipe import Recipe, Scale
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cnnviz.training.checkpoint import Interface
+    from cnnviz.training.checkpoint import ModelSignature
     from cnnviz.training.data.transforms import Transform
 
 Background = Literal["white", "black", "grey"]
@@ -81,16 +81,16 @@ class Preprocessing(BaseModel):
         return cls.made(channels=channels, stored=side, side=side)
 
     @classmethod
-    def of_training(cls, recipe: Recipe, interface: Interface) -> Preprocessing:
+    def of_training(cls, recipe: Recipe, signature: ModelSignature) -> Preprocessing:
         """Return the evaluation preprocessing of a run with this recipe, exact to the bit."""
-        statistics = interface.statistics
+        statistics = signature.statistics
         channels, height, width = statistics.mean_image.shape
-        uses_mean_image = recipe.scale == "raw-minus-mean" and interface.side == (height, width)
+        uses_mean_image = recipe.scale == "raw-minus-mean" and signature.side == (height, width)
         return cls.made(
             channels=channels,
             stored=(height, width),
             crop_from=recipe.crop_from,
-            side=interface.side,
+            side=signature.side,
             ten_crop=recipe.ten_crop,
             scale=recipe.scale,
             mean=tuple(statistics.mean.tolist()),

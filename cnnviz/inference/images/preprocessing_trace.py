@@ -56,7 +56,7 @@ def in_channels(pixels: Pixels, channels: int) -> Pixels:
         return pixels
     import torch
 
-    from cnnviz.datasets import adapt
+    from cnnviz.datasets import convert_images
 
     height, width = pixels.shape[:2]
     grey = np.empty((height, width, 1), dtype=np.uint8)
@@ -64,7 +64,9 @@ def in_channels(pixels: Pixels, channels: int) -> Pixels:
     for top in range(0, height, rows):
         # Always a copy: decoded pixels are read-only, of which torch warns, and a single one is contiguous.
         strip = np.array(pixels[top : top + rows].transpose(2, 0, 1), order="C")[None]
-        grey[top : top + rows, :, 0] = adapt(torch.from_numpy(strip), (1, *strip.shape[2:])).numpy()[0, 0]
+        grey[top : top + rows, :, 0] = convert_images(torch.from_numpy(strip), (1, *strip.shape[2:])).numpy()[
+            0, 0
+        ]
     return grey
 
 
@@ -196,7 +198,7 @@ class _Stage(NamedTuple):
 def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
     """Return every preprocessing step of an image, from the file to the model's input."""
     result = [_shown(stage) for stage in _stages(picture, preprocessing)]
-    pixels = _batch(stored(picture, preprocessing))
+    pixels = _batch(stored_pixels(picture, preprocessing))
     cropped = preprocessing.centred(pixels)
     if cropped.shape[-2:] != pixels.shape[-2:] or preprocessing.crop_from is not None:
         result.append(_shown(_Stage("cropped", _cropped_text(pixels, preprocessing), _rounded(cropped))))
@@ -209,7 +211,7 @@ def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
     return (*result, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
 
 
-def stored(picture: Picture, preprocessing: Preprocessing) -> Pixels:
+def stored_pixels(picture: Picture, preprocessing: Preprocessing) -> Pixels:
     """Return the image as training data are stored, uint8 `(C, H, W)`, for `Preprocessing.inputs`."""
     *_, last = _stages(picture, preprocessing)
     return np.array(last.pixels.transpose(2, 0, 1), order="C")

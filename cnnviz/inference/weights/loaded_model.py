@@ -14,7 +14,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.state_dict import load_state_dict, match_state_dict
 from cnnviz.models import ModelSpec, Options
 from cnnviz.models.builder import on_meta
-from cnnviz.training.checkpoint import Interface
+from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.recipe import Recipe, spec_for
 
 SEED = 0
@@ -103,10 +103,10 @@ def build_with_weights(
     return model, notes
 
 
-def trained(
+def load_trained(
     name: str,
     recipe: Recipe,
-    interface: Interface | None,
+    signature: ModelSignature | None,
     weights: Mapping[str, Tensor],
     **facts: Any,
 ) -> Loaded:
@@ -118,7 +118,7 @@ def trained(
         InferenceError: For weights that do not fit.
         ValueError: For a model or data that are no longer available.
     """
-    signature = interface or of_data(recipe)
+    signature = signature or of_data(recipe)
     facts.setdefault("preprocessing", Preprocessing.of_training(recipe, signature))
     return of_recipe(name, recipe, signature.classes, signature.side, weights, **facts)
 
@@ -131,7 +131,7 @@ def of_recipe(
     weights: Mapping[str, Tensor],
     **facts: Any,
 ) -> Loaded:
-    """Load a model as `trained`, with the preprocessing among `facts`."""
+    """Load a model as `load_trained`, with the preprocessing among `facts`."""
     spec = spec_for(recipe)
     options = None if recipe.layers else spec.options.parse(recipe.options)
     model, match_notes = build_with_weights(spec, len(classes), side, options, weights)
@@ -142,7 +142,7 @@ def of_recipe(
     )  # fmt: skip
 
 
-def of_data(recipe: Recipe) -> Interface:
+def of_data(recipe: Recipe) -> ModelSignature:
     """Compute the model signature of `recipe` from its data, which are prepared if necessary."""
     from cnnviz import datasets
     from cnnviz.training.data.tensors import DataModule
@@ -151,4 +151,4 @@ def of_data(recipe: Recipe) -> Interface:
     channels, height, width = spec_for(recipe).input_shape
     side = (recipe.size, recipe.size) if recipe.size else (height, width)
     data_module = DataModule.of(datasets.load(recipe.dataset), recipe, channels, torch.device("cpu"))
-    return Interface(data_module.classes, side, Statistics.of(data_module.train.images))
+    return ModelSignature(data_module.classes, side, Statistics.of(data_module.train.images))

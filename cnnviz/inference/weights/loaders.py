@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from cnnviz import models, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.inference.weights.loaded_model import Loaded, build_model, build_with_weights, of_recipe, trained
+from cnnviz.inference.weights.loaded_model import (
+    Loaded,
+    build_model,
+    build_with_weights,
+    load_trained,
+    of_recipe,
+)
 from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
@@ -284,11 +290,11 @@ def _ours(path: Path, name: str, weights: Weights) -> Loaded | None:
 
 def _checkpoint(path: Path, name: str) -> Loaded:
     stored = checkpoint.read(path)
-    if stored.interface is None:
+    if stored.signature is None:
         # Its recipe names data, and an uploaded file must not cause a download.
         raise InferenceError(f"'{name}' is of an earlier version, without its classes; load it as its run.")
     recipe = _without_code(Recipe.read(stored.position.recipe))
-    return trained(name, recipe, stored.interface, stored.weights, source=name)
+    return load_trained(name, recipe, stored.signature, stored.weights, source=name)
 
 
 def _without_code(recipe: Recipe) -> Recipe:
@@ -334,10 +340,10 @@ def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
     stored = checkpoint.read(checkpoint_path(database, run, kind))
     position = stored.position
     progress_note = "" if position.step == run.total_steps else f" It stood at step {position.step:,}."
-    return trained(
+    return load_trained(
         run.name,
         Recipe.read(position.recipe),
-        stored.interface,
+        stored.signature,
         stored.weights,
         source=f"run:{run_id}" + ("" if kind == "last" else f"/{kind}"),
         accuracy=accuracy_at(database, run_id, position.step),

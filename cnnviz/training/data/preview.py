@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnnviz.datasets import adapt, how
+from cnnviz.datasets import convert_images, describe_conversion
 from cnnviz.datasets.dataset import LUMA
 from cnnviz.datasets.spec import Pixels
 from cnnviz.models import Shape
@@ -56,7 +56,7 @@ def preview(
         DataError: The channels cannot be converted.
     """
     transform = Transform(recipe, statistics, (shape[1], shape[2]))
-    stored = adapt(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
+    stored = convert_images(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
     generator, indices = torch.Generator().manual_seed(seed), torch.tensor([number])
     drawn = [transform.train(stored, indices, epoch, generator) for epoch in range(draws)]
     pixels = (_pixels(values, recipe, statistics) for values in (transform.test(stored), torch.cat(drawn)))
@@ -95,7 +95,7 @@ def steps(recipe: Recipe, have: Shape, shape: Shape) -> list[str]:
     """
     side = (shape[1], shape[2])
     target = (recipe.crop_from,) * 2 if recipe.crop_from else side
-    sentences = [how(have, (shape[0], *have[1:]))]
+    sentences = [describe_conversion(have, (shape[0], *have[1:]))]
     if have[1:] != target:
         larger = target[0] * target[1] > have[1] * have[2]
         verb = "Enlarged" if larger else "Reduced"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.datasets import Dataset, Part, adapt, how
+from cnnviz.datasets import Dataset, Part, convert_images, describe_conversion
 from cnnviz.models import Shape
 from cnnviz.training.recipe import Recipe
 
@@ -50,7 +50,7 @@ class StreamedImages:
         pixels = torch.from_numpy(self._part.pixels(indices))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory()
-        return adapt(pixels.to(self.device, non_blocking=True), self._one)
+        return convert_images(pixels.to(self.device, non_blocking=True), self._one)
 
     def sample(self) -> Tensor:
         """Return at most `SAMPLE` evenly spaced rows, int64, in ascending order."""
@@ -120,7 +120,7 @@ class DataModule:
             labels = torch.from_numpy(part.labels).to(device)
             if part.streams:
                 return Labelled(StreamedImages(part, shape, device), labels)
-            return Labelled(adapt(part.tensors()[0].to(device), shape), labels)
+            return Labelled(convert_images(part.tensors()[0].to(device), shape), labels)
 
         train = dataset.train.take(split.train)
         return cls(
@@ -129,7 +129,7 @@ class DataModule:
             test=labelled(dataset.test),
             classes=dataset.classes,
             fingerprint=dataset.fingerprint,
-            notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
+            notes=(*dataset.notes, *filter(None, [describe_conversion(dataset.shape, shape)])),
             color_images=_color_images(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
             available=len(dataset.train) - len(split.validation),
         )

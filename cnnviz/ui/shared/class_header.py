@@ -80,12 +80,12 @@ def providers(auth: Mapping[str, Any]) -> list[str]:
 def _person(classroom: Classroom | None, who: access.Principal) -> None:
     from cnnviz import tracking
 
-    with st.popover(notice.plain(who.name), icon=":material/person:", type="tertiary"):
+    with st.popover(notice.escape(who.name), icon=":material/person:", type="tertiary"):
         try:
             database = run_data.database()
             usage, limits = tracking.read_usage(database), tracking.read_limits(database)
         except (ValueError, OSError) as error:
-            st.caption(notice.plain(str(error)))
+            st.caption(notice.escape(str(error)))
         else:
             st.markdown("**What you have**")
             st.markdown("\n".join(f"- {part}" for part in usage.summary(limits).split(" · ")))
@@ -107,7 +107,7 @@ def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
         page, query = target
         with st.container(key="class-handout", border=True):
             st.page_link(
-                f"{page}.py", label=f"Your teacher hands out: {notice.plain(state.handout_title)}",
+                f"{page}.py", label=f"Your teacher hands out: {notice.escape(state.handout_title)}",
                 icon=":material/assignment:", query_params=query,
             )  # fmt: skip
 

@@ -13,7 +13,7 @@ LATER = "notice-later"
 def show(problems: Sequence[str]) -> None:
     """Draw one notice with all `problems`, if there are any."""
     if problems:
-        st.warning("  \n".join(plain(problem) for problem in problems), icon=":material/info:")
+        st.warning("  \n".join(escape(problem) for problem in problems), icon=":material/info:")
 
 
 def defer(sentence: str) -> None:
@@ -27,6 +27,6 @@ def pending_notices() -> list[str]:
     return notices
 
 
-def plain(text: str) -> str:
+def escape(text: str) -> str:
     """Escape text for Markdown: text from a URL must not become a link or an image."""
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", " ".join(text.split()))

@@ -30,7 +30,7 @@ class Progress:
             self._stage, self._began, self._drawn = step.stage, now, 0.0
         if now - self._drawn >= PAUSE:
             share = min(1.0, step.done / step.total) if step.total else 0.0
-            self._place.progress(share, text=notice.plain(progress_text(step, now - self._began)))
+            self._place.progress(share, text=notice.escape(progress_text(step, now - self._began)))
             self._drawn = now
 
     def clear(self) -> None:
@@ -73,5 +73,5 @@ def download_text(spec: DatasetSpec) -> str:
 def error_text(error: Exception) -> str:
     """Return an error as escaped text."""
     if isinstance(error, OSError) and not isinstance(error, ValueError):
-        return notice.plain(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
-    return notice.plain(str(error))
+        return notice.escape(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
+    return notice.escape(str(error))

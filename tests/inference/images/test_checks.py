@@ -7,7 +7,7 @@ from cnnviz import datasets
 from cnnviz.inference import samples
 from cnnviz.inference.images.checks import Hint, grouped, hints
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import stored
+from cnnviz.inference.images.preprocessing_trace import stored_pixels
 from cnnviz.inference.images.read_image import Picture, read
 
 DIGITS = Preprocessing.plain(1, (28, 28)).changed(scale="standardised", mean=(33.0,), spread=(78.0,))
@@ -73,7 +73,7 @@ def test_a_digit_of_other_size_or_place_than_mnists_is_to_be_centered(
     assert hints(picture, DIGITS) == ()
     # What it asks for is what helps.
     assert hints(picture, DIGITS.changed(centre=True), centered=True) == ()
-    seen = stored(picture, DIGITS.changed(centre=True))[0]
+    seen = stored_pixels(picture, DIGITS.changed(centre=True))[0]
     assert hints(Picture.of_data("again", seen[None]), DIGITS, centered=True) == ()
 
 

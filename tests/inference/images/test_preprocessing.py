@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 from cnnviz.datasets import Dataset, Part
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import steps, stored
+from cnnviz.inference.images.preprocessing_trace import steps, stored_pixels
 from cnnviz.inference.images.read_image import Picture
 from cnnviz.training import Recipe
-from cnnviz.training.checkpoint import Interface
+from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.setup import TrainingSetup, build_training
 
@@ -33,7 +33,7 @@ def data(channels: int, size: tuple[int, int]) -> Dataset:
 def both(recipe: Recipe, dataset: Dataset) -> tuple[TrainingSetup, Transform, Preprocessing]:
     ready = build_training(recipe.changed({"device": "cpu", "validation": 0}), dataset)
     statistics = Statistics.of(ready.data_module.train.images)
-    how = Preprocessing.of_training(recipe, Interface(dataset.classes, ready.side, statistics))
+    how = Preprocessing.of_training(recipe, ModelSignature(dataset.classes, ready.side, statistics))
     return ready, Transform(recipe, statistics, ready.side), how
 
 
@@ -54,7 +54,7 @@ def test_an_image_of_the_data_goes_in_as_in_training(
     assert isinstance(known, torch.Tensor)
     how = Preprocessing.model_validate_json(how.model_dump_json())
     pictures = [Picture.of_data(str(number), image) for number, image in enumerate(dataset.test.images)]
-    images = torch.from_numpy(np.stack([stored(picture, how) for picture in pictures]))
+    images = torch.from_numpy(np.stack([stored_pixels(picture, how) for picture in pictures]))
     assert torch.equal(images, known)
     assert torch.equal(how.inputs(images), transform.test(known))
     single = Transform(recipe.changed({"ten_crop": False}), transform.statistics, ready.side)
@@ -138,7 +138,7 @@ def test_whatever_comes_in_a_tensor_of_the_models_size_comes_out(
     assert tensor.shape == (1, channels, 16, 16)
     assert all(step.tensor is None for step in result[:-1])
     assert 0 <= float(tensor.min()) <= float(tensor.max()) <= 1
-    assert torch.equal(how.inputs(torch.from_numpy(stored(Picture("x", pixels), how))[None]), tensor)
+    assert torch.equal(how.inputs(torch.from_numpy(stored_pixels(Picture("x", pixels), how))[None]), tensor)
     for step in result:
         assert step.picture.dtype == np.uint8
         assert step.picture.shape[:2] == step.size

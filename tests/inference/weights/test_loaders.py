@@ -10,7 +10,7 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.loaders import from_run
 from cnnviz.tracking import Database
 from cnnviz.training import checkpoint
-from cnnviz.training.checkpoint import Interface
+from cnnviz.training.checkpoint import ModelSignature
 
 
 @pytest.mark.parametrize("kind", ["last", "best"])
@@ -25,7 +25,7 @@ def test_a_runs_model_has_its_classes_and_its_accuracy(database: Database, kind:
     assert not loaded.model.training
 
 
-def test_a_checkpoint_without_an_interface_is_completed_from_the_data(
+def test_a_checkpoint_without_a_signature_is_completed_from_the_data(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = from_run(database, 1)
@@ -53,11 +53,11 @@ def test_a_run_without_a_checkpoint_says_when_there_will_be_one() -> None:
             from_run(empty, run.id)
 
 
-def test_the_interface_survives_its_file() -> None:
+def test_the_signature_survives_its_file() -> None:
     from cnnviz.training.data.transforms import Statistics
 
     images = torch.arange(48, dtype=torch.uint8).reshape(2, 1, 4, 6)
-    before = Interface(("ä", "b"), (8, 9), Statistics.of(images))
-    after = Interface.read(before.details(), before.tensors())
+    before = ModelSignature(("ä", "b"), (8, 9), Statistics.of(images))
+    after = ModelSignature.read(before.details(), before.tensors())
     assert (after.classes, after.side) == (before.classes, before.side)
     assert torch.equal(after.statistics.mean_image, before.statistics.mean_image)

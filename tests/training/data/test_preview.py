@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnnviz.datasets import adapt
+from cnnviz.datasets import convert_images
 from cnnviz.training.data.preview import preview, statistics_of, steps
 from cnnviz.training.data.transforms import Statistics, Transform, scale, unscale
 from cnnviz.training.recipe import Recipe, Scale
@@ -24,7 +24,7 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_statistics_are_those_that_training_would_compute(images: np.ndarray, channels: int) -> None:
     result = statistics_of(*moments(images), channels)
-    theirs = Statistics.of(adapt(torch.from_numpy(images), (channels, 12, 12)))
+    theirs = Statistics.of(convert_images(torch.from_numpy(images), (channels, 12, 12)))
     # Turning colour into grey rounds each pixel; a linear map of the means does not.
     assert result.mean.tolist() == pytest.approx(theirs.mean.tolist(), abs=0.5)
     assert result.spread.tolist() == pytest.approx(theirs.spread.tolist(), rel=0.01)

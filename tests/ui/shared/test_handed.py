@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from cnnviz import models
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.checkpoint import Interface
+from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.optimizer import Plateau
 from cnnviz.ui.shared.inspection import model_input
@@ -56,7 +56,9 @@ def test_what_is_no_weights_file_is_refused_in_a_sentence(data: bytes) -> None:
 
 
 def test_a_file_that_names_a_path_as_its_data_makes_nobody_look_there(tmp_path: Path) -> None:
-    interface = Interface(("a", "b"), (28, 28), Statistics.of(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)))
+    signature = ModelSignature(
+        ("a", "b"), (28, 28), Statistics.of(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+    )
     position = checkpoint.Position(
         step=1,
         recipe=Recipe(dataset="/etc").write(),
@@ -67,7 +69,7 @@ def test_a_file_that_names_a_path_as_its_data_makes_nobody_look_there(tmp_path: 
     )
     model = models.build("lenet5", 2)
     path = tmp_path / "last.safetensors"
-    checkpoint.write(path, model, torch.optim.SGD(model.parameters()), position, interface)
+    checkpoint.write(path, model, torch.optim.SGD(model.parameters()), position, signature)
     assert (
         model_input.loaded(model_input.add_weights("last.safetensors", path.read_bytes(), None)).dataset == ""
     )

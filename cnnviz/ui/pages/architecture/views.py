@@ -146,10 +146,10 @@ def _torchinfo(current: ShownModel) -> None:
     try:
         text, differences = torchinfo_of(chosen, current.batch)
     except ValueError as error:
-        st.info(notice.plain(str(error)), icon=":material/info:")
+        st.info(notice.escape(str(error)), icon=":material/info:")
         return
     st.caption("As torchinfo prints it, the table of many articles. Where it differs from the figures above:")
-    st.markdown("\n".join(f"- {notice.plain(sentence)}" for sentence in differences))
+    st.markdown("\n".join(f"- {notice.escape(sentence)}" for sentence in differences))
     st.code(text, language=None, height=GRAPH_HEIGHT)
 
 

@@ -178,7 +178,7 @@ def _layer(network: Network, attribution_state: AttributionState) -> None:
         key=LAYER,
         on_change=lambda: change_without_model(layer=unless(st.session_state[LAYER], own)),
         width=260,
-        help=notice.plain(
+        help=notice.escape(
             "Grad-CAM weighs the maps of this layer. Early layers see detail, late ones things."
         ),
     )
@@ -272,5 +272,5 @@ def _reasons(
     try:
         return attribution_result(network, ready, attribution_state, first)
     except ValueError as error:
-        st.info(notice.plain(str(error)), icon=":material/info:")
+        st.info(notice.escape(str(error)), icon=":material/info:")
         return None

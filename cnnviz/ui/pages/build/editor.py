@@ -172,7 +172,7 @@ def editor(costed: Costed) -> None:
         st.info("An empty list. Add a convolution first, then an activation, then pooling; end with flatten "
                 "and a fully connected layer of one unit a class.", icon=":material/lightbulb:")  # fmt: skip
     if costed.misfit == len(design.document.layers) and design.document.layers:
-        st.error(notice.plain(design.document.problem()))
+        st.error(notice.escape(design.document.problem()))
         with st.container(horizontal=True, gap="small"):
             for number, fix in enumerate(offered):
                 st.button(fix.label, key=f"end-{number}", on_click=state.put, args=(fix.document,))

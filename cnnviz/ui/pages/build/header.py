@@ -94,7 +94,7 @@ def save_popover(design: Design) -> None:
     with st.popover("Save", icon=":material/save:", type="tertiary"):
         problem = document.problem()
         if problem:
-            st.caption(f"{notice.plain(problem)} It can be downloaded, but saved only when it can be built.")
+            st.caption(f"{notice.escape(problem)} It can be downloaded, but saved only when it can be built.")
         # One key per name, so that text typed for another design is not reused.
         key = f"{NAME}-{document.name}"
         st.session_state.setdefault(key, document.name)
@@ -156,7 +156,7 @@ def _describe_saved(sentence: str, icon: str) -> st.delta_generator.DeltaGenerat
     row = st.container(
         horizontal=True, vertical_alignment="center", gap="small", border=True, key="aftermath"
     )
-    row.markdown(f":material/{icon}: {notice.plain(sentence)}", width="content")
+    row.markdown(f":material/{icon}: {notice.escape(sentence)}", width="content")
     return row
 
 

@@ -72,7 +72,7 @@ def _draw_problem(costed: Costed) -> None:
     design = costed.design
     if costed.misfit != design.selected or not design.steps[design.selected].problem:
         return
-    st.error(notice.plain(design.steps[design.selected].problem))
+    st.error(notice.escape(design.steps[design.selected].problem))
     row = st.container(horizontal=True, gap="small")
     for number, fix in enumerate(fixes(design.document)):
         row.button(fix.label, key=f"fix-{number}", on_click=state.put, args=(fix.document,))

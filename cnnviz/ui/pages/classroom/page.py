@@ -42,7 +42,7 @@ def class_page() -> None:
     try:
         database = run_data.database()
     except (ValueError, OSError) as error:
-        st.error(notice.plain(str(error)), icon=":material/database_off:")
+        st.error(notice.escape(str(error)), icon=":material/database_off:")
         return
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
@@ -122,7 +122,7 @@ def _students_and_queue(classroom: Classroom | None, database: Database) -> None
             _queue(database)
             _members(classroom, database)
         except (ValueError, OSError) as error:
-            st.error(notice.plain(str(error)))
+            st.error(notice.escape(str(error)))
 
     live()
 
@@ -154,7 +154,10 @@ def _queue(database: Database) -> None:
 def _queue_row(database: Database, run: RunSummary) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         owner = visitors.owner_name(database, run.owner_id) or "you"
-        st.markdown(f"{run.id} · {notice.plain(run.name)} · {notice.plain(owner)}", width="stretch")
+        st.markdown(
+            f"{run.id} · {notice.escape(run.name)} · {notice.escape(owner)}",
+            width="stretch",
+        )
         st.caption(run.status.value, width="content")
         st.button(
             "Stop", key=f"class-stop-{run.id}", type="tertiary", icon=":material/stop:",
@@ -246,7 +249,7 @@ def _handout_form(classroom: Classroom) -> None:
         st.text_input("What students read", key="class-title", max_chars=60, placeholder="LeNet-5 on digits")
     st.button("Hand it out", key="class-hand-out", on_click=_store_handout, args=(classroom,))
     if classroom.state.handout:
-        st.caption(f"Handed out now: {notice.plain(classroom.state.handout_title)}")
+        st.caption(f"Handed out now: {notice.escape(classroom.state.handout_title)}")
 
 
 def _store_handout(classroom: Classroom) -> None:

@@ -71,7 +71,7 @@ def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> Non
     try:
         stored, drawn, tested = _sheets(ready, page_state, summary, recipe, shape, row)
     except ValueError as error:
-        st.warning(notice.plain(str(error)), icon=":material/info:")
+        st.warning(notice.escape(str(error)), icon=":material/info:")
         return
     name = f"{page_state.spec.name.replace('/', '-')}-{page_state.part}-{row}"
     label = ready.classes[part_of(page_state, ready).labels[row]]
@@ -101,7 +101,7 @@ def _row(what: str, sheet: Sprite, titles: list[str], name: str, cell: int) -> N
 def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
     from cnnviz.training.data.preview import steps
 
-    lines = "\n".join(f"{n}. {notice.plain(s)}" for n, s in enumerate(steps(recipe, have, shape), 1))
+    lines = "\n".join(f"{n}. {notice.escape(s)}" for n, s in enumerate(steps(recipe, have, shape), 1))
     st.markdown(lines)
     st.caption(
         f"The network sees {numbers.shape(shape)}. Each epoch draws anew, so that it never sees quite the "

@@ -154,7 +154,7 @@ def _controls(page_state: PageState, page: GalleryPage) -> None:
 def _paging(page_state: PageState, page: GalleryPage) -> None:
     _step(":material/chevron_left:", "Page before", page.page - 1, page.pages)
     what = f"{page_state.label}: page" if page_state.label else "Classes: page"
-    st.caption(f"{notice.plain(what)} {page.page + 1:,} of {page.pages:,}", width="content")
+    st.caption(f"{notice.escape(what)} {page.page + 1:,} of {page.pages:,}", width="content")
     _step(":material/chevron_right:", "Page after", page.page + 1, page.pages)
 
 

@@ -71,7 +71,8 @@ def draw(subject: str, job: Job) -> None:
     elif job.cancelled:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.info(
-                notice.plain(f"{job.title} was cancelled; nothing of it was kept."), icon=":material/block:"
+                notice.escape(f"{job.title} was cancelled; nothing of it was kept."),
+                icon=":material/block:",
             )
             _close(subject)
     elif job.error is not None:
@@ -84,7 +85,7 @@ def failure(error: Exception) -> str:
     """Return why a job failed, in one sentence, as escaped Markdown."""
     if isinstance(error, (ValueError, OSError)):
         return error_text(error)
-    return notice.plain(full_stop(f"It could not be prepared: {type(error).__name__}: {error}"))
+    return notice.escape(full_stop(f"It could not be prepared: {type(error).__name__}: {error}"))
 
 
 def _watch(subject: str, job: Job) -> None:
@@ -98,9 +99,9 @@ def _watch(subject: str, job: Job) -> None:
         step = job.step
         share = min(1.0, step.done / step.total) if step.total else 0.0
         with st.container(border=True, key=f"job-{_slug(subject)}"):
-            st.markdown(f"**Preparing {notice.plain(job.title)}.** The page can be used meanwhile.")
+            st.markdown(f"**Preparing {notice.escape(job.title)}.** The page can be used meanwhile.")
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.progress(share, text=notice.plain(_text(job)))
+                st.progress(share, text=notice.escape(_text(job)))
                 st.button(
                     "Cancel", icon=":material/close:", key=f"{_slug(subject)}-cancel",
                     on_click=job.cancel, disabled=job.stopping,
@@ -231,7 +232,7 @@ def _upload(page_state: PageState) -> None:
         state.choose_data(name)
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.success(notice.plain(f"{job.title} is prepared, as {name}."), icon=":material/check:")
+        st.success(notice.escape(f"{job.title} is prepared, as {name}."), icon=":material/check:")
         st.button("Show it", key="data-show", on_click=_show, args=(name,))
 
 
@@ -244,8 +245,8 @@ def _show(name: str) -> None:
 def _removal(own: library.UserDataset) -> None:
     with st.popover("Remove", icon=":material/delete:", type="tertiary"):
         source = "The file that was handed in goes too." if own.uploaded else f"Its source stays: {own.path}"
-        st.markdown(f"Takes {notice.plain(own.name)} out of the list and its decoded copy off the disk.")
-        st.caption(notice.plain(source))
+        st.markdown(f"Takes {notice.escape(own.name)} out of the list and its decoded copy off the disk.")
+        st.caption(notice.escape(source))
         st.button("Remove it", key="data-remove", on_click=partial(_remove, own.name))
 
 
@@ -292,7 +293,7 @@ def _offer_download(spec: DatasetSpec) -> Dataset | None:
     if job is not None and job.result is not None:
         return job.result
     with st.container(border=True, key="offer"):
-        title, summary = notice.plain(spec.title), notice.plain(spec.summary)
+        title, summary = notice.escape(spec.title), notice.escape(spec.summary)
         st.markdown(f"**{title} is not on this machine yet.** {summary}")
         st.html(facts_html(_known(spec)))
         if st.button(

@@ -65,9 +65,9 @@ def problems(ready: Dataset) -> None:
     finally:
         bar.clear()
     for problem in report.problems:
-        st.warning(notice.plain(problem.verdict), icon=":material/warning:")
+        st.warning(notice.escape(problem.verdict), icon=":material/warning:")
         with st.expander("How that is seen, and what to do"):
-            st.markdown(notice.plain(problem.explanation))
+            st.markdown(notice.escape(problem.explanation))
     _checked(report.clear, report.unknown, others=bool(report.problems))
 
 
@@ -78,7 +78,7 @@ def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None
     count = f"{len(clear)} {'other ' * others}check{'' if len(clear) == 1 else 's'}"
     open_ = f"; {len(unknown)} could not be made" if unknown else ""
     with st.expander(f"Looked at before training: {count} found nothing{open_}"):
-        st.markdown("\n".join(f"- {notice.plain(text)}" for text in (*clear, *unknown)))
+        st.markdown("\n".join(f"- {notice.escape(text)}" for text in (*clear, *unknown)))
 
 
 def balance(page_state: PageState, ready: Dataset, data_summary: Summary) -> None:
@@ -88,7 +88,7 @@ def balance(page_state: PageState, ready: Dataset, data_summary: Summary) -> Non
     class_bars(ready.classes, counts, key="class-bars", chosen=page_state.label, on_choose=state.choose_class)
     if len(ready.classes) > MAX_CLASSES:
         st.caption(f"The first {MAX_CLASSES:,} of {len(ready.classes):,} classes; the download has all.")
-    st.caption(f"{notice.plain(state.balance(data_summary, ready.classes))} {held_out}")
+    st.caption(f"{notice.escape(state.balance(data_summary, ready.classes))} {held_out}")
 
 
 def _counts(page_state: PageState, ready: Dataset, data_summary: Summary) -> tuple[dict[str, list[int]], str]:
@@ -98,7 +98,7 @@ def _counts(page_state: PageState, ready: Dataset, data_summary: Summary) -> tup
     try:
         held = _held_out(ready.fingerprint, recipe.validation, recipe.seed, classes, ready)
     except DataError as error:
-        return {"training": data_summary.train_counts.tolist(), "test": test}, notice.plain(str(error))
+        return {"training": data_summary.train_counts.tolist(), "test": test}, notice.escape(str(error))
     if not sum(held):
         return {
             "training": data_summary.train_counts.tolist(),

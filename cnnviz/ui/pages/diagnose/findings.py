@@ -50,7 +50,7 @@ def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumma
     """
     if finding.fix is not None:
         with st.container(border=True, gap="small", key=f"diagnose-fix-{case.key}-{finding.cause}"):
-            st.markdown(f"**Fix, in your own loop.** {notice.plain(finding.fix.text)}")
+            st.markdown(f"**Fix, in your own loop.** {notice.escape(finding.fix.text)}")
             if finding.fix.code:
                 st.code(finding.fix.code, language="python", wrap_lines=True)
     if not finding.changes:
@@ -74,11 +74,11 @@ def _change(
 ) -> None:
     change, key = finding.changes[index], f"{case.key}-{finding.cause}-{index}"
     with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
-        st.markdown(f"{'**Fix.** ' if primary else ''}{notice.plain(change.why)}")
+        st.markdown(f"{'**Fix.** ' if primary else ''}{notice.escape(change.why)}")
         _one(case, change, children, key, primary=primary)
         fetched = download_note(case.evidence.recipe) if index == 0 else ""
         if fetched:
-            st.caption(notice.plain(fetched))
+            st.caption(notice.escape(fetched))
 
 
 def _one(
@@ -88,7 +88,7 @@ def _one(
     try:
         new = change.recipe(old)
     except ValueError as error:
-        st.caption(f"It cannot be done as it stands: {notice.plain(str(error))}")
+        st.caption(f"It cannot be done as it stands: {notice.escape(str(error))}")
         return
     st.html(in_rows(old, new))
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"apply-row-{key}"):
@@ -114,7 +114,7 @@ def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
         if case.run is not None and is_in_progress(case.run):
             tracking.request(database, case.run.id, tracking.Command.STOP)
     except (ValueError, OSError) as error:
-        st.error(notice.plain(str(error)), icon=":material/error:")
+        st.error(notice.escape(str(error)), icon=":material/error:")
         return
     follow("train", f"Watch run {run.id}", run=str(run.id))
 
@@ -180,7 +180,7 @@ def title(finding: Finding) -> str:
 
 def _finding(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], first: bool) -> None:
     if not first:
-        st.markdown(f"**{notice.plain(finding.verdict)}**")
+        st.markdown(f"**{notice.escape(finding.verdict)}**")
     if finding.facts:
         st.html(_facts(finding.facts))
     if first:
@@ -195,18 +195,18 @@ def _evidence(case: LoadedDiagnosis, finding: Finding) -> None:
     """Draw figures, explanation, and the alternatives that were ruled out."""
     _pictures(case, finding)
     for paragraph in finding.explanation.split("\n\n"):
-        st.markdown(notice.plain(paragraph))
+        st.markdown(notice.escape(paragraph))
     if finding.ruled_out:
         st.markdown("**What else it could have been, and why not**")
         for out in finding.ruled_out:
-            st.markdown(f"- {notice.plain(out)}")
+            st.markdown(f"- {notice.escape(out)}")
 
 
 def _about(finding: Finding) -> None:
     """Draw the confidence, and the layers and steps concerned."""
     location = where(finding)
     text = " · ".join([sureness(finding.confidence), *([location] if location else [])])
-    st.caption(notice.plain(text), width="content")
+    st.caption(notice.escape(text), width="content")
 
 
 def _facts(facts: Sequence[Fact]) -> str:

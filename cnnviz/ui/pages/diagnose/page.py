@@ -168,7 +168,7 @@ def verdict(case: LoadedDiagnosis, going: bool) -> None:
         f"<span>{about}</span><p>{text}</p></div>"
     )
     if evidence.error and not blank:
-        st.caption(f"It ended with: {notice.plain(evidence.error)}")
+        st.caption(f"It ended with: {notice.escape(evidence.error)}")
     if blank and not going:
         st.caption(NEXT)
     if going:
@@ -185,13 +185,13 @@ def advice(case: LoadedDiagnosis) -> None:
 def notes(case: LoadedDiagnosis) -> None:
     """Draw observations that are not findings but may be mistaken for them."""
     for note in case.diagnosis.notes:
-        st.markdown(f":material/info: {notice.plain(note.text)}")
+        st.markdown(f":material/info: {notice.escape(note.text)}")
 
 
 def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) -> None:
     if not sentences:
         return
-    lines = [f"{f'{at}.' if ordered else '-'} {notice.plain(text)}" for at, text in enumerate(sentences, 1)]
+    lines = [f"{f'{at}.' if ordered else '-'} {notice.escape(text)}" for at, text in enumerate(sentences, 1)]
     st.header(heading, anchor=False)
     st.markdown("\n".join(lines))
 
@@ -282,7 +282,7 @@ def _follow(run_id: int, alive: bool) -> None:
             case = cases.of_run(run_id)
             runs = run_data.listing(ACCURACY).runs
         except (ValueError, OSError) as error:
-            st.error(f"The run cannot be read just now. {notice.plain(str(error))}")
+            st.error(f"The run cannot be read just now. {notice.escape(str(error))}")
             return
         if case.run is not None and _in_progress(case.run, runs) != alive:
             st.rerun()  # the whole page, so that the ticking ends or begins
@@ -299,7 +299,7 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     suggested_fix(case, made)
     fixed = improvement_text(diagnosed, sides)
     if fixed:
-        st.markdown(f":material/trending_up: {notice.plain(fixed)}")
+        st.markdown(f":material/trending_up: {notice.escape(fixed)}")
     if case.recorded in (FAILED, FIXED):
         _link_story("The whole story, from the article to the proof", ":material/menu_book:", case, "story")
     left, right = st.columns([0.62, 0.38], gap="large")

@@ -72,7 +72,7 @@ def progress(run: Run) -> None:
         _watch(job)
     elif job.error is not None:
         why = str(job.error) or type(job.error).__name__
-        st.warning(notice.plain(f"The probes ended early. {why}"), icon=":material/info:")
+        st.warning(notice.escape(f"The probes ended early. {why}"), icon=":material/info:")
     elif job.result and not stamp(run):
         st.caption("The run has gone on since it was probed, so that the probes do not count any more.")
 
@@ -86,7 +86,7 @@ def _watch(job: Job) -> None:
         step = job.step
         share = min(1.0, step.done / step.total) if step.total else 0.0
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, text=notice.plain(progress_text(step, time.monotonic() - job.stage_began)))
+            st.progress(share, text=notice.escape(progress_text(step, time.monotonic() - job.stage_began)))
             st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
 
     tick()

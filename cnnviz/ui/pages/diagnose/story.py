@@ -160,11 +160,11 @@ def signal_section(failed: Evidence) -> None:
             story_text.biases(layers),
         ):
             if sentence:
-                st.markdown(notice.plain(sentence))
+                st.markdown(notice.escape(sentence))
     with right:
         _signal_figure(layers)
     _layer_by_layer(layers)
-    st.markdown(notice.plain(story_text.noise(failed)))
+    st.markdown(notice.escape(story_text.noise(failed)))
 
 
 def _signal_figure(layers: tuple[LayerPropagation, ...]) -> None:
@@ -182,7 +182,7 @@ def response() -> None:
     weak, strong = (
         _first_response(network("article", normalisation)) for normalisation in ("lrn-article", "lrn-paper")
     )
-    st.markdown(notice.plain(story_text.response(weak, strong, square)))
+    st.markdown(notice.escape(story_text.response(weak, strong, square)))
 
 
 def _choices() -> tuple[Start, Scale]:
@@ -296,7 +296,7 @@ def story() -> None:
 
 def _observed(failed: Evidence) -> None:
     st.header("What the article saw", anchor=False)
-    st.markdown(notice.plain(story_text.observed(failed)))
+    st.markdown(notice.escape(story_text.observed(failed)))
     left, right = st.columns(2, gap="medium")
     with left:
         _picture(losses({"as the article": failed}), "saw-loss")
@@ -307,7 +307,7 @@ def _observed(failed: Evidence) -> None:
 def _backwards() -> None:
     layers = fresh().layers
     st.header("And the way back", anchor=False)
-    st.markdown(notice.plain(story_text.backwards(layers["article"], layers["mended"])))
+    st.markdown(notice.escape(story_text.backwards(layers["article"], layers["mended"])))
     trails = [
         SignalLine(label, [one.name for one in layers[key]], [one.gradient for one in layers[key]], colour)
         for (key, label), colour in zip(
@@ -321,7 +321,7 @@ def _backwards() -> None:
 
 def _fixed(failed: Evidence, fixed: Evidence) -> None:
     st.header("The fixed run beside the failed one", anchor=False)
-    st.markdown(notice.plain(story_text.compared(failed, fixed)))
+    st.markdown(notice.escape(story_text.compared(failed, fixed)))
     runs = {"as the article": failed, "mended": fixed}
     left, right = st.columns(2, gap="medium")
     with left:
@@ -334,9 +334,9 @@ def _fixed(failed: Evidence, fixed: Evidence) -> None:
 def _proof() -> None:
     conditions = arms(table())
     st.header("The proof: one change at a time", anchor=False)
-    st.markdown(notice.plain(story_text.ANSWER))
+    st.markdown(notice.escape(story_text.ANSWER))
     for paragraph in story_text.proof(conditions):
-        st.markdown(notice.plain(paragraph))
+        st.markdown(notice.escape(paragraph))
     figure = paired_runs(conditions, 1 / recorded(FAILED).classes)
     plot(figure, key="story-arms", height=HEAD + ROOM * len(conditions), alt=paired_runs_alt(conditions),
          name="alexnet-stl10-conditions", picks=False)  # fmt: skip
@@ -347,11 +347,11 @@ def _cards() -> None:
     with st.expander("How the recorded runs were made", key="story-cards"):
         for name in (FAILED, FIXED):
             st.markdown(
-                f"**{notice.plain(recorded(name).title)}.** {notice.plain(story_text.made(card(name)))}"
+                f"**{notice.escape(recorded(name).title)}.** {notice.escape(story_text.made(card(name)))}"
             )
             st.code(card(name).command, language="bash", wrap_lines=True)
-        st.markdown(notice.plain(story_text.paired(table())))
-        st.markdown(notice.plain(story_text.measured(fresh())))
+        st.markdown(notice.escape(story_text.paired(table())))
+        st.markdown(notice.escape(story_text.measured(fresh())))
 
 
 def _picture(picture: Lines | Bars, key: str) -> None:

@@ -146,7 +146,7 @@ def _presets() -> None:
                 with st.container(horizontal=True, gap="small"):
                     layout.link("experiments", preset.title, experiment=preset.name)
                     st.html(_intervals(measured[preset.name]), width=180)
-                    st.caption(notice.plain(f"{_answer(preset)} {inconclusive_text(measured[preset.name])}"))
+                    st.caption(notice.escape(f"{_answer(preset)} {inconclusive_text(measured[preset.name])}"))
 
 
 def _differences(preset: Preset) -> list[Interval]:
@@ -184,7 +184,7 @@ def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
         for key, name, about in entries:
             with st.container(horizontal=True, gap="small"):
                 layout.link("experiments", name, experiment=key)
-                st.caption(notice.plain(about))
+                st.caption(notice.escape(about))
 
 
 def _answer(preset: Preset) -> str:
@@ -253,7 +253,7 @@ def _follow(stored: Stored, database: Database) -> None:
                 st.rerun()  # the whole page, so that the ticking ends or begins
             _draw(of_stored(database, loaded), database)
         except (ValueError, OSError) as error:
-            st.error(f"The experiment cannot be read just now. {notice.plain(str(error))}")
+            st.error(f"The experiment cannot be read just now. {notice.escape(str(error))}")
 
     with st.container(key="experiments-live"):
         live()
@@ -273,7 +273,7 @@ def _not_started(loaded: LoadedExperiment, database: Database | None) -> None:
     if loaded.result is not None:
         views.verdict(loaded.result)
         st.caption(
-            f"Recorded on {notice.plain(loaded.result.hardware)} with torch {loaded.torch} and shipped with "
+            f"Recorded on {notice.escape(loaded.result.hardware)} with torch {loaded.torch} and shipped with "
             "cnnviz: nothing of it happens now."
         )
     else:

@@ -69,7 +69,7 @@ def evidence(chosen: LoadedExperiment, result: Result) -> None:
         follow("runs", f"See run {run}", run=run)
     table(result)
     for note in result.notes:
-        st.caption(notice.plain(note))
+        st.caption(notice.escape(note))
 
 
 def table(result: Result) -> None:
@@ -159,7 +159,7 @@ def small_form_result(preset: Preset) -> None:
         alt=experiment_alt(result), name=f"experiment-{preset.name}", picks=False,
     )  # fmt: skip
     for line in verdict_lines(result):
-        st.markdown(notice.plain(line))
+        st.markdown(notice.escape(line))
     st.caption(f"What it cannot tell: {preset.limits}")
 
 
@@ -198,7 +198,7 @@ def queue_button(
     if not st.session_state.get(pressed_key):
         return False
     with below.container(border=True, key=f"{key}-confirm"):
-        st.warning(notice.plain(f"{queues_text(runs, seconds)} They train one after another."))
+        st.warning(notice.escape(f"{queues_text(runs, seconds)} They train one after another."))
         yes = st.button(f"Queue all {runs:,} runs", key=f"{key}-yes", icon=":material/done_all:")
         no = st.button("Cancel", key=f"{key}-no", type="tertiary")
     if yes or no:
@@ -219,7 +219,7 @@ def check_room(database: Database, runs: int) -> bool:
     try:
         tracking.require_queue_capacity(database, runs)
     except tracking.TrackingError as error:
-        st.warning(notice.plain(str(error)), icon=":material/info:")
+        st.warning(notice.escape(str(error)), icon=":material/info:")
         return False
     return True
 
@@ -261,7 +261,7 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
 def _describe(stored: Stored, state: Progress) -> str:
     left = "" if state.seconds_left is None else f", about {numbers.duration(state.seconds_left)} left"
     now = "" if state.going is None else f" · now: {state.going.arm}, seed {state.going.seed}"
-    return notice.plain(f"{state.done} of {state.total} runs{left}{now}")
+    return notice.escape(f"{state.done} of {state.total} runs{left}{now}")
 
 
 def _seconds_of_a_run(stored: Stored) -> float | None:
@@ -286,7 +286,7 @@ def _button(
     try:
         act()
     except (ValueError, OSError) as error:
-        st.error(notice.plain(str(error)), icon=":material/error:")
+        st.error(notice.escape(str(error)), icon=":material/error:")
         return
     st.rerun()
 
@@ -346,11 +346,11 @@ def _expected(experiment: Experiment, database: Database) -> float | None:
     try:
         seconds, basis = expected(database, experiment)
     except ValueError as error:
-        st.warning(notice.plain(str(error)), icon=":material/info:")
+        st.warning(notice.escape(str(error)), icon=":material/info:")
         return None
     about = "" if seconds is None else f", about {numbers.duration(seconds)} on this machine"
     fetched = download_note(experiment.base)
-    st.caption(notice.plain(f"{text}{about}. {basis} {fetched}"))
+    st.caption(notice.escape(f"{text}{about}. {basis} {fetched}"))
     if seeds == 1:
         st.caption("One seed gives no interval: chance cannot be told from effect.")
     return seconds
@@ -373,7 +373,7 @@ def _start(experiment: Experiment, database: Database) -> None:
     try:
         number = start(database, experiment)
     except (ValueError, OSError) as error:
-        st.error(notice.plain(str(error)), icon=":material/error:")
+        st.error(notice.escape(str(error)), icon=":material/error:")
         return
     url_state.change(experiment=str(number), test=None, parent=None, form=None, seeds=None)
     st.rerun()

@@ -45,7 +45,7 @@ def filters(network: Network, page_state: PageState) -> None:
     channel = min(page_state.channel or 0, len(shown[0][1].values) - 1)
     for index, (shown_network, weights) in enumerate(shown):
         if len(shown) > 1:
-            st.markdown(f"**{notice.plain(shown_network.loaded.name)}**")
+            st.markdown(f"**{notice.escape(shown_network.loaded.name)}**")
         _pictures(shown_network, weights, min(channel, len(weights.values) - 1), index)
     _histogram([(shown_network.loaded.name, weights) for shown_network, weights in shown])
 
@@ -167,4 +167,4 @@ def _histogram(drawn: Sequence[tuple[str, Weights]]) -> None:
         weight_histogram(counted), key="features-histogram", height=260, name=f"{layer}-weights", picks=False,
         alt=f"Histogram of the weights of {layer}. {summary}",
     )  # fmt: skip
-    st.caption(notice.plain(summary))
+    st.caption(notice.escape(summary))

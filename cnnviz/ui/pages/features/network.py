@@ -40,9 +40,9 @@ def whole_network(network: Network, ready: PreprocessedImage, page_state: PageSt
     try:
         program = drawable_program(network)
     except InferenceError as error:
-        name = notice.plain(network.loaded.name)
+        name = notice.escape(network.loaded.name)
         st.info(
-            f"{name} cannot be drawn on one screen. {notice.plain(str(error))} Maps shows each layer.",
+            f"{name} cannot be drawn on one screen. {notice.escape(str(error))} Maps shows each layer.",
             icon=":material/info:",
         )
         return

@@ -61,8 +61,8 @@ def inspector(network: Network, page_state: PageState) -> None:
         side = (analysis.input_shape[1], analysis.input_shape[2])
         words = f"{worked_numbers.in_words(row)} {receptive_words(row, side)}"
         shapes = f"{numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
-        name = notice.plain(page_state.layer.name or "(model)")
-        st.markdown(f"**{name}** · {shapes} · {notice.plain(words)}")
+        name = notice.escape(page_state.layer.name or "(model)")
+        st.markdown(f"**{name}** · {shapes} · {notice.escape(words)}")
     next_links(network, "features", row.name if row is not None else None)
 
 
@@ -101,7 +101,7 @@ def views(network: Network, ready: PreprocessedImage, page_state: PageState, own
     try:
         known[page_state.view]()
     except ValueError as error:
-        st.info(notice.plain(str(error)), icon=":material/info:")
+        st.info(notice.escape(str(error)), icon=":material/info:")
 
 
 def _choose_view(page_state: PageState) -> None:

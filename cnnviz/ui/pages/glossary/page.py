@@ -53,7 +53,7 @@ def _section(section: str, entries: Iterable[Term]) -> None:
 
 def _entry(term: Term) -> None:
     formula = f"  \n`{term.formula}`" if term.formula else ""
-    st.markdown(f"**{term.name}.** {notice.plain(term.definition)}{formula}")
+    st.markdown(f"**{term.name}.** {notice.escape(term.definition)}{formula}")
     addresses = re.findall(r"`(/[^`]*)`", term.seen)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for address in addresses:

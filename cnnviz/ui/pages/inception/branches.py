@@ -161,7 +161,7 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
         now = "" if other == best else f", now “{classes[other]}”"
         text = f"{leads[title]:.1f}".replace("-", "−") + now
         rows.append(Bar(title, max(0.0, leads[title]) / longest, text, hue))
-    st.markdown(f"**Lead of “{notice.plain(classes[best])}”, leaving out …**")
+    st.markdown(f"**Lead of “{notice.escape(classes[best])}”, leaving out …**")
     words = ", ".join(f"without {row.title} {row.text}" for row in rows)
     st.html(bars(rows, f"Lead of {classes[best]} in logits: {words}"))
     st.caption(

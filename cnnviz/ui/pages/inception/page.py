@@ -202,7 +202,7 @@ def _draw(network: Network, data: Dataset, table: Table, count: int, block: Bloc
         alt=f"Activity by class: {words}.",
         name=f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-classes",
     )  # fmt: skip
-    st.caption(notice.plain(f"{words}."))
+    st.caption(notice.escape(f"{words}."))
 
 
 def _key(network: Network, data: Dataset, count: int) -> str:
@@ -289,7 +289,8 @@ def _view(
 def _no_blocks(current: Network) -> None:
     first = models.get(state.PREFERRED[0])
     st.info(
-        f"{notice.plain(current.loaded.name)} has no inception blocks; what they are made of is shown below.",
+        f"{notice.escape(current.loaded.name)} has no inception blocks; "
+        "what they are made of is shown below.",
         icon=":material/info:",
     )
     layout.link(

@@ -94,7 +94,7 @@ def watch(job: Job) -> None:
             if job.done == job.total
             else progress_text(step, time.monotonic() - job.began)
         )
-        st.progress(share, text=notice.plain(text))
+        st.progress(share, text=notice.escape(text))
         st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
         if job.done:
             rows_so_far(JobResults(job), page() or 1)
@@ -139,7 +139,7 @@ def _draw_results(job: Job, page_state: PageState) -> None:
 def _state(job_results: JobResults) -> None:
     job = job_results.job
     if job.failed:
-        st.error(notice.plain(f"It ended early: {job.failed} What was answered before is kept."))
+        st.error(notice.escape(f"It ended early: {job.failed} What was answered before is kept."))
     elif job.cancelled:
         st.info(f"Stopped after {job_results.count:,} of {job.total:,} images; what was answered is kept.")
     if bundled():
@@ -148,7 +148,7 @@ def _state(job_results: JobResults) -> None:
         )
     untrained = [network.loaded.name for network in job.networks if not network.loaded.trained]
     if untrained:
-        names = notice.plain(", ".join(untrained))
+        names = notice.escape(", ".join(untrained))
         st.caption(f":material/warning: Fresh weights: nothing was learned, answers mean nothing ({names}).")
     hints = [
         words
@@ -158,7 +158,7 @@ def _state(job_results: JobResults) -> None:
     if hints:
         with st.expander(f"Unlike the training images: {len(hints)} to look at", key="predict-hints"):
             for words in hints:
-                st.caption(f":material/help: {notice.plain(words)}")
+                st.caption(f":material/help: {notice.escape(words)}")
     if job_results.refused:
         words = "one file was" if job_results.refused == 1 else f"{job_results.refused:,} files were"
         st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")

@@ -168,10 +168,10 @@ def details_dialog(job: Job, row: int) -> None:
     data = file.data if isinstance(file.data, bytes) else file.data()
     picture = image_input.decoded(file.name, data)
     if isinstance(picture, Refusal):
-        st.error(notice.plain(picture.reason))
+        st.error(notice.escape(picture.reason))
         return
     st.html(CSS)
-    st.caption(f"{notice.plain(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
+    st.caption(f"{notice.escape(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
     job_results = JobResults(job)
     for index, network in enumerate(job.networks):
         _one(network, picture)
@@ -189,10 +189,10 @@ def _one(network: Network, picture: Picture) -> None:
     try:
         one = attribution_result(network, ready, attribution_state)
     except ValueError as error:
-        st.info(notice.plain(str(error)), icon=":material/info:")
+        st.info(notice.escape(str(error)), icon=":material/info:")
         return
     share = percent(one.attribution.probability, 1)
-    st.markdown(f"**{notice.plain(network.loaded.name)}** says **{notice.plain(one.target)}**, {share}")
+    st.markdown(f"**{notice.escape(network.loaded.name)}** says **{notice.escape(one.target)}**, {share}")
     st.html(f'<div class="why"><div>{images_html(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
 
 
@@ -294,7 +294,7 @@ def _details_button(job_results: JobResults, row: int, *, over: bool) -> None:
         return
     alone = len(job_results.job.networks) == 1
     # With one network the button covers its tile invisibly, so that the tile is clickable.
-    label = f"Details of {notice.plain(job_results.job.seen[row].file.name)}" if alone else "Where they look"
+    label = f"Details of {notice.escape(job_results.job.seen[row].file.name)}" if alone else "Where they look"
     icon = None if alone else ":material/center_focus_strong:"
     if st.button(label, key=f"predict-why-{row}", type="tertiary", icon=icon):
         details_dialog(job_results.job, row)
@@ -414,4 +414,4 @@ def _unknown_classes(unknown: tuple[str, ...], network: Network) -> None:
 
     some = ", ".join(unknown[:8]) + (" …" if len(unknown) > 8 else "")
     words = f"{network.loaded.name} has no class called {some}; images of those are not counted for it."
-    st.caption(notice.plain(words))
+    st.caption(notice.escape(words))

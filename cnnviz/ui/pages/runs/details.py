@@ -36,7 +36,7 @@ def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
     """Draw the fields; edits are saved at once. Another user's run is read-only."""
     ours = _ours(run)
     if not ours:
-        owner = notice.plain(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
+        owner = notice.escape(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
         st.caption(f"This run is {owner}’s: look at it, and clone it.")
     for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
         show_value(_key(run, field), value)
@@ -200,7 +200,7 @@ def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
     if run.deleted_at is not None:
         _deleted(run)
     if run.error:
-        st.error(notice.plain(run.error), icon=":material/error:")
+        st.error(notice.escape(run.error), icon=":material/error:")
     st.html(_headline(run))
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -220,7 +220,7 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             "All runs", key="run-back", icon=":material/arrow_back:", type="tertiary",
             on_click=lambda: state.change(run=None, cell=None),
         )  # fmt: skip
-        st.markdown(f"**Run {run.id}** · {notice.plain(run.name)} · {state_words(run)}", width="stretch")
+        st.markdown(f"**Run {run.id}** · {notice.escape(run.name)} · {state_words(run)}", width="stretch")
         with st.container(
             horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
         ):

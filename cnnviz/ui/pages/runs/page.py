@@ -360,4 +360,4 @@ def _compare(runs: list[RunSummary], page_state: PageState) -> None:
 
 
 def _unusable(error: Exception) -> None:
-    st.error(f"The runs cannot be shown. {notice.plain(str(error))}", icon=":material/database_off:")
+    st.error(f"The runs cannot be shown. {notice.escape(str(error))}", icon=":material/database_off:")

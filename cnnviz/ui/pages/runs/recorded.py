@@ -38,9 +38,9 @@ def _rows(names: tuple[str, ...]) -> None:
         with st.container(border=True, key=f"recorded-{name}"):
             left, right = st.columns([0.8, 0.2], vertical_alignment="center")
             left.markdown(
-                f"**{notice.plain(run.title)}** · {100 * run.accuracy:.2f} % of the test images  \n"
-                f"{notice.plain(run.data)}; {run.epochs:g} epochs in {numbers.duration(run.seconds)} on "
-                f"{notice.plain(run.hardware)}"
+                f"**{notice.escape(run.title)}** · {100 * run.accuracy:.2f} % of the test images  \n"
+                f"{notice.escape(run.data)}; {run.epochs:g} epochs in {numbers.duration(run.seconds)} on "
+                f"{notice.escape(run.hardware)}"
             )
             right.button(
                 "Open", key=f"recorded-open-{name}", icon=":material/open_in_new:", on_click=_open,

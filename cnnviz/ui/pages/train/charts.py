@@ -102,7 +102,7 @@ def charts(
     plot(figure, key="train-curves", height=CURVES, alt=alt, name=f"{name}-curves", picks=False)
     if claim is not None:
         source = f" ({claim.figure.source})" if claim.figure.source else ""
-        st.caption(notice.plain(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
+        st.caption(notice.escape(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
     with st.expander("Learning rate and speed", key="train-cost"):
         _cost(run_log, x, name)
     _layers(run_log, x, name, frozen)

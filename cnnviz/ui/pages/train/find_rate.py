@@ -90,7 +90,7 @@ def _watch(job: RateJob) -> None:
         text = "Waits for another range test …" if job.waiting else progress_text(step, 0.0)
         share = min(1.0, step.done / step.total) if step.total else 0.0
         with st.container(key="train-rate-live", gap="small"):
-            st.progress(share, text=notice.plain(text))
+            st.progress(share, text=notice.escape(text))
             st.button("Cancel", icon=":material/stop:", key="train-rate-cancel", on_click=job.cancel)
 
     tick()
@@ -110,7 +110,7 @@ def _result(job: RateJob, plan: Plan) -> None:
                 key="train-rate-figure", height=300, picks=False, name="learning-rate-range-test",
                 alt=range_test_alt(result.rates, result.smoothed, result.suggestion),
             )  # fmt: skip
-            st.caption(notice.plain(result.sentence), help=RULE)
+            st.caption(notice.escape(result.sentence), help=RULE)
         with st.container(horizontal=True, gap="small"):
             if result is not None and result.suggestion is not None:
                 used = plan.recipe is not None and plan.recipe.lr == result.suggestion

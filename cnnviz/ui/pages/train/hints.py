@@ -123,8 +123,8 @@ def hint_line(run: Run) -> None:
     if finding is None or (run.id, finding.cause) in hushed:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-hint"):
-        title = notice.plain(rules()[finding.cause].title)
-        st.markdown(f":material/lightbulb: **{title}?** {notice.plain(finding.verdict)}", width="stretch")
+        title = notice.escape(rules()[finding.cause].title)
+        st.markdown(f":material/lightbulb: **{title}?** {notice.escape(finding.verdict)}", width="stretch")
         layout.link("diagnose", "See why", icon=":material/stethoscope:", run=str(run.id))
         st.button(
             ":material/close:", key="train-hint-close", type="tertiary", help="Put this hint away",

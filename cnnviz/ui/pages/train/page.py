@@ -96,7 +96,7 @@ def _model(name: str) -> None:
             label_visibility="visible",
         )
     else:
-        st.markdown(f"**{notice.plain(name)}**, a layer list", width="content")
+        st.markdown(f"**{notice.escape(name)}**, a layer list", width="content")
 
 
 def _data(name: str, parent: int | None) -> None:
@@ -134,7 +134,7 @@ def _recipe(plan: Plan) -> None:
         help="A training configuration: all settings together. Those of this model come first.",
     )
     about = "" if plan.parent is None else f"Changes the recipe of run {plan.parent}, which stays as it is."
-    st.caption(notice.plain(about or plan.base.description))
+    st.caption(notice.escape(about or plan.base.description))
     changed = len(plan.changes)
     if changed:
         st.caption(f"{changed} change{'' if changed == 1 else 's'}", width="content")
@@ -211,7 +211,8 @@ def watch(run_id: int) -> None:
             now, run_log = live_run(run_data.database(), run_id).refresh()
         except (ValueError, OSError) as error:
             st.error(
-                f"The run cannot be read just now. {notice.plain(str(error))}", icon=":material/database_off:"
+                f"The run cannot be read just now. {notice.escape(str(error))}",
+                icon=":material/database_off:",
             )
             return
         if is_in_progress(now) != alive:
@@ -264,11 +265,11 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
             horizontal=True, vertical_alignment="center", gap="small", key=f"train-queued-{run.id}"
         ):
             st.button(
-                f"{run.id} · {notice.plain(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
+                f"{run.id} · {notice.escape(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
             owner = visitors.owner_name(database, run.owner_id)
-            state = notice.plain(_state(run, machines))
+            state = notice.escape(_state(run, machines))
             st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
             if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
                 if not first:
@@ -293,7 +294,7 @@ def _machines(machines: list[Machine], waiting: list[RunSummary]) -> None:
     """Name the active machines if there are several, or if none can take a waiting run."""
     unable = any(tracking.waiting_reason(machines, run.device_class) for run in waiting)
     if len(machines) > 1 or unable:
-        st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in machines) + "."))
+        st.caption(notice.escape("At work: " + "; ".join(machine.text for machine in machines) + "."))
 
 
 def _state(run: RunSummary, machines: list[Machine]) -> str:
@@ -334,13 +335,13 @@ def train_page() -> None:
             watch(run)
             return
     except (tracking.TrackingError, OSError) as error:
-        st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
+        st.error(f"Runs cannot be used now. {notice.escape(str(error))}", icon=":material/database_off:")
         _plan(None)
         return
     try:
         _plan(database)
     except (tracking.TrackingError, OSError) as error:
-        st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
+        st.error(f"Runs cannot be used now. {notice.escape(str(error))}", icon=":material/database_off:")
 
 
 def _run(database: Database, requested: str) -> int | None:
@@ -393,7 +394,7 @@ def _last_run(database: Database) -> None:
         return
     run, run_log = live_run(database, newest[0].id).refresh()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.header(f"Last run: {run.id} · {notice.plain(run.name)}", anchor=False, width="content")
+        st.header(f"Last run: {run.id} · {notice.escape(run.name)}", anchor=False, width="content")
         st.button(
             "Open it", key="train-last", on_click=plans.put, kwargs={"run": str(run.id)}, type="tertiary"
         )

@@ -143,11 +143,11 @@ def _reason(run: Run, run_log: RunData) -> None:
     if run.deleted_at is not None:
         st.warning("This run is deleted; the Runs page brings it back.", icon=":material/delete:")
     if run.error and run.status is Status.FAILED:
-        st.error(notice.plain(run.error), icon=":material/error:")
+        st.error(notice.escape(run.error), icon=":material/error:")
     elif run.error:
-        st.warning(notice.plain(run.error), icon=":material/info:")
+        st.warning(notice.escape(run.error), icon=":material/info:")
     if run.status is Status.FINISHED and run_log.history and run_log.history[-1].reason:
-        st.caption(notice.plain(run_log.history[-1].reason))
+        st.caption(notice.escape(run_log.history[-1].reason))
     meanings = MEANINGS if run.trained else WATCHED_MEANINGS if run.kind is Kind.WATCHED else {}
     if run.status in meanings:
         st.caption(meanings[run.status])
@@ -161,7 +161,7 @@ def _buttons(run: Run) -> None:
     ours = visitors.may_change(run_data.database(), run.owner_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
         if not ours:
-            owner = notice.plain(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
+            owner = notice.escape(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
             st.caption(f"This run is {owner}’s: look at it, and clone it.", width="content")
         elif run.deleted_at is None and run.kind is Kind.WATCHED:
             if run.status is Status.RUNNING:

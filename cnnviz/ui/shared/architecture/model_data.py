@@ -164,9 +164,8 @@ def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:
     """Draw a box for each error and warning, and a caption for each note if `notes`."""
     loud = [problem for problem in problems if problem.severity != "note"]
     for problem in loud[:MOST]:
-        text = (
-            f"**{notice.plain(problem.title)}.** {notice.plain(problem.message)} {notice.plain(problem.fix)}"
-        )
+        title, *rest = map(notice.escape, (problem.title, problem.message, problem.fix))
+        text = f"**{title}.** {' '.join(rest)}"
         if problem.severity == "error":
             st.error(text, icon=":material/error:")
         else:
@@ -174,4 +173,4 @@ def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:
     if len(loud) > MOST:
         st.caption(f"And {len(loud) - MOST} more; `cnnviz check` lists them all.")
     for problem in [problem for problem in problems if problem.severity == "note"] if notes else []:
-        st.caption(f":material/info: {notice.plain(problem.message)} {notice.plain(problem.fix)}")
+        st.caption(f":material/info: {notice.escape(problem.message)} {notice.escape(problem.fix)}")

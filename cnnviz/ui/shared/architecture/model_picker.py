@@ -188,7 +188,7 @@ def _own_file() -> None:
                 with st.spinner("Reading the network …"):
                     name = _register_upload(given.name, given.getvalue())
             except ValueError as error:
-                st.error(notice.plain(str(error)))
+                st.error(notice.escape(str(error)))
                 return
             url_state.change(model=name)
             st.rerun()

@@ -286,17 +286,17 @@ TELLING = 0.1
 def panel(result: AttributionResult, attribution_state: AttributionState, named: bool) -> None:
     """Draw the panel; `named` if it stands beside another network's."""
     attribution = result.attribution
-    at = f" at {notice.plain(attribution.layer)}" if attribution.layer else ""
-    whose = f"**{notice.plain(result.network.loaded.name)}** · " if named else ""
+    at = f" at {notice.escape(attribution.layer)}" if attribution.layer else ""
+    whose = f"**{notice.escape(result.network.loaded.name)}** · " if named else ""
     share = numbers.percent(attribution.probability, 1)
-    st.markdown(f"{whose}**{notice.plain(result.target)}**, {share}{at}")
+    st.markdown(f"{whose}**{notice.escape(result.target)}**, {share}{at}")
     if (
         named
         and attribution_state.target_name is not None
         and result.target.casefold() != attribution_state.target_name.casefold()
     ):
         st.caption(
-            f"It has no class {notice.plain(attribution_state.target_name)}; this is for its own answer."
+            f"It has no class {notice.escape(attribution_state.target_name)}; this is for its own answer."
         )
     parts = (
         images_html(result, attribution_state.method, attribution_state.opacity),
@@ -304,7 +304,7 @@ def panel(result: AttributionResult, attribution_state: AttributionState, named:
     )
     st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
     if attribution.blank:
-        st.caption(f":material/info: {notice.plain(attribution.blank)}")
+        st.caption(f":material/info: {notice.escape(attribution.blank)}")
     elif not (attribution.values > 0).any():
         st.caption("Nothing at this layer speaks for the class, so the map is empty. Try another layer.")
     st.caption(_verdict(result))
@@ -348,7 +348,7 @@ def _answered(result: AttributionResult, word: str, now: Floats) -> str:
 
 
 def _verdict(result: AttributionResult) -> str:
-    check, name = result.check, notice.plain(result.target)
+    check, name = result.check, notice.escape(result.target)
     lost = [check.lead - one.lead for one in (check.most, check.least)]
     most, least = (_moved(one) for one in lost)
     if check.lead < 0:  # the map is of a class that is not the answer

@@ -31,11 +31,13 @@ def iter_batches(network: Network, data: Dataset, rows: NDArray[np.int64]) -> It
     """Yield batches as the network takes them, `(B, C, H, W)`, with their labels `(B,)`."""
     import torch
 
-    from cnnviz.datasets import adapt
+    from cnnviz.datasets import convert_images
 
     preprocessing = network.loaded.preprocessing.changed(ten_crop=False)
     for images, labels in data.test.iter_batches(BATCH, rows):
-        pixels = adapt(torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored))
+        pixels = convert_images(
+            torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored)
+        )
         yield preprocessing.inputs(pixels), torch.from_numpy(np.array(labels))
 
 
@@ -43,10 +45,10 @@ def cropped_images(network: Network, data: Dataset, rows: NDArray[np.int64]) -> 
     """Return the images of `rows` as cropped for the network, before normalization, uint8 `(N, C, H, W)`."""
     import torch
 
-    from cnnviz.datasets import adapt
+    from cnnviz.datasets import convert_images
 
     preprocessing = network.loaded.preprocessing
-    pixels = adapt(
+    pixels = convert_images(
         torch.from_numpy(np.array(data.test.pixels(rows))), (preprocessing.channels, *preprocessing.stored)
     )
     return preprocessing.centred(pixels).round().clamp(0, 255).byte().numpy()
@@ -118,7 +120,7 @@ def _compute(data: Dataset, count: int, work: Callable[..., T]) -> tuple[Dataset
 def _missing(network: Network) -> str:
     from cnnviz.tracking import data_name
 
-    name = notice.plain(data_name(network.loaded.dataset))
+    name = notice.escape(data_name(network.loaded.dataset))
     if not name:
         return "This needs test images, and this network was trained on none: choose a run."
     return f"This needs the test images of {name}; prepare them under “Test images” above."

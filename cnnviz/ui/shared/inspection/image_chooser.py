@@ -103,9 +103,9 @@ def _offer(name: str) -> None:
 
     spec = datasets.specs().get(name)
     if spec is None:
-        st.caption(notice.plain(f"Its data ({data_name(name)}) are not on this machine."))
+        st.caption(notice.escape(f"Its data ({data_name(name)}) are not on this machine."))
         return
-    title = notice.plain(spec.title)
+    title = notice.escape(spec.title)
     st.caption(f"{title}, which it was trained on, is not prepared on this machine yet.")
     label = "Prepare it" if spec.offline else f"Download {progress.download_text(spec)}"
     if st.button(label, key="picture-prepare") and progress.prepare(spec) is not None:
@@ -122,7 +122,7 @@ def _offer_all(name: str, dataset: Dataset) -> None:
     spec = datasets.specs()[name]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(
-            notice.plain(
+            notice.escape(
                 f"{dataset.title} ship with cnnviz ({spec.licence}); {spec.test:,} there are in all."
             ),
             width="content",
@@ -190,7 +190,7 @@ def _draw_refusals(refused: list[str]) -> None:
     if not refused:
         return
     more = [f"… and {len(refused) - TOLD} more."] if len(refused) > TOLD else []
-    text = "  \n".join(notice.plain(reason) for reason in [*refused[:TOLD], *more])
+    text = "  \n".join(notice.escape(reason) for reason in [*refused[:TOLD], *more])
     st.warning(text, icon=":material/broken_image:")
 
 

@@ -287,7 +287,7 @@ def predict_all(network: Network, data: Dataset) -> None:
     count = 0
     for images, _ in data.test.iter_batches(BATCH):
         progress(datasets.Step("asking", count, len(data.test)))
-        pixels = datasets.adapt(
+        pixels = datasets.convert_images(
             torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored)
         )
         answers.append(probabilities(network.loaded.model, preprocessing, pixels).argmax(1).numpy())

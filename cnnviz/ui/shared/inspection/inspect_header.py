@@ -111,7 +111,7 @@ def choose_image(network: Network, problems: Sequence[str]) -> ImageAndModel:
         picture_chooser(network, which)
     with right:
         if pad_is_empty(which):
-            below = "" if which.kind == "drawn" else f" Below: “{notice.plain(picture.name)}”."
+            below = "" if which.kind == "drawn" else f" Below: “{notice.escape(picture.name)}”."
             st.caption(f":material/draw: Nothing is drawn yet, so there is no answer.{below}")
         else:
             with st.spinner(f"{network.loaded.name} looks at the image …"):
@@ -145,7 +145,7 @@ def choose_image_folded(network: Network, problems: Sequence[str]) -> ImageAndMo
     if st.session_state.get(IMAGE_SHOWN) != about.which.text and about.which.kind != "drawn":
         st.session_state[IMAGE] = False
     st.session_state[IMAGE_SHOWN] = about.which.text
-    named = notice.plain(about.picture.name)
+    named = notice.escape(about.picture.name)
     with st.popover(f"Image: {named}", icon=":material/image:", key=IMAGE, on_change="rerun"):
         picture_chooser(network, about.which)
     notice.show(sentences)

@@ -382,7 +382,7 @@ def _load_upload(name: str, data: bytes, model: str | None) -> None:
         with st.spinner("Reading the weights …"):
             reference = add_weights(name, data, model)
     except (ValueError, OSError) as error:
-        st.error(notice.plain(str(error)))
+        st.error(notice.escape(str(error)))
         return
     st.session_state[TAKEN] += 1
     choose(reference)

@@ -53,11 +53,11 @@ def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
         f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
     )
     if not network.loaded.trained:
-        of = notice.plain(f"Fresh weights{_form(network.loaded)}")
+        of = notice.escape(f"Fresh weights{_form(network.loaded)}")
         st.caption(f":material/warning: {of}: nothing was learned, so its answers mean nothing.")
     elif network.loaded.accuracy is not None:
         right = numbers.percent(network.loaded.accuracy, 1)
-        st.caption(f"{notice.plain(network.loaded.name)}: {right} of its test images right.")
+        st.caption(f"{notice.escape(network.loaded.name)}: {right} of its test images right.")
 
 
 def _form(loaded: Loaded) -> str:
@@ -84,7 +84,7 @@ def draw_hints(network: Network, picture: Picture, ready: PreprocessedImage, own
         else ()
     )
     for hint in hints:
-        st.caption(f":material/help: {notice.plain(hint.text)}")
+        st.caption(f":material/help: {notice.escape(hint.text)}")
     changes = [name for name in CHANGES if any(hint.change == name for hint in hints)]
     if not changes and ready.how == own:
         return

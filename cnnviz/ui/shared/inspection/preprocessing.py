@@ -66,7 +66,7 @@ def _digest(picture: Picture) -> str:
 
 @RESULTS.cached()
 def _prepared(digest: str, settings: str, _picture: Picture, _how: Preprocessing) -> PreprocessedImage:
-    from cnnviz.inference.images.preprocessing_trace import steps, stored
+    from cnnviz.inference.images.preprocessing_trace import steps, stored_pixels
 
     result = steps(_picture, _how)
     shots = tuple(Shot(step.name, step.text, _png(step.picture), step.size) for step in result)
@@ -74,7 +74,14 @@ def _prepared(digest: str, settings: str, _picture: Picture, _how: Preprocessing
     assert tensor is not None
     key = hashlib.blake2b(f"{digest} {settings}".encode(), digest_size=12).hexdigest()
     return PreprocessedImage(
-        _picture.name, _picture.truth, key, shots, stored(_picture, _how), tensor, result[-2].picture, _how
+        _picture.name,
+        _picture.truth,
+        key,
+        shots,
+        stored_pixels(_picture, _how),
+        tensor,
+        result[-2].picture,
+        _how,
     )
 
 

@@ -45,14 +45,14 @@ def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
     label = f"**{title}** :material/edit:" if value != own else title
     accepted = [plans.text_of(choice) for choice in choices(info)]
     st.session_state[key] = plans.text_of(value)
-    explained = notice.plain(info.description or "")
+    explained = notice.escape(info.description or "")
     write = partial(_write_option, name, key)
     if accepted:
         st.selectbox(label, accepted, key=key, help=explained, on_change=write)
     else:
         st.text_input(label, key=key, help=explained, on_change=write)
     if value != own:
-        st.caption(f"recipe: {notice.plain(plans.text_of(own))}")
+        st.caption(f"recipe: {notice.escape(plans.text_of(own))}")
 
 
 def _write_option(name: str, key: str) -> None:
@@ -192,7 +192,7 @@ def _field(plan: Plan, name: str) -> None:
             on_change=write,
         )
     if changed:
-        st.caption(f"recipe: {notice.plain(_spoken(plans.text_of(own)))}")
+        st.caption(f"recipe: {notice.escape(_spoken(plans.text_of(own)))}")
     elif name in plan.base.assumed:
         st.caption("assumed")
 
@@ -203,7 +203,7 @@ def _explained(info: FieldInfo, plan: Plan, name: str) -> str:
         text += f" Assumed: {plan.base.assumed[name]}"
     if name in NEEDS:
         text += f" Counts only where {title_of(NEEDS[name][0]).lower()} is {' or '.join(NEEDS[name][1])}."
-    return notice.plain(text)
+    return notice.escape(text)
 
 
 def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:

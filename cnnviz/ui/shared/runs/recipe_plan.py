@@ -273,14 +273,14 @@ def expected(plan: Plan, database: Database) -> None:
         check_trainable(plan.recipe, *known_data(plan.recipe))
         problems = structural_problems(plan.recipe)
     except ValueError as error:
-        st.warning(notice.plain(str(error)), icon=":material/info:")
+        st.warning(notice.escape(str(error)), icon=":material/info:")
         return
     shown = _text(result, stops_early=plan.recipe.early_stopping > 0)
     figures = "".join(
         f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in shown
     )
     st.html(f'<div class="expected">{figures}</div>')
-    st.caption(notice.plain(f"{result.basis} {download_note(plan.recipe)}"))
+    st.caption(notice.escape(f"{result.basis} {download_note(plan.recipe)}"))
     if download_note(plan.recipe):
         here = "digits" if spec_for(plan.recipe).input_shape[0] == 1 else "shapes"
         st.button(
