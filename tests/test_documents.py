@@ -15,7 +15,7 @@ from cnnviz.figures import numbers
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.page_registry import find_pages
-from tests.browser.pictures import FOLDER, MOVING, PICTURES, strided
+from tests.browser.pictures import FOLDER, MOVING, PICTURES, Picture, strided
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,8 +73,8 @@ def test_there_are_addresses_to_open() -> None:
     assert len(addresses()) > 15
 
 
-@pytest.mark.parametrize("address", addresses())
-def test_addresses_open_what_they_say(address: str) -> None:
+def check_address(address: str) -> None:
+    """Check that a page of that name is there and knows the model and the layer."""
     page, parameters = urlsplit(address).path.strip("/"), dict(parse_qsl(urlsplit(address).query))
     assert page in find_pages(ROOT / "pages")
     text: list[str] = []
@@ -84,6 +84,22 @@ def test_addresses_open_what_they_say(address: str) -> None:
     assert not [*selection.problems, *text]
     if selection.layer is not None:
         assert analyze(selection.spec.name).row(selection.layer).name == selection.layer
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_addresses_open_what_they_say(address: str) -> None:
+    check_address(address)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_pictures_are_taken_of_pages_that_are_there(picture: Picture) -> None:
+    """That what is waited for is drawn there, the slow `tests/browser/test_pictures.py` checks."""
+    check_address(f"/{picture.path or 'start'}")
+
+
+def test_the_readme_begins_with_the_moving_digit() -> None:
+    first = next(target for target in targets(ROOT / "README.md") if "pictures/" in target)
+    assert Path(first).name == f"{MOVING}.webp"
 
 
 BRANCHES = ("branch1.conv", "branch3.conv", "branch5.conv", "branch_pool.conv")

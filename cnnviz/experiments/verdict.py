@@ -205,8 +205,8 @@ def notes(
     if base is not None and images:
         error = 100 * sampling_error(base, images)
         sentences.append(
-            f"The intervals are over seeds, on the same {images:,} test images. On other images as many, the "
-            f"base's accuracy itself would vary by about {error:.1f} points (standard error)."
+            f"The intervals are over seeds, on the same {images:,} test images. With another {images:,} test "
+            f"images, the baseline's accuracy would vary by about {error:.1f} points (standard error)."
         )
     return tuple(filter(None, sentences))
 

@@ -62,6 +62,7 @@ DESKTOP = Look()
 DESKTOP_DARK = Look(scheme="dark")
 PHONE = Look(390, 844)
 PHONE_DARK = Look(390, 844, "dark")
+PROJECTOR = Look(1280, 720)
 LOOKS = (DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK)
 
 

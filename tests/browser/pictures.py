@@ -21,15 +21,22 @@ from cnnviz import models
 from cnnviz.inference.samples import STROKES
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
+from cnnviz.ui.pages.start.networks import FOLD, MODELS_HEADING
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch
 from tests.browser.server import ROOT, serve
-from tests.browser.waiting import TIMEOUT_MS, settle
+from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle
 
 FOLDER = ROOT / "docs" / "pictures"
 FARTHEST = 16
 """Of 255 shades, that a palette may move a pixel."""
 BAR = 64
 """Pixels at the top that the bar of links covers."""
+SCROLLS = 5
+SCROLL = """(there, bar) => new Promise(done => {
+  const main = document.querySelector("[data-testid=stMain]"), before = main.scrollTop;
+  main.scrollBy(0, there.getBoundingClientRect().top - bar);
+  requestAnimationFrame(() => requestAnimationFrame(() => done(Math.abs(main.scrollTop - before) > 1)));
+})"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Picture:
     path: str
     drawn: str
     """A selector; also where nothing else is waited for, a component's drawing comes after Streamlit's."""
+    unfold: str = ""
+    """The key of an expander that is opened first."""
     look: Look = DESKTOP
     scroll_to: str = ""
     """A selector; the page is scrolled so that what it finds stands right below the bar of links."""
@@ -69,7 +78,7 @@ RUNS = (("lenet5",), ("lenet5", "--set", 'options={"activation": "tanh"}'))
 BARS, TABLE = "[role=listbox] .chosen", "[data-testid=stDataFrame] canvas"
 PICTURES = (
     Picture("start", "", ".answer .best"),
-    Picture("landscape", "", "text=ViT-H/14", scroll_to="h2:has-text('All models')"),
+    Picture("landscape", "", "text=ViT-H/14", FOLD, scroll_to=f"h2:has-text('{MODELS_HEADING}')"),
     Picture("architecture", "architecture?model=alexnet-cifar10&layer=fc1", BARS),
     Picture(
         "googlenet",
@@ -95,7 +104,7 @@ PICTURES = (
     Picture("data", "data", ".st-key-augmentation-drawn .shown", height=1280),
     Picture("train", "train?run=1", "text=Layer statistics", height=1280),
     Picture("runs", "runs?runs=1,2", ".js-plotly-plot", height=1280),
-    Picture("diagnose", "diagnose", ".js-plotly-plot", height=860),
+    Picture("diagnose", "diagnose", ".js-plotly-plot", height=1280),
     Picture("experiments", "experiments?experiment=normalising", ".js-plotly-plot", height=790),
     Picture("features", "features?layer=conv2", "canvas", height=1100),
     Picture(
@@ -107,8 +116,8 @@ PICTURES = (
         ".layer .sum",
         height=720,
     ),
-    Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
-    Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
+    Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, look=DESKTOP_DARK),
+    Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, look=PHONE),
 )
 
 
@@ -117,14 +126,16 @@ def take(page: Page, url: str, picture: Picture) -> bytes:
     page.set_viewport_size({"width": picture.look.width, "height": picture.height or picture.look.height})
     page.goto(f"{url}/{picture.path}")
     settle(page)
-    page.locator(picture.drawn).first.wait_for()
+    if picture.unfold:
+        with rerun(page):
+            page.locator(f".st-key-{picture.unfold} summary").click()
+    page.locator(picture.drawn).locator("visible=true").first.wait_for()
     if picture.scroll_to:
-        page.locator(picture.scroll_to).evaluate(
-            "(there, bar) => document.querySelector('[data-testid=stMain]').scrollBy("
-            "0, there.getBoundingClientRect().top - bar)",
-            BAR,
-        )
-        settle(page)
+        for _ in range(SCROLLS):  # what comes into sight may grow and push the place further down
+            moved = page.locator(picture.scroll_to).evaluate(SCROLL, BAR)
+            settle(page)
+            if not moved:
+                break
     return smaller(page.screenshot(animations="disabled"))
 
 
@@ -199,6 +210,7 @@ def take_all(url: str, names: list[str]) -> None:
         for picture in (picture for picture in PICTURES if not names or picture.name in names):
             page = browser.new_page(color_scheme=picture.look.scheme)
             page.set_default_timeout(TIMEOUT_MS)
+            page.add_init_script(COUNT_RUNS)
             target = FOLDER / f"{picture.name}.png"
             target.write_bytes(take(page, url, picture))
             print(f"{target.relative_to(ROOT)}  {target.stat().st_size / 1000:.0f} kB")

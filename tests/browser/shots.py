@@ -11,9 +11,12 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from cnnviz.ui.shared.page_registry import find_pages
-from tests.browser.chromium import LOOKS, MISSING, find_chromium, launch
+from tests.browser.chromium import LOOKS, MISSING, PROJECTOR, find_chromium, launch
 from tests.browser.server import ROOT, serve
 from tests.browser.waiting import settle
+
+HEIGHT = "document.querySelector('[data-testid=stMain]').scrollHeight"
+EVERY_LOOK = (*LOOKS, PROJECTOR)
 
 
 def shoot(folder: Path, paths: list[str], looks: list[str], url: str | None, *, full: bool) -> None:
@@ -31,18 +34,22 @@ def shoot(folder: Path, paths: list[str], looks: list[str], url: str | None, *, 
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = launch(playwright, executable)
-        for look in (look for look in LOOKS if str(look) in looks):
+        for look in (look for look in EVERY_LOOK if str(look) in looks):
             page = browser.new_page(
-                viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
+                viewport={"width": look.width, "height": look.height},
+                color_scheme=look.scheme,
+                has_touch=look.touch,
             )
             for path in paths:
                 page.set_viewport_size({"width": look.width, "height": look.height})
                 page.goto(f"{url}/{path}")
                 settle(page)
                 if full:  # Streamlit scrolls inside the window, so the window has to be as tall as the page
-                    tall = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
-                    page.set_viewport_size({"width": look.width, "height": max(tall, look.height)})
-                    settle(page)
+                    tall = look.height
+                    while (height := int(page.evaluate(HEIGHT))) > tall:  # more may be drawn
+                        tall = height
+                        page.set_viewport_size({"width": look.width, "height": tall})
+                        settle(page)
                 name = re.sub(r"[^\w.-]+", "-", path).strip("-") or "start"
                 target = folder / f"{name}-{look}.png"
                 page.screenshot(path=target)
@@ -57,12 +64,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("paths", nargs="*")
-    parser.add_argument("--look", action="append", choices=[str(look) for look in LOOKS])
+    parser.add_argument("--look", action="append", choices=[str(look) for look in EVERY_LOOK])
     parser.add_argument("--url", help="an app that runs already; without it one is started")
     parser.add_argument("--full", action="store_true", help="the whole page, not the window")
     given = parser.parse_args()
     paths = given.paths or ["" if name == "start" else name for name in find_pages(ROOT / "pages")]
-    shoot(given.folder, paths, given.look or [str(look) for look in LOOKS], given.url, full=given.full)
+    shoot(given.folder, paths, given.look or [str(look) for look in EVERY_LOOK], given.url, full=given.full)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // The line above the mosaic: the hovered cell, and the color scale.
 const MEANING = {
-  dead: ["✕", "dead: exactly 0 everywhere for this picture"],
+  dead: ["✕", "dead: exactly 0 everywhere for this image"],
   never: ["–", "nowhere above 0: a ReLU behind it leaves nothing"],
   saturated: ["▲", "saturated: at the bound of its activation nearly everywhere"],
   broken: ["!", "with values that are not finite numbers"],

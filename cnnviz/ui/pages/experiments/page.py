@@ -273,8 +273,8 @@ def _not_started(loaded: LoadedExperiment, database: Database | None) -> None:
     if loaded.result is not None:
         views.verdict(loaded.result)
         st.caption(
-            f"Recorded on {notice.escape(loaded.result.hardware)} with torch {loaded.torch} and shipped with "
-            "cnnviz: nothing of it happens now."
+            f"A finished experiment, recorded on {notice.escape(loaded.result.hardware)} with torch "
+            f"{loaded.torch}; below you can run it yourself."
         )
     else:
         st.header(loaded.experiment.question, anchor=False)

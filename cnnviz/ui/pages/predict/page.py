@@ -21,7 +21,7 @@ from cnnviz.ui.pages.predict.state import MOST, PageState, page, written
 from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.inspection import model_input
-from cnnviz.ui.shared.inspection.inspect_header import inside_bar
+from cnnviz.ui.shared.inspection.inspect_header import inside_bar, next_links
 from cnnviz.ui.shared.inspection.model_input import Network, choices, network
 from cnnviz.ui.shared.progress import progress_text
 from cnnviz.ui.shared.url_state import change_without_model
@@ -88,7 +88,7 @@ def watch(job: Job) -> None:
         if not job.running:
             st.rerun()
         share = job.progress / max(1, job.total)
-        step = Step("Answering", int(job.progress), job.total, "pictures")
+        step = Step("Answering", int(job.progress), job.total, "images")
         text = (
             "Measuring speed …"
             if job.done == job.total
@@ -134,6 +134,7 @@ def _draw_results(job: Job, page_state: PageState) -> None:
     if job_results.has_labels:
         confusion_matrices(job_results)
     rows(job_results, page_state, partial(_downloads, job_results))
+    next_links(page_state.networks[0], "predict")
 
 
 def _state(job_results: JobResults) -> None:
@@ -161,7 +162,7 @@ def _state(job_results: JobResults) -> None:
                 st.caption(f":material/help: {notice.escape(words)}")
     if job_results.refused:
         words = "one file was" if job_results.refused == 1 else f"{job_results.refused:,} files were"
-        st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
+        st.warning(f"{words.capitalize()} refused; the list says why.", icon=":material/broken_image:")
 
 
 def _hints(job_results: JobResults, index: int, network: str) -> Iterator[str]:

@@ -380,7 +380,7 @@ def _row(job_results: JobResults, index: int, known: list[str]) -> str:
     network = job_results.job.networks[index]
     facts = _facts(job_results, index)
     hue = f'<i style="background:{COMPARED[index].css}"></i>'
-    cells = "".join(f"<td>{facts[name]}</td>" for name in known)
+    cells = "".join(f'<td data-label="{escape(name)}">{facts[name]}</td>' for name in known)
     return f"<tr><th>{hue}{escape(network.loaded.name)}</th>{cells}</tr>"
 
 

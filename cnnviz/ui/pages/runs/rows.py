@@ -93,10 +93,18 @@ def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, 
         same = [run.id for run in runs if run.name == name and run.id in recipes]
         lines = [line for line in differing([recipes[run] for run in same]) if line.field not in OWN_COLUMNS]
         for index, run in enumerate(same):
-            parts = [f"{line.field.replace('_', ' ')} {value_text(line.values[index])}" for line in lines]
+            parts = [_setting(line.field, line.values[index]) for line in lines]
             more = [f"{len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
             names[run] = ", ".join([*parts[:MOST_NAMED], *more])
     return names
+
+
+def _setting(field: str, value: Any) -> str:
+    """Format one setting of a run's name: `lr 0.02`; a model's options by their own names."""
+    words = field.replace("_", " ")
+    if isinstance(value, dict):
+        return value_text(value) if value else f"default {words}"
+    return f"{words} {value_text(value)}"
 
 
 def payload(

@@ -27,6 +27,7 @@ from cnnviz.ui.shared.architecture.model_data import overview
 from cnnviz.ui.shared.layout import link
 
 FOLD = "start-networks"
+MODELS_HEADING = "All models: parameters against compute"
 
 
 def networks() -> None:
@@ -40,7 +41,7 @@ def networks() -> None:
             "layer."
         )
         lineage()
-        st.header("All models: parameters against compute", anchor=False)
+        st.header(MODELS_HEADING, anchor=False)
         st.markdown(
             "Each point is a model; open it. Along a dotted line, every weight works equally often for one "
             "image."

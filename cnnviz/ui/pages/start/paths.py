@@ -87,6 +87,7 @@ PATHS = (
 
 def paths() -> None:
     """Draw the three paths side by side, stacked on a phone."""
+    st.html(CSS)
     with st.container(key="paths"):
         for column, path in zip(st.columns(len(PATHS), gap="large"), PATHS, strict=True):
             with column:
@@ -103,7 +104,6 @@ def paths() -> None:
 
 def lesson_steps() -> None:
     """Draw the six steps of the lesson as links, in order."""
-    st.html(CSS)
     st.header("A lesson in six steps", anchor=False)
     st.markdown(
         "One page, one question and its answer at a time. Teachers find a plan for 90 minutes in "

@@ -205,7 +205,10 @@ def next_links(network: Network, here: str, layer: str | None = None) -> None:
                 "inception", "Its inception blocks", icon=":material/call_split:",
                 layer=layer if inner else None, **whose,
             )  # fmt: skip
-        layout.link("predict", "Ask it about many images", icon=":material/checklist:", layer=None, **whose)
+        if here != "predict":
+            layout.link(
+                "predict", "Ask it about many images", icon=":material/checklist:", layer=None, **whose
+            )
         _model_links(network, named)
 
 

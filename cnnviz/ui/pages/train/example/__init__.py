@@ -23,9 +23,9 @@ def draw() -> None:
     recording = _read()
     st.header("How it will look: a recorded run", anchor=False)
     st.caption(
-        f"{recording['model']} on {recording['dataset']}, recorded on {recording['hardware']} with torch "
-        f"{recording['torch']} and shipped with cnnviz: nothing of it happens now. Press Start, and your own "
-        "run takes its place."
+        f"A finished run of {recording['model']} on {recording['dataset']}, recorded on "
+        f"{recording['hardware']} with torch {recording['torch']}. Press Start, and your own run takes its "
+        "place."
     )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
