@@ -24,6 +24,11 @@ ADDRESSES: Mapping[str, str] = {
 }
 """Where a page is looked at that without parameters shows little."""
 
+WHOLE: Mapping[str, str] = {"data": ".st-key-class-bars .rows", "predict": ".wide"}
+"""What shows all that it holds on a phone, and does not scroll inside its own box."""
+HIDDEN = """boxes => boxes.map(box =>
+  Math.max(box.scrollHeight - box.clientHeight, box.scrollWidth - box.clientWidth))"""
+
 SMALL_TEXT = """least => {
   const hidden = element => !element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
   const found = new Map();
@@ -143,6 +148,10 @@ def test_a_page_on_a_desktop_a_projector_and_a_phone(
     found["phone"] = violations(page)
     narrow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     low = page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
+    if name in WHOLE:
+        hidden = page.locator(WHOLE[name]).evaluate_all(HIDDEN)
+        assert hidden
+        assert max(hidden) <= 1
     assert (found, small, low) == ({"desktop": [], "phone": []}, [], [])
     assert (wide <= PROJECTOR["width"], narrow <= PHONE_DARK.width) == (True, True), (wide, narrow)
     assert shift <= MOST_SHIFT

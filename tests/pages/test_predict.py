@@ -23,7 +23,7 @@ from cnnviz.ui.pages.predict.job import Job, collect_files
 from cnnviz.ui.pages.predict.page import KEY
 from cnnviz.ui.pages.predict.views import JobResults
 from tests.datasets.making import encoded
-from tests.pages.runner import assert_sound, html, open_page, said
+from tests.pages.runner import assert_sound, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships", "trained")
 PATIENCE = 60.0
@@ -64,6 +64,9 @@ def test_it_opens_on_bundled_pictures_and_says_so() -> None:
     assert "These are the bundled images" in said(app)
     assert html(app).count('class="shown"') == app.session_state[KEY].total
     assert "throughput" in html(app)
+    assert 'data-label="throughput"' in html(app), "on a phone each figure stands beside its name"
+    assert {"What every layer makes of it", "Why it says so"} <= links(app).keys()
+    assert "Ask it about many images" not in links(app)
     assert ">right<" not in html(app), "nobody knows the true classes of these"
     results = JobResults(app.session_state[KEY])
     confidence = [results.results(0)[row].top[0].probability for row in results.ordered("unsure")]  # type: ignore[union-attr]

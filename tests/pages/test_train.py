@@ -18,7 +18,7 @@ from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.find_rate import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
 from cnnviz.ui.shared.runs.recipe_fields import groups
-from tests.pages.runner import assert_sound, figures, open_page
+from tests.pages.runner import assert_sound, figures, links, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
 FIXED = "article-lenet5-mnist"
@@ -142,6 +142,8 @@ def test_every_state_has_its_buttons_and_only_what_can_change_ticks(
     assert ("run-pause" in keys) == (status in (Status.QUEUED, Status.STARTING, Status.RUNNING))
     assert ("run-resume" in keys) == (status in tracking.RESUMABLE)
     assert {"run-fork", "run-new"} <= keys
+    inside = links(app).get("See its feature maps", {})
+    assert inside.get("weights") == (f"run:{run}" if status is Status.FINISHED else None)
     assert bool(ticking) == (status in tracking.ACTIVE or status is Status.QUEUED)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
+
 from cnnviz.figures.architecture.layer_bars import Area, Bars
 from cnnviz.figures.architecture.side_by_side import SideBySide
 from cnnviz.ui.components.shared import component, state_callback
@@ -143,7 +145,10 @@ def treemap_chart(
 MAX_CLASSES = 400
 """Maximum number of classes drawn; the table to download has all."""
 CLASS_ROW, MAX_HEIGHT = 24, 420
-"""Height in pixels of a class, and of the figure before it scrolls."""
+"""Height in pixels of a class, and of all before they scroll."""
+TOUCH_ROW, MAX_TOUCH_HEIGHT = 44, 44 * 24
+"""The same where a finger points; a list that scrolls inside a page is hard to leave: only a long one does."""
+LEGEND = 28
 
 
 def class_bars(
@@ -170,10 +175,22 @@ def class_bars(
         {"name": name, "counts": [int(counts[i]) for counts in parts.values()]}
         for i, name in enumerate(classes[:shown])
     ]
-    height = min(MAX_HEIGHT, CLASS_ROW * shown + 8) + 28
+    height = min(MAX_HEIGHT, CLASS_ROW * shown + 8)
+    touched = min(MAX_TOUCH_HEIGHT, TOUCH_ROW * shown + 8)
+    # The browser alone knows whether a finger points; the height is reserved before the bars are drawn.
+    st.html(
+        f"<style>@media (pointer: coarse) {{ .st-key-{key}, .st-key-{key} .stBidiComponent "
+        f"{{ height: {touched + LEGEND}px !important; }} }}</style>"
+    )
     component("class_bars", HERE, css="class_bars.css", js=("class_bars.js",))(
         key=key,
-        data={"rows": rows, "parts": list(parts), "chosen": chosen or "", "height": height - 28},
-        height=height,
+        data={
+            "rows": rows,
+            "parts": list(parts),
+            "chosen": chosen or "",
+            "height": height,
+            "touched": touched,
+        },
+        height=height + LEGEND,
         on_chosen_change=state_callback(key, "chosen", on_choose),
     )

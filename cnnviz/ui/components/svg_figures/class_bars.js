@@ -18,7 +18,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const list = document.createElement("div");
   list.className = "rows";
-  list.style.height = `${data.height}px`;
+  list.style.setProperty("--height", `${data.height}px`);
+  list.style.setProperty("--touched", `${data.touched}px`);
   list.tabIndex = 0;
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", `Images of each class, ${data.parts.join(", ")}; choose one to see its images`);
@@ -56,7 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (i >= 0) {
       list.setAttribute("aria-activedescendant", `class-${i}`);
       const top = rows[i].offsetTop - list.offsetTop;
-      if (top < list.scrollTop || top + 24 > list.scrollTop + list.clientHeight) list.scrollTop = top - list.clientHeight / 2;
+      if (top < list.scrollTop || top + rows[i].offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - list.clientHeight / 2;
     } else list.removeAttribute("aria-activedescendant");
   }
   function tell(i) { mark(i); setTriggerValue("chosen", i < 0 ? "" : data.rows[i].name); }

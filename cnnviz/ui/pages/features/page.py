@@ -113,6 +113,7 @@ def _choose_view(page_state: PageState) -> None:
         key=VIEW,
         on_change=lambda: change_without_model(view=unless(st.session_state[VIEW], "maps"), open=None),
         required=True,
+        wrap=True,
         label_visibility="collapsed",
     )
 

@@ -232,6 +232,11 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
                     "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
                     model=model,
                 )  # fmt: skip
+            if run.trained and run.status.value == "finished":
+                layout.link(
+                    "features", "See its feature maps", icon=":material/visibility:", weights=f"run:{number}",
+                    model=model, layer=None,
+                )  # fmt: skip
             label = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
             layout.link("diagnose", label, icon=":material/stethoscope:", run=number, model=model)
             exports(run, kinds)

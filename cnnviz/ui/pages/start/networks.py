@@ -130,7 +130,7 @@ def _row(position: int, entry: TimelineEntry, depth: int, largest: tuple[int, in
 def _facts(entry: TimelineEntry, largest: tuple[int, int]) -> str:
     total, arithmetic = sum(entry.params.values()), sum(entry.macs.values())
     cells = [
-        ("", str(entry.depth), "depth (weight layers)"),
+        ("", str(entry.depth), "weight layers"),
         (square_svg(entry.params, largest[0], "parameters"), numbers.short(total), "parameters"),
         (square_svg(entry.macs, largest[1], "multiply-adds"), numbers.short(arithmetic), "multiply-adds"),
     ]

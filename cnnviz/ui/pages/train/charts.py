@@ -206,7 +206,7 @@ def _layers(run_log: RunData, x: XAxis, name: str, frozen: Collection[str]) -> N
 
     st.segmented_control(
         "statistic", STATISTICS, key=key, on_change=write, required=True, label_visibility="collapsed",
-        format_func=lambda statistic: STATISTIC_INFO[statistic].title,
+        format_func=lambda statistic: STATISTIC_INFO[statistic].title, wrap=True,
     )  # fmt: skip
     statistic = cast("Statistic", chosen)
     notice.show(problems)

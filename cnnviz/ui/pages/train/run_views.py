@@ -182,6 +182,11 @@ def _buttons(run: Run) -> None:
         if st.button("New run", icon=":material/add:", key="run-new", type="tertiary"):
             plans.put(run=None)
             st.rerun()
+        if run.trained and run.status is Status.FINISHED:
+            layout.link(
+                "features", "See its feature maps", icon=":material/visibility:", weights=f"run:{run.id}",
+                layer=None,
+            )  # fmt: skip
         layout.link("runs", "Compare runs", icon=":material/table_chart:", runs=str(run.id), run=None)
         question = "Why did it fail?" if run.status is Status.FAILED else "Diagnose"
         layout.link("diagnose", question, icon=":material/stethoscope:", run=str(run.id))

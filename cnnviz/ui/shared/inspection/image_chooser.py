@@ -232,6 +232,7 @@ def picture_chooser(network: Network, image_state: ImageState) -> None:
         key=KEY,
         required=True,
         label_visibility="collapsed",
+        wrap=True,
     )
     source: ImageSource = st.session_state[KEY]
     shown: dict[ImageSource, Callable[[], None]] = {

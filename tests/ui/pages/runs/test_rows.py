@@ -79,6 +79,12 @@ def test_runs_of_one_name_are_told_apart_by_what_differs() -> None:
     assert distinctions([replace(runs[0], name="another"), *runs[1:]], recipes)[1] == ""
 
 
+def test_the_options_of_a_model_distinguish_runs_by_their_own_names() -> None:
+    recipes = {1: {"lr": 0.1, "options": {}}, 2: {"lr": 0.1, "options": {"activation": "tanh"}}}
+    runs = [replace(summary(run), name="lenet5 on digits") for run in recipes]
+    assert distinctions(runs, recipes) == {1: "default options", 2: "activation tanh"}
+
+
 def test_a_row_says_what_a_run_is() -> None:
     data = payload(RUNS.runs, asked(runs="2,7"), RUNS.disk, 3)
     by_id = {row["id"]: row for row in data["rows"]}
