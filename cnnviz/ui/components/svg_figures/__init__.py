@@ -147,7 +147,7 @@ MAX_CLASSES = 400
 CLASS_ROW, MAX_HEIGHT = 24, 420
 """Height in pixels of a class, and of all before they scroll."""
 TOUCH_ROW, MAX_TOUCH_HEIGHT = 44, 44 * 24
-"""The same where a finger points; a list that scrolls inside a page is hard to leave: only a long one does."""
+"""The same where a finger points; only a long list scrolls inside the page."""
 LEGEND = 28
 
 
