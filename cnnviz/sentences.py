@@ -1,4 +1,6 @@
-"""Text helpers for messages: full stops and percentages."""
+"""Text helpers for messages: full stops, percentages, and names where there is little space."""
+
+from collections.abc import Sequence
 
 
 def full_stop(text: str) -> str:
@@ -23,3 +25,22 @@ def percent(fraction: float, digits: int = 0) -> str:
     if fraction < 1 and float(text) == 100:
         return f"> {100 - least:g} %"
     return f"{text} %"
+
+
+LONG_NAME, LONG_PREFIX = 14, 6
+"""Characters from which on a name is shortened, and a common beginning is worth leaving out."""
+SEPARATORS = " _-/.,"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Shorten long names by what they all begin with: `… 3` and `… 4` of `subspecies 3` and `subspecies 4`.
+
+    A label with little space cuts the end off, which is where such names differ. Short names stay.
+    """
+    long = [name for name in names if len(name) > LONG_NAME]
+    pairs = enumerate(zip(min(long, default=""), max(long, default=""), strict=False))
+    same = next((position for position, (one, other) in pairs if one != other), 0)
+    end = 1 + max(long[0].rfind(separator, 0, same) for separator in SEPARATORS) if same else 0
+    if end < LONG_PREFIX:
+        return list(names)
+    return [f"… {name[end:]}" if len(name) > LONG_NAME else name for name in names]

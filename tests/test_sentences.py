@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnviz
-from cnnviz.sentences import full_stop, percent
+from cnnviz.sentences import full_stop, percent, short_names
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,11 @@ def test_a_share_is_written_in_one_way_everywhere() -> None:
 )
 def test_a_share_is_never_rounded_to_none_or_all(fraction: float, digits: int, text: str) -> None:
     assert percent(fraction, digits) == text
+
+
+def test_long_names_lose_what_they_share_and_keep_what_tells_them_apart() -> None:
+    plants = [f"a plant with a long name, number {number} (Linnaeus)" for number in (1, 2, 11)]
+    assert short_names(plants) == ["… 1 (Linnaeus)", "… 2 (Linnaeus)", "… 11 (Linnaeus)"]
+    assert short_names(["all", *plants])[:2] == ["all", "… 1 (Linnaeus)"]
+    for names in (["cat", "dog"], ["n02085620-Chihuahua", "n02085782-Japanese_spaniel"], plants[:1] * 2, []):
+        assert short_names(names) == names

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cnnviz.figures.sprite_sheet import Sprite
+from cnnviz.sentences import short_names
 from cnnviz.ui.components.shared import component, sheet, state_callback
 
 HERE = Path(__file__).parent
@@ -56,16 +57,18 @@ def pictures(
         captions: Whether titles are shown below the cells; otherwise as tooltips.
         on_choose: Called with the value of a clicked cell before the page runs again.
     """
+    labels = short_names([line.label for line in lines])
+    titles = short_names([cell.title for line in lines for cell in line.cells])
     component("pictures", HERE, css="pictures.css", js=("tip.js", "figure_menu.js", "pictures.js"))(
         key=key,
         data=sheet(sprite)
         | {
-            "lines": [asdict(line) for line in lines],
+            "lines": [asdict(line) | {"short": short} for line, short in zip(lines, labels, strict=True)],
             "alt": alt,
             "name": name,
             "cell": cell,
             "chosen": chosen,
-            "captions": captions,
+            "captions": titles if captions else None,
         },
         on_chosen_change=state_callback(key, "chosen", on_choose),
     )

@@ -11,14 +11,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const open = all.map((cell, i) => (cell.value ? i : -1)).filter((i) => i >= 0);
   sheet.className = "sheet";
   sheet.style.setProperty("--cell", `${data.cell}px`);
-  const longest = Math.max(...data.lines.map((line) => line.label.length));
+  const longest = Math.max(...data.lines.map((line) => line.short.length));
   sheet.style.setProperty("--label", `${Math.min(14, longest) + 1}ch`);
   sheet.style.setProperty("--aspect", `${wide} / ${high}`);
   sheet.setAttribute("role", open.length ? "listbox" : "img");
   sheet.setAttribute("aria-label", data.alt);
   if (open.length) sheet.tabIndex = 0;
   host.classList.toggle("sharp", Math.max(high, wide) < SHARP_BELOW);
-  host.classList.toggle("captioned", data.captions);
+  host.classList.toggle("captioned", data.captions !== null);
   host.classList.toggle("saved", data.name !== "");
   host.classList.toggle("labelled", data.lines.length > 1);
 
@@ -34,7 +34,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (line.label) {
       const label = document.createElement("div");
       label.className = "label";
-      label.textContent = label.title = line.label;
+      label.textContent = line.short;
+      label.title = line.label;
       row.append(label);
     }
     const cells = document.createElement("div");
@@ -62,7 +63,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (data.captions) {
       const caption = document.createElement("div");
       caption.className = "caption";
-      caption.textContent = caption.title = cell.title;
+      caption.textContent = data.captions[i];
+      caption.title = cell.title;
       part.append(caption);
     } else {
       part.addEventListener("pointermove", (event) => {

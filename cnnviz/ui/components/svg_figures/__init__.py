@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnnviz.figures.architecture.layer_bars import Area, Bars
 from cnnviz.figures.architecture.side_by_side import SideBySide
+from cnnviz.sentences import short_names
 from cnnviz.ui.components.shared import component, state_callback
 
 # Scatter plot of all models, with hover, arrow keys and click.
@@ -172,8 +173,8 @@ def class_bars(
     """
     shown = min(len(classes), MAX_CLASSES)
     rows = [
-        {"name": name, "counts": [int(counts[i]) for counts in parts.values()]}
-        for i, name in enumerate(classes[:shown])
+        {"name": name, "short": short, "counts": [int(counts[i]) for counts in parts.values()]}
+        for i, (name, short) in enumerate(zip(classes[:shown], short_names(classes[:shown]), strict=True))
     ]
     height = min(MAX_HEIGHT, CLASS_ROW * shown + 8)
     touched = min(MAX_TOUCH_HEIGHT, TOUCH_ROW * shown + 8)

@@ -32,7 +32,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     part.setAttribute("role", "option");
     part.setAttribute("aria-label", part.title);
     const name = document.createElement("span"), bar = document.createElement("span"), count = document.createElement("span");
-    name.className = "name"; name.textContent = row.name;
+    name.className = "name"; name.textContent = row.short;
     bar.className = "bar";
     row.counts.forEach((value, j) => {
       if (!value) return;
