@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterable
 
 ANY, CPU, GPU = "any", "cpu", "gpu"
-MOST_RANKS = 64
+MAX_RANKS = 64
 """Maximum number of processes of one run."""
 _COUNTED = re.compile(r"(cpu|gpu):(\d{1,2})")
 _CPU_SLOT = re.compile(r"cpu(:\d{1,4})?")

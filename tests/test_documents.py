@@ -19,7 +19,7 @@ from tests.browser.pictures import FOLDER, MOVING, PICTURES, Picture, strided
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-MOST_BYTES = 2_700_000
+MAX_BYTES = 2_700_000
 """All pictures together: every clone carries them, and every version of them."""
 
 
@@ -61,7 +61,7 @@ def test_pictures_are_all_made_and_all_shown() -> None:
 
 
 def test_pictures_stay_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MOST_BYTES
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= MAX_BYTES
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

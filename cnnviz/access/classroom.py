@@ -34,11 +34,11 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 8
 KEY_LENGTH = 12
 CODE_HOURS = 4.0
-MOST_WRONG = 100
+MAX_WRONG = 100
 """Maximum number of wrong join codes in total; until then a guess succeeds with probability 1e-10."""
 WRONG_A_MINUTE = 10
 """Maximum number of wrong tries per minute from one address."""
-MOST_STUDENTS = 300
+MAX_STUDENTS = 300
 COOKIE_DAYS = 30
 LONGEST_NAME = 30
 _SALT = "cnnviz.class"
@@ -148,8 +148,8 @@ class Classroom:
                     )
             else:
                 name = _unused_nickname(clean_name(nickname), set(state.students.values()))
-                if len(state.students) >= MOST_STUDENTS:
-                    raise JoinError(f"The class is full: {MOST_STUDENTS} students have joined it.")
+                if len(state.students) >= MAX_STUDENTS:
+                    raise JoinError(f"The class is full: {MAX_STUDENTS} students have joined it.")
                 student = _STUDENT + secrets.token_hex(8)
                 self._write(replace(state, students={**state.students, student: name}))
         return self._sign(state, {"k": student})
@@ -217,7 +217,7 @@ class Classroom:
         self._check_tries(address)
         if state.closed:
             raise JoinError("The class is closed.")
-        if state.wrong >= MOST_WRONG:
+        if state.wrong >= MAX_WRONG:
             raise JoinError(
                 "This join code was tried wrongly too often and is locked; ask your teacher for a new one."
             )

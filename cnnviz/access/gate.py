@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cnnviz.access.principal import Principal
 
 COOKIE = "cnnviz_class"
-MOST_FORM_BYTES = 4_096
+MAX_FORM_BYTES = 4_096
 MEGABYTE = 1_048_576
 UPLOADED = "_stcore/upload_file/"
 OPEN = frozenset({"_stcore/health"})
@@ -278,7 +278,7 @@ async def _posted(request: Request) -> dict[str, str] | None:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_FORM_BYTES:
+        if len(body) > MAX_FORM_BYTES:
             return {}
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}

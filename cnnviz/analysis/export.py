@@ -128,7 +128,7 @@ def _cell(value: Any) -> str:
 
 # HTML table for notebooks.
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Maximum number of rows in a notebook; of a larger network the first ones are shown."""
 
 
@@ -136,8 +136,8 @@ def to_html(analysis: Analysis, batch: int = 1) -> str:
     """Format the table with totals and notes as HTML; all text is escaped."""
     *lines, total = to_table(analysis, batch)
     head = "".join(f'<th style="text-align:{_side(name)}">{escape(name)}</th>' for name in COLUMNS)
-    body = "".join(f"<tr>{_cells(line)}</tr>" for line in (*lines[:MOST_ROWS], total))
-    omitted = f"{len(lines) - MOST_ROWS:,} more rows are not shown here." if len(lines) > MOST_ROWS else ""
+    body = "".join(f"<tr>{_cells(line)}</tr>" for line in (*lines[:MAX_ROWS], total))
+    omitted = f"{len(lines) - MAX_ROWS:,} more rows are not shown here." if len(lines) > MAX_ROWS else ""
     notes = "".join(f"<p>{escape(note)}</p>" for note in (*analysis.notes, omitted) if note)
     counts = f"{analysis.total_params:,} parameters ({analysis.trainable_params:,} trainable)"
     title = f"<b>{escape(analysis.title)}</b> · {by_size(analysis.input_shape)} · {counts}"

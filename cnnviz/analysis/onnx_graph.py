@@ -1,4 +1,4 @@
-"""Analysis of an ONNX graph, from its description by `cnnviz.models.outside.onnx_worker`.
+"""Analysis of an ONNX graph, from its description by `cnnviz.models.external.onnx_worker`.
 
 Layer types and settings are named after the equivalent torch modules, so that the two can be compared. A file
 says which values are constants, not which are trained: floating-point constants of more than one value count

@@ -164,7 +164,7 @@ ASKS = frozenset(
 """Functions that query a tensor, or create one that does not depend on its values."""
 DECIDES = frozenset(("__bool__", "item", "__float__", "__int__", "__index__"))
 """Functions that read a value, on which a forward pass may branch."""
-MOST_TIMES = 16
+MAX_TIMES = 16
 """Maximum times that a condition is true at one line, so that data-dependent loops end."""
 
 
@@ -365,11 +365,11 @@ class _Tracer(TorchFunctionMode):
         return out
 
     def _decide(self, name: str, tensor: torch.Tensor) -> Any:
-        """Return a substitute for a missing value: 1, or True for at most `MOST_TIMES` at one line."""
+        """Return a substitute for a missing value: 1, or True for at most `MAX_TIMES` at one line."""
         key = (name, source.of_frame(sys._getframe(2)))
         self.trace.decided[key] += 1
         if name == "__bool__":
-            return self.trace.decided[key] <= MOST_TIMES
+            return self.trace.decided[key] <= MAX_TIMES
         return 1.0 if name == "__float__" or (name == "item" and tensor.is_floating_point()) else 1
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:

@@ -125,12 +125,12 @@ def _reason(error: Exception) -> str:
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-MOST_WORKERS = 16
+MAX_WORKERS = 16
 
 
 def workers() -> int:
     """Return the number of threads to use."""
-    return min(MOST_WORKERS, os.cpu_count() or 1)
+    return min(MAX_WORKERS, os.cpu_count() or 1)
 
 
 def in_order(

@@ -29,7 +29,7 @@ from cnnviz.models.library import home
 CHUNK = 1 << 18
 PATIENCE = 30
 """Seconds until a silent server times out."""
-MOST_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
 OTHERWISE = "'digits' and 'shapes' need no network"
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -88,7 +88,7 @@ def _get(url: str, part: Path, progress: Progress) -> None:
             urllib.request.Request(url, headers=headers), timeout=PATIENCE
         ) as response:
             begin, total = _extent(response, downloaded)
-            if (total or 0) > MOST_BYTES:
+            if (total or 0) > MAX_BYTES:
                 raise _AddressError(f"offers {total:,} bytes, far too many")
             require_space(part.parent, (total or begin) - begin)
             _copy(response, part, begin, total, progress)
@@ -127,7 +127,7 @@ def _copy(
             file.write(block)
             received += len(block)
             progress(Step(stage, received, total, "bytes"))
-            if received > MOST_BYTES:
+            if received > MAX_BYTES:
                 raise _AddressError("sends without end")
     if total is not None and received < total:
         raise _AddressError(f"stopped after {received:,} of {total:,} bytes")

@@ -19,7 +19,7 @@ from cnnviz.datasets.spec import Labels, Pixels, Progress, Step, silent
 
 SAMPLE = 5_000
 """Size of the stratified sample that is used where the images are too many to decode all."""
-MOST_VALUES = 1 << 23
+MAX_VALUES = 1 << 23
 """Maximum values of all class means together: 64 MiB of sums, and as much for the division."""
 AT_ONCE = 1 << 21
 """Pixel values per batch: 16 MiB in double precision, and as much for the transposed copy."""
@@ -114,7 +114,7 @@ class _Sums:
         self.seen = 0
         self.total = np.zeros(shape, dtype=np.int64)
         self.histogram = np.zeros((shape[0], 256), dtype=np.int64)
-        is_small = classes * int(np.prod(shape)) <= MOST_VALUES
+        is_small = classes * int(np.prod(shape)) <= MAX_VALUES
         self._by_class = np.zeros((classes if is_small else 0, *shape), dtype=np.int64)
         self._of_class = np.zeros(classes, dtype=np.int64)
         # Integers below 2**53 are exact in float64, for which matrix products are fast.

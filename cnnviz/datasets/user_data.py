@@ -24,7 +24,7 @@ from cnnviz.models import Options
 from cnnviz.models.layers.base import MAX_SIDE
 
 USUAL_SIDE = 224
-MOST_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000
+MAX_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000
 """Maximum images, and pixels of several images, per batch between two progress reports.
 
 That is some tenths of a second on one core.
@@ -154,7 +154,7 @@ def batches(pixels: Labels) -> Iterator[range]:
     """Divide images of `pixels` pixels each, `(N,)`, into batches of similar decoding cost."""
     start, total = 0, 0
     for index, count in enumerate(pixels.tolist()):
-        if index > start and (total + count > PIXELS_AT_ONCE or index - start >= MOST_AT_ONCE):
+        if index > start and (total + count > PIXELS_AT_ONCE or index - start >= MAX_AT_ONCE):
             yield range(start, index)
             start, total = index, 0
         total += count

@@ -27,7 +27,7 @@ SMALLER = {
 """Registered model → the next smaller one for the same images."""
 LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-googlenet-32": "googlenet-32"}
 """Registered model → the next larger one."""
-MOST_WIDTH = 512
+MAX_WIDTH = 512
 """Most channels or units that a layer is widened to: the widest of VGG-16 and ResNet-18."""
 SMALLEST_IN_COLOR = "small-googlenet-32"
 """The smallest registered model with color input."""
@@ -72,11 +72,11 @@ def with_dropout(recipe: Recipe, most: float) -> dict[str, Any] | None:
 
 
 def widen(layers: LayerList, times: int) -> dict[str, Any]:
-    """Return recipe values with `times` as many channels and hidden units, up to `MOST_WIDTH`."""
+    """Return recipe values with `times` as many channels and hidden units, up to `MAX_WIDTH`."""
 
     def widened(layer: Layer) -> Layer:
         if isinstance(layer, Conv | Linear) and isinstance(layer.out, int):
-            return layer.model_copy(update={"out": min(layer.out * times, MOST_WIDTH)})
+            return layer.model_copy(update={"out": min(layer.out * times, MAX_WIDTH)})
         return layer
 
     return _map_layers(layers, widened)
@@ -103,7 +103,7 @@ def widen_bottlenecks(layers: LayerList, values: int) -> dict[str, Any]:
         if last_widenable is not None and shape and len(shape) in (1, 3):
             flat = isinstance(step.layer, Flatten)
             cells = 1 if flat else max(1, math.prod(shape[1:]))
-            minimum = 0 if flat else min(MOST_WIDTH, -(-values // cells))
+            minimum = 0 if flat else min(MAX_WIDTH, -(-values // cells))
             required[last_widenable] = max(required.get(last_widenable, 0), minimum)
 
     def widened(index: int, layer: Layer) -> Layer:

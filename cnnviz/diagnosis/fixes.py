@@ -104,11 +104,11 @@ def smaller_network(evidence: Evidence) -> tuple[Change, ...]:
 
 Direction = Literal["up", "down"]
 
-MOST_EPOCHS = 300
+MAX_EPOCHS = 300
 """Most epochs that a change asks for, unless the run had more than half: as in published recipes for small
 images.
 """
-MOST_TIMES, MOST_SECONDS = 30.0, 3600.0
+MAX_TIMES, MAX_SECONDS = 30.0, 3600.0
 """Most work of a changed run, as a multiple of the run's, or in seconds at its speed: what a user waits for.
 """
 ENOUGH_STEPS = 5_000
@@ -159,7 +159,7 @@ def affordable_epochs(evidence: Evidence, epochs: int, recipe: Recipe | None = N
     """Return `wanted` epochs, bounded by the most that is affordable; never fewer than the run had."""
     recipe = recipe or evidence.recipe
     each = max(1, image_count(recipe, evidence))
-    most = min(max(MOST_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
+    most = min(max(MAX_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
     return max(evidence.recipe.epochs, min(epochs, most))
 
 
@@ -173,7 +173,7 @@ def _too_much(new: Recipe, evidence: Evidence) -> str:
     old, count = evidence.recipe, image_count(new, evidence)
     if new.batch_size != old.batch_size and count and new.batch_size > count:
         return f"A batch of {new.batch_size:,} is more than the {count:,} images there are."
-    if new.epochs > max(MOST_EPOCHS, 2 * old.epochs):
+    if new.epochs > max(MAX_EPOCHS, 2 * old.epochs):
         return f"{new.epochs:,} epochs are more than anybody waits for."
     if new.epochs * count > _most_passes(evidence):
         return f"{new.epochs:,} epochs of {count:,} images are too much work."
@@ -188,7 +188,7 @@ def _most_passes(evidence: Evidence) -> float:
     # Images that the limit left out are free: ten epochs of them are always affordable.
     ten_epochs = 10 * (evidence.data.available or 0) if not speed else 0
     short = ENOUGH_STEPS * evidence.recipe.batch_size
-    return max(MOST_TIMES * before, MOST_SECONDS * speed, ten_epochs, short)
+    return max(MAX_TIMES * before, MAX_SECONDS * speed, ten_epochs, short)
 
 
 def _first_step(new: Recipe, evidence: Evidence) -> str:

@@ -18,7 +18,7 @@ from cnnviz.training.recipe import MAX_BYTES, Recipe, differing, value_text
 
 METRIC = "test/accuracy"
 """Compared metric: test accuracy after the last epoch, never the best of all epochs."""
-MOST_ARMS, MOST_SEEDS = 12, 50
+MAX_ARMS, MAX_SEEDS = 12, 50
 BASE = "as it is"
 NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format", "code"))
 """Fields that no condition may change: seeds belong to the experiment, the others have no effect."""
@@ -51,8 +51,8 @@ class Experiment(BaseModel):
     question: str = Field(min_length=1, max_length=300)
     base: Recipe
     base_name: str = Field(BASE, min_length=1, max_length=60)
-    arms: tuple[Condition, ...] = Field(min_length=1, max_length=MOST_ARMS)
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, max_length=MOST_SEEDS)
+    arms: tuple[Condition, ...] = Field(min_length=1, max_length=MAX_ARMS)
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, max_length=MAX_SEEDS)
 
     @model_validator(mode="after")
     def _arms_can_be_run(self) -> Experiment:

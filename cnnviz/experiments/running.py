@@ -14,7 +14,7 @@ from cnnviz.training.estimate import estimate
 from cnnviz.training.queue import enqueue
 from cnnviz.training.recipe import spec_for
 
-MOST_AT_ONCE = 30
+MAX_AT_ONCE = 30
 """Maximum number of runs queued without confirmation."""
 LONGEST_SECONDS = 24 * 3600.0
 """Maximum total duration of runs queued without confirmation."""
@@ -74,7 +74,7 @@ def queue(database: Database, experiment_id: int) -> list[int]:
 
 def needs_confirmation(runs: int, seconds: float | None) -> bool:
     """Return whether queuing so many runs, of this total duration, requires confirmation."""
-    return runs > MOST_AT_ONCE or (seconds is not None and seconds > LONGEST_SECONDS)
+    return runs > MAX_AT_ONCE or (seconds is not None and seconds > LONGEST_SECONDS)
 
 
 def cell_run(database: Database, stored: Stored, cell: Cell) -> int:

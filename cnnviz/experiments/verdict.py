@@ -37,7 +37,7 @@ class Interval(NamedTuple):
         return self.half is not None and abs(self.mean) > self.half
 
 
-MOST_PAIRS = 1_000
+MAX_PAIRS = 1_000
 """Maximum number of pairs that is worth suggesting."""
 
 
@@ -46,12 +46,12 @@ def pairs_needed(difference: Interval) -> int | None:
 
     The half width decreases with the square root of the number of pairs; the decrease of t quantiles is
     ignored, so the estimate is rather too large. None without an interval, if it already excludes 0, and if
-    more than `MOST_PAIRS` would be needed.
+    more than `MAX_PAIRS` would be needed.
     """
     if difference.half is None or difference.apart or difference.mean == 0:
         return None
     needed = math.ceil(difference.n * (difference.half / difference.mean) ** 2)
-    return needed if needed <= MOST_PAIRS else None
+    return needed if needed <= MAX_PAIRS else None
 
 
 def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
@@ -171,7 +171,7 @@ def inconclusive_text(differences: Sequence[Interval | None]) -> str:
     if not intervals or decided(intervals):
         return ""
     needed = pairs_needed(max(intervals, key=lambda interval: abs(interval.mean) / (interval.half or 1.0)))
-    seeds = f"about {needed:,} seeds" if needed is not None else f"more than {MOST_PAIRS:,} seeds"
+    seeds = f"about {needed:,} seeds" if needed is not None else f"more than {MAX_PAIRS:,} seeds"
     return f"Inconclusive: a difference of the measured size would need {seeds}."
 
 

@@ -60,7 +60,7 @@ FEW = 12
 """Maximum number of points that get markers; of more, markers would hide the dashes."""
 STILL = 0.25
 """Axes start at zero if the values span less than this fraction of their maximum."""
-MOST_DECADES = 6
+MAX_DECADES = 6
 """Maximum number of ticks on a logarithmic axis."""
 NAME_PAPER = translucent(PAPER, 0.8)
 """Background of a reference label, since the curve of a run that does not learn lies on it."""
@@ -109,7 +109,7 @@ def decades(values: Floats) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at powers of ten only, if the values span two or more of them."""
     known = values[np.isfinite(values)]
     span = float(np.log10(known.max() / known.min())) if len(known) else 0.0
-    marks = {"dtick": math.ceil(span / MOST_DECADES)} if span >= 2 else {}
+    marks = {"dtick": math.ceil(span / MAX_DECADES)} if span >= 2 else {}
     return {"type": "log", "exponentformat": "power", "tickformat": ""} | marks
 
 
@@ -122,7 +122,7 @@ def finite_values(values: Floats, logarithmic: bool) -> Floats:
 # Bars of a finding, one per layer or class; points on a logarithmic axis, since a bar needs a zero.
 
 FAINT = 0.35
-MOST_LABELS = 30
+MAX_LABELS = 30
 """Maximum number of tick labels; of more names, every n-th is labeled."""
 
 
@@ -133,7 +133,7 @@ def bars(picture: Bars) -> Figure:
         _trace(picture, name, np.array([np.nan if v is None else v for v in values], np.float64), colour)
         for (name, values), colour in zip(picture.values.items(), colours, strict=True)
     ]
-    indices = range(0, len(picture.names), max(1, -(-len(picture.names) // MOST_LABELS)))
+    indices = range(0, len(picture.names), max(1, -(-len(picture.names) // MAX_LABELS)))
     vertical: dict[str, Any] = {"title": {"text": picture.y_label}, "tickformat": "~g"}
     if picture.percent:
         vertical["tickformat"] = "~%"

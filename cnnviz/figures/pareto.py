@@ -119,7 +119,7 @@ TITLES: dict[Cost, str] = {
     "time": "training time",
     "macs": "multiply-adds for one image",
 }
-MOST_POINTS = 1_500
+MAX_POINTS = 1_500
 """Above this number of points, one is drawn per cell of a `CELLS` grid."""
 CELLS = (80, 45)
 NAMED = 9
@@ -220,13 +220,13 @@ def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
 
 
 def downsample(points: Sequence[Point], keep: set[str]) -> list[Point]:
-    """Downsample to about `MOST_POINTS` points: the first in each grid cell is kept.
+    """Downsample to about `MAX_POINTS` points: the first in each grid cell is kept.
 
     Args:
         points: The points.
         keep: Keys of points that are always kept.
     """
-    if len(points) <= MOST_POINTS:
+    if len(points) <= MAX_POINTS:
         return list(points)
     across = [math.log(point.cost) for point in points]
     up = [point.value for point in points]

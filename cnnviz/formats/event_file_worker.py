@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 LARGEST = 1 << 16
 """Maximum bytes of a record with scalars; of larger ones (images, graphs) only the length is read."""
-MOST_SCALARS = 1_000_000
+MAX_SCALARS = 1_000_000
 LONGEST_TAG = 200
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FLOAT, DOUBLE = 1, 2
@@ -151,8 +151,8 @@ def read(path: str) -> dict[str, Any]:
             with contextlib.suppress(ValueError):
                 scalar_values.extend(scalars(data))
             valid_end = position
-            if len(scalar_values) > MOST_SCALARS:
-                return {"refused": f"more than {MOST_SCALARS:,} scalars"}
+            if len(scalar_values) > MAX_SCALARS:
+                return {"refused": f"more than {MAX_SCALARS:,} scalars"}
     return {"scalars": scalar_values, "damaged": size - valid_end, "whole": valid_end > 0}
 
 

@@ -18,7 +18,7 @@ from cnnviz.analysis.module_settings import is_unit
 from cnnviz.analysis.ops import RULES, Call
 from cnnviz.analysis.trace import ASKS, name_of, tensors, without_scripts
 from cnnviz.interpret.layer_names import numbered, slug, unknown
-from cnnviz.models.outside.network import OutsideNetwork
+from cnnviz.models.external.network import OutsideNetwork
 
 # Hooks and `requires_grad=False` stay with the copy: the model may be cached, and running in another thread.
 

@@ -181,7 +181,7 @@ def nearest_sequential(spec: ModelSpec) -> ModelSpec:
 
 # Suggested fixes: small changes that resolve the first layer that does not fit.
 
-MOST_PADDING = 8
+MAX_PADDING = 8
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _padded(document: LayerList, index: int) -> Iterator[Fix]:
     if padding is None:
         return
     # From 0, since a pooling layer may have too much padding for its kernel.
-    for padding_value in range(MOST_PADDING + 1):
+    for padding_value in range(MAX_PADDING + 1):
         fixed = set_field(document, index, "padding", padding_value)
         if _further(fixed, document):
             yield Fix(f"Padding {padding_value}", fixed)

@@ -134,7 +134,7 @@ class ModelSpec:
     edition: str = ""
     """Version that distinguishes models of the same name, such as the digest of a user's file."""
     description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    """Architecture as data, for a model without builder code; see `cnnviz.models.outside`."""
+    """Architecture as data, for a model without builder code; see `cnnviz.models.external`."""
 
     def published_value(self, what: str) -> float | None:
         """Return the published value of the quantity `what`, or None."""

@@ -31,7 +31,7 @@ Every function is one transaction, returns plain values, and may be called from 
 """
 
 from cnnviz.tracking.commands import (
-    MOST_QUEUED,
+    MAX_QUEUED,
     move_to_front,
     pending,
     queue_capacity,
@@ -130,10 +130,14 @@ from cnnviz.tracking.runs import (
 )
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
 
+MOST_QUEUED = MAX_QUEUED
+"""Earlier name."""
+
 __all__ = [
     "ACTIVE",
     "ALLOWED",
     "FROM_SCRATCH",
+    "MAX_QUEUED",
     "MOST_QUEUED",
     "RESUMABLE",
     "Candidate",

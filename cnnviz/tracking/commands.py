@@ -24,7 +24,7 @@ from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow, StatusRow
 #
 # All functions run inside the caller's transaction and lock the run's row against other writers.
 
-MOST_QUEUED = 200
+MAX_QUEUED = 200
 """Maximum number of queued runs, so that one click or link cannot fill the queue for weeks."""
 
 
@@ -53,7 +53,7 @@ def check_capacity(session: Session, wanted: int = 1) -> None:
     remaining = remaining_capacity(session)
     if wanted > remaining:
         raise QueueFullError(
-            f"At most {MOST_QUEUED} runs wait at once, and {MOST_QUEUED - remaining} do; "
+            f"At most {MAX_QUEUED} runs wait at once, and {MAX_QUEUED - remaining} do; "
             + (f"{wanted} more do not fit, {remaining} would: " if wanted > 1 else "")
             + "wait until some have ended, or take some out of the queue."
         )
@@ -63,7 +63,7 @@ def remaining_capacity(session: Session) -> int:
     """Return the number of further runs that the queue can hold."""
     waiting = select(func.count()).select_from(RunRow)
     count = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
-    return max(0, MOST_QUEUED - (count or 0))
+    return max(0, MAX_QUEUED - (count or 0))
 
 
 def set_status(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:

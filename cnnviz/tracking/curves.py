@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.metrics import MOST_ROWS, read_metrics, read_restarts, summaries
+from cnnviz.tracking.metrics import MAX_ROWS, read_metrics, read_restarts, summaries
 from cnnviz.tracking.records import Restart
 from cnnviz.tracking.tables import MetricRow, SeriesRow
 
@@ -214,7 +214,7 @@ class Curves:
                 restarts = read_restarts(session, self.run_id)
                 summaries_by_name = summaries(session, [self.run_id]).get(self.run_id, {})
                 newest = session.scalar(select(func.max(MetricRow.id)).where(MetricRow.run_id == self.run_id))
-            if sum(summary.rows for summary in summaries_by_name.values()) <= MOST_ROWS:
+            if sum(summary.rows for summary in summaries_by_name.values()) <= MAX_ROWS:
                 return False
             # The steps of a metric increase with the ids, so its last step is equivalent to the cursor. One
             # transaction per metric: a single long one would delay the writer.

@@ -27,10 +27,10 @@ from cnnviz.tracking.states import Kind, Status
 # TensorBoard event files as rows of a history: scalars, read in a child process (`event_file_worker`).
 
 PATTERN = "*tfevents*"
-MOST_EVENT_BYTES = 500 * 2**20
-MOST_FILES = 50
-MOST_SECONDS = 120.0
-MOST_MEMORY = 1 << 30
+MAX_EVENT_BYTES = 500 * 2**20
+MAX_FILES = 50
+MAX_SECONDS = 120.0
+MAX_MEMORY = 1 << 30
 _CHILD = Path(event_file_worker.__file__)
 _EPOCH = re.compile(r"epoch_(?=\w)")
 PARTS = ("train", "training", "val", "valid", "validation", "test", "eval")
@@ -58,10 +58,10 @@ def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
     files = [file for file in files if file.is_file()]
     if not files:
         raise ValueError(f"There is no TensorBoard event file (…tfevents…) in {path.name}.")
-    if len(files) > MOST_FILES:
+    if len(files) > MAX_FILES:
         raise ValueError(f"{path.name} holds {len(files):,} event files; name the folder of one run.")
-    if sum(file.stat().st_size for file in files) > MOST_EVENT_BYTES:
-        raise ValueError(f"{path.name} is larger than {MOST_EVENT_BYTES // 2**20} MiB.")
+    if sum(file.stat().st_size for file in files) > MAX_EVENT_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_EVENT_BYTES // 2**20} MiB.")
     steps: dict[int, dict[str, float]] = {}
     columns: dict[str, None] = {}
     damaged = 0
@@ -100,12 +100,12 @@ def _row(step: int, values: Mapping[str, float], columns: Mapping[str, None]) ->
 
 
 def _scalars(file: Path) -> tuple[list[tuple[str, int, float]], int]:
-    command = [sys.executable, "-I", str(_CHILD), str(MOST_MEMORY), str(file.resolve())]
+    command = [sys.executable, "-I", str(_CHILD), str(MAX_MEMORY), str(file.resolve())]
     try:
-        process = subprocess.run(command, capture_output=True, timeout=MOST_SECONDS, check=False)
+        process = subprocess.run(command, capture_output=True, timeout=MAX_SECONDS, check=False)
         answer = json.loads(process.stdout)
     except subprocess.TimeoutExpired:
-        raise ValueError(f"{file.name} took more than {MOST_SECONDS:.0f} s to read.") from None
+        raise ValueError(f"{file.name} took more than {MAX_SECONDS:.0f} s to read.") from None
     except ValueError:
         raise ValueError(f"{file.name} made the process that reads it fail.") from None
     if "refused" in answer:
@@ -115,10 +115,10 @@ def _scalars(file: Path) -> tuple[list[tuple[str, int, float]], int]:
     return [(tag, step, value) for tag, step, value in answer["scalars"]], answer["damaged"]
 
 
-MOST_BYTES = 50 * 2**20
-MOST_ROWS = 1_000_000
-MOST_COLUMNS = 200
-MOST_CLASSES = 100_000
+MAX_BYTES = 50 * 2**20
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 200
+MAX_CLASSES = 100_000
 BLOCK = 10_000
 """Rows between flushes of the writer, which bound the number of unwritten values."""
 
@@ -180,8 +180,8 @@ def import_history(
         ValueError: The file has another format, or exceeds a limit.
         OSError: The file cannot be read.
     """
-    if classes is not None and not 2 <= classes <= MOST_CLASSES:
-        raise ValueError(f"A run has 2 to {MOST_CLASSES:,} classes, not {classes:,}.")
+    if classes is not None and not 2 <= classes <= MAX_CLASSES:
+        raise ValueError(f"A run has 2 to {MAX_CLASSES:,} classes, not {classes:,}.")
     note = ""
     if is_events(path):
         heading, rows, note = read_events(path)
@@ -205,8 +205,8 @@ def _read_csv(
     path: Path,
 ) -> tuple[dict[int, str], int | None, int | None, tuple[str, ...], list[list[float | None]]]:
     """Read a CSV file: its columns as `_columns` returns them, and its rows."""
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path.name} is larger than {MOST_BYTES // 2**20} MiB.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_BYTES // 2**20} MiB.")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         try:
@@ -227,8 +227,8 @@ def _columns(
     Returns:
         `{column: curve}`, the columns of the step and of the epoch, and the names of ignored columns.
     """
-    if len(heading) > MOST_COLUMNS:
-        raise ValueError(f"{file} has {len(heading):,} columns; at most {MOST_COLUMNS} are read.")
+    if len(heading) > MAX_COLUMNS:
+        raise ValueError(f"{file} has {len(heading):,} columns; at most {MAX_COLUMNS} are read.")
     curves: dict[int, str] = {}
     step = epoch = None
     ignored = []
@@ -264,10 +264,10 @@ def curve_of(column: str, per_epoch: bool = False) -> str | None:
 
 def _numbers(lines: Iterator[list[str]], file: str) -> Iterator[list[float | None]]:
     for number, line in enumerate(lines):
-        if number >= MOST_ROWS:
-            raise ValueError(f"{file} has more than {MOST_ROWS:,} rows.")
+        if number >= MAX_ROWS:
+            raise ValueError(f"{file} has more than {MAX_ROWS:,} rows.")
         if any(cell.strip() for cell in line):
-            yield [_number(cell) for cell in line[:MOST_COLUMNS]]
+            yield [_number(cell) for cell in line[:MAX_COLUMNS]]
 
 
 def _number(cell: str) -> float | None:

@@ -196,7 +196,7 @@ def _end(
         run.device = CPU  # It ran beside another run; when resumed, it is queued as usual.
 
 
-MOST_TRIES = 3
+MAX_TRIES = 3
 """Maximum number of automatic restarts of a run whose machine was lost."""
 
 
@@ -204,7 +204,7 @@ def requeue_lost(database: Database, lease: Lease, reason: str, *, here: bool = 
     """End an attempt whose machine was lost, and requeue the run if another machine can resume it.
 
     It can if all checkpoints of the run are in the store (or there is none yet) and it was requeued fewer
-    than `MOST_TRIES` times. It keeps its original position in the queue. Writes of the old worker are refused
+    than `MAX_TRIES` times. It keeps its original position in the queue. Writes of the old worker are refused
     from then on. A pending command is carried out: the run is then paused or stopped.
 
     Args:
@@ -228,7 +228,7 @@ def requeue_lost(database: Database, lease: Lease, reason: str, *, here: bool = 
             _end(session, run, Status.PAUSED, reason)
         else:
             _end(session, run, Status.INTERRUPTED, reason)
-            if run.tries < MOST_TRIES and (here or _is_movable(session, run.id)):
+            if run.tries < MAX_TRIES and (here or _is_movable(session, run.id)):
                 run.tries += 1
                 run.error = None
                 set_status(session, run, Status.QUEUED, reason)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from cnnviz.device_class import MOST_RANKS, choose, describe, is_gpu, ranks
+from cnnviz.device_class import MAX_RANKS, choose, describe, is_gpu, ranks
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.tables import MachineRow
 
@@ -48,7 +48,7 @@ class Machine:
 
     def serves(self, device_class: str) -> bool:
         """Return whether it has the devices that a class requests, free or not."""
-        together = self.facts.get(TOGETHER) or MOST_RANKS
+        together = self.facts.get(TOGETHER) or MAX_RANKS
         return choose(device_class, self.devices) is not None and fits(device_class, together)
 
     def runs_code(self, digest: str | None) -> bool:

@@ -27,7 +27,7 @@ from cnnviz.tracking.records import (
 from cnnviz.tracking.states import Command
 from cnnviz.tracking.tables import AttemptRow, MetricRow, RecordRow, RunRow, SeriesRow
 
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 
 
 class Value(NamedTuple):
@@ -82,7 +82,7 @@ def append_values(session: Session, lease: Lease, values: Sequence[Value]) -> No
         session.connection().execute(insert(MetricRow), rows)
 
 
-def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int = MOST_ROWS) -> MetricPage:
+def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int = MAX_ROWS) -> MetricPage:
     """Return the metric rows of a run after a cursor, oldest first.
 
     The cost is proportional to the new rows. A reader that continues with the returned cursor sees every row
@@ -98,7 +98,7 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
     Raises:
         NoSuchRunError: There is no such run.
     """
-    size = min(limit, MOST_ROWS)
+    size = min(limit, MAX_ROWS)
     columns = (
         MetricRow.id, MetricRow.attempt, MetricRow.step, MetricRow.epoch, MetricRow.series_id,
         MetricRow.value, MetricRow.time,
@@ -199,7 +199,7 @@ def _extend(series: SeriesRow, batch: list[Value]) -> None:
 
 # The worker's logger: the training thread appends to a deque, another thread writes it to the database.
 
-MOST_WAITING = 1_000_000
+MAX_WAITING = 1_000_000
 _BATCH = 5_000
 _RETRY = 0.05
 
@@ -260,9 +260,9 @@ class MetricWriter:
                 if name in self._steps
                 else f"{name} was logged at step {step}; steps begin at 0."
             )
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise DatabaseBusyError(
-                f"The run database cannot keep up: {MOST_WAITING:,} values wait to be written."
+                f"The run database cannot keep up: {MAX_WAITING:,} values wait to be written."
             )
         self._steps[name] = step
         self._waiting.append(Value(name, step, epoch, float(value), time.time()))

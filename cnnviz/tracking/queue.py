@@ -41,7 +41,7 @@ Waiting = tuple[int, float, int]
 """A queued run: owner id, time of queuing, run id."""
 
 
-MOST_TRIED = 50
+MAX_TRIED = 50
 """Maximum number of runs of one owner that a machine checks for one that it can run."""
 
 
@@ -70,7 +70,7 @@ def next_run(
         if number != LOCAL_OWNER and minutes_today(session, number, now) >= limits_of(session).minutes:
             continue
         theirs = waiting.where(RunRow.owner_id == number).order_by(RunRow.queued, RunRow.id)
-        rows = session.scalars(theirs.limit(1 if accepts is None else MOST_TRIED).with_for_update())
+        rows = session.scalars(theirs.limit(1 if accepts is None else MAX_TRIED).with_for_update())
         run: RunRow | None = next((row for row in rows if accepts is None or accepts(row)), None)
         if run is not None:
             put_setting(session, f"owner:{number}", SERVED, now)

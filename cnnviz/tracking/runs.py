@@ -33,7 +33,7 @@ from cnnviz.tracking.records import (
 from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
 
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 
 
 def create_run(
@@ -65,7 +65,7 @@ def create_run(
         needs: Requirements of its worker (`Run.needs`).
 
     Raises:
-        QueueFullError: `MOST_QUEUED` runs are already queued.
+        QueueFullError: `MAX_QUEUED` runs are already queued.
         LimitError: The owner has reached a limit.
         NotOwnerError: The principal is read-only.
     """
@@ -182,7 +182,7 @@ def list_runs(
     statuses: Collection[Status] | None = None,
     deleted: bool = False,
     metrics: Sequence[str] | None = None,
-    limit: int = MOST_RUNS,
+    limit: int = MAX_RUNS,
     offset: int = 0,
 ) -> list[RunSummary]:
     """List runs, newest first, with metric summaries; always two queries.

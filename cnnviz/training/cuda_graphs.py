@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 WARM_UP = 5
 """Eager steps before the capture, in which libraries pick algorithms and the optimizer creates its state."""
-MOST_FLOPS = 2e12
+MAX_FLOPS = 2e12
 """Maximum FLOPs per step for which capture pays off; a graph permanently holds its own activations."""
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -117,7 +117,7 @@ class FullBatchStep:
 
 def should_capture(macs: int, batch: int) -> bool:
     """Return whether steps are so small that launch overhead is a considerable part of their time."""
-    return 0 < 6 * macs * batch <= MOST_FLOPS
+    return 0 < 6 * macs * batch <= MAX_FLOPS
 
 
 def capture_cuda_graph(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:

@@ -192,8 +192,8 @@ def _updates(part: _BatchNorm) -> int:
     return 0 if part.num_batches_tracked is None else int(part.num_batches_tracked)
 
 
-_MOST_IMAGES = 1000
-_MOST_PIXELS = 6_000_000
+_MAX_IMAGES = 1000
+_MAX_PIXELS = 6_000_000
 """Pixels per batch: some 120 images of 224×224, which need no more memory than a small training step."""
 
 
@@ -310,7 +310,7 @@ def evaluation_batch(transform: Transform) -> int:
     """Return the default batch size of an evaluation, by the size of the images."""
     height, width = transform.side
     crops = 10 if transform.recipe.ten_crop else 1
-    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))
+    return max(1, min(_MAX_IMAGES, _MAX_PIXELS // (height * width * crops)))
 
 
 def _logits(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:

@@ -141,10 +141,10 @@ class Recipe(BaseModel):
     @classmethod
     def _device_can_be(cls, device: str) -> str:
         known = re.fullmatch(r"auto|mps|cuda(:[0-9]{1,3})?|(cpu|gpu)(:[1-9][0-9]?)?", device)
-        if known is None or device_class.ranks(device) > device_class.MOST_RANKS:
+        if known is None or device_class.ranks(device) > device_class.MAX_RANKS:
             short = device if len(device) <= 40 else f"{device[:39]}…"
             raise ValueError(
-                f"{short!r} is no device; a device is auto, cpu, gpu, up to {device_class.MOST_RANKS} of one "
+                f"{short!r} is no device; a device is auto, cpu, gpu, up to {device_class.MAX_RANKS} of one "
                 "kind (gpu:2), mps, cuda, or cuda:0 and so on"
             )
         return device

@@ -107,7 +107,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-MOST_SECONDS = 0.25
+MAX_SECONDS = 0.25
 """Maximum duration of the measurement after the first product, which loads the library."""
 
 
@@ -123,7 +123,7 @@ def _measured(device: torch.device, dtype: torch.dtype, tries: int = 6) -> float
         matrix @ matrix
         _wait(device)
         best = min(best, time.perf_counter() - start)
-        end = min(end, time.perf_counter() + MOST_SECONDS)
+        end = min(end, time.perf_counter() + MAX_SECONDS)
     return 2 * side**3 / best
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz import datasets, models
-from cnnviz.models.outside.onnx_network import DATA_ONLY
+from cnnviz.models.external.onnx_network import DATA_ONLY
 from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 

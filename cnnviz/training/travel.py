@@ -39,7 +39,7 @@ from cnnviz.training import start_weights
 from cnnviz.training.recipe import Recipe
 
 LAYERS, CODE, START = "layers", "code", "start"
-MOST_CODE_BYTES = 1_000_000
+MAX_CODE_BYTES = 1_000_000
 """Maximum size of users' code that is stored with a run."""
 _FILES = re.compile(r"about\.json|names\.txt|pictures\.bin|(train|test)-(images|labels|rows)\.npy")
 """File names of a packed data set."""
@@ -194,7 +194,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 def _code(recipe: Recipe) -> dict[str, Any]:
     files = source.load_copy(recipe.code, recipe.model)
-    if sum(len(content) for _, content in files.files) > MOST_CODE_BYTES:
+    if sum(len(content) for _, content in files.files) > MAX_CODE_BYTES:
         return {}
     return {
         "module": files.module,

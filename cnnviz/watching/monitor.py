@@ -22,7 +22,7 @@ from cnnviz.watching.evaluation import EvaluationPass, as_logits
 from cnnviz.watching.loop_facts import LoopFacts, loss_input_facts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
 
-MOST_LOOKS = 200
+MAX_LOOKS = 200
 STEPLESS = 50
 """Backward passes without an optimizer step after which backward passes count as steps, so that there are
 curves.
@@ -505,7 +505,7 @@ class LoopMonitor:
             if fresh > 0 and total > 0:
                 sample["cosine"] = (dot + fresh) / (total * fresh**0.5)
         sample.pop("seen", None)
-        if len(self.facts.looks) < MOST_LOOKS:
+        if len(self.facts.looks) < MAX_LOOKS:
             self.facts.looks.append(sample)
         self.drain()
         if layers:

@@ -21,8 +21,8 @@ from cnnviz.training.data.transforms import Transform
 
 PROBES = ("initial-loss", "gradient-flow", "overfit-batch")
 """The probes that need only a network and a batch."""
-MOST_IMAGES = 64
-MOST_BATCH_BYTES, MOST_WEIGHT_BYTES = 16 << 20, 64 << 20
+MAX_IMAGES = 64
+MAX_BATCH_BYTES, MAX_WEIGHT_BYTES = 16 << 20, 64 << 20
 """Most bytes of the batch and of the first weights that are stored for probes."""
 _FIRST = "The network takes more than 64 MiB, so its first weights were not kept for a copy to begin with."
 _BATCH = (
@@ -40,15 +40,15 @@ class ProbeInputs:
         size = sum(tensor.nbytes for tensor in state.values())
         self.first = (
             {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
-            if size <= MOST_WEIGHT_BYTES
+            if size <= MAX_WEIGHT_BYTES
             else None
         )
         self.batch: tuple[Tensor, Tensor] | None = None
 
     def keep(self, images: Tensor, labels: Tensor) -> None:
         """Store the first images and labels of a batch, within the limits."""
-        largest = MOST_BATCH_BYTES // max(1, images[:1].nbytes)
-        count = min(MOST_IMAGES, len(images), len(labels), largest)
+        largest = MAX_BATCH_BYTES // max(1, images[:1].nbytes)
+        count = min(MAX_IMAGES, len(images), len(labels), largest)
         if count >= 2:
             self.batch = images[:count].detach().clone(), labels[:count].detach().long().clone()
 

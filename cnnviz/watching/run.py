@@ -36,7 +36,7 @@ UNSEEN = 10
 """Steps without a loss after which a warning explains how to pass it."""
 FACTS_EVERY = 5.0
 """Seconds between writes of the loop facts; they are also written at the end and for a diagnosis."""
-MOST_CLASSES = 1_000
+MAX_CLASSES = 1_000
 """Most classes for which a confusion matrix is recorded."""
 
 
@@ -282,7 +282,7 @@ class WatchedRun:
             self._images[evaluation.part], evaluation.images, evaluation.labelled
         )
         score = evaluation.score()
-        if score is not None and score.confusion.shape[0] <= MOST_CLASSES:
+        if score is not None and score.confusion.shape[0] <= MAX_CLASSES:
             self._report.score(step, evaluation.part, score)
         elif evaluation.part == "test":
             if evaluation.predicted:

@@ -27,13 +27,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.models.outside import loopback
+from cnnviz.models.external import loopback
 
 if TYPE_CHECKING:
     from torch import nn
 
 START_SECONDS = 120.0
-MOST_BYTES = loopback.MOST_BYTES
+MAX_BYTES = loopback.MAX_BYTES
 
 
 class Shown:
@@ -127,7 +127,7 @@ def _describe(
         hint = " (an object, not its class)" if isinstance(module, type) else ""
         raise ValueError(f"cnnviz.show takes a torch.nn.Module{hint}, not {kind}.")
     size = sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * 4
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise ValueError(f"The network has {size / 1e9:.1f} GB of weights; at most 1 GiB is shown.")
     analysis = analyze(module, input_size)
     if len(analysis.input_shape) != 3 or not analysis.classes:
@@ -206,7 +206,7 @@ def _serve(description: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTP
             if not hmac.compare_digest(secret_header.encode(), secret.encode()):
                 self.send_error(403)
                 return
-            if not length.isdigit() or int(length) > MOST_BYTES:
+            if not length.isdigit() or int(length) > MAX_BYTES:
                 self.send_error(413)
                 return
             try:

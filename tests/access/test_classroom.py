@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.access import LOCAL, NOBODY, NotAllowedError, Principal, Role, acting, principal, resolve_with
-from cnnviz.access.classroom import ALPHABET, CODE_LENGTH, KEY_LENGTH, MOST_WRONG, Classroom, JoinError
+from cnnviz.access.classroom import ALPHABET, CODE_LENGTH, KEY_LENGTH, MAX_WRONG, Classroom, JoinError
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def joined(room: Classroom, name: str) -> Principal:
 def test_codes_are_hard_to_guess() -> None:
     assert CODE_LENGTH * math.log2(len(ALPHABET)) >= 40
     assert KEY_LENGTH * math.log2(len(ALPHABET)) >= 60
-    assert MOST_WRONG / len(ALPHABET) ** CODE_LENGTH < 1e-9
+    assert MAX_WRONG / len(ALPHABET) ** CODE_LENGTH < 1e-9
 
 
 def test_a_student_has_a_key_that_the_nickname_does_not_give(room: Classroom) -> None:
@@ -60,7 +60,7 @@ def test_a_student_comes_back_with_their_own_key_only(room: Classroom) -> None:
 
 def test_wrong_tries_lock_the_code_whatever_address_they_come_from(room: Classroom) -> None:
     room.open()
-    for number in range(MOST_WRONG):
+    for number in range(MAX_WRONG):
         with pytest.raises(JoinError, match="not the join code"):
             room.join("00000000", "Eve", address=f"10.0.0.{number}")
     code = room.state.code

@@ -17,7 +17,7 @@ from tests.browser.navigating import FOUND
 from tests.browser.waiting import settle
 
 PROJECTOR: ViewportSize = {"width": 1280, "height": 720}
-SMALLEST_TEXT, SMALLEST_TARGET, MOST_SHIFT = 14.0, 44.0, 0.1
+SMALLEST_TEXT, SMALLEST_TARGET, MAX_SHIFT = 14.0, 44.0, 0.1
 ADDRESSES: Mapping[str, str] = {
     "diagnose": "diagnose?recorded=alexnet-stl10-failed",
     "architecture": "architecture?model=googlenet&layer=inception_3a",
@@ -154,4 +154,4 @@ def test_a_page_on_a_desktop_a_projector_and_a_phone(
         assert max(hidden) <= 1
     assert (found, small, low) == ({"desktop": [], "phone": []}, [], [])
     assert (wide <= PROJECTOR["width"], narrow <= PHONE_DARK.width) == (True, True), (wide, narrow)
-    assert shift <= MOST_SHIFT
+    assert shift <= MAX_SHIFT

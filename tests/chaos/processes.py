@@ -1,4 +1,4 @@
-"""Chaos with real processes: workers, their keepers and supervisors are killed at random under small runs.
+"""Chaos with real processes: workers, their parents and supervisors are killed at random under small runs.
 
     python -m tests.chaos.processes --seconds 600 --runs 6
 
@@ -75,7 +75,7 @@ class Machine:
     def fail(self) -> None:
         """One failure, if there is anything that can fail."""
         kinds: dict[str, Callable[[], bool]] = {
-            "worker": self._kill_worker, "keeper": self._kill_keeper, "supervisor": self._kill_supervisor,
+            "worker": self._kill_worker, "parent": self._kill_parent, "supervisor": self._kill_supervisor,
             "pause": self._pause,
         }  # fmt: skip
         kind = self._dice.choice(("worker", "worker", *kinds))
@@ -99,7 +99,7 @@ class Machine:
     def _kill_worker(self) -> bool:
         return self._kill(self._workers())
 
-    def _kill_keeper(self) -> bool:
+    def _kill_parent(self) -> bool:
         with suppress(psutil.NoSuchProcess):
             return self._kill([psutil.Process(pid).ppid() for pid in self._workers()])
         return False

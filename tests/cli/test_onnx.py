@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnnviz.cli.app import main
 from cnnviz.models.user_code import registration
-from tests.models.outside import onnx_files
+from tests.models.external import onnx_files
 
 Capture = pytest.CaptureFixture[str]
 

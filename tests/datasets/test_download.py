@@ -93,7 +93,7 @@ def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
 def test_a_server_that_offers_too_much_is_refused(
     remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "MOST_BYTES", 1000)
+    monkeypatch.setattr(download, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="offers 1,000,000 bytes, far too many"):
         fetch(remote, tmp_path, silent)
 

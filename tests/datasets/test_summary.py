@@ -89,7 +89,7 @@ def test_a_disk_that_forbids_writing_costs_only_the_cache(monkeypatch: pytest.Mo
 
 def test_too_large_class_means_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = datasets.load("digits")
-    monkeypatch.setattr(summary, "MOST_VALUES", 10)
+    monkeypatch.setattr(summary, "MAX_VALUES", 10)
     result = summary.summary(ready)
     assert result.class_means.shape == (0, 1, 28, 28)
     assert summary.summary(ready).class_means.shape == (0, 1, 28, 28)

@@ -345,7 +345,7 @@ def test_files_that_are_no_pictures_are_progress_too_so_that_it_can_be_cancelled
 def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_picture_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MOST_FOLDERS", 5)
+    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_FOLDERS", 5)
     monkeypatch.setattr("cnnviz.datasets.encoded_store.header", lambda *_: pytest.fail("A picture was read."))
     for path in _both(tmp_path, {f"kind{number}/1.png": PNG for number in range(6)}):
         with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each image"):
@@ -386,4 +386,4 @@ def test_batches_cover_all_pictures_in_order_and_are_bounded_or_of_one(pixels: l
     assert [place for batch in result for place in batch] == list(range(len(pixels)))
     for batch in result:
         assert len(batch) == 1 or sum(pixels[place] for place in batch) <= user_data.PIXELS_AT_ONCE
-        assert len(batch) <= user_data.MOST_AT_ONCE
+        assert len(batch) <= user_data.MAX_AT_ONCE

@@ -11,7 +11,7 @@ from cnnviz.diagnosis.evidence.mean_field import propagate
 from cnnviz.diagnosis.recorded import FOLDER, SUFFIX, recorded
 from cnnviz.diagnosis.recorded.card import COLLAPSED, Row, Table, arms, card, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
-from cnnviz.diagnosis.recorded.record import MOST_BYTES, package_run
+from cnnviz.diagnosis.recorded.record import MAX_BYTES, package_run
 from cnnviz.diagnosis.recorded.stand_in import first_of_each
 from cnnviz.experiments.presets.alexnet_stl10 import AS_WRITTEN, CONDITIONS, FULL, base, recipe
 from cnnviz.models import get as model
@@ -42,7 +42,7 @@ def test_the_mended_run_learns_in_the_same_steps() -> None:
 
 @pytest.mark.parametrize("name", [FAILED, MENDED])
 def test_recordings_are_small_and_know_where_they_come_from(name: str) -> None:
-    assert (FOLDER / f"{name}{SUFFIX}").stat().st_size <= MOST_BYTES
+    assert (FOLDER / f"{name}{SUFFIX}").stat().st_size <= MAX_BYTES
     run, made = recorded(name), card(name)
     assert made.steps == run.step
     assert made.epochs == run.recipe.epochs

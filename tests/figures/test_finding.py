@@ -10,7 +10,7 @@ import pytest
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
 from cnnviz.diagnosis.evidence.evidence import Histogram
-from cnnviz.figures.finding import MOST_LABELS, alt, bars, images_html, lines
+from cnnviz.figures.finding import MAX_LABELS, alt, bars, images_html, lines
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.report.curve_svg import WIDTH
 from cnnviz.figures.report.diagnosis import bars_svg, html_report, lines_svg
@@ -94,7 +94,7 @@ def test_a_logarithmic_axis_is_marked_by_powers_of_ten_where_there_are_some(
 def test_of_very_many_names_some_are_written_and_all_can_be_pointed_at() -> None:
     names = tuple(f"layer{i}" for i in range(150))
     figure = bars(Bars("Many", names, {"zeros": (0.5,) * 150}))
-    assert len(figure["layout"]["xaxis"]["ticktext"]) <= MOST_LABELS
+    assert len(figure["layout"]["xaxis"]["ticktext"]) <= MAX_LABELS
     assert figure["data"][0]["customdata"] == names
 
 

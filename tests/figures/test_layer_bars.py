@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.figures.architecture.layer_bars import MOST_COLUMNS, layer_bars, shortened
+from cnnviz.figures.architecture.layer_bars import MAX_COLUMNS, layer_bars, shortened
 
 
 def test_alexnet_has_its_parameters_at_the_end_and_its_arithmetic_at_the_start() -> None:
@@ -54,7 +54,7 @@ def test_neighbours_share_a_column_in_huge_models(name: str) -> None:
     everything = layer_bars(analysis, 1, chosen, everything=True)
     assert groups.grouped
     assert not everything.grouped
-    assert len(groups.columns) <= MOST_COLUMNS < len(everything.columns) == groups.layers
+    assert len(groups.columns) <= MAX_COLUMNS < len(everything.columns) == groups.layers
     assert [sum(column.chosen for column in bars.columns) for bars in (groups, everything)] == [1, 1]
     assert any("layers, mostly" in column.note for column in groups.columns)
 

@@ -10,7 +10,7 @@ import pytest
 from cnnviz.analysis import analyze, overview
 from cnnviz.figures.architecture.timeline import (
     HEIGHT,
-    MOST_UNITS,
+    MAX_UNITS,
     TIMELINE_MODELS,
     box_svg,
     column_height,
@@ -65,7 +65,7 @@ def test_heights_follow_the_square_roots_of_sides_and_units() -> None:
     dense = [volume for volume in by_name.values() if volume.kind == "fc"]
     assert [volume.channels for volume in dense] == [4096, 4096, 1000]
     assert [column_height(volume) for volume in dense] == pytest.approx(
-        [HEIGHT, HEIGHT, HEIGHT * sqrt(1000 / MOST_UNITS)]
+        [HEIGHT, HEIGHT, HEIGHT * sqrt(1000 / MAX_UNITS)]
     )
 
 

@@ -353,7 +353,7 @@ def test_a_name_that_gives_nothing_says_why(own: Path, monkeypatch: pytest.Monke
 
 
 def test_too_many_modules_are_refused(own: Path) -> None:
-    for number in range(source.MOST_FILES):
+    for number in range(source.MAX_FILES):
         (own / f"m{number}.py").write_text(f"import m{number + 1}\n", encoding="utf-8")
     (own / "net.py").write_text("import m0\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"net.py and the local modules that it imports are 65 files"):
@@ -361,7 +361,7 @@ def test_too_many_modules_are_refused(own: Path) -> None:
 
 
 def test_too_many_bytes_are_refused(own: Path) -> None:
-    (own / "parts.py").write_text("#" * source.MOST_BYTES, encoding="utf-8")
+    (own / "parts.py").write_text("#" * source.MAX_BYTES, encoding="utf-8")
     with pytest.raises(ValueError, match=r"2 files with 4\.0 MB; at most 64 files with 4 MB"):
         source.from_path(own / "net.py", "Net")
 

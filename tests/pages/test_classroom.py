@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.access.classroom import MOST_WRONG, Classroom, JoinError, grouped
+from cnnviz.access.classroom import MAX_WRONG, Classroom, JoinError, grouped
 from cnnviz.ui.shared import visitors
 from tests.pages.runner import html
 
@@ -51,7 +51,7 @@ def test_a_closed_class_says_so_and_is_opened_again(room: Classroom) -> None:
 
 
 def test_a_code_that_was_guessed_at_is_locked_with_a_sentence(room: Classroom) -> None:
-    for number in range(MOST_WRONG):
+    for number in range(MAX_WRONG):
         with pytest.raises(JoinError):
             room.join("wrong", "Ada", address=f"visitor {number}")
     assert "tried wrongly" in shown().warning[0].value

@@ -60,7 +60,7 @@ def test_a_network_that_cannot_be_drawn_says_why_and_what_can(monkeypatch: pytes
     assert "cannot be drawn on one screen. Layer '" in said(app)
     assert "Maps shows each layer" in said(app)
     assert "cnnviz.network" not in components(app)
-    monkeypatch.setattr(network, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(network, "MAX_VALUES", 10_000)
     app = open_page("features", model="lenet5", view="network", **{"option.activation": "tanh"})
     assert "15,002 values for an image, and at most 10,000 can be sent" in said(app)
 

@@ -94,7 +94,7 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
     run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
     monkeypatch.setattr(hints, "LEAST_SECONDS", 3600.0)
-    monkeypatch.setattr(hints, "MOST_SECONDS", 3600.0)
+    monkeypatch.setattr(hints, "MAX_SECONDS", 3600.0)
     patient = hints.Hints()
     for state in states:
         patient.of(runs, state)

@@ -8,10 +8,10 @@ import pytest
 from torch import nn
 
 from cnnviz.models import registry
-from cnnviz.models.outside import loopback
+from cnnviz.models.external import loopback
 from cnnviz.models.user_code import registration
 from cnnviz.watching import show
-from tests.models.outside import onnx_files
+from tests.models.external import onnx_files
 from tests.pages.runner import html, open_page, said
 
 

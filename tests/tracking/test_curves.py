@@ -96,7 +96,7 @@ def test_a_refresh_reads_what_is_new_and_drops_what_is_void(database: Database) 
 def test_a_long_past_comes_down_sampled_and_the_rest_row_by_row(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curves, "MOST_ROWS", 1_000)
+    monkeypatch.setattr(curves, "MAX_ROWS", 1_000)
     lease = begin(database)
     log(database, lease, "loss", [(step, math.sin(step)) for step in range(3_000)])
     reader = Curves(database, lease.run_id, points=50)
@@ -117,7 +117,7 @@ def test_a_long_past_comes_down_sampled_and_the_rest_row_by_row(
 def test_a_resumption_while_the_past_is_read_begins_anew(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curves, "MOST_ROWS", 100)
+    monkeypatch.setattr(curves, "MAX_ROWS", 100)
     lease = begin(sqlite)
     log(sqlite, lease, "loss", [(step, 1.0) for step in range(500)])
     again = [lease]

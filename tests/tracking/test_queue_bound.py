@@ -15,7 +15,7 @@ FULL = r"At most 3 runs wait at once, and 3 do; wait until some have ended, or t
 
 @pytest.fixture
 def _three_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnviz.tracking.commands.MOST_QUEUED", 3)
+    monkeypatch.setattr("cnnviz.tracking.commands.MAX_QUEUED", 3)
 
 
 @pytest.mark.usefixtures("_three_may_wait")
@@ -43,3 +43,7 @@ def test_an_experiment_that_does_not_fit_queues_nothing(database: Database) -> N
         start(database, experiment)
     assert tracking.list_runs(database) == []
     assert tracking.list_experiments(database) == []
+
+
+def test_the_earlier_name_of_the_bound_is_the_same() -> None:
+    assert tracking.MOST_QUEUED == tracking.MAX_QUEUED

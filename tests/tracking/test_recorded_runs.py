@@ -14,7 +14,7 @@ from cnnviz.cli.app import main
 from cnnviz.diagnosis import diagnose, gather
 from cnnviz.models import get
 from cnnviz.tracking import Database, Kind, Status, recorded_runs
-from cnnviz.tracking.recorded_runs.record import MOST_BYTES, POINTS, package_run, rounded, write
+from cnnviz.tracking.recorded_runs.record import MAX_BYTES, POINTS, package_run, rounded, write
 from cnnviz.training import Recipe
 from tests.ui.pages.runs.making import trained
 
@@ -34,7 +34,7 @@ def shipped(name: str) -> dict[str, object]:
 @pytest.mark.parametrize("name", recorded_runs.names())
 def test_what_ships_is_small_names_registered_things_and_no_machine(name: str) -> None:
     path = recorded_runs.FOLDER / f"{name}{recorded_runs.SUFFIX}"
-    assert path.stat().st_size <= MOST_BYTES
+    assert path.stat().st_size <= MAX_BYTES
     text = gzip.decompress(path.read_bytes())
     assert b"/root" not in text
     assert b"/work" not in text

@@ -199,7 +199,7 @@ def test_a_full_disk_reaches_the_worker(sqlite: Database) -> None:
 
 
 def test_what_waits_is_bounded(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "MOST_WAITING", 3)
+    monkeypatch.setattr(metrics, "MAX_WAITING", 3)
     with MetricWriter(sqlite, begin(sqlite), every=60, beat=60) as log:
         for step in range(3):
             log.log("loss", 1.0, step)

@@ -15,7 +15,7 @@ from cnnviz.datasets import Step
 from cnnviz.models import library
 from cnnviz.models.layers import LayerList
 from cnnviz.tracking import Command, Database, Lease, Status
-from cnnviz.tracking.lifecycle import MOST_TRIES
+from cnnviz.tracking.lifecycle import MAX_TRIES
 from cnnviz.tracking.machines import GONE_SECONDS, Machine, register_machine
 from cnnviz.tracking.store import VARIABLE, folder_of, open_store, sha256_of
 from cnnviz.training import Recipe, checkpoint, travel
@@ -122,17 +122,17 @@ def test_a_run_goes_on_elsewhere_and_ends_with_the_same_bits(
 
 def test_it_moves_three_times_and_not_a_fourth(database: Database, shared: Callable[[str], None]) -> None:
     run = enqueue(database, SHORT).id
-    for moved in range(1, MOST_TRIES + 2):
+    for moved in range(1, MAX_TRIES + 2):
         lease = claim(database, run, f"machine {moved}")
         tracking.begin(database, lease)
         silence(database, GONE_SECONDS + 1)
         look(database, "second")
         found = tracking.get_run(database, run)
-        if moved <= MOST_TRIES:
+        if moved <= MAX_TRIES:
             assert (found.status, found.tries) == (Status.QUEUED, moved)
     found = tracking.get_run(database, run)
     assert found.status is Status.INTERRUPTED
-    assert found.error == f"Nothing was heard of machine {MOST_TRIES + 1}, where it trained."
+    assert found.error == f"Nothing was heard of machine {MAX_TRIES + 1}, where it trained."
     tracking.request(database, run, Command.RESUME)
     assert tracking.get_run(database, run).tries == 0
 

@@ -90,7 +90,7 @@ def test_what_cannot_be_made_says_why(database: Database, monkeypatch: pytest.Mo
             functional.cross_entropy(model(values, torch.ones(1)), labels).backward()
             optimizer.step()
         assert {text for _, text in run.diagnose(probes=True).probes} == {probing._BATCH}
-    monkeypatch.setattr(probing, "MOST_WEIGHT_BYTES", 10)
+    monkeypatch.setattr(probing, "MAX_WEIGHT_BYTES", 10)
     large = loop(database, epochs=1)
     assert set(results(large).values()) == {probing._FIRST}
 
@@ -119,7 +119,7 @@ def test_another_optimizer_than_ours_is_said(database: Database) -> None:
     assert results(run)["Overfit one batch"] == probing._OPTIMIZER
 
 
-@pytest.mark.parametrize(("rows", "kept"), [(2, 2), (100, probing.MOST_IMAGES), (1, 0)])
+@pytest.mark.parametrize(("rows", "kept"), [(2, 2), (100, probing.MAX_IMAGES), (1, 0)])
 def test_of_a_batch_some_images_are_kept(rows: int, kept: int) -> None:
     inputs = probing.ProbeInputs(Net())
     inputs.keep(torch.zeros(rows, 1, 6, 6), torch.zeros(rows, dtype=torch.int64) % CLASSES)

@@ -15,7 +15,7 @@ from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.inference.weights import references
 from cnnviz.interpret.activations import activations
-from cnnviz.models.outside import loopback
+from cnnviz.models.external import loopback
 from cnnviz.watching import show
 
 

@@ -16,7 +16,7 @@ NARROW = 3
 """A bottleneck has at most the number of classes divided by this."""
 LARGE_MAP = 10
 """Side from which on a flattened map is large: AlexNet's have 6, VGG's 7."""
-MOST_OF_PARAMS = 0.8
+MAX_OF_PARAMS = 0.8
 SMALL_FIELD, SMALL_IMAGE = 0.25, 32
 """A receptive field is small below this fraction of the input's side.
 
@@ -50,7 +50,7 @@ def flatten_large_map(network: Network) -> Iterator[Found]:
         if shape is None or math.prod(shape) != row.input_shape[0] or min(shape[1:]) < LARGE_MAP:
             continue
         share = network.analysis.share_of_params(row)
-        if share >= MOST_OF_PARAMS:
+        if share >= MAX_OF_PARAMS:
             sides = "×".join(map(str, shape))
             message = (
                 f"'{row.name}' reads a flattened map of {sides}: it holds {row.params:,} parameters, "

@@ -26,7 +26,7 @@ from cnnviz.cli.commands.app import (
 from cnnviz.models.library import home as data_home
 
 EVERYWHERE = "0.0.0.0"
-MOST_UPLOAD_MB = 100
+MAX_UPLOAD_MB = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def run_class(
     """Open the class, print its links and join code, and replace this process by Streamlit's."""
     start = prepare(port, address, home, model)
     start.settings.setdefault("server.headless", "true")
-    start.settings.setdefault("server.maxUploadSize", str(MOST_UPLOAD_MB))
+    start.settings.setdefault("server.maxUploadSize", str(MAX_UPLOAD_MB))
     folder = Path(start.environment.get("CNNVIZ_HOME") or data_home())
     room = Classroom(folder / classroom.FILE)
     key = room.open(hours)

@@ -22,7 +22,7 @@ EXPECTED = (
 )
 
 
-MOST_FOLDERS = 10_000
+MAX_FOLDERS = 10_000
 """Maximum number of class folders: with more, pages would be slow with the names alone."""
 
 
@@ -53,9 +53,9 @@ def arrange_files(where: str, files: Iterable[str]) -> Layout:
     classes = tuple(sorted({label for files in labelled.values() for _, label in files}))
     if not classes:
         raise DataError(f"'{where}' holds no class folders with images; what is expected is {EXPECTED}.")
-    if len(classes) > MOST_FOLDERS:
+    if len(classes) > MAX_FOLDERS:
         raise DataError(
-            f"'{where}' has {len(classes):,} class folders, and at most {MOST_FOLDERS:,} are read; is each "
+            f"'{where}' has {len(classes):,} class folders, and at most {MAX_FOLDERS:,} are read; is each "
             "image in a folder of its own? Put all images of a class into one."
         )
     index_of = {label: index for index, label in enumerate(classes)}

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
     from cnnviz.tracking import Database
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Most bytes of a probe's images: 256 MiB as floating-point numbers."""
-MOST_IMAGES = 2_000
+MAX_IMAGES = 2_000
 """Most images of a probe: a fraction of 2,000 has a 95 % interval of ± 2.2 points at worst, and no threshold
 needs more.
 """
@@ -81,16 +81,16 @@ class ProbeContext:
         """Return a copy of the trained network; only for probes that need a checkpoint."""
         return copy.deepcopy(self.trained or self._fresh)
 
-    def affordable(self, passes: float = 1.0, most: int = MOST_IMAGES) -> int:
+    def affordable(self, passes: float = 1.0, most: int = MAX_IMAGES) -> int:
         """Return how many images may go through the network `passes` times; at least 2."""
         return int(max(2, min(most, MULTIPLY_ADDS / max(self.macs * passes, 1.0))))
 
     def some(self, part: Labelled, most: int, purpose: int = 0) -> tuple[Tensor, Tensor]:
         """Sample at most `most` images of a part, uint8 `(N, C, H, W)`, and their labels; always the same.
 
-        Of large images fewer, so that they take at most `MOST_BYTES`.
+        Of large images fewer, so that they take at most `MAX_BYTES`.
         """
-        rows = self.rows(part, min(most, max(2, portion(part.images.shape, MOST_BYTES))), purpose)
+        rows = self.rows(part, min(most, max(2, portion(part.images.shape, MAX_BYTES))), purpose)
         return part.images[rows], part.labels[rows]
 
     def rows(self, part: Labelled, most: int, purpose: int = 0) -> Tensor:

@@ -17,7 +17,7 @@ from cnnviz.diagnosis.recorded.card import SUFFIX as CARD_SUFFIX
 from cnnviz.diagnosis.recorded.card import Card
 from cnnviz.tracking import Database, Status
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 
 
 def package_run(
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (FOLDER / f"{name}{CARD_SUFFIX}").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     size = path.stat().st_size
     print(f"{path.name}: {size / 1000:,.1f} kB")
-    if size > MOST_BYTES:
-        raise SystemExit(f"That is more than {MOST_BYTES / 1000:,.0f} kB, too much to ship.")
+    if size > MAX_BYTES:
+        raise SystemExit(f"That is more than {MAX_BYTES / 1000:,.0f} kB, too much to ship.")
 
 
 if __name__ == "__main__":

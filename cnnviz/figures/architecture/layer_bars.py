@@ -10,7 +10,7 @@ from typing import Any
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Group, Kind, Row, grouped
 from cnnviz.figures import numbers
 
-MOST_COLUMNS = 150
+MAX_COLUMNS = 150
 """Maximum number of columns by default; more layers are drawn as groups of neighbors."""
 
 
@@ -72,7 +72,7 @@ def layer_bars(analysis: Analysis, batch: int, selected: str | None, everything:
         everything: Draw one column per layer, whatever their number.
     """
     rows = [row for row in analysis.rows if row.params or row.macs or row.outputs]
-    columns = grouped(rows, len(rows) if everything else MOST_COLUMNS)
+    columns = grouped(rows, len(rows) if everything else MAX_COLUMNS)
     values = [_values(group, batch) for group in columns]
     totals = tuple(sum(column) for column in zip(*values, strict=True)) or (0, 0, 0)
     tops = tuple(max(column) or 1 for column in zip(*values, strict=True)) or (1, 1, 1)

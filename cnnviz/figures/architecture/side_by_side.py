@@ -10,7 +10,7 @@ from cnnviz.analysis.types import KIND_TITLES, KINDS, Analysis, Group, Kind, Row
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED
 
-MOST_COLUMNS = 150
+MAX_COLUMNS = 150
 """Maximum number of columns; more layers are drawn as groups of neighbors."""
 FEW = 3
 """Layer kinds named in the alternative text."""
@@ -119,7 +119,7 @@ def side_by_side(
 
 def _panel(measure: Measure, named: Sequence[tuple[str, Analysis]], own_scale: bool) -> Panel:
     rows = {name: [row for row in analysis.predicting if _drawn(row)] for name, analysis in named}
-    groups = [grouped(rows[name], MOST_COLUMNS) for name, _ in named]
+    groups = [grouped(rows[name], MAX_COLUMNS) for name, _ in named]
     largest = max((sum(map(measure.count, model_rows)) for model_rows in rows.values()), default=0) or 1
     tops = [
         max((_count(group, measure) for group in model_groups), default=0) or 1 for model_groups in groups

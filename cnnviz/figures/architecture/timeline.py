@@ -22,7 +22,7 @@ PITCH, WIDTH, HEIGHT = 12.0, 7.5, 78.0
 """Distance between layers, box width and maximum box height, in SVG units."""
 MARGIN = 10.0
 GAP = 1.6
-LARGEST_SIDE, MOST_UNITS, MOST_CHANNELS = 227, 4096, 2048
+LARGEST_SIDE, MAX_UNITS, MAX_CHANNELS = 227, 4096, 2048
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def box_svg(volume: Volume) -> str:
 
 def _depth_svg(x: float, y: float, w: float, h: float, channels: int) -> str:
     """Draw the top and right side of a box with the given front; deeper for more channels."""
-    e = 1.2 + 4.2 * sqrt(min(1.0, channels / MOST_CHANNELS))
+    e = 1.2 + 4.2 * sqrt(min(1.0, channels / MAX_CHANNELS))
     back, forth = f"l{e:.1f} {-0.7 * e:.1f}", f"l{-e:.1f} {0.7 * e:.1f}"
     return (
         f'<path class="top" d="M{x:.1f} {y:.1f}{back}h{w:.1f}{forth}z"/>'
@@ -103,7 +103,7 @@ def _depth_svg(x: float, y: float, w: float, h: float, channels: int) -> str:
 def column_height(volume: Volume) -> float:
     """Return the height of a volume's column."""
     if volume.kind == "fc" or volume.side == 0:
-        return HEIGHT * max(0.06, sqrt(min(1.0, volume.channels / MOST_UNITS)))
+        return HEIGHT * max(0.06, sqrt(min(1.0, volume.channels / MAX_UNITS)))
     return HEIGHT * sqrt(min(1.0, volume.side / LARGEST_SIDE))
 
 

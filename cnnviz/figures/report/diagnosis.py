@@ -30,7 +30,7 @@ from cnnviz.training.recipe import value_text
 
 # Curves and bars of a finding as inline SVG.
 
-MOST_LABELS = 12
+MAX_LABELS = 12
 FAINT = 0.35
 Value = float | None
 
@@ -92,7 +92,7 @@ def bars_svg(picture: Bars) -> str:
         return ""
     slot = (WIDTH - LEFT - RIGHT) / len(picture.names)
     colours = hues([False] * len(picture.values))
-    every = -(-len(picture.names) // MOST_LABELS)
+    every = -(-len(picture.names) // MAX_LABELS)
     body = _grid(up) + "".join(
         _under(LEFT + (index + 0.5) * slot, shortened(name, 10))
         for index, name in enumerate(picture.names)

@@ -12,7 +12,7 @@ from typing import IO
 from cnnviz.datasets import DataError
 from cnnviz.datasets.layouts.class_folders import arrange_files, listing
 from cnnviz.datasets.layouts.zips import Archive
-from cnnviz.inference.images.read_image import MOST_BYTES, Refusal, Upload
+from cnnviz.inference.images.read_image import MAX_BYTES, Refusal, Upload
 
 Found = Upload | Refusal
 
@@ -88,7 +88,7 @@ def _with_truth(where: str, names: Iterable[str]) -> list[tuple[str, str | None]
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(MAX_BYTES + 1)
 
 
 def _or_refusal(name: str, find: Callable[[], list[Upload]]) -> list[Found]:

@@ -136,10 +136,10 @@ class Refusal:
 # image a transfer through a pipe); what exceeds its memory fails there, what exceeds its time is killed with
 # it, and the next image gets a new child.
 
-MOST_PIXELS = 40_000_000
-MOST_SECONDS = 20.0
+MAX_PIXELS = 40_000_000
+MAX_SECONDS = 20.0
 """Time limit; the largest image takes some 2 s on an idle core."""
-MOST_MEMORY = 3 << 29
+MAX_MEMORY = 3 << 29
 """Memory limit in bytes: 40 million pixels need half a gigabyte to be decoded, converted and sent."""
 _CHILD = Path(__file__).with_name("decoder_worker.py")
 
@@ -156,7 +156,7 @@ class Decoder:
     """Child process that decodes one image after another; thread-safe."""
 
     def __init__(
-        self, seconds: float = MOST_SECONDS, memory: int = MOST_MEMORY, pixels: int = MOST_PIXELS
+        self, seconds: float = MAX_SECONDS, memory: int = MAX_MEMORY, pixels: int = MAX_PIXELS
     ) -> None:
         self.seconds, self._memory, self._pixels = seconds, memory, pixels
         self._lock = threading.Lock()
@@ -229,7 +229,7 @@ SHARED = Decoder()
 atexit.register(SHARED.close)
 
 
-MOST_BYTES = 20 << 20
+MAX_BYTES = 20 << 20
 SHORT = 80
 """Maximum characters of a file name in a message."""
 
@@ -248,7 +248,7 @@ class Upload:
 
 def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
     """Read an image, identified by its content rather than its name, or return the reason why not."""
-    if upload.size is not None and upload.size > MOST_BYTES:
+    if upload.size is not None and upload.size > MAX_BYTES:
         return _refused(upload, _too_many_bytes(upload.size))
     try:
         data = upload.data if isinstance(upload.data, bytes) else upload.data()
@@ -256,7 +256,7 @@ def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
         return Refusal(upload.name, str(error), upload.truth)
     except OSError as error:
         return _refused(upload, f"cannot be read: {error.strerror or error}")
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         return _refused(upload, _too_many_bytes(len(data)))
     if not data:
         return _refused(upload, f"is empty; {ACCEPTED}")
@@ -287,11 +287,11 @@ def _refused(upload: Upload, problem: str) -> Refusal:
 
 
 def _too_many_bytes(count: int) -> str:
-    return f"has {count / 1e6:,.0f} MB; an image has at most {MOST_BYTES >> 20} MiB"
+    return f"has {count / 1e6:,.0f} MB; an image has at most {MAX_BYTES >> 20} MiB"
 
 
 def _reason(facts: dict[str, object], data: bytes) -> str:
-    limit = f"at most {MOST_PIXELS // 1_000_000} million pixels"
+    limit = f"at most {MAX_PIXELS // 1_000_000} million pixels"
     reasons = {
         "pixels": f"is too large; an image has {limit}",
         "memory": f"takes too much memory to decode; an image has {limit}",

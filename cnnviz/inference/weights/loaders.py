@@ -26,7 +26,7 @@ from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights
 from cnnviz.models import ModelSpec
 from cnnviz.models.builder import on_meta
-from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
+from cnnviz.models.external.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
 from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint

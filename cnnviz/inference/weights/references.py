@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, RunSummary
 
 KINDS = ("checkpoint", "run", "fresh", "torchvision")
-MOST_RUNS = 200
+MAX_RUNS = 200
 """Maximum number of runs in the list, newest first; others are accessible by number."""
 LAST = "last.safetensors"
 ACCURACY = "test/accuracy"
@@ -44,7 +44,7 @@ def choices(database: Database | None = None) -> list[Choice]:
     """List the bundled checkpoints, then the runs with a checkpoint on this machine, newest first."""
     choices = [_of_card(name) for name in bundled.names()]
     if database is not None:
-        runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MOST_RUNS)
+        runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MAX_RUNS)
         stored = tracking.stored_runs(database)
         choices += [_of_run(run) for run in runs if run.id in stored or _last(run).exists()]
     return choices

@@ -17,7 +17,7 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.models.layers.base import MAX_CLASSES
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 SUFFIX = ".cnnviz.json"
 WEIGHTS_OF_FOLDER = ("model.safetensors", "pytorch_model.bin")
 
@@ -49,13 +49,13 @@ class WeightsFacts(BaseModel):
             )
         if not all(value > 0 for value in std):
             raise InferenceError("A standard deviation is above 0.")
-        scale = "unit-standardised" if max(*mean, *std) <= MOST_UNIT else "standardised"
+        scale = "unit-standardised" if max(*mean, *std) <= MAX_UNIT else "standardised"
         return Preprocessing.made(
             channels=channels, stored=side, side=side, scale=scale, mean=mean, spread=std
         )
 
 
-MOST_UNIT = 3.0
+MAX_UNIT = 3.0
 """Means and standard deviations up to this value refer to pixels from 0 to 1, others to 0 to 255."""
 
 
@@ -157,9 +157,9 @@ def _json(path: Path) -> Any:
 
 def _text(path: Path) -> str:
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise InferenceError(f"'{path.name}' is larger than {MOST_BYTES / 1e6:.0f} MB.")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InferenceError(f"'{path.name}' is larger than {MAX_BYTES / 1e6:.0f} MB.")
     return content.decode("utf-8", "replace")
 
 

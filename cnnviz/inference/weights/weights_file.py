@@ -82,9 +82,9 @@ def _zip_reason(path: Path) -> str:
     return "a zip archive without a state dict"
 
 
-MOST_BYTES = 4 << 30
-MOST_SECONDS = 120.0
-MOST_OTHERS, MOST_NAME = 4, 40
+MAX_BYTES = 4 << 30
+MAX_SECONDS = 120.0
+MAX_OTHERS, MAX_NAME = 4, 40
 """Maximum number of names, and of characters each, of omitted tensor mappings in a note."""
 SPARE = 1 << 30
 """Memory of the child beyond four times the file: it is read, copied and written."""
@@ -100,7 +100,7 @@ class Weights:
     notes: tuple[str, ...] = ()
 
 
-def read_weights(path: Path, name: str = "", seconds: float = MOST_SECONDS) -> Weights:
+def read_weights(path: Path, name: str = "", seconds: float = MAX_SECONDS) -> Weights:
     """Read the tensors of a weights file, whose type is detected by content; `name` is its name in messages.
 
     Raises:
@@ -110,9 +110,9 @@ def read_weights(path: Path, name: str = "", seconds: float = MOST_SECONDS) -> W
     name = name or path.name
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise InferenceError(
-                f"'{name}' has {size / 1e9:.1f} GB; weights have at most {MOST_BYTES >> 30} GiB."
+                f"'{name}' has {size / 1e9:.1f} GB; weights have at most {MAX_BYTES >> 30} GiB."
             )
         if weights_kind(path, name) == "safetensors":
             return _safetensors(path, name)
@@ -147,7 +147,7 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
         document = {"refused": "It made the reader fail"}
     if "refused" in document:
         raise InferenceError(f"'{name}' cannot be read: {document['refused']}; what is read is {ACCEPTED}.")
-    others = ", ".join(f"'{name[:MOST_NAME]}'" for name in document["others"][:MOST_OTHERS])
+    others = ", ".join(f"'{name[:MAX_NAME]}'" for name in document["others"][:MAX_OTHERS])
     omitted_note = f"; those under {others} are left out" if others else ""
     notes = (
         (f"The weights lay under '{document['key']}' in the file{omitted_note}.",) if document["key"] else ()

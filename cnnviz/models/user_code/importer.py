@@ -175,7 +175,7 @@ MAYBE_CLASSES = ("n_out", "num_outputs", "n_outputs", "num_out", "out_dim", "out
                  "out_features", "out_channels", "output_channels")  # fmt: skip
 """Parameter names that mean the number of classes where their default equals the network's outputs."""
 USUAL_CLASSES = 1000
-MOST_INT, MOST_TIMES = 64, 8
+MAX_INT, MAX_TIMES = 64, 8
 """Upper limit of an integer option on a page: 8 times its default, and at least 64."""
 _EMPTY = inspect.Parameter.empty
 _NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -325,7 +325,7 @@ def _field(annotation: Any, default: Any, text: Any) -> tuple[Any, Any] | None:
     if isinstance(default, bool):
         return bool, default
     if isinstance(default, int):
-        least, most = min(1, MOST_TIMES * default), max(MOST_INT, MOST_TIMES * default)
+        least, most = min(1, MAX_TIMES * default), max(MAX_INT, MAX_TIMES * default)
         return int, Field(default, ge=least, le=most)
     if isinstance(default, float):
         low, high = min(0.0, 10 * default), 1.0 if 0 <= default <= 1 else max(0.0, 10 * default)

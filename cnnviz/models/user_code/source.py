@@ -20,8 +20,8 @@ from types import FrameType, TracebackType
 
 from cnnviz.models.library import home
 
-MOST_FILES = 64
-MOST_BYTES = 4_000_000
+MAX_FILES = 64
+MAX_BYTES = 4_000_000
 MANIFEST = "manifest.json"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NOT_LOCAL = frozenset((*sys.stdlib_module_names, "cnnviz", "torch", "torchvision", "numpy"))
@@ -166,10 +166,10 @@ def _module_files(root: Path, name: str) -> list[Path]:
 
 def _check_size(files: dict[str, bytes], label: str) -> None:
     total = sum(map(len, files.values()))
-    if len(files) > MOST_FILES or total > MOST_BYTES:
+    if len(files) > MAX_FILES or total > MAX_BYTES:
         raise ValueError(
             f"{label} and the local modules that it imports are {len(files):,} files with "
-            f"{total / 1e6:,.1f} MB; at most {MOST_FILES} files with {MOST_BYTES / 1e6:.0f} MB are kept with "
+            f"{total / 1e6:,.1f} MB; at most {MAX_FILES} files with {MAX_BYTES / 1e6:.0f} MB are kept with "
             "a run, so move the network into a file that imports less."
         )
 

@@ -20,7 +20,7 @@ from cnnviz.tracking import Database, Status
 from cnnviz.tracking.recorded_runs import FOLDER, SUFFIX
 from cnnviz.tracking.tables import RecordRow
 
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 POINTS = 300
 """Maximum number of points of a curve."""
 LOOKS = 40
@@ -135,16 +135,16 @@ def write(packed: dict[str, Any], path: Path, private: Sequence[str] = ()) -> in
     """Write a packaged run and return its size in bytes.
 
     Raises:
-        ValueError: The file is larger than `MOST_BYTES`, or contains one of `private` (paths, names).
+        ValueError: The file is larger than `MAX_BYTES`, or contains one of `private` (paths, names).
     """
     text = orjson.dumps(packed)
     for word in private:
         if word.encode() in text:
             raise ValueError(f"It would ship '{word}', which says something of this machine.")
     compressed = gzip.compress(text, 9, mtime=0)
-    if len(compressed) > MOST_BYTES:
+    if len(compressed) > MAX_BYTES:
         raise ValueError(
-            f"{len(compressed) / 1000:,.0f} kB are too much to ship: at most {MOST_BYTES // 1000}."
+            f"{len(compressed) / 1000:,.0f} kB are too much to ship: at most {MAX_BYTES // 1000}."
         )
     path.write_bytes(compressed)
     return len(compressed)

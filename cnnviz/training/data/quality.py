@@ -30,7 +30,7 @@ VARIATION_SAMPLE = 256
 """Maximum sample size: a fraction is then known to three percentage points."""
 SAMPLE_STREAMED = 64
 """Maximum sample size for lazily decoded images."""
-MOST_PIXELS = 1 << 16
+MAX_PIXELS = 1 << 16
 """Maximum number of values per image that are compared between images, evenly spaced."""
 FLAT_SHADES = 1.0
 """Standard deviation, of 255 gray levels, below which an image is flat."""
@@ -124,7 +124,7 @@ class _View:
         self.deviations.append(images.flatten(1).std(1, correction=0).cpu().double())
         self._marks.update(hash(image.tobytes()) for image in images.cpu().contiguous().numpy())
         flat = images.flatten(1)
-        values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].cpu().double()
+        values = flat[:, :: -(-flat.shape[1] // MAX_PIXELS)].cpu().double()
         # Differences from the first image, since the sums of nearly equal images would cancel.
         self._first = values[:1].clone() if self._first is None else self._first
         differences = values - self._first
@@ -153,7 +153,7 @@ SAMPLE = 2000
 """Sample size for nearest neighbors: a fraction of 10,000 pairs is known to about a percentage point."""
 DETAILED = 200
 """Number of images whose detail is measured."""
-MOST_CLASSES = 200
+MAX_CLASSES = 200
 """Maximum number of classes for the comparison of classes."""
 SIDE = 16
 """Side in pixels for comparison of images: position and brightness count, detail does not."""
@@ -273,7 +273,7 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
         `share`, `images` and `each` as in `neighbours`; `chance` is Σ p·p′ of the class fractions of both
         splits. `nearer` is the fraction of test images whose nearest training image is nearer than the median
         nearest neighbor within the training images: 1/2 if both splits come from one source. `confusion`, for
-        at most `MOST_CLASSES` classes, counts the neighbors: row the test image's label, column the
+        at most `MAX_CLASSES` classes, counts the neighbors: row the test image's label, column the
         neighbor's. None for fewer than 20 test images.
     """
     if len(test) < 4 * NEIGHBOURS:
@@ -284,7 +284,7 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
     agreement = _agreement(labels, train, top.indices, classes) | {
         "nearer": float(nearer.cpu().double().mean())
     }
-    if classes > MOST_CLASSES:
+    if classes > MAX_CLASSES:
         return agreement
     pairs = labels[:, None] * classes + train.labels[top.indices]
     counts = pairs.flatten().bincount(minlength=classes**2).reshape(classes, classes)
@@ -297,9 +297,9 @@ def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, A
     Returns:
         For each class with test images: `label`, the number of `images` compared, the class `like` that most
         of their `NEIGHBOURS` nearest training images have, and its `share`. None for fewer than 20 test
-        images, and for more than `MOST_CLASSES` classes.
+        images, and for more than `MAX_CLASSES` classes.
     """
-    if len(test) < 4 * NEIGHBOURS or classes > MOST_CLASSES:
+    if len(test) < 4 * NEIGHBOURS or classes > MAX_CLASSES:
         return None
     vectors, labels = _sample(test)
     near = train.labels[(vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1).indices]

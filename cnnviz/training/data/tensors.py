@@ -72,7 +72,7 @@ def split(images: Tensor | StreamedImages, size: int) -> Iterator[Tensor]:
 
 COLOR_IMAGES = 2000
 """Number of images that are also kept in color, enough to see whether color is informative."""
-MOST_COLOR_BYTES = 64 << 20
+MAX_COLOR_BYTES = 64 << 20
 """Their maximum size in bytes."""
 
 
@@ -138,7 +138,7 @@ class DataModule:
 def _color_images(train: Part, device: torch.device) -> Labelled | None:
     if train.streams:
         return None
-    count = min(len(train), COLOR_IMAGES, portion(train.shape, MOST_COLOR_BYTES))
+    count = min(len(train), COLOR_IMAGES, portion(train.shape, MAX_COLOR_BYTES))
     rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
     images, labels = train.take(rows).tensors()
     return Labelled(images.to(device), labels.to(device))

@@ -22,7 +22,7 @@ from typing import Any
 
 import cnnviz
 from cnnviz import tracking
-from cnnviz.device_class import MOST_RANKS, split
+from cnnviz.device_class import MAX_RANKS, split
 from cnnviz.tracking import RunSummary, commands
 from cnnviz.tracking.records import process_handle
 from cnnviz.training.workers import parent_process, process_id
@@ -155,7 +155,7 @@ class LocalLauncher:
 
     def max_gpus_per_run(self) -> int:
         """Return the limit: all GPUs of the machine."""
-        return MOST_RANKS
+        return MAX_RANKS
 
     def devices(self) -> frozenset[str]:
         """Return the reported devices, except those that one of our workers still holds."""

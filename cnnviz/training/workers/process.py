@@ -4,7 +4,7 @@
 
 Each line of stdin is an `Order`; at the end of stdin an idle worker ends. After the warm-up it writes
 `{"devices": […]}` to stdout, and after each run, with the process state restored, `{"idle": true}`. After a
-failed run, after `MOST_RUNS`, or if the state cannot be restored, it ends instead and is replaced. With
+failed run, after `MAX_RUNS`, or if the state cannot be restored, it ends instead and is replaced. With
 `--once` it skips the warm-up, ends after one run, and ends with its parent. Its exit code is 0 if the run
 database has the run's final status.
 """
@@ -28,7 +28,7 @@ from cnnviz import threads
 
 NICENESS = 5
 """Pages have priority: of two processes competing for a core, this one gets a quarter."""
-MOST_RUNS = 100
+MAX_RUNS = 100
 """Runs after which a process is replaced, in case it has accumulated unknown state."""
 ONCE = "--once"
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
@@ -62,7 +62,7 @@ def main(once: bool = False) -> int:
             return 0
         _lower_priority()
         code, went_well = _run_order(line)
-        if once or code != 0 or not went_well or run_count == MOST_RUNS or not fresh.restore():
+        if once or code != 0 or not went_well or run_count == MAX_RUNS or not fresh.restore():
             return code
         _tell(output, {"idle": True})
     return 0

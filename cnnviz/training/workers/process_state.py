@@ -32,7 +32,7 @@ from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training, devices
 from cnnviz.training.trainer import Trainer
 
-MOST_GROWTH = 512 * 2**20
+MAX_GROWTH = 512 * 2**20
 """Maximum growth of the process's own memory in bytes since before its first run."""
 THREADS_SECONDS = 1.0
 """Maximum time in which threads started by a run must end."""
@@ -83,7 +83,7 @@ class ProcessState:
             hooks.clear()
             hooks.update(self.hooks.get(name, {}))
         _free_memory()
-        return self._threads_ended() and not _gpu_bytes() and _own_bytes() - self.bytes <= MOST_GROWTH
+        return self._threads_ended() and not _gpu_bytes() and _own_bytes() - self.bytes <= MAX_GROWTH
 
     def _threads_ended(self) -> bool:
         deadline = time.monotonic() + THREADS_SECONDS

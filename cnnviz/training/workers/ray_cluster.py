@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "cnnviz"
 AUTH_MODE = "RAY_AUTH_MODE"
-MOST_CORES = 8
+MAX_CORES = 8
 """Default number of cores of a run on the CPU, if every node has as many."""
 TIDY_SECONDS = 10.0
 """Interval between searches for placement groups without an actor."""
@@ -62,7 +62,7 @@ class RayLauncher:
 
     Args:
         address: Of the cluster: `auto` on one of its nodes, `HOST:6379`, or `ray://HOST:10001`.
-        cores: CPU cores of a run on the CPU; by default those of the smallest node, at most `MOST_CORES`.
+        cores: CPU cores of a run on the CPU; by default those of the smallest node, at most `MAX_CORES`.
 
     Raises:
         ValueError: ray is not installed, its token is disabled, or there is no store.
@@ -202,7 +202,7 @@ class RayLauncher:
             available = [cores for cores, _ in nodes if cores]
             if not available:
                 return 1
-            self._cores = min(MOST_CORES, *available)
+            self._cores = min(MAX_CORES, *available)
         return self._cores
 
     def _actor(self, name: str) -> Any:

@@ -123,7 +123,7 @@ def supervised(preloading: threading.Thread) -> Iterator[None]:
 
 def _accept(request: Request) -> Response:
     """Register the network of a ticket, which only someone with write access to this home can create."""
-    from cnnviz.models.outside import loopback
+    from cnnviz.models.external import loopback
 
     try:
         return JSONResponse({"model": loopback.accept(request.path_params["ticket"]).name})
@@ -138,7 +138,7 @@ SHOW_ROUTE = Route("/{base:path}cnnviz-show/{ticket}", _accept, methods=["POST"]
 @contextmanager
 def announced() -> Iterator[None]:
     """Announce the app's address in its home until the block ends."""
-    from cnnviz.models.outside import loopback
+    from cnnviz.models.external import loopback
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     url = f"http://localhost:{st.get_option('server.port')}"

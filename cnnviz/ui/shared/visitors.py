@@ -172,7 +172,7 @@ def _allowance(member: Principal) -> int:
     from cnnviz import tracking
 
     if member.manages:
-        return MOST_UPLOAD
+        return MAX_UPLOAD
     try:
         with acting(member):
             return tracking.upload_allowance(_gate_database())
@@ -187,7 +187,7 @@ def _count_upload(member: Principal, size: int) -> None:
         tracking.count_upload(_gate_database(), size)
 
 
-MOST_UPLOAD = 500_000_000
+MAX_UPLOAD = 500_000_000
 """Bytes that a manager may upload in one request; no field accepts more."""
 
 

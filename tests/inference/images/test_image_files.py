@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from cnnviz.inference.images.image_files import from_paths, from_upload
-from cnnviz.inference.images.read_image import MOST_BYTES, Picture, Refusal, Upload, read_all
+from cnnviz.inference.images.read_image import MAX_BYTES, Picture, Refusal, Upload, read_all
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 PNG = encoded(pixels(0))
@@ -66,7 +66,7 @@ def test_a_damaged_member_does_not_keep_the_others() -> None:
 def test_paths_are_files_folders_and_zips(tmp_path: Path) -> None:
     write(tmp_path / "pets", classes(1))
     write(tmp_path / "flat", {"1.png": PNG, ".hidden.png": PNG})
-    (tmp_path / "huge.png").write_bytes(b"x" * (MOST_BYTES + 9))
+    (tmp_path / "huge.png").write_bytes(b"x" * (MAX_BYTES + 9))
     (tmp_path / "x.zip").write_bytes(zipped(classes(1)))
     paths = [tmp_path / name for name in ("flat", "flat/1.png", "pets", "x.zip", "missing.png", "huge.png")]
     result = list(read_all(from_paths(paths)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnviz.datasets import DataError, image_files
-from cnnviz.inference.images.read_image import MOST_BYTES, Decoder, Picture, Refusal, Upload, read, read_all
+from cnnviz.inference.images.read_image import MAX_BYTES, Decoder, Picture, Refusal, Upload, read, read_all
 from tests.datasets.making import encoded, pixels
 
 MODES = ("1", "L", "LA", "P", "PA", "I", "I;16", "F", "RGB", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")
@@ -167,7 +167,7 @@ def png(width: int, height: int, body: bytes = b"") -> bytes:
         ("bomb.png", png(60_000, 60_000), "'bomb.png' is too large; an image has at most 40 million"),
         ("zero.png", png(0, 4), "'zero.png' is "),
         ("short.png", png(50, 50, zlib.compress(b"\0" * 60)), "'short.png' is damaged (image file is"),
-        ("big.png", b"x" * (MOST_BYTES + 1), "'big.png' has 21 MB; an image has at most 20 MiB."),
+        ("big.png", b"x" * (MAX_BYTES + 1), "'big.png' has 21 MB; an image has at most 20 MiB."),
         ("n" * 200, b"", f"'{'n' * 80}…' is empty"),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",
@@ -196,7 +196,7 @@ def test_one_broken_file_does_not_keep_the_others(decoder: Decoder) -> None:
 
     uploads: list[Upload | Refusal] = [
         *(Upload("a", good), Upload("b", b"?"), Refusal("c", "No."), Upload("d", gone)),
-        *(Upload("e", forbidden), Upload("f", good, size=MOST_BYTES + 1), Upload("g", lambda: good)),
+        *(Upload("e", forbidden), Upload("f", good, size=MAX_BYTES + 1), Upload("g", lambda: good)),
     ]
     result = list(read_all(uploads, decoder))
     assert [type(item) for item in result] == [Picture, Refusal, Refusal, Refusal, Refusal, Refusal, Picture]

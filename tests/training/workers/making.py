@@ -64,12 +64,12 @@ def process_of(database: Database, run_id: int) -> psutil.Process:
 
 
 def workers() -> list[int]:
-    """The workers of this process's supervisors: its keepers' children."""
+    """The workers of this process's supervisors: its parent processes' children."""
     found = []
-    for keeper in psutil.Process().children():
+    for parent in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if any(part.endswith("parent_process.py") for part in keeper.cmdline()):
-                found += [worker.pid for worker in keeper.children()]
+            if any(part.endswith("parent_process.py") for part in parent.cmdline()):
+                found += [worker.pid for worker in parent.children()]
     return [pid for pid in found if not gone(pid)]
 
 

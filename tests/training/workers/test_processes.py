@@ -40,7 +40,7 @@ def spare_of(app: subprocess.Popen[bytes]) -> int:
     found: list[int] = []
 
     def find() -> bool:
-        found[:] = [one.pid for keeper in psutil.Process(app.pid).children() for one in keeper.children()]
+        found[:] = [one.pid for parent in psutil.Process(app.pid).children() for one in parent.children()]
         return bool(found)
 
     until(find, "there is a worker to spare")

@@ -182,7 +182,7 @@ def test_what_a_run_leaves_behind_is_undone() -> None:
 
 def test_a_process_that_has_grown_or_holds_a_thread_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = ProcessState.capture()
-    grown = process_state._own_bytes() + 2 * process_state.MOST_GROWTH
+    grown = process_state._own_bytes() + 2 * process_state.MAX_GROWTH
     with monkeypatch.context() as patched:
         patched.setattr(process_state, "_own_bytes", lambda: grown)
         assert not fresh.restore()
@@ -214,7 +214,7 @@ def test_when_a_worker_takes_another_run(
     left = iter(outcomes)
     monkeypatch.setattr(process_state, "warm_up", lambda: None)
     monkeypatch.setattr(ProcessState, "restore", lambda _: restored)
-    monkeypatch.setattr(process, "MOST_RUNS", 5)
+    monkeypatch.setattr(process, "MAX_RUNS", 5)
     monkeypatch.setattr(process, "_run_order", lambda _: next(left))
     monkeypatch.setattr(process, "_lower_priority", lambda: None)
     monkeypatch.setattr(process, "_tell", lambda _, message: said.append(message))
@@ -250,4 +250,4 @@ def test_a_worker_that_says_nothing_of_itself_is_known_all_the_same() -> None:
     assert process_id.is_alive(worker.pid, worker.started)
     worker.dismiss()
     worker.wait(60.0)
-    until(lambda: worker.failure is not None, "its keeper has told of its end")
+    until(lambda: worker.failure is not None, "its parent process has told of its end")

@@ -134,10 +134,10 @@ def test_an_end_that_nobody_watched_is_found_out(database: Database) -> None:
     with supervising(database):
         become(database, run, Status.RUNNING)
         worker = process_of(database, run)
-        keeper = worker.parent()
-        assert keeper is not None
+        parent = worker.parent()
+        assert parent is not None
     worker.kill()
-    until(lambda: gone(keeper.pid), "the keeper has written it down")
+    until(lambda: gone(parent.pid), "the parent process has written it down")
     assert tracking.get_run(database, run).status is Status.RUNNING
     with supervising(database):
         ended = become(database, run, Status.INTERRUPTED)
@@ -285,7 +285,7 @@ def test_a_worker_that_dies_while_it_stops_has_stopped(database: Database) -> No
 def test_an_end_that_was_not_written_down(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     run, dead = begun(database), Machine(alive=False)
     watch = look(database, dead)
-    assert state(database, run) == (Status.RUNNING, None), "its keeper may still be writing"
+    assert state(database, run) == (Status.RUNNING, None), "its parent process may still be writing"
     monkeypatch.setattr("cnnviz.training.workers.supervisor.PARENT_SECONDS", -PARENT_SECONDS)
     watch.look(tracking.list_runs(database))
     assert state(database, run) == (Status.INTERRUPTED, "Its worker ended, and nobody saw how.")

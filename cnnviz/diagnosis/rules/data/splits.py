@@ -18,7 +18,7 @@ EXPECTED = 5.0
 """
 LISTED = 5
 """Most class names in a sentence."""
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 """Most classes in a figure."""
 EACH = 10
 """Least test images of a class for its resemblance to count."""
@@ -273,7 +273,7 @@ def _shifted_input(evidence: Evidence, shift: InputShift) -> Finding:
 def _counts(evidence: Evidence, marked: set[int]) -> Bars:
     names, train, test = evidence.data.classes, evidence.data.counts, evidence.quality.test_counts
     others = [i for i in range(len(names)) if i not in marked]
-    shown = sorted([*sorted(marked)[:MOST_SHOWN], *others[: max(0, MOST_SHOWN - len(marked))]])
+    shown = sorted([*sorted(marked)[:MAX_SHOWN], *others[: max(0, MAX_SHOWN - len(marked))]])
     return Bars(
         title="Share of each class in both parts",
         names=tuple(names[i] for i in shown),

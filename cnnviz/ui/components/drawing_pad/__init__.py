@@ -12,7 +12,7 @@ from cnnviz.ui.components.shared import component
 
 HERE = Path(__file__).parent
 HEIGHT = 330
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 """Maximum size of a drawing that a browser may send."""
 
 
@@ -37,7 +37,7 @@ def drawing_pad(*, key: str) -> bytes | None:
 
 def _png(known: object) -> bytes | None:
     text = known.get("png") if isinstance(known, dict) else None
-    if not isinstance(text, str) or not 0 < len(text) <= MOST_BYTES:
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_BYTES:
         return None
     try:
         return base64.b64decode(text, validate=True)

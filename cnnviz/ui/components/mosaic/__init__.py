@@ -63,7 +63,7 @@ def feature_mosaic(view: bytes, *, key: str, on_select: Callable[[int], None] | 
 
 # The data of the view.
 
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 """Maximum bytes of values; larger layers are sent in 16 bits, and beyond that subsampled."""
 
 
@@ -104,7 +104,7 @@ class MosaicView:
 
 def mosaic_packet(view: MosaicView) -> bytes:
     """Serialize the view for `main.js`."""
-    shown = pack_maps(view.maps, MOST_BYTES)
+    shown = pack_maps(view.maps, MAX_BYTES)
     values = np.frombuffer(shown.data, "<f2" if shown.kind == "float16" else "<f4").reshape(shown.shape)
     field = view.field
     facts = {

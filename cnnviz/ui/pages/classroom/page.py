@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz import access, tracking
-from cnnviz.access.classroom import MOST_WRONG, URL_VARIABLE, Classroom, grouped
+from cnnviz.access.classroom import MAX_WRONG, URL_VARIABLE, Classroom, grouped
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
 from cnnviz.ui.shared import class_header, notice, visitors
@@ -105,7 +105,7 @@ def _closed_reason(classroom: Classroom) -> str:
     state = classroom.state
     if state.closed:
         return "The class is closed: nobody can come in, and those who were in can do nothing."
-    if state.wrong >= MOST_WRONG:
+    if state.wrong >= MAX_WRONG:
         return f"The join code is locked: it was tried wrongly {state.wrong} times. Make a new one."
     if time.time() >= state.expires:
         return "The join code has expired. Make a new one to let more students in."

@@ -133,7 +133,7 @@ def _jobs() -> dict[str, Job]:
 
 CSS = Path(__file__).with_name("data.css")
 NAME = "data-name"
-MOST_MEGABYTES = 200
+MAX_MEGABYTES = 200
 HANDED = "data-handed"
 """Session-state key of the upload counter: a new widget key clears the field for the next file."""
 UPLOAD = "upload"
@@ -190,7 +190,7 @@ def _own(page_state: PageState) -> None:
         given = st.file_uploader(
             "A zip with one folder of images a class, or a Parquet file in the Hugging Face layout",
             type=["zip", "parquet"],
-            max_upload_size=MOST_MEGABYTES,
+            max_upload_size=MAX_MEGABYTES,
             key=f"data-upload-{count}",
         )
         job = job_of(UPLOAD)
@@ -203,7 +203,7 @@ def _own(page_state: PageState) -> None:
         if busy:
             st.caption("One file at a time: another is being prepared.")
         st.caption(
-            f"Up to {MOST_MEGABYTES} MB. Larger ones, and folders, by the command line: "
+            f"Up to {MAX_MEGABYTES} MB. Larger ones, and folders, by the command line: "
             "`python -m cnnviz data prepare PATH`; then they stand in this list too."
         )
 

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz import tracking
 from cnnviz.experiments import Experiment, Result, Stored
 from cnnviz.experiments.demos import list_demos
-from cnnviz.experiments.experiment import MOST_SEEDS, unpack
+from cnnviz.experiments.experiment import MAX_SEEDS, unpack
 from cnnviz.experiments.presets import FORMS, Form, Preset, current_name, list_presets
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import result_of
@@ -104,9 +104,9 @@ def _form(text: str | None, problems: list[str]) -> Form:
 def _seeds(text: str | None, problems: list[str]) -> int | None:
     if text is None:
         return None
-    if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= MOST_SEEDS:
+    if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= MAX_SEEDS:
         return int(text)
-    problems.append(f"“seeds” cannot be {quoted(text)}, only a whole number from 1 to {MOST_SEEDS}.")
+    problems.append(f"“seeds” cannot be {quoted(text)}, only a whole number from 1 to {MAX_SEEDS}.")
     return None
 
 

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cnnviz import experiments, tracking
 from cnnviz.experiments import Experiment, Result, Stored, start
 from cnnviz.experiments.demos import Demo, DemoResult, list_demos
-from cnnviz.experiments.experiment import MOST_SEEDS, changes_text
+from cnnviz.experiments.experiment import MAX_SEEDS, changes_text
 from cnnviz.experiments.presets import Preset
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import HEAD, cells, verdict_lines
@@ -248,7 +248,7 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
         elif state.broken:
             act("Go on", ":material/play_arrow:", lambda: experiments.queue(database, stored.id),
                 "Queues what is missing and resumes what ended early.", state.broken, broken)  # fmt: skip
-        if not state.waiting and len(stored.experiment.seeds) + MORE <= MOST_SEEDS:
+        if not state.waiting and len(stored.experiment.seeds) + MORE <= MAX_SEEDS:
             act(f"{MORE} more seeds", ":material/add:", lambda: experiments.extend(database, stored.id, MORE),
                 "More pairs make the interval narrower.", state.broken + more, more_seconds)  # fmt: skip
         if state.going is not None:
@@ -359,7 +359,7 @@ def _expected(experiment: Experiment, database: Database) -> float | None:
 def _seeds(count: int) -> None:
     st.session_state[SEEDS] = count
     st.number_input(
-        "Seeds", 1, MOST_SEEDS, key=SEEDS, width=120, on_change=_seeded,
+        "Seeds", 1, MAX_SEEDS, key=SEEDS, width=120, on_change=_seeded,
         help="Runs of each condition. More of them make the interval narrower: four times as many halve it.",
     )  # fmt: skip
 

@@ -27,9 +27,9 @@ from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 
 CSS = Path(__file__).with_name("network.css")
-MOST_MACS = 110_000_000
+MAX_MACS = 110_000_000
 """Maximum multiply-adds per image for which the browser computes; above, the server sends layer outputs."""
-MOST_VALUES = 16_000_000
+MAX_VALUES = 16_000_000
 """Maximum number of values of all layers that are sent, one byte each."""
 WANTED = "network-kernel-wanted"
 
@@ -130,13 +130,13 @@ def drawable_program(network: Network) -> NetworkProgram:
 def _program_or_reason(stamp: str, _network: Network) -> NetworkProgram | str:
     loaded = _network.loaded
     try:
-        program = module_program(loaded.model, loaded.input_shape, most_macs=MOST_MACS)
+        program = module_program(loaded.model, loaded.input_shape, most_macs=MAX_MACS)
     except InferenceError as error:
         return str(error)
     values = sum(math.prod(layer["shape"]) for layer in program.program.layers)
-    if values > MOST_VALUES:
+    if values > MAX_VALUES:
         return (
-            f"Its layers give {values:,} values for an image, and at most {MOST_VALUES:,} can be sent; "
+            f"Its layers give {values:,} values for an image, and at most {MAX_VALUES:,} can be sent; "
             "a smaller network, or one for smaller images, can be drawn."
         )
     return program

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Name, tags and notes.
 
-MOST_NOTES, MOST_NAME = 20_000, 200
+MAX_NOTES, MAX_NAME = 20_000, 200
 
 
 def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
@@ -43,7 +43,7 @@ def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
     st.text_input(
         "Name",
         key=_key(run, "name"),
-        max_chars=MOST_NAME,
+        max_chars=MAX_NAME,
         disabled=not ours,
         on_change=_write,
         args=(run, "name"),
@@ -53,7 +53,7 @@ def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
         placeholder="Add a tag", disabled=not ours, on_change=_write, args=(run, "tags"),
     )  # fmt: skip
     st.text_area(
-        "Notes", key=_key(run, "notes"), height=110, max_chars=MOST_NOTES, disabled=not ours,
+        "Notes", key=_key(run, "notes"), height=110, max_chars=MAX_NOTES, disabled=not ours,
         on_change=_write, placeholder="What you tried, what you saw, what to try next.", args=(run, "notes"),
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ from cnnviz.ui.pages.runs.state import (
     DEFAULT_METRIC,
     FILTERS,
     FIXED_COLUMNS,
-    MOST_CHOSEN,
+    MAX_CHOSEN,
     PageState,
 )
 from cnnviz.ui.shared import layout, notice, url_state, visitors
@@ -265,7 +265,7 @@ def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
     """Write an action of the table to the URL; an invalid one is ignored."""
     match act:
         case {"do": "choose", "runs": list(ids)} if all(isinstance(i, int) and i > 0 for i in ids):
-            state.change(runs=state.listed(ids[:MOST_CHOSEN]), pair=None, cell=None)
+            state.change(runs=state.listed(ids[:MAX_CHOSEN]), pair=None, cell=None)
         case {"do": "open", "run": int(run)} if run > 0:
             state.change(run=str(run))
         case {"do": "sort", "column": str(column)} if column in COLUMNS:

@@ -80,7 +80,7 @@ def on_page(runs: Sequence[RunSummary], page_state: PageState) -> Sequence[RunSu
     return runs[(page - 1) * PAGE : page * PAGE]
 
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 """Maximum number of fields in the table that distinguish runs of one name; a run's details have all."""
 OWN_COLUMNS = frozenset(("model", "dataset", "device", "code"))
 """Fields that are not used to distinguish runs, since they have columns of their own."""
@@ -94,8 +94,8 @@ def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, 
         lines = [line for line in differing([recipes[run] for run in same]) if line.field not in OWN_COLUMNS]
         for index, run in enumerate(same):
             parts = [_setting(line.field, line.values[index]) for line in lines]
-            more = [f"{len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
-            names[run] = ", ".join([*parts[:MOST_NAMED], *more])
+            more = [f"{len(parts) - MAX_NAMED} more"] if len(parts) > MAX_NAMED else []
+            names[run] = ", ".join([*parts[:MAX_NAMED], *more])
     return names
 
 

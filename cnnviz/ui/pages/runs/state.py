@@ -30,7 +30,7 @@ DEFAULT_SORT = "-id"
 DEFAULT_METRIC = "test/accuracy"
 COMPARED_AT_ONCE = 4
 """Maximum number of compared runs, which is the number of colors in `COMPARED`."""
-MOST_CHOSEN = 200
+MAX_CHOSEN = 200
 FILTERS = ("find", "status", "of", "on", "tag")
 
 XAxis = Literal["step", "epoch", "time"]
@@ -182,9 +182,9 @@ def _whole(name: str, text: str | None, problems: list[str]) -> int | None:
 def _numbers(text: str, problems: list[str]) -> tuple[int, ...]:
     parts = list(dict.fromkeys(part for part in text.split(",") if part))
     numbers = [number for part in parts if (number := _whole("runs", part, problems)) is not None]
-    if len(numbers) > MOST_CHOSEN:
-        problems.append(f"At most {MOST_CHOSEN} runs can be chosen; the rest is left out.")
-    return tuple(numbers[:MOST_CHOSEN])
+    if len(numbers) > MAX_CHOSEN:
+        problems.append(f"At most {MAX_CHOSEN} runs can be chosen; the rest is left out.")
+    return tuple(numbers[:MAX_CHOSEN])
 
 
 def _pair(text: str | None, count: int, problems: list[str]) -> tuple[int, int]:

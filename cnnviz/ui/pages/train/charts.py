@@ -25,7 +25,7 @@ from cnnviz.ui.shared.runs.recipe_plan import text_of
 
 # Published accuracy of the model, and how this run differs.
 
-MOST_NAMED = 6
+MAX_NAMED = 6
 
 
 class PublishedAccuracy(NamedTuple):
@@ -63,9 +63,9 @@ def _differs(figure: Published, recipe: Recipe) -> str:
             for field, (theirs, ours) in article.difference(recipe).items()
             if field not in ("dataset", "model", "device", "seed")
         ]
-        differences += settings[:MOST_NAMED]
-        if len(settings) > MOST_NAMED:
-            differences.append(f"{len(settings) - MOST_NAMED} more")
+        differences += settings[:MAX_NAMED]
+        if len(settings) > MAX_NAMED:
+            differences.append(f"{len(settings) - MAX_NAMED} more")
     return f"What differs: {'; '.join(differences)}." if differences else ""
 
 
@@ -84,7 +84,7 @@ PARTS: tuple[tuple[str, Drawn], ...] = (("train", "train"), ("val", "validation"
 SMOOTHING = {"raw": 0.0, "smooth": 0.015, "smoother": 0.05}
 CURVES, COST, HEAT = 470, 300, 330
 LAYER_HEIGHT = 17
-MOST_HEIGHT = 900
+MAX_HEIGHT = 900
 Scale = Literal["linear", "log"]
 
 
@@ -215,6 +215,6 @@ def _layers(run_log: RunData, x: XAxis, name: str, frozen: Collection[str]) -> N
     if not records:
         st.caption("The first look at the layers comes with the first step.")
         return
-    height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(records[-1][1]) + 90))
+    height = min(MAX_HEIGHT, max(HEAT, LAYER_HEIGHT * len(records[-1][1]) + 90))
     plot(layer_heatmap(records, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
          alt=layer_heatmap_alt(records, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.03
 """Seconds that a page waits for a diagnosis that has just begun; most take less."""
-LEAST_SECONDS, MOST_SECONDS = 3.0, 15.0
+LEAST_SECONDS, MAX_SECONDS = 3.0, 15.0
 SHARE = 0.02
-"""Fraction of one core for a run's hints: after a slow diagnosis the next waits up to `MOST_SECONDS`."""
+"""Fraction of one core for a run's hints: after a slow diagnosis the next waits up to `MAX_SECONDS`."""
 KEPT = 64
 """Maximum number of runs."""
 
@@ -89,9 +89,9 @@ class Hints:
             diagnosis = looking.result()
         except Exception:  # no hint then; the Diagnose page reports the error
             logging.getLogger(__name__).debug("No hint", exc_info=True)
-            diagnosis = EarlyDiagnosis(None, MOST_SECONDS)
+            diagnosis = EarlyDiagnosis(None, MAX_SECONDS)
         known.finding = diagnosis.finding
-        known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, diagnosis.seconds / SHARE))
+        known.next_look = time.monotonic() + min(MAX_SECONDS, max(LEAST_SECONDS, diagnosis.seconds / SHARE))
 
 
 def _early_diagnosis(database: Database, run_id: int) -> EarlyDiagnosis:

@@ -200,7 +200,7 @@ def _own_file() -> None:
 
 def _register_upload(name: str, data: bytes) -> str:
     from cnnviz.models import registry
-    from cnnviz.models.outside import registration
+    from cnnviz.models.external import registration
 
     if not registration.is_data_file(name):
         raise ValueError(f"'{name[:80]}' is neither an .onnx nor a .keras file, which are opened here.")

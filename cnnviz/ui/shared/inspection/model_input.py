@@ -127,7 +127,7 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
     """
     from cnnviz.inference.weights.loaders import from_file, of_description
     from cnnviz.models import registry
-    from cnnviz.models.outside.registration import is_data_file
+    from cnnviz.models.external.registration import is_data_file
 
     if is_data_file(name):
         spec = registry.add_upload(data, name)
@@ -242,7 +242,7 @@ def model_to_compare(reference: str) -> Network | None:
 
 def _load_and_check(reference: str) -> tuple[str, Loaded]:
     """Load a network and check that it still answers: one shown by another process may be gone."""
-    from cnnviz.models.outside.network import require_answer
+    from cnnviz.models.external.network import require_answer
 
     stamp, loaded = _load(reference)
     require_answer(loaded.model)

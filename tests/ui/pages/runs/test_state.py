@@ -70,7 +70,7 @@ def test_whatever_stands_there_something_is_shown(parameters: dict[str, str]) ->
     result = state.read(parameters, [])
     assert result.sort in state.COLUMNS
     assert result.page >= 1
-    assert len(result.chosen) <= state.MOST_CHOSEN
+    assert len(result.chosen) <= state.MAX_CHOSEN
     assert all(run > 0 for run in result.chosen)
 
 

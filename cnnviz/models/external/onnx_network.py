@@ -74,7 +74,7 @@ class _Builder:
         self._file, self._description = file, description
 
     def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
-        from cnnviz.models.outside.network import OutsideNetwork
+        from cnnviz.models.external.network import OutsideNetwork
 
         layers = {
             node["name"]: (_live(node), node["outputs"][0]["tensor"])
@@ -116,7 +116,7 @@ def _weights(node: Mapping[str, Any]) -> list[str]:
 
 def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
     """Build a placeholder with the weights; None where torch has no such module, as for other dimensions."""
-    from cnnviz.models.outside import network
+    from cnnviz.models.external import network
 
     attributes, weight, biases = node["attributes"], arrays[0], [array.reshape(-1) for array in arrays[1:2]]
     if node["op"] == "Conv":
@@ -156,11 +156,11 @@ def _read(text: Any) -> Any:
 # ONNX client: a child process (`onnx_worker`) parses and runs the file with bounded memory and time.
 
 Floats = NDArray[np.float32]
-MOST_BYTES = 1 << 30
-MOST_SECONDS = 60.0
+MAX_BYTES = 1 << 30
+MAX_SECONDS = 60.0
 SPARE = 2 << 30
 """Memory of the child beyond four times the file: it is parsed, copied into a session, and run."""
-MOST_RUNNING = 2
+MAX_RUNNING = 2
 """Maximum number of children that stay alive with a network loaded."""
 _CHILD = Path(__file__).with_name("onnx_worker.py")
 MISSING = "ONNX files are read by onnx and onnxruntime, which are not installed: pip install 'cnnviz[onnx]'."
@@ -179,12 +179,12 @@ class OnnxFile:
         name: str,
         wanted: tuple[int, ...] | None = None,
         *,
-        seconds: float = MOST_SECONDS,
+        seconds: float = MAX_SECONDS,
         spare: int = SPARE,
     ) -> None:
         if any(importlib.util.find_spec(package) is None for package in ("onnx", "onnxruntime")):
             raise OnnxError(MISSING)
-        if len(data) > MOST_BYTES:
+        if len(data) > MAX_BYTES:
             raise OnnxError(f"'{name}' has {len(data) / 1e9:.1f} GB; an ONNX file has at most 1 GiB here.")
         self.name, self.wanted, self.seconds = name, wanted, seconds
         self.digest = hashlib.sha256(data + repr(wanted).encode()).hexdigest()
@@ -311,7 +311,7 @@ def _keep_few(file: OnnxFile) -> None:
         key = f"{file.digest} {id(file)}"
         _running[key] = file
         _running.move_to_end(key)
-        old = [_running.pop(next(iter(_running))) for _ in range(len(_running) - MOST_RUNNING)]
+        old = [_running.pop(next(iter(_running))) for _ in range(len(_running) - MAX_RUNNING)]
     for evicted in old:
         # In a thread: the lock may be held by a long request.
         threading.Thread(target=evicted.close, daemon=True).start()

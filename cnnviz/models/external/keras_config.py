@@ -17,18 +17,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.formats.zip_directory import directory_bytes
+from cnnviz.models.external.keras_layers import LAYERS, KerasError, LayerConfig, Sides
 from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
-from cnnviz.models.outside.keras_layers import LAYERS, KerasError, LayerConfig, Sides
 from cnnviz.models.spec import ModelSpec, Options, Shape
 
 if TYPE_CHECKING:
     from torch import nn
 
 CONFIG = "config.json"
-MOST_CONFIG = 8 << 20
-MOST_DIRECTORY = 1 << 20
-MOST_LAYERS = 2_000
-MOST_PARAMETERS = 200_000_000
+MAX_CONFIG = 8 << 20
+MAX_DIRECTORY = 1 << 20
+MAX_LAYERS = 2_000
+MAX_PARAMETERS = 200_000_000
 DEEPEST = 8
 USUAL_SIDE = 224
 FAMILY = "Yours"
@@ -106,7 +106,7 @@ class _Builder:
         self._plan, self._image, self._title = plan, image, title
 
     def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
-        from cnnviz.models.outside.keras_network import KerasNetwork
+        from cnnviz.models.external.keras_network import KerasNetwork
 
         own = self._plan.steps[-1].shape[0]
         if classes != own or tuple(input_shape) != tuple(self._image):
@@ -122,19 +122,19 @@ def _config(data: bytes) -> Mapping[str, Any]:
     """Read and parse `config.json` of the archive, and nothing else of it."""
     if not data.startswith(b"PK"):
         raise KerasError("it is no zip archive, as Keras 3 writes .keras files")
-    if directory_bytes(io.BytesIO(data)) > MOST_DIRECTORY:
+    if directory_bytes(io.BytesIO(data)) > MAX_DIRECTORY:
         raise KerasError("its directory is too long")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
+            if archive.getinfo(CONFIG).file_size > MAX_CONFIG:
                 raise KerasError("its configuration is too long")
             with archive.open(CONFIG) as opened:
-                text = opened.read(MOST_CONFIG + 1)
+                text = opened.read(MAX_CONFIG + 1)
     except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError, RuntimeError, EOFError):
         raise KerasError(f"it holds no {CONFIG}, as Keras 3 writes it") from None
     except Exception as error:  # zlib's and lzma's own errors over damaged bytes
         raise KerasError(f"it is damaged ({type(error).__name__})") from None
-    if len(text) > MOST_CONFIG:
+    if len(text) > MAX_CONFIG:
         raise KerasError("its configuration is too long")
     config = json.loads(text)
     if not isinstance(config, dict):
@@ -269,8 +269,8 @@ def _call(plan: _Plan, layer: Mapping[str, Any], given: Sequence[int], prefix: s
         raise KerasError(f"the layer '{name}' is a {str(kind)[:60]}, which is not known here, nor executed")
     shapes = [plan.steps[source].shape for source in given]
     parts = LAYERS[kind](LayerConfig(name, config, shapes))
-    if len(plan.steps) > MOST_LAYERS:
-        raise KerasError(f"it has more than {MOST_LAYERS:,} layers")
+    if len(plan.steps) > MAX_LAYERS:
+        raise KerasError(f"it has more than {MAX_LAYERS:,} layers")
     inputs = list(given)
     for part, (suffix, make, shape, parameters) in enumerate(parts):
         if not shape or any(side < 1 for side in shape) or math.prod(shape) > 10**9:
@@ -281,6 +281,6 @@ def _call(plan: _Plan, layer: Mapping[str, Any], given: Sequence[int], prefix: s
             plan.parameters += parameters
         plan.steps.append(_Step(own, tuple(inputs if part == 0 else inputs[:1]), shape))
         inputs = [len(plan.steps) - 1]
-    if plan.parameters > MOST_PARAMETERS:
-        raise KerasError(f"it has more than {MOST_PARAMETERS:,} parameters")
+    if plan.parameters > MAX_PARAMETERS:
+        raise KerasError(f"it has more than {MAX_PARAMETERS:,} parameters")
     return inputs

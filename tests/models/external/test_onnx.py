@@ -16,9 +16,9 @@ from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.analysis.torchinfo_table import torchinfo_table
 from cnnviz.interpret.activations import activations
-from cnnviz.models.outside import onnx_network
-from cnnviz.models.outside.onnx_network import OnnxError, OnnxFile
-from tests.models.outside import onnx_files
+from cnnviz.models.external import onnx_network
+from cnnviz.models.external.onnx_network import OnnxError, OnnxFile
+from tests.models.external import onnx_files
 
 
 def read(made: Any, **bounds: Any) -> models.ModelSpec:
@@ -176,12 +176,12 @@ def test_without_onnx_a_sentence_says_what_to_install(monkeypatch: pytest.Monkey
 def test_few_children_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [
         OnnxFile(onnx_files.content(onnx_files.small()), "net.onnx")
-        for _ in range(onnx_network.MOST_RUNNING + 1)
+        for _ in range(onnx_network.MAX_RUNNING + 1)
     ]
     for file in files:
         file.describe()
     file = files[-1]
-    assert len(onnx_network._running) <= onnx_network.MOST_RUNNING
+    assert len(onnx_network._running) <= onnx_network.MAX_RUNNING
     assert file._child is not None
     file.close()
     assert file._child is None

@@ -100,14 +100,14 @@ def from_bytes(data: bytes, file: str, title: str, size: Shape | None = None) ->
 
 
 def _onnx(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
-    from cnnviz.models.outside import onnx_network
-    from cnnviz.models.outside.onnx_network import OnnxFile
+    from cnnviz.models.external import onnx_network
+    from cnnviz.models.external.onnx_network import OnnxFile
 
     return onnx_network.spec_of(OnnxFile(data, file, size), f"file/{title}", title)
 
 
 def _keras(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
-    from cnnviz.models.outside.keras_config import spec_of as keras_spec
+    from cnnviz.models.external.keras_config import spec_of as keras_spec
 
     return keras_spec(data, file, f"file/{title}", title, size)
 

@@ -91,7 +91,7 @@ def _window(
 def _convolution(facts: LayerConfig, *, depthwise: bool = False) -> list[Part]:
     from functools import partial
 
-    from cnnviz.models.outside import keras_network
+    from cnnviz.models.external import keras_network
 
     channels, _, _ = facts.maps()
     kernel, stride = facts.pair("kernel_size"), facts.pair("strides", 1)
@@ -182,7 +182,7 @@ def _named(kind: str, **settings: str) -> Callable[[LayerConfig], list[Part]]:
 def _pooling(facts: LayerConfig, kind: str) -> list[Part]:
     from functools import partial
 
-    from cnnviz.models.outside import keras_network
+    from cnnviz.models.external import keras_network
 
     channels, _, _ = facts.maps()
     kernel = facts.pair("pool_size", 2)
@@ -195,7 +195,7 @@ def _pooling(facts: LayerConfig, kind: str) -> list[Part]:
 def _global(facts: LayerConfig, kind: str) -> list[Part]:
     from functools import partial
 
-    from cnnviz.models.outside import keras_network
+    from cnnviz.models.external import keras_network
 
     channels, _, _ = facts.maps()
     keepdims = bool(facts.config.get("keepdims", False))
@@ -265,7 +265,7 @@ def _upsampling(facts: LayerConfig) -> list[Part]:
 def _rescaling(facts: LayerConfig) -> list[Part]:
     from functools import partial
 
-    from cnnviz.models.outside import keras_network
+    from cnnviz.models.external import keras_network
 
     scale, offset = (float(facts.config.get(key, default)) for key, default in (("scale", 1), ("offset", 0)))
     return [("", partial(keras_network.Rescaling, scale, offset), facts.shape, 0)]
@@ -274,7 +274,7 @@ def _rescaling(facts: LayerConfig) -> list[Part]:
 def _join(facts: LayerConfig, operation: str) -> list[Part]:
     from functools import partial
 
-    from cnnviz.models.outside import keras_network
+    from cnnviz.models.external import keras_network
 
     first = facts.shapes[0]
     if operation == "concatenate":

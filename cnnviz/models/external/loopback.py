@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.models import registry
+from cnnviz.models.external.onnx_network import DATA_ONLY, FAMILY
 from cnnviz.models.library import home
-from cnnviz.models.outside.onnx_network import DATA_ONLY, FAMILY
 from cnnviz.models.spec import ModelSpec, Options, Shape
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 HEADER = "X-Cnnviz-Secret"
 HOST = "127.0.0.1"
-MOST_BYTES = 1 << 30
-MOST_DESCRIPTION = 64 << 20
+MAX_BYTES = 1 << 30
+MAX_DESCRIPTION = 64 << 20
 SECONDS = 60.0
 FORMAT = "shown"
 _TICKET = re.compile(r"[0-9a-f]{32}")
@@ -54,9 +54,9 @@ def unpack(file: BinaryIO) -> tuple[dict[str, Any], list[Floats]]:
     Raises:
         ValueError: Where the data is truncated or too large.
     """
-    facts = json.loads(file.readline(MOST_DESCRIPTION))
+    facts = json.loads(file.readline(MAX_DESCRIPTION))
     sizes = [4 * math.prod(shape) for shape in facts["shapes"]]
-    if sum(sizes) > MOST_BYTES or any(size < 0 for size in sizes):
+    if sum(sizes) > MAX_BYTES or any(size < 0 for size in sizes):
         raise ValueError("more arrays than are taken")
     arrays = []
     for shape, size in zip(facts["shapes"], sizes, strict=True):
@@ -203,7 +203,7 @@ class _Builder:
         self._elsewhere, self._description = elsewhere, description
 
     def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
-        from cnnviz.models.outside import network
+        from cnnviz.models.external import network
 
         layers = {name: (f"in {name}", f"out {name}") for name in self._description["layers"]}
         weighted = {}

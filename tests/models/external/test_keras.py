@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.models.outside import keras_config
-from cnnviz.models.outside.keras_layers import KerasError
-from tests.models.outside.keras_files import archive, called, functional, layer, sequential, tensor
+from cnnviz.models.external import keras_config
+from cnnviz.models.external.keras_layers import KerasError
+from tests.models.external.keras_files import archive, called, functional, layer, sequential, tensor
 
 MNIST = sequential(
     layer("Conv2D", "conv", filters=32, kernel_size=[3, 3], activation="relu"),

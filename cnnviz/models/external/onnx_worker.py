@@ -22,7 +22,7 @@ import onnx
 import onnxruntime
 from onnx import inliner, numpy_helper
 
-MOST_NODES = 20_000
+MAX_NODES = 20_000
 PAGE = 4096
 USUAL_SIDE, USUAL_CHANNELS = 224, 3
 """Default side and channels of an input whose shape the file leaves open."""
@@ -103,8 +103,8 @@ def check(model: Any) -> None:
                     f"it asks for the operator {node.op_type[:60]} of '{node.domain[:60]}', which is not of "
                     "the ONNX standard"
                 )
-    if count > MOST_NODES:
-        raise RefusedError(f"it has {count:,} operators, and at most {MOST_NODES:,} are read")
+    if count > MAX_NODES:
+        raise RefusedError(f"it has {count:,} operators, and at most {MAX_NODES:,} are read")
 
 
 def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int], str, int]:
