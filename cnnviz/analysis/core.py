@@ -48,6 +48,7 @@ def analyze_module(
         OutputError,
         candidate_shapes,
         describe,
+        describe_indices,
         required_inputs,
     )
 
@@ -70,6 +71,8 @@ def analyze_module(
         except MISFITS as error:
             if _needs_values(error):
                 raise ValueError(_unknowable(title, error)) from None
+            if sentence := describe_indices(title, error):
+                raise ValueError(sentence) from None
             first = first or error
             continue
         except (Exception, SystemExit) as error:

@@ -13,6 +13,7 @@ from cnnviz import models
 from cnnviz.analysis.types import Analysis
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
+from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT
 from cnnviz.sentences import full_stop, percent
 
 COLUMNS, COLUMN_WIDTH = ("output_size", "num_params", "mult_adds"), 18
@@ -63,7 +64,8 @@ def torchinfo_table(
             f"torchinfo follows a PyTorch module at work, and {spec.title} is read as data: the table of "
             "layers beside this one has its figures."
         )
-    classes, shape, chosen = models.resolve(spec, analysis.classes or None, None, options)
+    known = None if CLASSES_FROM_OUTPUT in spec.tags else analysis.classes or None
+    classes, shape, chosen = models.resolve(spec, known, None, options)
     shape = analysis.input_shape if len(analysis.input_shape) == 3 else shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     try:

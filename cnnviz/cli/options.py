@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -148,16 +148,25 @@ def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Lo
     return loaded
 
 
-def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:
+def named_model(
+    name: str, options: Sequence[str] | None, check: Callable[[models.ModelSpec], None] | None = None
+) -> tuple[str, dict[str, str]]:
     """Resolve a model argument to its registry name and remaining options.
 
     A user's own file is registered.
+
+    Args:
+        name: The argument.
+        options: `K=V` arguments.
+        check: Raises `ValueError` for a network that the command refuses, before its notes are printed.
     """
     chosen = pairs(options or [], "activation=tanh")
     if not registration.is_named(name):
         return name, chosen
     before = os.environ.get(registration.VARIABLE)
     spec = registration.add(name, chosen)
+    if check is not None:
+        check(spec)
     known = os.environ[registration.VARIABLE] == before
     for note in () if known else spec.notes:
         typer.echo(f"cnnviz: {note}", err=True)

@@ -28,7 +28,7 @@ SINGLE_VALUE = "more than 1 value per channel"
 
 
 def check_trainable(recipe: Recipe, classes: int, train_images: int | None = None, ranks: int = 1) -> None:
-    """Raise `ValueError` if the network cannot run a training step of the recipe.
+    """Raise `ValueError` if the network cannot run a training step of the recipe, or has no layer to freeze.
 
     Args:
         recipe: The recipe.
@@ -38,13 +38,13 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     """
     spec, side = spec_for(recipe), side_for(recipe)
     least = max(1, smallest_batch(recipe.batch_size, train_images) // ranks)
-    if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
-        raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
+    check_classifier(spec)
+    if recipe.freeze_until and (sentence := _freezing_problem(_identity(recipe), spec.edition, classes)):
+        raise ValueError(sentence)
     has_own_size = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
     if least > 1 and (recipe.layers is not None or has_own_size):
         return  # Layer lists behave alike in training, and every model is tested at its own size.
-    identity = recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
-    problem = _problem(identity, spec.edition, classes, least)
+    problem = _problem(_identity(recipe), spec.edition, classes, least)
     if problem is None:
         return
     if problem.single_value and ranks > 1:
@@ -56,6 +56,18 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     if problem.single_value and least == 1:
         raise ValueError(_one_image(recipe, spec, side, train_images))
     raise ValueError(_too_small(spec, side, problem))
+
+
+def check_classifier(spec: models.ModelSpec) -> None:
+    """Raise `ValueError` if the network is read as data, or its output is not one number per class."""
+    if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
+        raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
+
+
+def _identity(recipe: Recipe) -> str:
+    """Return what of the recipe determines the network and its frozen layers."""
+    fields = {"model", "layers", "options", "size", "code", "freeze_until"}
+    return recipe.model_dump_json(include=fields)
 
 
 def known_data(recipe: Recipe) -> tuple[int, int | None]:
@@ -104,6 +116,27 @@ def _problem(identity: str, edition: str, classes: int, batch: int) -> _Problem 
     single = SINGLE_VALUE in reason
     least = None if single and batch == 1 else _least_side(*network, (height, width), images)
     return _Problem(reason, single, predicts, least)
+
+
+@functools.lru_cache(maxsize=256)
+def _freezing_problem(identity: str, edition: str, classes: int) -> str:
+    """Return why the recipe's layers cannot be frozen, from the network on the meta device; or empty."""
+    from cnnviz.models.builder import on_meta
+    from cnnviz.training.start_weights import freeze
+
+    recipe = Recipe.model_validate_json(identity)
+    spec, side = spec_for(recipe), side_for(recipe)
+    options = spec.options() if recipe.layers else spec.options.parse(recipe.options)
+    shape: Shape = (spec.input_shape[0], *side)
+    try:
+        module: nn.Module = on_meta(lambda: spec.builder(classes, shape, options))
+    except Exception:
+        return ""  # The check of a training step describes it.
+    try:
+        freeze(module, recipe.freeze_until)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _failure(

@@ -93,6 +93,7 @@ def test_a_python_file_is_checked_and_a_function_on_its_outputs_found(
     document = json.loads(checked(capsys, 1, f"{path}:Net", "--input-size", "24", "--json"))
     assert [one["check"] for one in document["problems"]] == ["output-activation"]
     assert "softmax" in document["problems"][0]["message"]
+    checked(capsys, 1, "--model", f"{path}:Net", "--input-size", "24")
 
 
 def test_the_checks_are_listed_with_their_sources(capsys: Printed) -> None:

@@ -60,4 +60,6 @@ def test_gradients_there_are_none(net: Path, capsys: Capture) -> None:
 
 def test_it_is_not_trained(net: Path, capsys: Capture) -> None:
     assert main(["train", "--model", str(net), "--dataset", "digits"]) == 2
-    assert "can be looked at but not trained" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert errors.count("can be looked at but not trained") == 1
+    assert errors.count("\n") == 1

@@ -192,6 +192,20 @@ class Second(Named):
         return x, super().forward(x)["logits"]
 
 
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.fc = nn.Embedding(256, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.words(x).mean((1, 2, 3)))
+
+
+class Codes(Named):
+    def forward(self, x):
+        return self.fc(nn.functional.one_hot(x, 16).float().mean((1, 2, 3)))
+
+
 class Maps(nn.Conv2d):
     def __init__(self):
         super().__init__(3, 4, 3)
@@ -304,6 +318,34 @@ def test_what_gives_maps_is_no_classifier(own: Path) -> None:
     spec = registration.add(f"{own}/net.py:Maps")
     assert registration.NOT_A_CLASSIFIER in spec.tags
     assert "gives 4×30×30 for an image" in spec.notes[0]
+
+
+@pytest.mark.parametrize("name", ["Tokens", "Codes"])
+def test_what_reads_indices_is_refused_in_our_words(own: Path, name: str) -> None:
+    from cnnviz.analysis import analyze
+
+    with pytest.raises(
+        ValueError, match=rf"^{name} takes its input for indices.*\(net.py, line \d+\)"
+    ) as error:
+        registration.add(f"{own}/net.py:{name}")
+    assert "scalar types" not in str(error.value)
+    with pytest.raises(ValueError, match="takes its input for indices"):
+        analyze(registration.from_text(f"{own}/net.py:{name}"))
+
+
+def test_an_analysis_finds_the_input_of_lazily_shaped_layers(own: Path) -> None:
+    from cnnviz.analysis import analyze
+
+    (own / "lazy.py").write_text(
+        "from torch import nn\n\n\nclass Gray(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.LazyLinear(5))\n",
+        encoding="utf-8",
+    )
+    name = f"{own}/lazy.py:Gray"
+    assert analyze(registration.from_text(name)).input_shape == (1, 32, 32)
+    assert analyze(registration.from_text(name), 10).input_shape == (1, 10, 10)
+    given = analyze(registration.from_text(f"{name}@1x8x8"))
+    assert (given.input_shape, given.total_params) == ((1, 8, 8), 20 + 72 * 5 + 5)
 
 
 def test_an_edited_file_is_read_again(own: Path) -> None:

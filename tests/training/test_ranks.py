@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
+import os
+import signal
 from collections.abc import Callable, Iterator
+from unittest import mock
 
 import numpy as np
 import psutil
 import pytest
+from torch import Tensor
 
 from cnnviz import tracking
+from cnnviz.datasets import Progress
 from cnnviz.datasets.spec import silent
-from cnnviz.tracking import Command, Database, Run, Status
+from cnnviz.tracking import Command, Database, Lease, Run, Status
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.queue import enqueue
 from cnnviz.training.ranks import Ranks
-from cnnviz.training.workers.worker import work
-from tests.training.workers.making import until
+from cnnviz.training.trainer import TrainStep
+from cnnviz.training.workers import worker
 
 SHORT = Recipe(
     dataset="digits", limit=200, epochs=2, batch_size=50, pad_crop=2, schedule="cosine", device="cpu"
@@ -33,14 +38,8 @@ def follow(database: Database, recipe: Recipe, run: int | None = None) -> Run:
     number = enqueue(database, recipe).id if run is None else run
     lease = tracking.claim(database, "cpu", only=number, classes=["any", "cpu", recipe.device])
     assert lease is not None
-    work(database, lease, silent, lambda: False)
+    worker.work(database, lease, silent, lambda: False)
     return tracking.get_run(database, number)
-
-
-def during(act: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=act, daemon=True)
-    thread.start()
-    return thread
 
 
 def values(database: Database, run: Run, name: str) -> list[float]:
@@ -53,9 +52,6 @@ def weights(run: Run) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in checkpoint.read(path).weights.items()}
 
 
-pytestmark = pytest.mark.slow
-"""Three to eleven processes start torch; beside an app and a Chromium that takes a minute a test."""
-
 EARLIER: set[int] = set()
 """Processes that other tests of this process have started: an app, a Chromium."""
 
@@ -63,20 +59,17 @@ EARLIER: set[int] = set()
 @pytest.fixture(autouse=True)
 def _earlier() -> None:
     EARLIER.clear()
-    EARLIER.update(child.pid for child in psutil.Process().children(recursive=True))
+    EARLIER.update(child.pid for child in psutil.Process().children())
 
 
 def rank_processes() -> list[psutil.Process]:
-    """The ranks that this test has started; new processes bring a tracker of theirs, which stays."""
-    children = [child for child in psutil.Process().children(recursive=True) if child.pid not in EARLIER]
-    return [child for child in children if "python" in _name(child) and not _tracks_resources(child)]
+    """The ranks that this test has started; new processes bring a tracker of theirs, which stays.
 
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.Error:
-        return ""
+    They are this process's own children. An app that an earlier test has started has children too, and starts
+    new ones (a worker that waits) whenever it likes.
+    """
+    children = [child for child in psutil.Process().children() if child.pid not in EARLIER]
+    return [child for child in children if not _tracks_resources(child)]
 
 
 def _tracks_resources(process: psutil.Process) -> bool:
@@ -84,6 +77,49 @@ def _tracks_resources(process: psutil.Process) -> bool:
         return "resource_tracker" in " ".join(process.cmdline())
     except psutil.Error:
         return False
+
+
+TRAIN = worker.train
+
+
+def at_step(number: int, act: Callable[[], object]) -> None:
+    """Do something in this process before its training step of this number, counted from 1."""
+    make, steps = TrainStep.__call__, itertools.count(1)
+
+    def step(self: TrainStep, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if next(steps) == number:
+            act()
+        return make(self, images, labels)
+
+    mock.patch.object(TrainStep, "__call__", step).start()
+
+
+def train_and_die(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks,
+    device: str,
+) -> Status:
+    """The product's training, whose last rank is killed in the fourth of its epochs of four steps."""
+    if ranks.rank == ranks.world - 1:
+        at_step(14, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    return TRAIN(database, lease, progress, interrupted, ranks, device)
+
+
+def train_and_be_stopped(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks,
+    device: str,
+) -> Status:
+    """The product's training, which somebody asks to stop after its first epoch."""
+    if ranks.first:
+        at_step(6, lambda: tracking.request(database, lease.run_id, Command.STOP))
+    return TRAIN(database, lease, progress, interrupted, ranks, device)
 
 
 def test_rows_are_dealt_out_and_no_rank_is_empty() -> None:
@@ -114,21 +150,18 @@ def test_two_ranks_train_as_one_does_and_write_one_run(database: Database) -> No
     assert not rank_processes()
 
 
-def test_a_killed_rank_leads_to_the_same_bits(database: Database) -> None:
+def test_a_killed_rank_leads_to_the_same_bits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = SHORT.changed({"device": "cpu:2", "epochs": 6})
     whole = follow(database, recipe)
-    run = enqueue(database, recipe).id
-
-    def kill_a_rank() -> None:
-        until(lambda: "last" in tracking.checkpoints(database, run), "it has a checkpoint")
-        rank_processes()[-1].kill()
-
-    killer = during(kill_a_rank)
-    cut = follow(database, recipe, run)
-    killer.join()
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "train", train_and_die)
+        cut = follow(database, recipe)
     assert (cut.status, cut.tries, cut.attempt, cut.error) == (Status.QUEUED, 1, 1, None)
-    assert 0 < cut.step < cut.total_steps if cut.total_steps else False
-    ended = follow(database, recipe, run)
+    assert cut.total_steps is not None
+    assert 0 < cut.step < cut.total_steps
+    assert "last" in tracking.checkpoints(database, cut.id)
+    assert not rank_processes()
+    ended = follow(database, recipe, cut.id)
     assert (ended.status, ended.attempt) == (Status.FINISHED, 2)
     got = weights(ended)
     for name, value in weights(whole).items():
@@ -136,18 +169,13 @@ def test_a_killed_rank_leads_to_the_same_bits(database: Database) -> None:
     assert values(database, ended, "test/loss") == values(database, whole, "test/loss")
 
 
-def test_three_ranks_stop_together_with_a_last_batch_of_two(database: Database) -> None:
-    recipe = SHORT.changed({"device": "cpu:3", "limit": 152, "epochs": 500})
-    run = enqueue(database, recipe).id
-
-    def stop() -> None:
-        until(lambda: tracking.get_run(database, run).epoch > 1, "an epoch is over")
-        tracking.request(database, run, Command.STOP)
-
-    asker = during(stop)
-    stopped = follow(database, recipe, run)
-    asker.join()
+def test_three_ranks_stop_together_with_a_last_batch_of_two(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "train", train_and_be_stopped)
+    stopped = follow(database, SHORT.changed({"device": "cpu:3", "limit": 152, "epochs": 500}))
     assert (stopped.status, stopped.error) == (Status.STOPPED, None)
+    assert stopped.epoch > 1
     assert not rank_processes()
 
 

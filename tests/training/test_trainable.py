@@ -53,6 +53,22 @@ def test_the_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> 
     assert errors.count("\n") == 1
 
 
+def test_a_layer_to_freeze_up_to_that_there_is_not_is_refused_before_the_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = LayerList.model_validate({"input": [1, 8, 8], "layers": [*NORMED, *ENDING]})
+    with tracking.connect() as database:
+        for recipe in (Recipe(freeze_until="nope"), Recipe(layers=document, freeze_until="nope")):
+            with pytest.raises(ValueError, match=r"There is no layer 'nope' to freeze up to"):
+                enqueue(database, recipe)
+        with pytest.raises(ValueError, match="nothing is left to train"):
+            enqueue(database, Recipe(freeze_until="fc3"))
+        assert main(["train", "--set", "freeze_until=nope"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert tracking.list_runs(database) == []
+        assert enqueue(database, Recipe(freeze_until="conv1")).status == "queued"
+
+
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "torchvision/mobilenet_v2", "resnet18-32"])
 def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_see_a_single_value(name: str) -> None:
     small = 32 if name.startswith("torchvision/") else 8

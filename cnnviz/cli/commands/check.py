@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = None,
+    named: Annotated[str | None, typer.Option("--model", help="The same as MODEL.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     size: Annotated[
         str | None, typer.Option("--input-size", metavar="[Cx]H[xW]", help="Input size in pixels.")
@@ -43,6 +44,9 @@ def check(
     if listed:
         typer.echo(_all_checks(as_json), nl=False)
         return
+    if model is not None and named is not None:
+        raise ValueError("One model is checked at a time; give it once, as MODEL or as --model.")
+    model = model or named
     if model is None:
         raise ValueError("Give a model; `cnnviz models` lists them, and `cnnviz check --list` the checks.")
     title, problems = _checked(model, classes, parse_size(size), pairs(option or [], "activation=tanh"))

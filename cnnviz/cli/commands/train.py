@@ -150,7 +150,13 @@ def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
     """Return the recipe fields that `--model` and `--option` set."""
     if model is None and not option:
         return {}
-    name, options = named_model(model, option) if model else ("", pairs(option or [], "activation=tanh"))
+    from cnnviz.training.trainable import check_classifier
+
+    name, options = "", {}
+    if model:
+        name, options = named_model(model, option, check_classifier)
+    else:
+        options = pairs(option or [], "activation=tanh")
     fields = {"model": name} if name else {}
     return fields | ({"options": orjson.dumps(options).decode()} if options else {})
 

@@ -36,15 +36,22 @@ def source_of(loaded: Loaded, weights: str) -> tuple[str, tuple[str, ...]]:
         (_lowered, "Its forward cannot be followed layer by layer: it is written as torch's own operations."),
         (_own_source, "Its forward depends on its input, so the file holds its own source."),
     )
-    reason = ""
+    reasons = []
     for write, note in writers:
         try:
             body = write(loaded)
         except Exception as error:  # The network's forward may raise anything while it is traced.
-            reason = reason or next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            reasons.append(_reason(error))
             continue
         return _header(loaded) + body + _footer(weights), (note,) if note else ()
-    raise InferenceError(f"{loaded.name} cannot be written as plain PyTorch: {reason}.")
+    own = f", and {reasons[-1]}" if loaded.recipe is not None and loaded.recipe.code else ""
+    raise InferenceError(f"{loaded.name} cannot be written as plain PyTorch: {reasons[0]}{own}.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, fx.proxy.TraceError):
+        return "its forward depends on its input's values"
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
 
 
 def _header(loaded: Loaded) -> str:
@@ -276,7 +283,8 @@ def _own_source(loaded: Loaded) -> str:
         raise InferenceError("its source is no file of yours")
     files = source.load_copy(recipe.code, recipe.model)
     if len(files.files) != 1:
-        raise InferenceError("its source is more than one file")
+        names = ", ".join(path for path, _ in files.files)
+        raise InferenceError(f"its source is more than one file ({names}); put it into one")
     arguments = ", ".join(f"{name}={value!r}" for name, value in recipe.options.items())
     spec = registration.from_copy(recipe.model, recipe.code, recipe.options)
     classes_parameter = getattr(spec.builder, "classes_parameter", "")
@@ -285,4 +293,8 @@ def _own_source(loaded: Loaded) -> str:
     text = files.files[0][1].decode("utf-8", "replace")
     # `from __future__` imports would have to come first, and torch needs none of them.
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("from __future__"))
-    return f"{text}\n\ndef make():\n    return {files.attribute}({call})\n"
+    made = f"{text}\n\ndef make():\n    model = {files.attribute}({call})\n"
+    output = getattr(spec.builder, "output", None)
+    if output is not None:  # Of several outputs, the one that was trained.
+        made += f"    model.register_forward_hook(lambda module, inputs, out: out[{output!r}])\n"
+    return f"{made}    return model\n"

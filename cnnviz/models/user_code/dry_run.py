@@ -6,6 +6,7 @@ A network whose forward pass needs values, or that has lazy layers, is run once 
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
@@ -31,6 +32,14 @@ MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
 """Exceptions that torch and networks raise for an input of a wrong shape."""
 LOGITS = ("logits", "out", "output", "outputs", "prediction", "predictions", "pred", "y", "y_hat", "scores")
 """Names of a dictionary output that are likely the logits, most likely first."""
+
+
+_INDICES = (
+    "scalar types: Long, Int",
+    "only applicable to index tensor",
+    "tensors used as indices must be long",
+)
+"""Parts of torch's messages on indices that are not whole numbers: an embedding, one_hot, a table."""
 
 
 class OutputError(ValueError):
@@ -72,6 +81,8 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> DryRunRe
         try:
             out = _pass(module, shape)
         except MISFITS as error:
+            if sentence := describe_indices(title, error):
+                raise ValueError(sentence) from None
             first = first or error
             continue
         except (Exception, SystemExit) as error:
@@ -131,11 +142,12 @@ def _ordinal(index: int) -> str:
 
 
 def select_output(module: nn.Module, chosen: Any) -> nn.Module:
-    """Make the module return the selected output only; its type's name and its layers stay the same."""
+    """Make the module return the selected output only; type name, layers and signature stay the same."""
     if chosen is None:
         return module
     kind = type(module)
 
+    @functools.wraps(kind.forward)  # Tracing and export read the forward pass's signature.
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         out: Any = kind.forward(self, *args, **kwargs)
         return out[chosen] if isinstance(out, dict | list | tuple) else out
@@ -258,6 +270,18 @@ def describe(error: BaseException) -> str:
     text = first_line(error).rstrip(".") if str(error).strip() else ""
     line = source.of_error(error)
     return f"{type(error).__name__}{f': {text}' if text else ''}{f' ({line})' if line else ''}"
+
+
+def describe_indices(title: str, error: BaseException) -> str:
+    """Describe an error of a network that takes its input for indices; empty for other errors."""
+    if not any(part in str(error) for part in _INDICES):
+        return ""
+    line = origin.of_error(error)
+    return (
+        f"{title} takes its input for indices, as an embedding does{f' ({line})' if line else ''}, but what "
+        "a network gets here are images, floating-point tensors (N, C, H, W); a forward that means pixels as "
+        "indices converts them itself, as (255 * x).long()."
+    )
 
 
 def reason(error: Exception) -> str:

@@ -352,10 +352,13 @@ def replace_options(constructor: Constructor, fields: set[str]) -> Constructor:
 
 
 def spec_without_dry_run(constructor: Constructor, reference: ModelReference) -> ModelSpec:
-    """Create the spec of a constructor without a forward pass; its input shape is found by an analysis."""
-    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (
-        set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT}
-    )
+    """Create the spec of a constructor without a forward pass.
+
+    Its input shape is the reference's, `net.py:Net@1x28x28`; without one, an analysis finds it.
+    """
+    size = reference.size if reference.size and len(reference.size) == 3 else None
+    tags = {OWN_FILE} | (set() if size else {INPUT_FROM_NETWORK})
+    tags |= set() if constructor.classes_parameter else {CLASSES_FROM_OUTPUT}
     location = Path(reference.location).name if reference.is_file else reference.location
     return ModelSpec(
         name=f"{PREFIX}{reference.attribute}",
@@ -363,19 +366,22 @@ def spec_without_dry_run(constructor: Constructor, reference: ModelReference) ->
         family=FAMILY,
         year=0,
         summary=f"A model of your own, from {location}.",
-        input_shape=USUAL_SHAPE,
+        input_shape=(size[0], size[1], size[2]) if size else USUAL_SHAPE,
         classes=constructor.default_classes,
-        builder=_builder(constructor, 0, None),
+        builder=_builder(constructor, 0, None, is_shape_known=size is not None),
         options=constructor.options,
         source="yours",
         tags=frozenset(tags),
     )
 
 
-def _builder(constructor: Constructor, outputs: int, output: str | int | None) -> Builder:
+def _builder(
+    constructor: Constructor, outputs: int, output: str | int | None, *, is_shape_known: bool = True
+) -> Builder:
     """Return a builder: constructs the network, materializes lazy layers and selects the logits.
 
-    `outputs` is the number of outputs where that cannot be chosen, and 0 where it is unknown.
+    `outputs` is the number of outputs where that cannot be chosen, and 0 where it is unknown. Until the input
+    shape is known, lazy layers stay lazy: an analysis tries several shapes.
     """
 
     def build(classes: int, input_shape: Shape, options: Options) -> nn.Module:
@@ -388,6 +394,8 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
                 f"be chosen: it cannot be built for {classes:,}."
             )
         module = constructor.build(classes, input_shape, options.model_dump())
+        if not is_shape_known:
+            return module
         try:
             module = materialize(module, input_shape)
         except Exception as error:
@@ -401,6 +409,7 @@ def _builder(constructor: Constructor, outputs: int, output: str | int | None) -
 
     build.bound = constructor.bound  # type: ignore[attr-defined]
     build.classes_parameter = constructor.classes_parameter  # type: ignore[attr-defined]
+    build.output = output  # type: ignore[attr-defined]
     return build
 
 

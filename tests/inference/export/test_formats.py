@@ -119,6 +119,90 @@ def test_a_network_of_ones_own_that_depends_on_its_input_brings_its_source(
     )
 
 
+SEVERAL_OUTPUTS = """
+from torch import nn
+
+from parts import Block
+
+
+class Several(nn.Module):
+    def __init__(self, n_out=3):
+        super().__init__()
+        self.body, self.head = Block(), nn.LazyLinear(n_out)
+
+    def forward(self, pixels):
+        maps = self.body(pixels)
+        return {"maps": maps, "logits": self.head(maps.flatten(1))}
+
+
+class Depends(Several):
+    def forward(self, pixels):
+        if pixels.sum() > 0:
+            pixels = -pixels
+        return super().forward(pixels)
+"""
+BLOCK = """
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x).relu() + x
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network of one's own with two outputs, a lazy layer and a module beside it."""
+    monkeypatch.setenv(registration.VARIABLE, "")
+    (tmp_path / "parts.py").write_text(BLOCK, encoding="utf-8")
+    (tmp_path / "net.py").write_text(SEVERAL_OUTPUTS, encoding="utf-8")
+    return tmp_path / "net.py"
+
+
+def test_a_network_of_several_outputs_is_exported_with_the_one_that_is_trained(
+    several: Path, tmp_path: Path
+) -> None:
+    registration.add(f"{several}:Several@1x8x8")
+    loaded = fresh("file/Several")
+    images = some(loaded)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    assert torch.allclose(run_elsewhere(loaded, images, folder), logits(loaded, images), atol=1e-6)
+    assert export(loaded, "python").notes == ()
+    (content,) = export(loaded, "pt2").files.values()
+    program = torch.export.load(io.BytesIO(content)).module()
+    assert torch.allclose(program(images), logits(loaded, images), atol=1e-6)
+
+
+def test_source_that_depends_on_its_input_is_one_file_and_gives_the_trained_output(
+    several: Path, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from cnnviz.training import Recipe
+    from cnnviz.training.recipe import with_code
+
+    def trained() -> Loaded:
+        registration.add(f"{several}:Depends@1x8x8")
+        return replace(fresh("file/Depends"), recipe=with_code(Recipe(model="file/Depends")))
+
+    with pytest.raises(
+        InferenceError, match=r"depends on its input's values, and its source is more than one file \(.*parts"
+    ):
+        export(trained(), "python")
+    several.write_text(BLOCK + SEVERAL_OUTPUTS.replace("from parts import Block", ""), encoding="utf-8")
+    loaded = trained()
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for images in (torch.ones(2, 1, 8, 8), -torch.ones(2, 1, 8, 8)):
+        assert torch.equal(run_elsewhere(loaded, images, folder), logits(loaded, images))
+
+
 def test_a_state_dict_is_plain() -> None:
     loaded = fresh("lenet5")
     (content,) = export(loaded, "pth").files.values()

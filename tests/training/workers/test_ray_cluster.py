@@ -1,4 +1,4 @@
-"""Runs on a real Ray cluster of a head and two nodes: one is killed, and the run on it ends bit-identical."""
+"""Runs on a real Ray cluster of a head and two nodes: they spread, and outlive the supervisor and a node."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cnnviz.tracking.machines import machines
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers.worker import work
-from tests.training.workers.making import become, until
+from tests.training.workers.making import become, end_of, until
 from tests.training.workers.test_processes import ROOT, process
 from tests.training.workers.test_soak import rows
 
 pytest.importorskip("ray", reason="Ray is an extra: pip install -r requirements-cluster.txt")
 pytestmark = pytest.mark.slow
 
-RECIPE = Recipe(dataset="digits", limit=200, epochs=500, batch_size=50, device="cpu", pad_crop=2)
+RECIPE = Recipe(dataset="digits", limit=200, epochs=200, batch_size=50, device="cpu", pad_crop=2)
 
 
 @pytest.fixture
@@ -134,8 +134,36 @@ def test_runs_spread_over_nodes_and_outlive_supervisor_pause_and_a_node(
         trains_on(database, first)
         cluster.kill(node_of(again))
         until(lambda: tracking.get_run(database, first).attempt == 3, "another node has it")
-        ended = become(database, first, Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
+        ended = end_of(database, first)
     assert (ended.status, ended.attempt, ended.tries) == (Status.FINISHED, 3, 1), ended.error
     assert rows(database, first) == rows(database, whole)
     digests = [tracking.checkpoints(database, run)["last"].digest for run in (first, whole)]
     assert digests[0] == digests[1]
+
+
+def test_ten_runs_spread_over_the_nodes_while_the_supervisor_is_restarted(
+    database: Database, cluster: Cluster
+) -> None:
+    short = RECIPE.changed({"epochs": 3})
+    whole = at_one_go(database, short)
+    runs = [enqueue(database, short.changed({"seed": seed})).id for seed in range(10)]
+    nodes: dict[int, str] = {}
+
+    def finished(count: int) -> bool:
+        found = [tracking.get_run(database, run) for run in runs]
+        nodes.update({run.id: node_of(run) for run in found if (run.worker or {}).get("node_id")})
+        return sum(run.status is Status.FINISHED for run in found) >= count
+
+    for count in (3, 7, 10):  # The supervisor is killed and started again after three of them, and seven.
+        with at_work(cluster):
+            for number in range(count + 1):
+                until(lambda number=number: finished(number), f"{number} runs have ended")  # type: ignore[misc]
+    ended = [tracking.get_run(database, run) for run in runs]
+    assert [(run.status, run.attempt, run.error) for run in ended] == [(Status.FINISHED, 1, None)] * 10
+    assert set(nodes) == set(runs)
+    assert len(set(nodes.values())) == 2
+    assert min(list(nodes.values()).count(node) for node in nodes.values()) >= 2
+    assert rows(database, runs[0]) == rows(database, whole)
+    for run in runs:
+        changes = [change.new for change in tracking.history(database, run)]
+        assert changes.count(Status.FINISHED) == 1
