@@ -65,7 +65,9 @@ def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
 
 def unknown(name: str, known: Collection[str]) -> UnknownLayerError:
     """Build the error for an unknown layer, with the closest names."""
-    closest = [match for match, _, _ in process.extract(name, list(known), limit=3, score_cutoff=50)]
-    if not closest:
-        closest = list(known)[:3]
-    return UnknownLayerError(f"The model has no layer '{name}'; it has {', '.join(map(repr, closest))}.")
+    names = [layer for layer in known if layer]  # Without the model itself.
+    closest = [match for match, _, _ in process.extract(name, names, limit=3, score_cutoff=50)] or names[:3]
+    listed = ", ".join(map(repr, closest)) or "none"
+    others = len(names) - len(closest)
+    more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+    return UnknownLayerError(f"The model has no layer '{name}'; it has {listed}{more}.")

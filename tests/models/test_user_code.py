@@ -314,6 +314,12 @@ def test_a_word_for_a_number_is_refused_before_the_constructor_meets_it(own: Pat
         registration.add(f"{own}/net.py:Net(width=wide)")
 
 
+def test_a_choice_that_the_annotation_does_not_name_is_refused(own: Path) -> None:
+    with pytest.raises(ValueError, match=r"^'pool' cannot be 'sum'; it can be max or mean\.$"):
+        registration.add(f"{own}/net.py:Net", {"pool": "sum"})
+    assert registration.add(f"{own}/net.py:Net", {"pool": "mean"}).options().model_dump()["pool"] == "mean"
+
+
 def test_what_gives_maps_is_no_classifier(own: Path) -> None:
     spec = registration.add(f"{own}/net.py:Maps")
     assert registration.NOT_A_CLASSIFIER in spec.tags

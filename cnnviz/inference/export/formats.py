@@ -142,6 +142,8 @@ def _described(loaded: Loaded) -> dict[str, str]:
 
 def _python(loaded: Loaded, stem: str) -> Exported:
     source, notes = python_source.source_of(loaded, f"{stem}.pth")
+    if not stem.isidentifier():
+        notes = (*notes, f"'{stem}.py' cannot be imported by its name; rename it to letters, digits and _.")
     return Exported({".py": source.encode(), ".pth": _saved(loaded.model)}, notes)
 
 

@@ -157,31 +157,45 @@ def select_output(module: nn.Module, chosen: Any) -> nn.Module:
 
 
 def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
-    """Materialize lazy layers by a forward pass over zeros; other modules are not changed."""
-    tensors = [*module.parameters(), *module.buffers()]
-    lazy = [tensor for tensor in tensors if _has_no_shape(tensor)]
-    if lazy:
-        was_training = module.training
-        with torch.no_grad():
-            module.eval()(torch.zeros((1, *input_shape), device=lazy[0].device))
-        module.train(was_training)
-    return module
+    """Materialize lazy layers by a forward pass over zeros; other modules are not changed.
+
+    On the meta device a forward pass that needs values runs over a copy on the CPU, which is returned.
+    """
+    lazy = _first_lazy(module)
+    if lazy is None:
+        return module
+    was_training = module.training
+    with torch.no_grad():
+        try:
+            module.eval()(torch.zeros((1, *input_shape), device=lazy.device))
+        except Exception as error:
+            if not lazy.is_meta or "meta" not in str(error):
+                raise
+            module = _with_memory(module).eval()
+            module(torch.zeros((1, *input_shape)))
+            module.to("meta")
+    return module.train(was_training)
+
+
+def _first_lazy(module: nn.Module) -> Tensor | None:
+    return next((t for t in (*module.parameters(), *module.buffers()) if _has_no_shape(t)), None)
 
 
 def _pass(module: nn.Module, shape: Shape) -> Any:
     """Run a forward pass on the meta device, or over zeros where the network needs values."""
     floating = [p for p in module.parameters() if not _has_no_shape(p) and p.is_floating_point()]
     dtype = floating[0].dtype if floating else torch.float32
+    lazy = _first_lazy(module)
     with torch.no_grad():
         try:
-            lazy = next((t for t in (*module.parameters(), *module.buffers()) if _has_no_shape(t)), None)
             if lazy is not None:
                 return _lazy_copy(module)(torch.empty((1, *shape), device=lazy.device, dtype=dtype))
             return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=dtype))
         except Exception as error:
             if "meta" not in str(error) and not isinstance(error, NotImplementedError):
                 raise
-        with_values = module if not any(p.is_meta for p in module.parameters()) else _with_memory(module)
+        is_incomplete = lazy is not None or any(p.is_meta for p in module.parameters())
+        with_values = _with_memory(module) if is_incomplete else module
         return with_values(torch.zeros((1, *shape), dtype=dtype))
 
 
@@ -194,14 +208,18 @@ def _lazy_copy(module: nn.Module) -> nn.Module:
 
 
 def _with_memory(module: nn.Module) -> nn.Module:
-    """Move the module to the CPU with all weights 0, for shape inference only."""
-    return module.to_empty(device="cpu").apply(_zero)
+    """Copy the module to the CPU with all weights 0, for shape inference only; lazy layers stay lazy."""
+    memo = {id(t): _in_memory(t) for t in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo)
 
 
-def _zero(module: nn.Module) -> None:
-    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-        if not _has_no_shape(tensor) and tensor.is_floating_point():
-            nn.init.zeros_(tensor)
+def _in_memory(tensor: Any) -> Any:
+    if _has_no_shape(tensor):
+        return type(tensor)(device="cpu", dtype=tensor.dtype)
+    if not tensor.is_floating_point():  # Known on the meta device too: networks index and loop with them.
+        return torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor
+    zeros = torch.zeros_like(tensor, device="cpu")
+    return nn.Parameter(zeros, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
 
 
 def candidate_shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> Iterator[Shape]:

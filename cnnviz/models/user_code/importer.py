@@ -335,6 +335,14 @@ def _field(annotation: Any, default: Any, text: Any) -> tuple[Any, Any] | None:
     return (Literal[(text,)], text) if isinstance(text, str) else None
 
 
+def _choice(value: Any, name: str, accepted: tuple[Any, ...]) -> Any:
+    """Return the value of a `Literal` that is given, as itself or as text."""
+    for choice in accepted:
+        if value == choice or (isinstance(value, str) and value == str(choice)):
+            return choice
+    raise ValueError(f"'{name}' cannot be '{value}'; it can be {' or '.join(map(str, accepted))}.")
+
+
 def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
     """Parse a typed argument as a Python literal, unless the parameter is a string."""
     kind = annotation if inspect.isclass(annotation) else type(parameter.default)
@@ -344,6 +352,8 @@ def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
                 f"'{parameter.name}' cannot be '{value}'; it can be {' or '.join(kind.__members__)}."
             )
         return kind[value]
+    if typing.get_origin(annotation) is Literal:
+        return _choice(value, parameter.name, typing.get_args(annotation))
     if not isinstance(value, str) or isinstance(parameter.default, str) or kind is str:
         return value
     if value.lower() in ("true", "false"):

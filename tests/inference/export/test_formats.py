@@ -174,6 +174,9 @@ def test_a_network_of_several_outputs_is_exported_with_the_one_that_is_trained(
     folder.mkdir()
     assert torch.allclose(run_elsewhere(loaded, images, folder), logits(loaded, images), atol=1e-6)
     assert export(loaded, "python").notes == ()
+    assert export(loaded, "python", "run-1").notes == (
+        "'run-1.py' cannot be imported by its name; rename it to letters, digits and _.",
+    )
     (content,) = export(loaded, "pt2").files.values()
     program = torch.export.load(io.BytesIO(content)).module()
     assert torch.allclose(program(images), logits(loaded, images), atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -101,7 +102,7 @@ def _exported(run_id: int, form: str, stem: str) -> bytes:
     from cnnviz.inference.export import export
     from cnnviz.inference.weights.loaders import from_run
 
-    stem = stem.replace("/", "-")
+    stem = re.sub(r"\W", "_", stem)  # A Python file is imported by its name.
     exported = export(from_run(run_data.database(), run_id), form, stem)
     if len(exported.files) == 1:
         return next(iter(exported.files.values()))
