@@ -152,11 +152,10 @@ def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
         return {}
     from cnnviz.training.trainable import check_classifier
 
-    name, options = "", {}
-    if model:
-        name, options = named_model(model, option, check_classifier)
+    if model is None:
+        name, options = "", pairs(option or [], "activation=tanh")
     else:
-        options = pairs(option or [], "activation=tanh")
+        name, options = named_model(model, option, check_classifier)
     fields = {"model": name} if name else {}
     return fields | ({"options": orjson.dumps(options).decode()} if options else {})
 

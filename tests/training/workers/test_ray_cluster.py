@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -157,9 +158,12 @@ def test_ten_runs_spread_over_the_nodes_while_the_supervisor_is_restarted(
     for count in (3, 7, 10):  # The supervisor is killed and started again after three of them, and seven.
         with at_work(cluster):
             for number in range(count + 1):
-                until(lambda number=number: finished(number), f"{number} runs have ended")  # type: ignore[misc]
+                until(partial(finished, number), f"{number} runs have ended")
     ended = [tracking.get_run(database, run) for run in runs]
-    assert [(run.status, run.attempt, run.error) for run in ended] == [(Status.FINISHED, 1, None)] * 10
+    assert [(run.status, run.error) for run in ended] == [(Status.FINISHED, None)] * 10
+    assert (
+        max(run.attempt for run in ended) <= 2
+    )  # 2 where the supervisor was killed before it handed it over.
     assert set(nodes) == set(runs)
     assert len(set(nodes.values())) == 2
     assert min(list(nodes.values()).count(node) for node in nodes.values()) >= 2
