@@ -303,6 +303,16 @@ def test_a_named_output_is_chosen_and_said(own: Path) -> None:
     assert model(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+def test_torchscript_of_several_outputs_is_refused(own: Path) -> None:
+    (own / "scripted.py").write_text(
+        "import torch\n\nfrom net import Named\n\n\ndef Scripted():\n    return torch.jit.script(Named())\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ValueError, match="Scripted is TorchScript with several outputs"):
+        registration.add(f"{own}/scripted.py:Scripted@1x4x4")
+
+
 def test_of_a_tuple_the_list_of_numbers_is_taken_before_an_image(own: Path) -> None:
     spec = registration.add(f"{own}/net.py:Second@1x4x4")
     assert spec.notes == ("Second gives 2 values: the second is taken for its logits.",)

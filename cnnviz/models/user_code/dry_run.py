@@ -88,6 +88,11 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> DryRunRe
         except (Exception, SystemExit) as error:
             raise ValueError(f"{title} cannot be run: {describe(error)}.") from None
         chosen, output, notes = choose_output(out, title)
+        if chosen is not None and isinstance(module, torch.jit.ScriptModule):
+            raise ValueError(
+                f"{title} is TorchScript with several outputs, of which none can be chosen; wrap it in a "
+                "module whose forward returns the logits."
+            )
         if output.dim() != 2:
             notes += (
                 f"{title} gives {'×'.join(map(str, output.shape[1:])) or 'one number'} for an image, not a "
