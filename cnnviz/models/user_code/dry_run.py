@@ -299,7 +299,7 @@ def describe_indices(title: str, error: BaseException) -> str:
     """Describe an error of a network that takes its input for indices; empty for other errors."""
     if not any(part in str(error) for part in _INDICES):
         return ""
-    line = origin.of_error(error)
+    line = source.of_error(error)
     return (
         f"{title} takes its input for indices, as an embedding does{f' ({line})' if line else ''}, but what "
         "a network gets here are images, floating-point tensors (N, C, H, W); a forward that means pixels as "

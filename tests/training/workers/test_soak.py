@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from safetensors import safe_open
@@ -109,10 +110,15 @@ def checkpoints(database: Database, run: int) -> dict[str, tuple[dict[str, str],
     """What lies in a run's folder: by name, the file's metadata, and each tensor's bytes."""
     found = {}
     for path in tracking.run_folder(run, tracking.get_run(database, run).key).glob("*.safetensors"):
-        with safe_open(path, "np") as file:
-            tensors = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118 (no mapping)
-            found[path.name] = (file.metadata(), tensors)
+        found[path.name] = contents(path)
     return found
+
+
+def contents(path: Path) -> tuple[dict[str, str], dict[str, bytes]]:
+    """A checkpoint's metadata, which a file holds in any order, and each tensor's bytes."""
+    with safe_open(path, "np") as file:
+        tensors = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return file.metadata(), tensors
 
 
 def check(database: Database, recipe: Recipe, interruptions: list[Interruption]) -> None:
