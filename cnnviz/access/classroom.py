@@ -78,6 +78,13 @@ def grouped(code: str) -> str:
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
+def format_expiry(state: State) -> str:
+    """Format the local time until which the join code admits students, with the day unless it is today."""
+    expires = time.localtime(state.expires)
+    today = expires[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M" if today else "%a %H:%M", expires)
+
+
 def normalized(code: str) -> str:
     """Normalize a typed code: case, O for 0, I and L for 1, spaces and hyphens."""
     characters = "".join(character for character in code.upper() if character.isalnum())

@@ -86,8 +86,11 @@ class Gate:
         base = self._base_path().strip("/")
         path = scope["path"].lstrip("/")
         inner = path.removeprefix(f"{base}/") if base else path
-        if scope["type"] == "http" and inner in FORMS and not (base and inner == path):
-            response = await FORMS[inner](self, Request(scope, receive), f"/{base}/" if base else "/")
+        form = (
+            FORMS.get(inner.rstrip("/")) if scope["type"] == "http" and not (base and inner == path) else None
+        )
+        if form is not None:
+            response = await form(self, Request(scope, receive), f"/{base}/" if base else "/")
             await response(scope, receive, send)
             return
         member = self._classroom.principal(connection.cookies.get(COOKIE))
@@ -207,7 +210,9 @@ class Gate:
     async def leave(self, request: Request, base: str) -> Response:
         """Show the form that deletes the cookie."""
         if await _posted(request) is None:
-            lead = "Your runs stay. To come back you need your own key, or the same browser if you stay."
+            lead = (
+                "Your runs stay. To come back as yourself you need your own key; it stands behind your name."
+            )
             return _form(request, "Leave the class", lead, "", "Leave", "")
         response = RedirectResponse(f"{base}join", 303)
         response.delete_cookie(COOKIE, path=base, httponly=True, samesite="lax")

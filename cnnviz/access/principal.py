@@ -70,7 +70,9 @@ class Principal:
     def require_write(self, what: str) -> None:
         """Raise `NotAllowedError` for a reader; `what` is the action: `queue a run`."""
         if not self.may_write:
-            raise NotAllowedError(f"Only who has joined or signed in can {what}; you can look at everything.")
+            raise NotAllowedError(
+                f"Only people who have joined or signed in can {what}; you can look at everything."
+            )
 
     def require(self, owner: str | None, what: str) -> None:
         """Raise `NotAllowedError` unless they may change objects of this owner.

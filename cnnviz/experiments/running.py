@@ -28,6 +28,8 @@ class Stored(NamedTuple):
     created: float
     runs: dict[Cell, RunSummary | None]
     """Run of every condition and seed; None if there is none, or it is deleted."""
+    owner_id: int | None
+    """Owner of the experiment; it is theirs to queue, extend and stop."""
 
     def waiting(self) -> list[Cell]:
         """Return the cells whose run is queued or active, seed by seed."""
@@ -142,7 +144,7 @@ def _with_runs(database: Database, stored: Sequence[tracking.StoredExperiment]) 
         ids = [run_id for run_id in run_ids.values() if run_id is not None]
         runs = {run.id: run for run in tracking.list_runs(database, ids=ids)} if ids else {}
         cells = {cell: runs.get(run_ids.get(cell) or 0) for cell in experiment.cells()}
-        outcomes.append(Stored(entry.id, experiment, entry.created, cells))
+        outcomes.append(Stored(entry.id, experiment, entry.created, cells, entry.owner_id))
     return outcomes
 
 

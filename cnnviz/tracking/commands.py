@@ -8,6 +8,7 @@ import time
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
+from cnnviz.access import principal
 from cnnviz.tracking.database import (
     Database,
     NoSuchRunError,
@@ -15,7 +16,7 @@ from cnnviz.tracking.database import (
     StaleAttemptError,
     WrongStateError,
 )
-from cnnviz.tracking.limits import check_limits, require_owner
+from cnnviz.tracking.limits import check_limits, find_owner_id, require_owner
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow, StatusRow
@@ -158,9 +159,11 @@ def _check_kind(run: RunRow, command: Command) -> None:
 
 
 def require_queue_capacity(database: Database, wanted: int) -> None:
-    """Raise `QueueFullError` unless `wanted` more runs can be queued now."""
+    """Raise `QueueFullError` or `LimitError` unless the principal can queue `wanted` more runs now."""
     with database.read() as session:
         check_capacity(session, wanted)
+        if wanted:
+            check_limits(session, find_owner_id(session, principal()), wanted)
 
 
 def queue_capacity(database: Database) -> int:

@@ -31,6 +31,7 @@ class StoredExperiment(NamedTuple):
     name: str
     body: str
     created: float
+    owner_id: int | None
 
 
 def create_experiment(database: Database, name: str, body: str, cells: Iterable[tuple[str, int]]) -> int:
@@ -74,14 +75,14 @@ def get_experiment(database: Database, experiment_id: int) -> StoredExperiment:
         row = session.get(ExperimentRow, experiment_id)
         if row is None:
             raise _unknown(experiment_id)
-        return StoredExperiment(row.id, row.name, row.body, row.created)
+        return StoredExperiment(row.id, row.name, row.body, row.created, row.owner_id)
 
 
 def list_experiments(database: Database) -> list[StoredExperiment]:
     """Return all experiments, newest first."""
     with database.read() as session:
         rows = session.scalars(select(ExperimentRow).order_by(ExperimentRow.id.desc())).all()
-        return [StoredExperiment(row.id, row.name, row.body, row.created) for row in rows]
+        return [StoredExperiment(row.id, row.name, row.body, row.created, row.owner_id) for row in rows]
 
 
 def slots(database: Database, experiment_id: int) -> list[Slot]:

@@ -41,7 +41,9 @@ def get_or_create_owner(session: Session, what: str) -> int:
     """
     user = principal()
     if not user.may_write:
-        raise NotOwnerError(f"Only who has joined or signed in can {what}; you can look at everything.")
+        raise NotOwnerError(
+            f"Only people who have joined or signed in can {what}; you can look at everything."
+        )
     number = find_owner_id(session, user)
     if number is None:
         issuer, subject = user.identity
@@ -98,14 +100,16 @@ GLOBAL = "global"
 LIMITS, FROZEN, UPLOADS = "limits", "queue_frozen", "uploads"
 MEGABYTE = 1_000_000
 MOST = 1_000_000
+NEAR = 0.8
+"""Share of a limit from which on a member is warned."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Quotas of one member; whole numbers."""
 
-    waiting: int = 5
-    """Queued runs."""
+    waiting: int = 10
+    """Queued runs; enough for an experiment of three conditions and three seeds."""
     minutes: int = 60
     """Minutes of training per day, on any device."""
     disk: int = 1_000
@@ -143,8 +147,14 @@ class Usage:
             f"{self.upload / MEGABYTE:,.0f} of {limits.upload:,} MB handed in today"
         )
 
-    def reached(self, limits: Limits) -> str:
-        """Return a message on the limit that keeps a run from being queued; empty if none does."""
+    def reached(self, limits: Limits, wanted: int = 1) -> str:
+        """Return a message on the limit that keeps `wanted` runs from being queued; empty if none does."""
+        if self.waiting + wanted > limits.waiting and wanted > 1:
+            return (
+                f"These are {wanted} runs, and {max(0, limits.waiting - self.waiting)} more of yours may "
+                f"wait: {limits.waiting} is the limit for each. Queue fewer at once, or ask your teacher "
+                "for more."
+            )
         if self.waiting >= limits.waiting:
             return (
                 f"{self.waiting} of your runs wait, and {limits.waiting} is the limit for each: wait until "
@@ -161,6 +171,29 @@ class Usage:
                 "for good what you need no longer, under Runs."
             )
         return ""
+
+    def exhausted(self, limits: Limits) -> str:
+        """Return a message on the limit that is reached, of runs or of uploads; empty if none is."""
+        if self.upload < limits.upload * MEGABYTE:
+            return self.reached(limits)
+        return self.reached(limits) or (
+            f"You have handed in {self.upload / MEGABYTE:,.0f} MB today, and {limits.upload:,} MB a day "
+            "is the limit; go on tomorrow, or ask your teacher for more."
+        )
+
+    def near(self, limits: Limits) -> str:
+        """Return a message on the limits of which little is left; empty if one is reached."""
+        if self.exhausted(limits):
+            return ""
+        shares = (
+            self.waiting / limits.waiting,
+            self.minutes / limits.minutes,
+            self.disk / MEGABYTE / limits.disk,
+            self.upload / MEGABYTE / limits.upload,
+        )  # no limit is 0: it would be reached
+        parts = self.summary(limits).split(" · ")
+        used_up = [part for part, share in zip(parts, shares, strict=True) if share >= NEAR]
+        return f"Nearly used up: {', '.join(used_up)}." if used_up else ""
 
 
 def get_setting(session: Session, scope: str, key: str) -> Any:
@@ -191,6 +224,18 @@ def write_limits(database: Database, limits: Limits) -> None:
     _require_manager("change limits")
     with database.write() as session:
         put_setting(session, GLOBAL, LIMITS, asdict(limits))
+
+
+def held_back(database: Database, owner_id: int | None) -> str:
+    """Return why no queued run of an owner starts: a frozen queue, or no minutes left today; else ""."""
+    owner = owner_id or LOCAL_OWNER
+    with database.read() as session:
+        if is_frozen(session):
+            return "the queue is frozen"
+        limits = limits_of(session)
+        if owner != LOCAL_OWNER and minutes_today(session, owner, time.time()) >= limits.minutes:
+            return f"waits until tomorrow: {limits.minutes} minutes of training a day are the limit"
+    return ""
 
 
 def is_frozen(session: Session) -> bool:
@@ -277,11 +322,18 @@ def usage_by_key(database: Database) -> dict[str, Usage]:
         return {f"{row.issuer} {row.subject}": usage_of(session, row.id) for row in owners}
 
 
-def check_limits(session: Session, owner_id: int) -> None:
-    """Raise `LimitError` if this owner may not queue another run; managers have no limits."""
+def check_limits(session: Session, owner_id: int | None, wanted: int = 1) -> None:
+    """Raise `LimitError` if this owner may not queue `wanted` more runs; managers have no limits.
+
+    Args:
+        session: The transaction that queues them.
+        owner_id: Owner id; None if the principal owns nothing yet.
+        wanted: Number of runs.
+    """
     if principal().manages:
         return
-    reached = usage_of(session, owner_id).reached(limits_of(session))
+    usage = Usage(0, 0.0, 0, 0) if owner_id is None else usage_of(session, owner_id)
+    reached = usage.reached(limits_of(session), wanted)
     if reached:
         raise LimitError(reached)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.access import LOCAL, NOBODY, NotAllowedError, Principal, Role, acting, principal, resolve_with
-from cnnviz.access.classroom import ALPHABET, CODE_LENGTH, KEY_LENGTH, MAX_WRONG, Classroom, JoinError
+from cnnviz.access.classroom import (
+    ALPHABET,
+    CODE_LENGTH,
+    KEY_LENGTH,
+    MAX_WRONG,
+    Classroom,
+    JoinError,
+    format_expiry,
+)
 
 
 @pytest.fixture
@@ -39,6 +48,17 @@ def test_a_student_has_a_key_that_the_nickname_does_not_give(room: Classroom) ->
     assert (first.name, second.name) == ("Ada", "ada (2)")
     assert first.key != second.key
     assert "Ada" not in first.key
+
+
+def test_a_code_that_lasts_beyond_midnight_says_the_day(room: Classroom) -> None:
+    room.open()
+    now = time.time()
+    today = time.localtime(now)
+    assert format_expiry(replace(room.state, expires=now)) == time.strftime("%H:%M", today)
+    later = now + 2 * 86_400
+    assert format_expiry(replace(room.state, expires=later)) == time.strftime(
+        "%a %H:%M", time.localtime(later)
+    )
 
 
 def test_the_code_is_read_as_people_type_it(room: Classroom) -> None:

@@ -140,6 +140,12 @@ def test_another_site_can_neither_join_nor_hand_in(client: TestClient, room: Cla
         assert answer.status_code == 403
 
 
+def test_the_forms_are_found_with_a_slash_at_the_end_too(client: TestClient, room: Classroom) -> None:
+    assert client.get("/join/").status_code == 200
+    come_in(client, room, path="/join/")
+    assert client.get("/train").text == "behind"
+
+
 def test_a_wrong_code_is_said_and_what_was_typed_stays(client: TestClient) -> None:
     data = {"code": "wrong", "name": '<script>"Ada"'}
     answer = client.post("/join", data=data, headers={"origin": URL})

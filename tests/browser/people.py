@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import ARTIFACTS
 from tests.browser.server import ROOT, Server, _await_health, _free_port, _stop
 from tests.browser.waiting import TIMEOUT_MS
+
+LONG = "train?set.epochs=400&set.device=cpu"
+"""The page Train, set to a run that does not end before somebody stops it."""
 
 
 @contextlib.contextmanager
@@ -52,3 +56,12 @@ def person(chromium: Browser) -> Iterator[Page]:
         raise
     finally:
         context.close()
+
+
+def begin(page: Page) -> int:
+    """Press Start on Train; the number of the run, which the address then names."""
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"[?&]run=\d+"))
+    found = re.search(r"[?&]run=(\d+)", page.url)
+    assert found is not None
+    return int(found[1])

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
 from cnnviz.access.classroom import Classroom, grouped
-from tests.browser.people import command_line_app, free_port, person
+from tests.browser.people import LONG, begin, command_line_app, free_port, person
 from tests.browser.server import Server
 from tests.browser.waiting import TIMEOUT_MS
 
@@ -52,17 +52,6 @@ def join(page: Page, school: Class, name: str, path: str) -> None:
     page.get_by_label("Nickname").fill(name)
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_role("button", name=name)).to_be_visible(timeout=3 * TIMEOUT_MS)
-
-
-def begin(page: Page) -> int:
-    page.get_by_role("button", name="Start", exact=True).click(timeout=3 * TIMEOUT_MS)
-    page.wait_for_url(re.compile(r"run=\d+"))
-    found = re.search(r"run=(\d+)", page.url)
-    assert found is not None
-    return int(found[1])
-
-
-LONG = "train?set.epochs=400&set.device=cpu"
 
 
 @pytest.mark.slow

@@ -13,13 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
-from tests.browser.people import command_line_app, free_port, person
+from tests.browser.people import LONG, begin, command_line_app, free_port, person
 from tests.browser.server import Server
 from tests.browser.waiting import settle
 from tests.training.workers.making import until
 
 PEOPLE = ({"sub": "ada", "groups": ["student"]}, {"sub": "tess", "groups": ["teacher"]})
-LONG = "train?set.epochs=400&set.device=cpu"
 
 
 @pytest.fixture
@@ -81,17 +80,17 @@ def test_guests_look_members_train_and_a_claim_makes_somebody_manage(
     with person(chromium) as guest, person(chromium) as ada, person(chromium) as tess:
         guest.goto(f"{app.url}/{LONG}")
         guest.get_by_role("button", name="Start", exact=True).click()
-        expect(guest.get_by_text("Only who has joined or signed in can")).to_be_visible()
+        expect(guest.get_by_text("Only people who have joined or signed in can")).to_be_visible()
 
         sign_in(ada, app, "ada")
         expect(ada.get_by_role("button", name="ada")).to_be_visible()
         ada.goto(f"{app.url}/{LONG}")
-        ada.get_by_role("button", name="Start", exact=True).click()
-        ada.wait_for_url("**/train?run=*")
+        number = begin(ada)
         with tracking.connect() as database:
             (run,) = tracking.list_runs(database, metrics=[])
             names = tracking.names_by_key(database)
         assert names == {f"{issuer} ada": "ada"}
+        assert run.id == number
 
         # A guest sees the run, and has nothing to stop it with; who manages has.
         guest.goto(f"{app.url}/train?run={run.id}")
@@ -108,5 +107,8 @@ def test_guests_look_members_train_and_a_claim_makes_somebody_manage(
 
         ada.get_by_role("button", name="ada").click()
         ada.get_by_role("button", name="Sign out").click()
+        ada.get_by_role(
+            "button", name="End session"
+        ).click()  # the provider's own page: it asks, and leads back
         expect(ada.get_by_role("button", name="Sign in")).to_be_visible()
     assert not app.traced(since=0)

@@ -1,12 +1,15 @@
 """The teacher's page: the card to come in by, why nobody can, and what its buttons do to the class."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cnnviz import access, tracking
+from cnnviz.access import Principal, acting
 from cnnviz.access.classroom import MAX_WRONG, Classroom, JoinError, grouped
-from cnnviz.ui.shared import visitors
+from cnnviz.ui.shared import notice, visitors
 from tests.pages.runner import html
 
 
@@ -14,6 +17,12 @@ def script() -> None:
     from cnnviz.ui.pages.classroom.page import class_page
 
     class_page()
+
+
+def line() -> None:
+    from cnnviz.ui.shared import class_header
+
+    class_header.draw(None, {"start": class_header.PAGE}, at_class=False)
 
 
 @pytest.fixture
@@ -55,3 +64,44 @@ def test_a_code_that_was_guessed_at_is_locked_with_a_sentence(room: Classroom) -
         with pytest.raises(JoinError):
             room.join("wrong", "Ada", address=f"visitor {number}")
     assert "tried wrongly" in shown().warning[0].value
+
+
+@pytest.fixture
+def ada(room: Classroom) -> Iterator[Principal]:
+    """A student, who looks at the pages."""
+    student = room.principal(room.join(room.state.code, "Ada"))
+    assert student is not None
+    access.resolve_with(lambda: student)
+    yield student
+    access.resolve_with(None)
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_student_reads_of_a_limit_before_it_is_hit() -> None:
+    with tracking.connect() as database:
+        for count in range(11):
+            if count:
+                tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
+            if count < 7:
+                continue
+            app = AppTest.from_function(line, default_timeout=60).run()
+            assert not app.exception
+            near = [caption.value for caption in app.caption if "Nearly" in caption.value]
+            assert near == (
+                [notice.escape(f"Nearly used up: {count} of 10 waiting runs.")] if count in (8, 9) else []
+            )
+            assert ["10 of your runs wait" in warning.value for warning in app.warning] == [True] * (
+                count == 10
+            )
+
+
+def test_the_queue_is_shown_in_the_order_of_turns(room: Classroom) -> None:
+    ada, bob = (room.principal(room.join(room.state.code, name)) for name in ("Ada", "Bob"))
+    assert ada is not None
+    assert bob is not None
+    with tracking.connect() as database:
+        for who in (ada, ada, bob):
+            with acting(who):
+                tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
+    stops = [button.key for button in shown().button if str(button.key).startswith("class-stop-")]
+    assert stops[1:] == ["class-stop-1", "class-stop-3", "class-stop-2"]

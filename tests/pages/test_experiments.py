@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import tracking
+from cnnviz import access, tracking
+from cnnviz.access import Principal, acting
+from cnnviz.access.classroom import Classroom
 from cnnviz.experiments import Condition, Experiment, from_change, list_all, start
 from cnnviz.experiments.presets import list_presets
 from cnnviz.experiments.recorded import recording
+from cnnviz.tracking import LimitError
 from cnnviz.training.queue import enqueue
+from cnnviz.ui.shared import visitors
 from cnnviz.ui.shared.runs.recipe_plan import test_parameters as parameters
 from tests.experiments.making import BASE, NORMALISING, end_all
 from tests.pages.runner import assert_sound, open_page
@@ -87,6 +92,42 @@ def test_a_stopped_one_can_be_gone_on_with() -> None:
     app.button(key="experiments-Go on-1").click().run()
     assert_sound(app)
     assert "So far, 0 of 6 runs" in text(app)
+
+
+@pytest.fixture
+def ada_and_bob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Principal, Principal]]:
+    """Two students of a class, at whose pages the second one looks."""
+    room = Classroom(tmp_path / "class.json")
+    room.open()
+    ada, bob = (room.principal(room.join(room.state.code, name)) for name in ("Ada", "Bob"))
+    assert ada is not None
+    assert bob is not None
+    monkeypatch.setattr(visitors, "classroom", lambda: room)
+    access.resolve_with(lambda: bob)
+    yield ada, bob
+    access.resolve_with(None)
+
+
+def test_in_a_class_ones_own_come_first_and_others_can_only_be_looked_at(
+    ada_and_bob: tuple[Principal, Principal],
+) -> None:
+    ada, bob = ada_and_bob
+    with tracking.connect() as database:
+        with acting(bob):
+            mine = start(database, NORMALISING)
+        with acting(ada):
+            theirs = start(database, NORMALISING)
+        with acting(bob), pytest.raises(LimitError, match="These are 6 runs, and 4 more of yours may wait"):
+            start(database, NORMALISING)
+        assert len(list_all(database)) == 2  # what is refused leaves nothing behind
+    app = open_page("experiments", experiment=str(theirs))
+    assert "This experiment is Ada’s" in text(app)
+    assert not [button for button in app.button if button.key == f"experiments-Stop-{theirs}"]
+    titles = [header.value for header in app.header]
+    assert titles.index("Your experiments") < titles.index("Experiments of others")
+    assert app.selectbox(key="experiments-which").options[0].startswith(f"{mine} · ")
+    app = open_page("experiments", experiment=str(mine))
+    assert app.button(key=f"experiments-Stop-{mine}")
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ def test_owners_are_known_by_who_vouches_for_them_and_not_by_name(database: Data
 
 
 def test_who_may_only_look_makes_nothing(database: Database) -> None:
-    with acting(NOBODY), pytest.raises(NotOwnerError, match="Only who has joined"):
+    with acting(NOBODY), pytest.raises(NotOwnerError, match="Only people who have joined"):
         tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
-    with acting(NOBODY), pytest.raises(NotOwnerError, match="Only who has joined"):
+    with acting(NOBODY), pytest.raises(NotOwnerError, match="Only people who have joined"):
         tracking.create_experiment(database, "x", "{}", [])
     assert tracking.list_runs(database) == []
 
@@ -122,6 +122,36 @@ def test_each_limit_is_said_before_it_is_hit(database: Database) -> None:
     with acting(ADA):
         usage = tracking.read_usage(database)
     assert usage.summary(tracking.read_limits(database)).startswith("2 of 2 waiting runs · 0 of 60 minutes")
+
+
+def test_what_queues_many_runs_is_refused_before_the_first_of_them(database: Database) -> None:
+    tracking.write_limits(database, Limits(waiting=4))
+    queued(database, ADA)
+    tracking.require_queue_capacity(database, 6)  # who works alone, and the teacher, has no limit
+    with acting(ADA):
+        tracking.require_queue_capacity(database, 3)
+        with pytest.raises(LimitError, match=r"These are 6 runs, and 3 more of yours may wait"):
+            tracking.require_queue_capacity(database, 6)
+    with acting(BOB), pytest.raises(LimitError, match=r"and 4 more of yours may wait"):
+        tracking.require_queue_capacity(database, 5)  # he owns nothing yet
+
+
+def test_an_experiment_as_it_is_offered_fits_the_limit() -> None:
+    conditions, seeds = 3, 3
+    assert not Usage(0, 0.0, 0, 0).reached(Limits(), conditions * seeds)
+
+
+def test_a_limit_that_is_near_is_said() -> None:
+    limits = Limits(waiting=5, minutes=60, disk=100, upload=100)
+    assert Usage(3, 40.0, 70_000_000, 0).near(limits) == ""
+    near = Usage(4, 50.0, 70_000_000, 90_000_000).near(limits)
+    assert near == (
+        "Nearly used up: 4 of 5 waiting runs, 50 of 60 minutes of training today, "
+        "90 of 100 MB handed in today."
+    )
+    assert "You have handed in 100 MB today" in Usage(4, 0.0, 0, 100_000_000).exhausted(limits)
+    assert "5 of your runs wait" in Usage(5, 50.0, 0, 100_000_000).exhausted(limits)
+    assert "0 of your runs wait" in Usage(0, 0.0, 0, 0).exhausted(Limits(waiting=0))
 
 
 def test_minutes_and_megabytes_are_limited(database: Database) -> None:
@@ -175,6 +205,16 @@ def test_only_the_teacher_changes_limits_and_freezes(database: Database) -> None
 def test_what_is_no_limit_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="whole number from 0"):
         Limits(waiting=value)  # type: ignore[arg-type]
+
+
+def test_why_nothing_of_somebody_begins_is_said(database: Database) -> None:
+    run = queued(database, ADA)
+    assert tracking.held_back(database, run.owner_id) == ""
+    tracking.write_limits(database, Limits(minutes=0))
+    assert "until tomorrow" in tracking.held_back(database, run.owner_id)
+    assert tracking.held_back(database, queued(database).owner_id) == ""  # the teacher has no limit
+    tracking.freeze_queue(database, True)
+    assert tracking.held_back(database, run.owner_id) == "the queue is frozen"
 
 
 def test_a_frozen_queue_begins_nothing(database: Database) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import segno
 import typer
 
 from cnnviz.access import classroom
-from cnnviz.access.classroom import Classroom, grouped
+from cnnviz.access.classroom import Classroom, format_expiry, grouped
 from cnnviz.cli.commands.app import (
     LEAN_VARIABLE,
     HomeFolder,
@@ -76,9 +75,9 @@ def run_class(
 
 def _print_links(url: str, room: Classroom, key: str) -> None:
     state = room.state
-    until = time.strftime("%H:%M", time.localtime(state.expires))
     typer.echo(
-        f"\nThe class is open at  {url}\nJoin code             {grouped(state.code)}   until {until}\n"
+        f"\nThe class is open at  {url}\n"
+        f"Join code             {grouped(state.code)}   until {format_expiry(state)}\n"
     )
     segno.make(f"{url}/join#{grouped(state.code)}", error="m").terminal(compact=True)
     typer.echo(

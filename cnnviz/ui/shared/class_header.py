@@ -35,6 +35,7 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
     if classroom is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
         st.stop()
+    reached = ""
     with st.container(
         horizontal=True,
         gap="small",
@@ -47,7 +48,9 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
         if classroom is None and not who.may_write:
             _sign_in()
         elif classroom is None or not who.manages:
-            _person(classroom, who)
+            reached = _person(classroom, who)
+    if reached:
+        st.warning(notice.escape(reached), icon=":material/hourglass_bottom:")
     if classroom is not None:
         _handout(classroom, pages)
     policy = visitors.sign_in()
@@ -77,26 +80,40 @@ def providers(auth: Mapping[str, Any]) -> list[str]:
     return named or ([""] if "client_id" in auth else [])
 
 
-def _person(classroom: Classroom | None, who: access.Principal) -> None:
+def _person(classroom: Classroom | None, who: access.Principal) -> str:
+    """Draw the visitor's name, with usage and key behind it, after limits of which little is left.
+
+    Returns:
+        A message on the limit that is reached; empty if none is.
+    """
     from cnnviz import tracking
 
+    problem = used = reached = ""
+    try:
+        database = run_data.database()
+        usage, limits = tracking.read_usage(database), tracking.read_limits(database)
+    except (ValueError, OSError) as error:
+        problem = str(error)
+    else:
+        used = "\n".join(f"- {part}" for part in usage.summary(limits).split(" · "))
+        reached = "" if who.manages else usage.exhausted(limits)
+        if not who.manages and (near := usage.near(limits)):
+            st.caption(notice.escape(near), width="content")
     with st.popover(notice.escape(who.name), icon=":material/person:", type="tertiary"):
-        try:
-            database = run_data.database()
-            usage, limits = tracking.read_usage(database), tracking.read_limits(database)
-        except (ValueError, OSError) as error:
-            st.caption(notice.escape(str(error)))
+        if problem:
+            st.caption(notice.escape(problem))
         else:
             st.markdown("**What you have**")
-            st.markdown("\n".join(f"- {part}" for part in usage.summary(limits).split(" · ")))
+            st.markdown(used)
         if classroom is None:
             st.button("Sign out", key="sign-out", type="tertiary", on_click=st.logout)
-            return
+            return reached
         st.markdown("**Your own key**")
         st.caption("With it you are the same person on another computer. Keep it to yourself.")
         st.code(grouped(classroom.student_key(who.key)), language=None)
         base = visitors.base_path()
         st.link_button("Leave the class", f"/{base}/leave" if base else "/leave", type="tertiary")
+    return reached
 
 
 def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:

@@ -13,7 +13,7 @@ import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cnnviz.access.classroom import Classroom
     from cnnviz.access.sign_in import SignIn
-    from cnnviz.tracking import Database, RunSummary
+    from cnnviz.tracking import Database, Run, RunSummary
 
 CLASS_VARIABLE, SIGN_IN_VARIABLE = "CNNVIZ_CLASS", "CNNVIZ_SIGN_IN"
 
@@ -218,14 +218,34 @@ def owner_name(database: Database, owner_id: int | None) -> str:
     return tracking.owner_names(database).get(owner_id) or "Teacher"
 
 
-def own_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """Sort the session's own runs before all others, each in their order."""
+def held_back(database: Database, run: Run | RunSummary) -> str:
+    """Return why a queued run does not start although a machine is free, in a shared app; else ""."""
     if not shared():
-        return list(runs)
+        return ""
+    from cnnviz import tracking
+
+    return tracking.held_back(database, run.owner_id)
+
+
+class Owned(Protocol):
+    """What has an owner: a run, an experiment."""
+
+    @property
+    def owner_id(self) -> int | None:
+        """Id of the owner."""
+
+
+OwnedT = TypeVar("OwnedT", bound=Owned)
+
+
+def own_first(database: Database, items: Sequence[OwnedT]) -> list[OwnedT]:
+    """Sort the session's own runs or experiments before all others, each in their order."""
+    if not shared():
+        return list(items)
     from cnnviz import tracking
 
     own = tracking.current_owner_id(database)
-    return sorted(runs, key=lambda run: run.owner_id != own)
+    return sorted(items, key=lambda item: item.owner_id != own)
 
 
 def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSummary, ...]:

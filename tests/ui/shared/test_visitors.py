@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
+import streamlit as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from cnnviz import access, resources, tracking
+from cnnviz.access import acting
+from cnnviz.access.classroom import Classroom
+from cnnviz.access.gate import COOKIE
+from cnnviz.tracking import Limits
 from cnnviz.ui.shared import visitors
 
 HERE = {"host": "localhost:8501"}
@@ -45,3 +61,60 @@ def test_the_command_names_this_apps_home(monkeypatch: pytest.MonkeyPatch) -> No
     assert visitors.class_command() == "cnnviz class --home '/somewhere/my runs'"
     monkeypatch.delenv("CNNVIZ_HOME")
     assert visitors.class_command() == "cnnviz class"
+
+
+async def behind(request: Request) -> PlainTextResponse:
+    await request.body()
+    return PlainTextResponse("behind")
+
+
+def forget() -> None:
+    """Let the process read its environment anew."""
+    visitors.classroom.cache_clear()
+    visitors.sign_in.cache_clear()
+    visitors._gate_database.cache_clear()
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Classroom]:
+    """The class of a process that `cnnviz class` has started."""
+    opened = Classroom(tmp_path / "class.json")
+    opened.open()
+    monkeypatch.setenv("CNNVIZ_CLASS", str(opened.path))
+    monkeypatch.delenv("CNNVIZ_SIGN_IN", raising=False)
+    forget()
+    yield opened
+    forget()
+    access.resolve_with(None)
+
+
+def test_the_app_of_a_class_stands_behind_the_gate(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    def options(_script: str, **given: Any) -> dict[str, Any]:
+        return given
+
+    monkeypatch.setattr(st, "App", options)
+    app = runpy.run_path(str(resources.APP))["app"]
+    routes = [Route("/{path:path}", behind, methods=["GET", "PUT"])]
+    client = TestClient(
+        Starlette(routes=routes, middleware=app["middleware"]), base_url="http://localhost:8501",
+        follow_redirects=False,
+    )  # fmt: skip
+    assert client.get("/train").status_code == 401
+    joined = client.post("/join?next=/train", data={"code": room.state.code, "name": "Ada"})
+    assert (joined.status_code, joined.headers["location"]) == (303, "/train")
+    assert client.get("/train").text == "behind"
+    # What is handed in is counted for who hands it in, and refused beyond the limit.
+    with tracking.connect() as database:
+        with acting(access.ALONE):
+            tracking.write_limits(database, Limits(upload=1))
+        file = "/_stcore/upload_file/session/file"
+        assert client.put(file, content=b"x" * 900_000).status_code == 200
+        assert client.put(file, content=b"x" * 200_000).status_code == 413
+        ada = room.principal(client.cookies[COOKIE])
+        assert ada is not None
+        with acting(ada):
+            assert tracking.read_usage(database).upload == 900_000
+    # Who the session belongs to is not known outside of one: then nobody may change anything.
+    assert access.principal() is access.NOBODY
+    room.close()
+    assert client.get("/train").status_code == 401

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz import access, tracking
-from cnnviz.access.classroom import MAX_WRONG, URL_VARIABLE, Classroom, grouped
+from cnnviz.access.classroom import MAX_WRONG, URL_VARIABLE, Classroom, format_expiry, grouped
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
 from cnnviz.ui.shared import class_header, notice, visitors
@@ -22,6 +22,8 @@ from cnnviz.ui.shared.url_state import quoted
 
 CSS = Path(__file__).with_name("class.css")
 LOOK_SECONDS = 3.0
+MAX_SHOWN = 20
+"""Maximum number of runs listed under Queue."""
 FIELDS = {
     "waiting": ("Waiting runs each", "Further ones are refused until one has begun."),
     "minutes": ("Minutes of training a day each", "On whatever device; then their runs wait until tomorrow."),
@@ -67,11 +69,10 @@ def _join_card(classroom: Classroom) -> None:
         st.warning(reason)
     if not state.closed:
         qr_code = segno.make(f"{url}/join#{grouped(state.code)}", error="m").svg_data_uri(scale=4, border=1)
-        until = time.strftime("%H:%M", time.localtime(state.expires))
         st.html(
             f'<div class="class-card"><img src="{qr_code}" alt="QR code of the address with the join code">'
             f'<div><p class="what">Address</p><p class="address">{escape(url)}</p>'
-            f'<p class="what">Join code, until {until}</p>'
+            f'<p class="what">Join code, until {format_expiry(state)}</p>'
             f'<p class="code">{grouped(state.code)}</p></div></div>'
         )
         if url.startswith("http:"):
@@ -147,8 +148,11 @@ def _queue(database: Database) -> None:
                 f"Stop {_counted(len(runs))}", key="class-stop-all", type="primary",
                 on_click=_stop, args=(database, [run.id for run in runs]),
             )  # fmt: skip
-    for run in sorted(runs, key=lambda run: (run.status is Status.QUEUED, run.queued))[:20]:
+    turns = {number: turn for turn, number in enumerate(tracking.queue_order(database))}
+    for run in sorted(runs, key=lambda run: (turns.get(run.id, -1), run.queued))[:MAX_SHOWN]:
         _queue_row(database, run)
+    if len(runs) > MAX_SHOWN:
+        st.caption(f"and {_counted(len(runs) - MAX_SHOWN)} more")
 
 
 def _queue_row(database: Database, run: RunSummary) -> None:

@@ -19,7 +19,7 @@ from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.experiments import state, views
 from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored
 from cnnviz.ui.pages.experiments.views import demonstration, plan, progress_and_actions, small_form_result
-from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared import layout, notice, url_state, visitors
 from cnnviz.ui.shared.architecture.model_picker import share_button
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.follow import following
@@ -115,10 +115,21 @@ def _formed() -> None:
 # The list of experiments: started ones, presets, demonstrations.
 
 
-def listing(own: Sequence[Stored]) -> None:
-    """Draw all experiments, a link and a line each."""
-    if own:
-        _group("Your experiments", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
+def listing(stored: Sequence[Stored], database: Database | None) -> None:
+    """Draw all experiments, a link and a line each: the visitor's own, others', and what ships."""
+    owners = {} if database is None else {s.id: visitors.owner_name(database, s.owner_id) for s in stored}
+    for title, others in (("Your experiments", False), ("Experiments of others", True)):
+        rows = [
+            (
+                str(s.id),
+                f"{s.id} · {s.experiment.name}",
+                " · ".join(filter(None, (owners.get(s.id), _state(s)))),
+            )
+            for s in stored
+            if bool(owners.get(s.id)) is others
+        ]
+        if rows:
+            _group(title, rows)
     _presets()
     _group(
         "No training needed", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in list_demos().values())
@@ -220,16 +231,16 @@ def experiments_page() -> None:
     st.html(CSS)
     page_state, problems = state.current(), []
     database: Database | None = None
-    own: Sequence[Stored] = ()
+    stored: Sequence[Stored] = ()
     try:
         database = run_data.database()
-        own = experiments.list_all(database)
+        stored = visitors.own_first(database, experiments.list_all(database))
     except (ValueError, OSError) as error:
         database = None
         problems.append(f"Experiments cannot be started now. {error}")
     shown = list_demos().get(page_state.name or "")
-    loaded = shown or chosen(page_state, own, database, problems)
-    bar(loaded, own)
+    loaded = shown or chosen(page_state, stored, database, problems)
+    bar(loaded, stored)
     notice.show([*page_state.problems, *problems, *notice.pending_notices()])
     if not isinstance(loaded, LoadedExperiment):
         demonstration(loaded)
@@ -237,7 +248,7 @@ def experiments_page() -> None:
         _follow(loaded.stored, database)
     else:
         _not_started(loaded, database)
-    listing(own)
+    listing(stored, database)
 
 
 def _follow(stored: Stored, database: Database) -> None:

@@ -25,7 +25,7 @@ from cnnviz.tracking import Database, Status
 from cnnviz.training.estimate import device_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
-from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared import layout, notice, url_state, visitors
 from cnnviz.ui.shared.runs.follow import follow
 from cnnviz.ui.shared.runs.recipe_plan import download_note
 from cnnviz.ui.shared.runs.run_data import new_click
@@ -239,6 +239,10 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
     more_seconds = None if each is None else each * (state.broken + more)
     if state.waiting:
         st.progress(state.share, _describe(stored, state))
+    if not visitors.may_change(database, stored.owner_id):
+        owner = notice.escape(visitors.owner_name(database, stored.owner_id) or "somebody else")
+        st.caption(f"This experiment is {owner}’s: look at it; the address under Share opens a copy of it.")
+        return
     row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-acts")
     act = partial(_button, stored, st.container())
     with row:

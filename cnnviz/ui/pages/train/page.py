@@ -269,7 +269,8 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
             owner = visitors.owner_name(database, run.owner_id)
-            state = notice.escape(_state(run, machines))
+            held = visitors.held_back(database, run) if run.status is Status.QUEUED else ""
+            state = notice.escape(held or _state(run, machines))
             st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
             if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
                 if not first:

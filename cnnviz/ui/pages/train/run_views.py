@@ -119,6 +119,8 @@ def _queue_place(run: Run) -> str:
     machines, code = tracking.machines(database), run.recipe.get("code")
     if waits := tracking.waiting_reason(machines, run.device_class, code, run.needs, run.host):
         return escape(waits)
+    if held := visitors.held_back(database, run):
+        return escape(held)
     position = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*position.training, *position.waiting)]
     if not ahead:
