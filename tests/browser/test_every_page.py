@@ -24,7 +24,7 @@ ADDRESSES: Mapping[str, str] = {
 }
 """Where a page is looked at that without parameters shows little."""
 
-WHOLE: Mapping[str, str] = {"data": ".st-key-class-bars .rows", "predict": ".wide"}
+WHOLE: Mapping[str, str] = {"data": ".st-key-class-bars, .st-key-class-bars .rows", "predict": ".wide"}
 """What shows all that it holds on a phone, and does not scroll inside its own box."""
 HIDDEN = """boxes => boxes.map(box =>
   Math.max(box.scrollHeight - box.clientHeight, box.scrollWidth - box.clientWidth))"""

@@ -179,10 +179,11 @@ def class_bars(
     height = min(MAX_HEIGHT, CLASS_ROW * shown + 8)
     touched = min(MAX_TOUCH_HEIGHT, TOUCH_ROW * shown + 8)
     # The browser alone knows whether a finger points; the height is reserved before the bars are drawn.
-    st.html(
-        f"<style>@media (pointer: coarse) {{ .st-key-{key}, .st-key-{key} .stBidiComponent "
-        f"{{ height: {touched + LEGEND}px !important; }} }}</style>"
+    room = "".join(
+        f"{side}: {touched + LEGEND}px !important; " for side in ("height", "min-height", "max-height")
     )
+    boxes = f".st-key-{key}, .st-key-{key} .stBidiComponent"
+    st.html(f"<style>@media (pointer: coarse) {{ {boxes} {{ {room}}} }}</style>")
     component("class_bars", HERE, css="class_bars.css", js=("class_bars.js",))(
         key=key,
         data={
