@@ -58,7 +58,7 @@ def test_a_recipe_file_opened_in_a_page_names_registered_things_only(
     change: dict[str, str], sentence: str
 ) -> None:
     script = (
-        "from cnnviz.ui.shared import recipe_plan; import streamlit as st\n"
+        "from cnnviz.ui.shared.runs import recipe_plan; import streamlit as st\n"
         "try:\n    recipe_plan.open_recipe(st.session_state.file)\n"
         "except ValueError as error:\n    st.text(error)"
     )

@@ -406,7 +406,7 @@ def test_a_recipe_file_is_taken_up_as_changes() -> None:
     wanted = Recipe(name="mine", dataset="shapes", model="lenet5", epochs=4, flip="random", limit=100)
     app = open_page("train")
     script = (
-        "from cnnviz.ui.shared import recipe_plan; import streamlit as st; "
+        "from cnnviz.ui.shared.runs import recipe_plan; import streamlit as st; "
         "recipe_plan.open_recipe(st.session_state.file)"
     )
     assert plans.text_of(None) == "none"
