@@ -96,7 +96,7 @@ def watch(job: Job) -> None:
         )
         st.progress(share, text=notice.escape(text))
         st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
-        if job.done:
+        if job.done and not bundled():  # nobody waits for these, and what is drawn early would only be moved
             rows_so_far(JobResults(job), page() or 1)
 
     tick()
