@@ -127,7 +127,7 @@ def test_in_a_class_ones_own_come_first_and_others_can_only_be_looked_at(
     assert titles.index("Your experiments") < titles.index("Experiments of others")
     assert app.selectbox(key="experiments-which").options[0].startswith(f"{mine} · ")
     app = open_page("experiments", experiment=str(mine))
-    assert app.button(key=f"experiments-Stop-{mine}")
+    assert [button for button in app.button if button.key == f"experiments-Stop-{mine}"]
 
 
 @pytest.mark.parametrize(

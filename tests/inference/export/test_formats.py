@@ -170,9 +170,8 @@ def test_a_network_of_several_outputs_is_exported_with_the_one_that_is_trained(
     registration.add(f"{several}:Several@1x8x8")
     loaded = fresh("file/Several")
     images = some(loaded)
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    assert torch.allclose(run_elsewhere(loaded, images, folder), logits(loaded, images), atol=1e-6)
+    (result,) = run_elsewhere({tmp_path / "elsewhere": (loaded, images)})
+    assert torch.allclose(result, logits(loaded, images), atol=1e-6)
     assert export(loaded, "python").notes == ()
     assert export(loaded, "python", "run-1").notes == (
         "'run-1.py' cannot be imported by its name; rename it to letters, digits and _.",
@@ -200,10 +199,10 @@ def test_source_that_depends_on_its_input_is_one_file_and_gives_the_trained_outp
         export(trained(), "python")
     several.write_text(BLOCK + SEVERAL_OUTPUTS.replace("from parts import Block", ""), encoding="utf-8")
     loaded = trained()
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    for images in (torch.ones(2, 1, 8, 8), -torch.ones(2, 1, 8, 8)):
-        assert torch.equal(run_elsewhere(loaded, images, folder), logits(loaded, images))
+    batches = (torch.ones(2, 1, 8, 8), -torch.ones(2, 1, 8, 8))
+    folders = {tmp_path / f"elsewhere-{number}": (loaded, images) for number, images in enumerate(batches)}
+    for images, result in zip(batches, run_elsewhere(folders), strict=True):
+        assert torch.equal(result, logits(loaded, images))
 
 
 def test_a_state_dict_is_plain() -> None:
