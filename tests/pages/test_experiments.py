@@ -32,7 +32,7 @@ def text(app: AppTest) -> str:
 def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:
     app = open_page("experiments")
     said = text(app)
-    assert "Recorded on" in said
+    assert "recorded on" in said
     assert "Does normalising the input raise accuracy?" in said
     labels = [link.proto.label for link in app.get("page_link")]
     assert {ready.title for ready in list_presets().values()} <= set(labels)
