@@ -26,11 +26,12 @@ POINTS = 300
 LOOKS = 40
 """Maximum number of records of one kind over a run, such as layer statistics and histograms."""
 _SERIES = ("layers", "train/predicted", "test/predicted")
+_WITH_IMAGES = ("fixed_images", "fixed_predictions")
 _DIGITS = 5
 
 
 def package_run(
-    database: Database, run_id: int, *, title: str, dataset: str, data: str, command: str
+    database: Database, run_id: int, *, title: str, dataset: str, data: str, command: str, images: bool = True
 ) -> dict[str, Any]:
     """Return the JSON document that ships of a run.
 
@@ -41,6 +42,7 @@ def package_run(
         dataset: The registered data set that its recipe names.
         data: Description of the data that it was trained on.
         command: The command that created it.
+        images: Whether the images of its sample predictions ship; not where their licence is not stated.
 
     Raises:
         ValueError: The run is not finished.
@@ -76,6 +78,7 @@ def package_run(
         "records": [
             [record.kind, record.step, record.epoch, record.time, rounded(record.body)]
             for record in _records(database, run_id)
+            if images or record.kind not in _WITH_IMAGES
         ],
     }
 
@@ -157,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name")
     for option in ("--title", "--dataset", "--data", "--command"):
         parser.add_argument(option, required=True)
+    parser.add_argument("--no-images", dest="images", action="store_false", help="leave its test images out")
     chosen = vars(parser.parse_args(arguments))
     number, name = chosen.pop("run"), chosen.pop("name")
     with tracking.connect() as database:
