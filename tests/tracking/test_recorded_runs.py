@@ -98,7 +98,12 @@ def test_what_there_is_not_is_said(database: Database) -> None:
 
 def test_a_run_is_packed_with_its_curves_and_newest_records(database: Database, tmp_path: Path) -> None:
     run = trained(database)
-    words: dict[str, Any] = {"title": "A run", "dataset": "digits", "data": "digits", "command": "cnnviz train"}
+    words: dict[str, Any] = {
+        "title": "A run",
+        "dataset": "digits",
+        "data": "digits",
+        "command": "cnnviz train",
+    }
     with database.write() as session:
         for kind in ("fixed_images", "fixed_predictions"):
             session.add(RecordRow(run_id=run, kind=kind, attempt=1, step=0, epoch=0.0, body="[]", time=0.0))
