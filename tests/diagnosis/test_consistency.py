@@ -28,7 +28,7 @@ PLAIN = Finding(
     facts=(Fact("n", 1.0, "1"),),
 )
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
-SOURCES = sorted((Path(registry.__file__).parent / "rules").glob("*.py"))
+SOURCES = sorted((Path(registry.__file__).parent / "rules").rglob("*.py"))
 
 
 def test_a_cause_that_is_found_is_not_ruled_out_by_another_finding() -> None:

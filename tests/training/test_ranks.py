@@ -150,6 +150,7 @@ def test_two_ranks_train_as_one_does_and_write_one_run(database: Database) -> No
     assert not rank_processes()
 
 
+@pytest.mark.slow
 def test_a_killed_rank_leads_to_the_same_bits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = SHORT.changed({"device": "cpu:2", "epochs": 6})
     whole = follow(database, recipe)
@@ -169,6 +170,7 @@ def test_a_killed_rank_leads_to_the_same_bits(database: Database, monkeypatch: p
     assert values(database, ended, "test/loss") == values(database, whole, "test/loss")
 
 
+@pytest.mark.slow
 def test_three_ranks_stop_together_with_a_last_batch_of_two(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
