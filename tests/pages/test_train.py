@@ -15,6 +15,7 @@ from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.tracking.machines import Machine, register_machine
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
+from cnnviz.ui.pages.train.charts import published_accuracy
 from cnnviz.ui.pages.train.find_rate import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
 from cnnviz.ui.shared.runs.recipe_fields import groups
@@ -129,6 +130,12 @@ def test_a_run_that_goes_on_shows_everything_it_told(runs: Database, ticking: li
     assert "published: 98.25 % on MNIST" in drawn["train-curves"]["layout"]["annotations"][0]["text"]
     assert "other data (MNIST there, digits here)" in said(app)
     assert "Images: 9 for train, 1 for validation, 16 for test. Cut by seed." in said(app)
+
+
+def test_what_differs_from_a_published_run_is_said_in_words() -> None:
+    published = published_accuracy(all_recipes()["fast-small-alexnet-cifar10"])
+    assert published is not None
+    assert "options default there, init he here; epochs 50 there, 14 here" in published.differs
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -16,12 +16,12 @@ from cnnviz.figures.layer_stats import STATISTIC_INFO, STATISTICS, Statistic, la
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models import Published
 from cnnviz.training import Recipe
+from cnnviz.training.recipe import value_text
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.glossary import explanation
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs.live_run import X_TITLES, RunData, XAxis
-from cnnviz.ui.shared.runs.recipe_plan import text_of
 
 # Published accuracy of the model, and how this run differs.
 
@@ -59,7 +59,7 @@ def _differs(figure: Published, recipe: Recipe) -> str:
     article = next((one for one in _articles(recipe.model) if _same(figure.on, one.dataset)), None)
     if article is not None:
         settings = [
-            f"{field.replace('_', ' ')} {text_of(theirs)} there, {text_of(ours)} here"
+            f"{field.replace('_', ' ')} {_setting(theirs)} there, {_setting(ours)} here"
             for field, (theirs, ours) in article.difference(recipe).items()
             if field not in ("dataset", "model", "device", "seed")
         ]
@@ -67,6 +67,10 @@ def _differs(figure: Published, recipe: Recipe) -> str:
         if len(settings) > MAX_NAMED:
             differences.append(f"{len(settings) - MAX_NAMED} more")
     return f"What differs: {'; '.join(differences)}." if differences else ""
+
+
+def _setting(value: object) -> str:
+    return "default" if value == {} else value_text(value)
 
 
 def _articles(model: str) -> list[Recipe]:
