@@ -25,12 +25,12 @@ from cnnviz.access.classroom import (
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Classroom:
+def classroom(tmp_path: Path) -> Classroom:
     return Classroom(tmp_path / "class.json")
 
 
-def joined(room: Classroom, name: str) -> Principal:
-    found = room.principal(room.join(room.state.code, name))
+def joined(classroom: Classroom, name: str) -> Principal:
+    found = classroom.principal(classroom.join(classroom.state.code, name))
     assert found is not None
     return found
 
@@ -41,140 +41,144 @@ def test_codes_are_hard_to_guess() -> None:
     assert MAX_WRONG / len(ALPHABET) ** CODE_LENGTH < 1e-9
 
 
-def test_a_student_has_a_key_that_the_nickname_does_not_give(room: Classroom) -> None:
-    room.open()
-    first, second = joined(room, "Ada"), joined(room, "ada ")
+def test_a_student_has_a_key_that_the_nickname_does_not_give(classroom: Classroom) -> None:
+    classroom.open()
+    first, second = joined(classroom, "Ada"), joined(classroom, "ada ")
     assert first.role is second.role is Role.MEMBER
     assert (first.name, second.name) == ("Ada", "ada (2)")
     assert first.key != second.key
     assert "Ada" not in first.key
 
 
-def test_a_code_that_lasts_beyond_midnight_says_the_day(room: Classroom) -> None:
-    room.open()
+def test_a_code_that_expires_after_midnight_shows_the_date(classroom: Classroom) -> None:
+    classroom.open()
     now = time.time()
     today = time.localtime(now)
-    assert format_expiry(replace(room.state, expires=now)) == time.strftime("%H:%M", today)
+    assert format_expiry(replace(classroom.state, expires=now)) == time.strftime("%H:%M", today)
     later = now + 2 * 86_400
-    assert format_expiry(replace(room.state, expires=later)) == time.strftime(
+    assert format_expiry(replace(classroom.state, expires=later)) == time.strftime(
         "%a %H:%M", time.localtime(later)
     )
 
 
-def test_the_code_is_read_as_people_type_it(room: Classroom) -> None:
-    room.open()
-    code = room.state.code
+def test_the_code_is_read_as_people_type_it(classroom: Classroom) -> None:
+    classroom.open()
+    code = classroom.state.code
     typed = f" {code[:4].lower()} - {code[4:]}".replace("0", "o").replace("1", "l")
-    assert room.join(typed, "Ada")
+    assert classroom.join(typed, "Ada")
 
 
-def test_a_student_comes_back_with_their_own_key_only(room: Classroom) -> None:
-    room.open()
-    ada, bob = joined(room, "Ada"), joined(room, "Bob")
-    again = room.principal(room.join(room.state.code, "Eve", key=room.student_key(ada.key)))
+def test_a_student_comes_back_with_their_own_key_only(classroom: Classroom) -> None:
+    classroom.open()
+    ada, bob = joined(classroom, "Ada"), joined(classroom, "Bob")
+    again = classroom.principal(
+        classroom.join(classroom.state.code, "Eve", key=classroom.student_key(ada.key))
+    )
     assert again == ada
-    assert room.student_key(ada.key) != room.student_key(bob.key)
+    assert classroom.student_key(ada.key) != classroom.student_key(bob.key)
     with pytest.raises(JoinError, match="No student has this key"):
-        room.join(room.state.code, "Eve", key="0" * KEY_LENGTH)
+        classroom.join(classroom.state.code, "Eve", key="0" * KEY_LENGTH)
 
 
-def test_wrong_tries_lock_the_code_whatever_address_they_come_from(room: Classroom) -> None:
-    room.open()
+def test_wrong_tries_lock_the_code_whatever_address_they_come_from(classroom: Classroom) -> None:
+    classroom.open()
     for number in range(MAX_WRONG):
         with pytest.raises(JoinError, match="not the join code"):
-            room.join("00000000", "Eve", address=f"10.0.0.{number}")
-    code = room.state.code
+            classroom.join("00000000", "Eve", address=f"10.0.0.{number}")
+    code = classroom.state.code
     with pytest.raises(JoinError, match="locked"):
-        room.join(code, "Ada", address="10.0.1.1")
+        classroom.join(code, "Ada", address="10.0.1.1")
     # The count outlives a restart; a new code begins anew.
     with pytest.raises(JoinError, match="locked"):
-        Classroom(room.path).join(code, "Ada", address="10.0.1.2")
-    room.renew_code()
-    assert room.state.code != code
-    assert room.join(room.state.code, "Ada", address="10.0.1.1")
+        Classroom(classroom.path).join(code, "Ada", address="10.0.1.2")
+    classroom.renew_code()
+    assert classroom.state.code != code
+    assert classroom.join(classroom.state.code, "Ada", address="10.0.1.1")
 
 
-def test_an_address_waits_after_ten_wrong_tries(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_waits_after_ten_wrong_tries(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    room.open()
+    classroom.open()
     for _ in range(10):
         with pytest.raises(JoinError, match="not the join code"):
-            room.join("1", "Eve", "10.0.0.1")
+            classroom.join("1", "Eve", "10.0.0.1")
     with pytest.raises(JoinError, match="wait a minute"):
-        room.join(room.state.code, "Eve", "10.0.0.1")
-    assert room.join(room.state.code, "Ada", "10.0.0.2")
+        classroom.join(classroom.state.code, "Eve", "10.0.0.1")
+    assert classroom.join(classroom.state.code, "Ada", "10.0.0.2")
     now[0] += 61
-    assert room.join(room.state.code, "Eve", "10.0.0.1")
+    assert classroom.join(classroom.state.code, "Eve", "10.0.0.1")
 
 
-def test_a_code_expires_and_who_is_in_stays(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    room.open(hours=1)
-    cookie, code, now = room.join(room.state.code, "Ada"), room.state.code, time.time()
+def test_a_code_expires_and_who_is_in_stays(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    classroom.open(hours=1)
+    cookie, code, now = classroom.join(classroom.state.code, "Ada"), classroom.state.code, time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3601)
     with pytest.raises(JoinError, match="expired"):
-        room.join(code, "Bob")
-    assert room.principal(cookie) is not None
+        classroom.join(code, "Bob")
+    assert classroom.principal(cookie) is not None
 
 
-def test_the_teacher_has_a_key_that_is_not_in_the_file(room: Classroom) -> None:
-    key = room.open()
-    assert key not in room.path.read_text(encoding="utf-8")
-    assert stat.S_IMODE(room.path.stat().st_mode) == 0o600
-    cookie = room.teach(key)
-    teacher = room.principal(cookie)
+def test_the_teacher_has_a_key_that_is_not_in_the_file(classroom: Classroom) -> None:
+    key = classroom.open()
+    assert key not in classroom.path.read_text(encoding="utf-8")
+    assert stat.S_IMODE(classroom.path.stat().st_mode) == 0o600
+    cookie = classroom.teach(key)
+    teacher = classroom.principal(cookie)
     assert teacher is not None
     assert teacher.manages
     assert teacher.key == LOCAL
     with pytest.raises(JoinError, match="not the teacher's key"):
-        room.teach("guess")
-    room.open()  # a new start prints a new link, and the old one is worth nothing
-    assert room.principal(cookie) is None
+        classroom.teach("guess")
+    classroom.open()  # a new start prints a new link, and the old one is worth nothing
+    assert classroom.principal(cookie) is None
     with pytest.raises(JoinError, match="not the teacher's key"):
-        room.teach(key)
+        classroom.teach(key)
 
 
-def test_a_closed_class_lets_nobody_in_and_keeps_its_students(room: Classroom) -> None:
-    room.open()
-    cookie = room.join(room.state.code, "Ada")
-    room.close()
-    assert room.principal(cookie) is None
+def test_a_closed_class_lets_nobody_in_and_keeps_its_students(classroom: Classroom) -> None:
+    classroom.open()
+    cookie = classroom.join(classroom.state.code, "Ada")
+    classroom.close()
+    assert classroom.principal(cookie) is None
     with pytest.raises(JoinError, match="closed"):
-        room.join(room.state.code, "Bob")
-    room.open()
-    again = room.principal(cookie)
+        classroom.join(classroom.state.code, "Bob")
+    classroom.open()
+    again = classroom.principal(cookie)
     assert again is not None
     assert again.name == "Ada"
 
 
 @given(st.text(max_size=200))
 def test_no_text_is_a_cookie(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    room = Classroom(tmp_path_factory.getbasetemp() / "hypothesis-class.json")
-    if not room.path.exists():
-        room.open()
-    assert room.principal(text) is None
+    classroom = Classroom(tmp_path_factory.getbasetemp() / "hypothesis-class.json")
+    if not classroom.path.exists():
+        classroom.open()
+    assert classroom.principal(text) is None
 
 
-def test_another_classes_cookie_is_worth_nothing(room: Classroom, tmp_path: Path) -> None:
+def test_another_classes_cookie_is_worth_nothing(classroom: Classroom, tmp_path: Path) -> None:
     other = Classroom(tmp_path / "other.json")
-    room.open()
+    classroom.open()
     other.open()
-    assert room.principal(other.join(other.state.code, "Ada")) is None
+    assert classroom.principal(other.join(other.state.code, "Ada")) is None
 
 
-def test_nicknames_are_short_and_printable(room: Classroom) -> None:
-    room.open()
+def test_nicknames_are_short_and_printable(classroom: Classroom) -> None:
+    classroom.open()
     for name in ("", "   ", "\x00\x1b", "x" * 31):
         with pytest.raises(JoinError, match="1 to 30"):
-            room.join(room.state.code, name)
-    assert joined(room, "A\tda\u202e").name == "A da"
+            classroom.join(classroom.state.code, name)
+    assert joined(classroom, "A\tda\u202e").name == "A da"
 
 
-def test_a_damaged_file_is_said_so(room: Classroom) -> None:
-    room.path.write_text("{", encoding="utf-8")
+def test_a_damaged_file_is_said_so(classroom: Classroom) -> None:
+    classroom.path.write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match="remove it to begin a new class"):
-        _ = room.state
-    assert room.principal("x") is None
+        _ = classroom.state
+    assert classroom.principal("x") is None
 
 
 def test_a_principal_changes_what_is_theirs() -> None:

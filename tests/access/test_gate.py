@@ -34,14 +34,14 @@ async def socket(websocket: WebSocket) -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Classroom:
+def classroom(tmp_path: Path) -> Classroom:
     made = Classroom(tmp_path / "class.json")
     made.open()
     return made
 
 
-def client_of(room: Classroom, base: str = "", **options: object) -> TestClient:
-    gate = Middleware(Gate, classroom=room, base_path=lambda: base, **options)  # type: ignore[arg-type]
+def client_of(classroom: Classroom, base: str = "", **options: object) -> TestClient:
+    gate = Middleware(Gate, classroom=classroom, base_path=lambda: base, **options)  # type: ignore[arg-type]
     routes = [
         WebSocketRoute(f"{base}/_stcore/stream", socket),
         Route("/{path:path}", behind, methods=["GET", "POST", "PUT", "DELETE"]),
@@ -50,12 +50,12 @@ def client_of(room: Classroom, base: str = "", **options: object) -> TestClient:
 
 
 @pytest.fixture
-def client(room: Classroom) -> TestClient:
-    return client_of(room)
+def client(classroom: Classroom) -> TestClient:
+    return client_of(classroom)
 
 
-def come_in(client: TestClient, room: Classroom, name: str = "Ada", path: str = "/join") -> None:
-    answer = client.post(path, data={"code": room.state.code, "name": name}, headers={"origin": URL})
+def come_in(client: TestClient, classroom: Classroom, name: str = "Ada", path: str = "/join") -> None:
+    answer = client.post(path, data={"code": classroom.state.code, "name": name}, headers={"origin": URL})
     assert answer.status_code == 303, answer.text
 
 
@@ -76,10 +76,10 @@ def test_the_health_of_the_app_may_be_asked_for(client: TestClient) -> None:
     assert client.get("/_stcore/health").text == "behind"
 
 
-def test_the_socket_opens_for_members_of_our_own_pages(client: TestClient, room: Classroom) -> None:
+def test_the_socket_opens_for_members_of_our_own_pages(client: TestClient, classroom: Classroom) -> None:
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(STREAM):
         pass
-    come_in(client, room)
+    come_in(client, classroom)
     with client.websocket_connect(STREAM, headers={"origin": URL}) as opened:
         assert opened.receive_text() == "behind"
     # Streamlit itself allows localhost and this machine's addresses as origins, whatever their port.
@@ -91,20 +91,20 @@ def test_the_socket_opens_for_members_of_our_own_pages(client: TestClient, room:
             pass
 
 
-def test_a_form_is_shown_on_get_and_nothing_changes(client: TestClient, room: Classroom) -> None:
-    before = room.path.read_bytes()
-    answer = client.get(f"/join?code={room.state.code}&name=Ada")
+def test_a_form_is_shown_on_get_and_nothing_changes(client: TestClient, classroom: Classroom) -> None:
+    before = classroom.path.read_bytes()
+    answer = client.get(f"/join?code={classroom.state.code}&name=Ada")
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
     assert 'name="code"' in answer.text
     assert "can read what you send" in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-    assert room.path.read_bytes() == before
+    assert classroom.path.read_bytes() == before
 
 
-def test_the_cookie_is_signed_http_only_and_of_this_site(client: TestClient, room: Classroom) -> None:
-    answer = client.post("/join", data={"code": room.state.code, "name": "Ada"}, headers={"origin": URL})
+def test_the_cookie_is_signed_http_only_and_of_this_site(client: TestClient, classroom: Classroom) -> None:
+    answer = client.post("/join", data={"code": classroom.state.code, "name": "Ada"}, headers={"origin": URL})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
     cookie = answer.headers["set-cookie"].lower()
@@ -119,30 +119,30 @@ def test_the_cookie_is_signed_http_only_and_of_this_site(client: TestClient, roo
     assert client.get("/train").status_code == 401
 
 
-def test_a_cookie_of_a_secure_page_is_secure(room: Classroom) -> None:
-    client = client_of(room)
+def test_a_cookie_of_a_secure_page_is_secure(classroom: Classroom) -> None:
+    client = client_of(classroom)
     client.base_url = "https://192.168.1.20:8501"
     answer = client.post(
         "/join",
-        data={"code": room.state.code, "name": "Ada"},
+        data={"code": classroom.state.code, "name": "Ada"},
         headers={"origin": "https://192.168.1.20:8501"},
     )
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def test_another_site_can_neither_join_nor_hand_in(client: TestClient, room: Classroom) -> None:
-    data = {"code": room.state.code, "name": "Ada"}
+def test_another_site_can_neither_join_nor_hand_in(client: TestClient, classroom: Classroom) -> None:
+    data = {"code": classroom.state.code, "name": "Ada"}
     for headers in ({"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
         assert client.post("/join", data=data, headers=headers).status_code == 403
-    come_in(client, room)
+    come_in(client, classroom)
     for method in ("POST", "PUT", "DELETE"):
         answer = client.request(method, "/_stcore/upload_file/s/f", headers={"origin": "http://evil.example"})
         assert answer.status_code == 403
 
 
-def test_the_forms_are_found_with_a_slash_at_the_end_too(client: TestClient, room: Classroom) -> None:
+def test_forms_are_served_with_a_trailing_slash(client: TestClient, classroom: Classroom) -> None:
     assert client.get("/join/").status_code == 200
-    come_in(client, room, path="/join/")
+    come_in(client, classroom, path="/join/")
     assert client.get("/train").text == "behind"
 
 
@@ -155,8 +155,8 @@ def test_a_wrong_code_is_said_and_what_was_typed_stays(client: TestClient) -> No
     assert '<script>"Ada"' not in answer.text
 
 
-def test_only_names_of_this_machine_are_answered_to(room: Classroom) -> None:
-    client = client_of(room, hosts=["cnn.school.example"])
+def test_only_names_of_this_machine_are_answered_to(classroom: Classroom) -> None:
+    client = client_of(classroom, hosts=["cnn.school.example"])
     for host in (
         "evil.example",
         "evil.example:8501",
@@ -186,9 +186,9 @@ def test_only_names_of_this_machine_are_answered_to(room: Classroom) -> None:
     ],
 )
 def test_who_joined_goes_on_to_where_they_wanted(
-    client: TestClient, room: Classroom, wanted: str, place: str
+    client: TestClient, classroom: Classroom, wanted: str, place: str
 ) -> None:
-    data = {"code": room.state.code, "name": "Ada"}
+    data = {"code": classroom.state.code, "name": "Ada"}
     answer = client.post("/join", params={"next": wanted}, data=data, headers={"origin": URL})
     assert answer.headers["location"] == place
     again = client.get("/join", params={"next": wanted})  # who is in already is led on
@@ -196,12 +196,12 @@ def test_who_joined_goes_on_to_where_they_wanted(
     assert again.headers["location"] == place
 
 
-def test_all_of_it_works_under_a_base_path(room: Classroom) -> None:
-    client = client_of(room, base="/user/ada/proxy/8641")
+def test_all_of_it_works_under_a_base_path(classroom: Classroom) -> None:
+    client = client_of(classroom, base="/user/ada/proxy/8641")
     shown = client.get("/user/ada/proxy/8641/train?run=1", headers=HTML)
     place = shown.headers["location"]
     assert place.startswith("/user/ada/proxy/8641/join?next=")
-    answer = client.post(place, data={"code": room.state.code, "name": "Ada"}, headers={"origin": URL})
+    answer = client.post(place, data={"code": classroom.state.code, "name": "Ada"}, headers={"origin": URL})
     assert answer.headers["location"] == "/user/ada/proxy/8641/train?run=1"
     assert "path=/user/ada/proxy/8641/" in answer.headers["set-cookie"].lower()
     assert client.get("/user/ada/proxy/8641/train").text == "behind"
@@ -209,39 +209,43 @@ def test_all_of_it_works_under_a_base_path(room: Classroom) -> None:
 
 
 def test_the_teacher_comes_in_by_a_form_too(tmp_path: Path) -> None:
-    room = Classroom(tmp_path / "class.json")
-    key = room.open()
-    client = client_of(room)
+    classroom = Classroom(tmp_path / "class.json")
+    key = classroom.open()
+    client = client_of(classroom)
     assert "set-cookie" not in client.get(f"/teach?teacher={key}").headers
     wrong = client.post("/teach", data={"teacher": "x"}, headers={"origin": URL})
     assert wrong.status_code == 403
     assert "cookie" not in wrong.headers
     answer = client.post("/teach", data={"teacher": key}, headers={"origin": URL})
     assert (answer.status_code, answer.headers["location"]) == (303, "/class")
-    teacher = room.principal(client.cookies[COOKIE])
+    teacher = classroom.principal(client.cookies[COOKIE])
     assert teacher is not None
     assert teacher.manages
 
 
-def test_who_leaves_has_no_cookie(client: TestClient, room: Classroom) -> None:
-    come_in(client, room)
+def test_who_leaves_has_no_cookie(client: TestClient, classroom: Classroom) -> None:
+    come_in(client, classroom)
     assert client.get("/leave").status_code == 200
     assert client.get("/train").text == "behind"
     assert client.post("/leave", headers={"origin": URL}).status_code == 303
     assert client.get("/train").status_code == 401
 
 
-def test_a_closed_class_ends_what_cookies_open(client: TestClient, room: Classroom) -> None:
-    come_in(client, room)
-    room.close()
+def test_a_closed_class_ends_what_cookies_open(client: TestClient, classroom: Classroom) -> None:
+    come_in(client, classroom)
+    classroom.close()
     assert client.get("/train").status_code == 401
 
 
-def test_forms_are_bounded(client: TestClient, room: Classroom) -> None:
-    long = client.post("/join", data={"code": room.state.code, "name": "x" * 5_000}, headers={"origin": URL})
+def test_forms_are_bounded(client: TestClient, classroom: Classroom) -> None:
+    long = client.post(
+        "/join", data={"code": classroom.state.code, "name": "x" * 5_000}, headers={"origin": URL}
+    )
     assert long.status_code == 403
     assert "not the join code" in long.text
-    as_json = client.post("/join", json={"code": room.state.code, "name": "Ada"}, headers={"origin": URL})
+    as_json = client.post(
+        "/join", json={"code": classroom.state.code, "name": "Ada"}, headers={"origin": URL}
+    )
     assert as_json.status_code == 403
 
 
@@ -263,10 +267,12 @@ def test_tries_are_counted_by_the_address_that_connects(client: TestClient) -> N
     assert "wait a minute" in answers[-1].text
 
 
-def test_uploads_are_counted_and_cut_off(room: Classroom) -> None:
+def test_uploads_are_counted_and_cut_off(classroom: Classroom) -> None:
     counted: list[int] = []
-    client = client_of(room, allowance=lambda _: 1_000, count_upload=lambda _, size: counted.append(size))
-    come_in(client, room)
+    client = client_of(
+        classroom, allowance=lambda _: 1_000, count_upload=lambda _, size: counted.append(size)
+    )
+    come_in(client, classroom)
     assert client.put("/_stcore/upload_file/s/f", content=b"x" * 900).status_code == 200
     assert counted == [900]
     refused = client.put("/_stcore/upload_file/s/f", content=b"x" * 1_001)

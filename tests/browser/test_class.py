@@ -22,14 +22,14 @@ class Class:
     """A class that `cnnviz class` has opened."""
 
     server: Server
-    room: Classroom
+    classroom: Classroom
     teacher: str
     """The teacher's link."""
 
     @property
     def code(self) -> str:
         """What the teacher shows."""
-        return grouped(self.room.state.code)
+        return grouped(self.classroom.state.code)
 
 
 @pytest.fixture

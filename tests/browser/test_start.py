@@ -179,6 +179,9 @@ def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
     expect(now).not_to_have_attribute("data-name", str(first))
     expect(page.locator(".tip")).to_be_visible()
     name = str(now.get_attribute("data-name"))
+    now.hover()
+    page.mouse.move(0, 0)  # as a scroll does, which moves the figure away under a still mouse
+    expect(page.locator(".tip")).to_be_visible()
     with rerun(page):
         page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(re.escape(quote(name, safe=""))))

@@ -41,22 +41,22 @@ def test_the_class_is_bound_to_the_network_and_knows_its_file(
     assert {"--server.address=0.0.0.0", "--server.headless=true", "--server.maxUploadSize=100"} <= set(
         command
     )
-    room = Classroom(Path(environment[classroom.PATH_VARIABLE]))
-    assert room.path == tmp_path / "class.json"
+    opened = Classroom(Path(environment[classroom.PATH_VARIABLE]))
+    assert opened.path == tmp_path / "class.json"
     assert environment[classroom.HOSTS_VARIABLE] == "cnn.school.example"
     printed = capsys.readouterr().out
     assert "The class is open at  http://cnn.school.example:" in printed
     code = re.search(r"Join code\s+(\S+)", printed)
     assert code is not None
-    assert normalized(code[1]) == room.state.code
+    assert normalized(code[1]) == opened.state.code
     assert "can read what is sent" in printed
     key = re.search(r"/teach#(\S+)", printed)
     assert key is not None
-    assert room.principal(room.teach(key[1])) is not None
+    assert opened.principal(opened.teach(key[1])) is not None
     # Neither code nor key goes through the command line or the environment, where other processes read them.
     seen = " ".join([*command, *environment.values()])
     assert key[1] not in seen
-    assert room.state.code not in seen
+    assert opened.state.code not in seen
 
 
 def test_https_is_shown_and_no_warning_of_http(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,8 +73,8 @@ def test_a_base_path_is_part_of_every_address(tmp_path: Path, capsys: pytest.Cap
 
 def test_another_start_keeps_the_students(tmp_path: Path) -> None:
     started("--home", str(tmp_path))
-    room = Classroom(tmp_path / "class.json")
-    code, cookie = room.state.code, room.join(room.state.code, "Ada")
+    opened = Classroom(tmp_path / "class.json")
+    code, cookie = opened.state.code, opened.join(opened.state.code, "Ada")
     started("--home", str(tmp_path))
-    assert room.state.code != code
-    assert room.principal(cookie) is not None
+    assert opened.state.code != code
+    assert opened.principal(cookie) is not None

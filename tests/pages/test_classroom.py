@@ -26,7 +26,7 @@ def line() -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classroom:
+def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classroom:
     """An open class, whose teacher looks at the page."""
     opened = Classroom(tmp_path / "class.json")
     opened.open()
@@ -40,36 +40,36 @@ def shown() -> AppTest:
     return app
 
 
-def test_the_card_shows_the_code_and_a_new_one_replaces_it(room: Classroom) -> None:
-    first = room.state.code
+def test_the_card_shows_the_code_and_a_new_one_replaces_it(classroom: Classroom) -> None:
+    first = classroom.state.code
     app = shown()
     assert grouped(first) in html(app)
     app.button(key="class-code").click().run()
-    assert room.state.code != first
-    assert grouped(room.state.code) in html(app)
+    assert classroom.state.code != first
+    assert grouped(classroom.state.code) in html(app)
     assert grouped(first) not in html(app)
 
 
-def test_a_closed_class_says_so_and_is_opened_again(room: Classroom) -> None:
+def test_a_closed_class_says_so_and_is_opened_again(classroom: Classroom) -> None:
     app = shown()
     app.button(key="class-close").click().run()
     assert ["The class is closed" in warning.value for warning in app.warning] == [True]
     app.button(key="class-open").click().run()
     assert not app.warning
-    assert not room.state.closed
+    assert not classroom.state.closed
 
 
-def test_a_code_that_was_guessed_at_is_locked_with_a_sentence(room: Classroom) -> None:
+def test_a_code_that_was_guessed_at_is_locked_with_a_sentence(classroom: Classroom) -> None:
     for number in range(MAX_WRONG):
         with pytest.raises(JoinError):
-            room.join("wrong", "Ada", address=f"visitor {number}")
+            classroom.join("wrong", "Ada", address=f"visitor {number}")
     assert "tried wrongly" in shown().warning[0].value
 
 
 @pytest.fixture
-def ada(room: Classroom) -> Iterator[Principal]:
+def ada(classroom: Classroom) -> Iterator[Principal]:
     """A student, who looks at the pages."""
-    student = room.principal(room.join(room.state.code, "Ada"))
+    student = classroom.principal(classroom.join(classroom.state.code, "Ada"))
     assert student is not None
     access.resolve_with(lambda: student)
     yield student
@@ -95,8 +95,8 @@ def test_a_student_reads_of_a_limit_before_it_is_hit() -> None:
             )
 
 
-def test_the_queue_is_shown_in_the_order_of_turns(room: Classroom) -> None:
-    ada, bob = (room.principal(room.join(room.state.code, name)) for name in ("Ada", "Bob"))
+def test_the_queue_is_shown_in_round_robin_order(classroom: Classroom) -> None:
+    ada, bob = (classroom.principal(classroom.join(classroom.state.code, name)) for name in ("Ada", "Bob"))
     assert ada is not None
     assert bob is not None
     with tracking.connect() as database:

@@ -97,12 +97,12 @@ def test_a_stopped_one_can_be_gone_on_with() -> None:
 @pytest.fixture
 def ada_and_bob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Principal, Principal]]:
     """Two students of a class, at whose pages the second one looks."""
-    room = Classroom(tmp_path / "class.json")
-    room.open()
-    ada, bob = (room.principal(room.join(room.state.code, name)) for name in ("Ada", "Bob"))
+    classroom = Classroom(tmp_path / "class.json")
+    classroom.open()
+    ada, bob = (classroom.principal(classroom.join(classroom.state.code, name)) for name in ("Ada", "Bob"))
     assert ada is not None
     assert bob is not None
-    monkeypatch.setattr(visitors, "classroom", lambda: room)
+    monkeypatch.setattr(visitors, "classroom", lambda: classroom)
     access.resolve_with(lambda: bob)
     yield ada, bob
     access.resolve_with(None)

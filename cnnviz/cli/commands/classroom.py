@@ -61,20 +61,20 @@ def run_class(
     start.settings.setdefault("server.headless", "true")
     start.settings.setdefault("server.maxUploadSize", str(MAX_UPLOAD_MB))
     folder = Path(start.environment.get("CNNVIZ_HOME") or data_home())
-    room = Classroom(folder / classroom.FILE)
-    key = room.open(hours)
-    start.environment[classroom.PATH_VARIABLE] = str(room.path)
+    opened = Classroom(folder / classroom.FILE)
+    key = opened.open(hours)
+    start.environment[classroom.PATH_VARIABLE] = str(opened.path)
     start.environment[classroom.HOSTS_VARIABLE] = ",".join(host or [])
     if lean:
         start.environment[LEAN_VARIABLE] = "1"
     url = _url(start.settings, host or [], address, streamlit_options or [])
     start.environment[classroom.URL_VARIABLE] = url
-    _print_links(url, room, key)
+    _print_links(url, opened, key)
     launch(start, streamlit_options)
 
 
-def _print_links(url: str, room: Classroom, key: str) -> None:
-    state = room.state
+def _print_links(url: str, opened: Classroom, key: str) -> None:
+    state = opened.state
     typer.echo(
         f"\nThe class is open at  {url}\n"
         f"Join code             {grouped(state.code)}   until {format_expiry(state)}\n"

@@ -76,7 +76,7 @@ def forget() -> None:
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Classroom]:
+def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Classroom]:
     """The class of a process that `cnnviz class` has started."""
     opened = Classroom(tmp_path / "class.json")
     opened.open()
@@ -88,7 +88,9 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Classroom]
     access.resolve_with(None)
 
 
-def test_the_app_of_a_class_stands_behind_the_gate(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_of_a_class_refuses_who_has_not_joined(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def options(_script: str, **given: Any) -> dict[str, Any]:
         return given
 
@@ -100,7 +102,7 @@ def test_the_app_of_a_class_stands_behind_the_gate(room: Classroom, monkeypatch:
         follow_redirects=False,
     )  # fmt: skip
     assert client.get("/train").status_code == 401
-    joined = client.post("/join?next=/train", data={"code": room.state.code, "name": "Ada"})
+    joined = client.post("/join?next=/train", data={"code": classroom.state.code, "name": "Ada"})
     assert (joined.status_code, joined.headers["location"]) == (303, "/train")
     assert client.get("/train").text == "behind"
     # What is handed in is counted for who hands it in, and refused beyond the limit.
@@ -110,11 +112,11 @@ def test_the_app_of_a_class_stands_behind_the_gate(room: Classroom, monkeypatch:
         file = "/_stcore/upload_file/session/file"
         assert client.put(file, content=b"x" * 900_000).status_code == 200
         assert client.put(file, content=b"x" * 200_000).status_code == 413
-        ada = room.principal(client.cookies[COOKIE])
+        ada = classroom.principal(client.cookies[COOKIE])
         assert ada is not None
         with acting(ada):
             assert tracking.read_usage(database).upload == 900_000
     # Who the session belongs to is not known outside of one: then nobody may change anything.
     assert access.principal() is access.NOBODY
-    room.close()
+    classroom.close()
     assert client.get("/train").status_code == 401

@@ -106,8 +106,10 @@ function listen(host, { svg, points }, open) {
     const { left, top } = svg.getBoundingClientRect();
     return nearestTo(points, event.clientX - left, event.clientY - top);
   };
-  svg.onpointermove = (event) => { if (event.pointerType === "mouse") show(under(event)); };
-  svg.onpointerleave = (event) => { if (event.pointerType === "mouse") show(undefined); };
+  // A scroll moves the figure under a still mouse, which must not take the tooltip from the point with the focus.
+  const focused = () => points.find(({ mark }) => mark.matches(":focus"));
+  svg.onpointermove = (event) => { if (event.pointerType === "mouse") show(under(event) ?? focused()); };
+  svg.onpointerleave = (event) => { if (event.pointerType === "mouse") show(focused()); };
   svg.onclick = (event) => {
     const point = under(event);
     if (point && (event.pointerType === "mouse" || point === shown)) open(point);
