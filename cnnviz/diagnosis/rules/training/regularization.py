@@ -20,6 +20,17 @@ from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 
+_SYMPTOMS = (
+    "one-class",
+    "under-fitting",
+    "vanishing-gradients",
+    "rate-too-low",
+    "rate-too-high",
+    "too-few-steps",
+    "dead-relu",
+)
+"""Causes that too strong a regularization of either kind explains."""
+
 # Dropout.
 
 STRONG, EXTREME = 0.75, 0.85
@@ -106,17 +117,7 @@ def _dropout_finding(
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
         ruled_out=exclusions.rule_out_overfitting(now) if now else (),
         changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
-        explains=(
-            "one-class",
-            "under-fitting",
-            "vanishing-gradients",
-            "rate-too-low",
-            "rate-too-high",
-            "too-few-steps",
-            "dead-relu",
-            "exploding-gradients",
-            "non-finite",
-        ),
+        explains=(*_SYMPTOMS, "exploding-gradients", "non-finite"),
     )
 
 
@@ -242,15 +243,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),
         ),
-        explains=(
-            "one-class",
-            "under-fitting",
-            "vanishing-gradients",
-            "rate-too-low",
-            "rate-too-high",
-            "too-few-steps",
-            "dead-relu",
-        ),
+        explains=_SYMPTOMS,
     )
 
 
