@@ -3,8 +3,8 @@
 Small runs are trained in which one known cause is planted, or two, each beside a healthy twin that lacks
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
 All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
-parts `tune` and `test`, and on `blind` to `blind-7` once each had been scored; `blind-8`, small, is the
-newest that has been scored, and `blind-9` has not been. Parts share neither networks of their own nor data
+parts `tune` and `test`, and on `blind` to `blind-9` once each had been scored; `blind-10` was defined before
+rules were tuned on `blind-9`. Parts share neither networks of their own nor data
 nor the strengths of what is planted, and runs of the blind ones were trained, with `--train-only`, before any
 was diagnosed. Into `every` nothing is planted: healthy runs of every small registered model on every data
 set, for false alarms. `--trained-only` judges what is trained of a part, and trains nothing.

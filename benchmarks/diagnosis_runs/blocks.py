@@ -26,8 +26,9 @@ from cnnviz.models.layers import (
 
 Block = Literal["conv", "residual", "separable", "inception", "lrn", "grouped"]
 Discarding = Literal[
-    "", "all-but-mean", "all-but-corners", "all-but-few-pixels", "all-but-two-rows", "all-but-quarters"
-]
+    "", "all-but-mean", "all-but-corners", "all-but-few-pixels", "all-but-two-rows", "all-but-quarters",
+    "all-but-two-columns",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,9 @@ def _discarding(what: Discarding, shape: Shape) -> list[Layer]:
         return [Pool(name="sparse", kernel=1, stride=(height // 2, width // 2)), enlarge]
     if what == "all-but-two-rows":
         return [Pool(name="rows", kernel=1, stride=(height - 1, 1)), enlarge]
+    if what == "all-but-two-columns":
+        third = width // 3
+        return [Pool(name="columns", kernel=1, stride=(1, width - third)), enlarge]
     if what == "all-but-quarters":
         half = (height // 2, width // 2)
         return [Pool(name="quarters", mode="average", kernel=half, stride=half), enlarge]
@@ -205,6 +209,28 @@ CHAIN = BlockPlan(
     block="residual", norm=True,
 )  # fmt: skip
 """Fifty layers in residual blocks of two widths."""
+
+SLAB = BlockPlan("slab", ((14, 3, "average"),), (56,), function="leaky_relu", init=HE)
+"""Three layers with weights, means for pooling, leaky ReLU."""
+HOURGLASS = BlockPlan(
+    "hourglass", ((16, 3, True), (8, 1, False), (24, 5, "average")), (48, 20), init=HE
+)  # fmt: skip
+"""Six layers, of which the second has half as many maps, and the fifth fewer units."""
+SEVEN = BlockPlan(
+    "seven", ((10, 5, "stride"), *_even(5, 14, {3: "average", 5: "global"})), function="leaky_relu",
+    norm=True, init=HE,
+)  # fmt: skip
+"""Seven layers, normalized, a step of 2 first."""
+RIDGE = BlockPlan(
+    "ridge", ((10, 3, False), *_even(3, 12, {1: "average"}), *_even(3, 18, {1: True, 3: "global"})), init=HE,
+    block="residual", norm=True,
+)  # fmt: skip
+"""Fourteen layers in residual blocks of two widths."""
+COLUMN = BlockPlan(
+    "column", ((12, 5, "stride"), *_even(9, 9, {9: "average"}), *_even(15, 7, {15: "global"})), init=HE,
+    block="residual", norm=True,
+)  # fmt: skip
+"""Fifty layers in residual blocks, fewer maps the deeper they are."""
 
 SPARSE = BlockPlan("single-pixels", ((24, 1, False), (32, 1, False), (32, 1, "global")), init=HE)
 """Sees no pixel beside another: what has a shape is lost on it."""

@@ -40,7 +40,7 @@ class Further:
     """Training images of each class in a tiny set."""
     pairs: tuple[str, ...]
     """Which plants of two causes."""
-    unknown: Literal["of issue 11", "later", "of the ninth"] = "of issue 11"
+    unknown: Literal["of issue 11", "later", "of the ninth", "of the tenth"] = "of issue 11"
     """Which causes that no rule is meant to know."""
 
 
@@ -84,4 +84,15 @@ NINTH = Further(
         "schedule-ended+classes-missing",
     ),
     unknown="of the ninth",
+)  # fmt: skip
+TENTH = Further(
+    outputs=("sigmoid",), momentum=(0.0012,), settling=5, constant=200, divided=220,
+    cutout=1.6, pad_crop=0.92, enlarged_crop=7, jitter=0.94,
+    unstable=(0.986, 2.2), unstable_adam=0.024, copied=(5, 0.86, 78),
+    rotated=2, swapped=(0, 5, 1, 8, 3, 6), apart=0.5, untrained=(2, 7), tiny=4,
+    pairs=(
+        "output-activation+classes-unbalanced", "batch-norm-unsettled+labels-noisy",
+        "weight-decay+classes-missing",
+    ),
+    unknown="of the tenth",
 )  # fmt: skip

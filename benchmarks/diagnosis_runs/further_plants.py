@@ -130,6 +130,14 @@ def of_nobody_knows(how: Further) -> list[Plant]:
     """What fails by a cause that no rule is meant to name. Each allows what comes nearest."""
     network, pixels = ("under-fitting",), ("labels-shuffled", "labels-noisy")
     shifted = ("split-mismatch",)
+    if how.unknown == "of the tenth":
+        return [
+            _unknown("two-columns", _net(discards="all-but-two-columns"), (*network, "constant-input")),
+            _unknown("hollow", _flawed("u-hollow", spoiling.hollow), network),
+            _unknown("dealt-rows", _flawed("u-dealt", spoiling.dealt_rows), pixels),
+            _unknown("lost", _flawed("u-lost", spoiling.lost(0.35)), (*network, *pixels)),
+            _unknown("test-thinned", _flawed("u-thinned", spoiling.thinned_test), shifted),
+        ]
     if how.unknown == "of the ninth":
         return [
             _unknown(

@@ -2,7 +2,8 @@
 
 MobileNetV2 and DenseNet are given what torchvision states for MobileNetV3 (0.01) and MNASNet (0.0003), which
 are meant for runs of 100,000 steps and more and take a minute for a hundred here; RegNet what it states for
-EfficientNetV2 (0.01), and ShuffleNetV2 0.003.
+EfficientNetV2 (0.01), and ShuffleNetV2 0.003; EfficientNet what it states for the largest of them (0.01), and
+ResNet 0.002.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 MOBILENET, DENSENET = "bench/mobilenet-v2", "bench/densenet"
 REGNET, SHUFFLENET = "bench/regnet", "bench/shufflenet-v2"
-OWN = {MOBILENET: 0.01, DENSENET: 0.0003, REGNET: 0.01, SHUFFLENET: 0.003}
+RESNET, EFFICIENTNET = "bench/resnet", "bench/efficientnet"
+OWN = {
+    MOBILENET: 0.01, DENSENET: 0.0003, REGNET: 0.01, SHUFFLENET: 0.003, RESNET: 0.002, EFFICIENTNET: 0.01,
+}  # fmt: skip
 """The momentum of each where no other is asked for."""
 
 
@@ -37,6 +41,8 @@ def register() -> None:
         (DENSENET, "DenseNet", _densenet),
         (REGNET, "RegNet", _regnet),
         (SHUFFLENET, "ShuffleNetV2", _shufflenet),
+        (RESNET, "ResNet", _resnet),
+        (EFFICIENTNET, "EfficientNet", _efficientnet),
     ):
         registry.add(
             ModelSpec(
@@ -88,6 +94,25 @@ def _shufflenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
 
     model: nn.Module = ShuffleNetV2([2, 2, 1], [16, 24, 32, 48, 96], classes)
     return _with_momentum(model, options.momentum or OWN[SHUFFLENET])
+
+
+def _resnet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
+    from torchvision.models.resnet import BasicBlock, ResNet
+
+    model: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], classes)
+    return _with_momentum(model, options.momentum or OWN[RESNET])
+
+
+def _efficientnet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
+    from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+
+    blocks = [
+        MBConvConfig(1, 3, 1, 16, 16, 1),
+        MBConvConfig(4, 3, 2, 16, 24, 1),
+        MBConvConfig(4, 5, 1, 24, 32, 1),
+    ]  # Expansion, kernel, stride, maps before and after, how many.
+    model: nn.Module = EfficientNet(blocks, 0.0, stochastic_depth_prob=0.0, num_classes=classes)
+    return _with_momentum(model, options.momentum or OWN[EFFICIENTNET])
 
 
 def _with_momentum(model: nn.Module, momentum: float) -> nn.Module:

@@ -1,4 +1,4 @@
-"""More images that the bench draws itself, for its sixth to ninth blind parts: the same ones each time."""
+"""More images that the bench draws itself, for its sixth to tenth blind parts: the same ones each time."""
 
 from __future__ import annotations
 
@@ -199,3 +199,47 @@ def dials(count: int, seed: int) -> tuple[Pixels, Labels]:
     away = (y - 4 * np.sin(angle)[:, None, None]) ** 2 + (x - 4 * np.cos(angle)[:, None, None]) ** 2
     made = 40 + random.uniform(110, 180, (count, 1, 1)) * np.exp(-away / 1.5)
     return pixels(made + random.normal(0, 10, made.shape))[:, None], labels
+
+
+def lamps(count: int, seed: int, failing: float = 0.08) -> tuple[Pixels, Labels]:
+    """Sixteen lamps in a square on 12×12, in one of ten patterns; each lamp is wrong now and then."""
+    random = np.random.default_rng((39, seed))
+    patterns = np.random.default_rng(40).integers(0, 2, (CLASSES, 4, 4))
+    labels = random.integers(0, CLASSES, count)
+    lit = patterns[labels] ^ (random.random((count, 4, 4)) < failing)
+    lamp = np.array([[0.5, 0.8, 0.5], [0.8, 1.0, 0.8], [0.5, 0.8, 0.5]])
+    light = np.kron(lit, lamp[None]) * random.uniform(110, 190, (count, 1, 1))
+    return pixels(35 + light + random.normal(0, 22, light.shape))[:, None], labels
+
+
+def signals(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Lamps of which every fifth is wrong: nobody can tell all of the patterns from each other."""
+    return lamps(count, seed + 50, failing=0.2)
+
+
+def maps(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Coloured hills on 12×12, one of ten landscapes of four hills and hollows, seen from a pixel beside."""
+    random, side = np.random.default_rng((47, seed)), 12
+    fixed = np.random.default_rng(48)
+    places = fixed.uniform(1.5, side - 2.5, (CLASSES, 4, 2))
+    heights = fixed.choice([-1.0, 1.0], (CLASSES, 4)) * fixed.uniform(0.7, 1.2, (CLASSES, 4))
+    labels = random.integers(0, CLASSES, count)
+    at = places[labels] + random.uniform(-1, 1, (count, 1, 2))
+    y, x = np.mgrid[:side, :side]
+    away = (y - at[:, :, 0, None, None]) ** 2 + (x - at[:, :, 1, None, None]) ** 2
+    land = (heights[labels][:, :, None, None] * np.exp(-away / 5)).sum(1)
+    colour = random.uniform(30, 75, (count, 3, 1, 1))
+    noise = random.normal(0, 18, (count, 3, side, side))
+    return pixels(random.uniform(95, 150, (count, 3, 1, 1)) + colour * land[:, None] + noise), labels
+
+
+def buttons(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """A disc of one colour on another, on 10×10, in ten combinations, with little noise: few images do."""
+    random, side = np.random.default_rng((49, seed)), 10
+    hues = np.random.default_rng(51).uniform(35, 220, (CLASSES, 2, 3))
+    labels = random.integers(0, CLASSES, count)
+    at = (side - 1) / 2 + random.uniform(-0.8, 0.8, (2, count, 1, 1))
+    y, x = np.mgrid[:side, :side]
+    disc = (np.hypot(y - at[0], x - at[1]) < random.uniform(2.4, 3.4, (count, 1, 1)))[:, None]
+    inner, outer = (hues[labels, part][:, :, None, None] for part in (0, 1))
+    return pixels(np.where(disc, inner, outer) + random.normal(0, 14, (count, 3, side, side))), labels

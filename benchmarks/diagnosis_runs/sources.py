@@ -177,6 +177,41 @@ def hats(folder: Path | None) -> Arrays:
     return replace(made, train_images=train, test_images=test)
 
 
+def cheques(folder: Path | None) -> Arrays:
+    """600 and 300 of MNIST that no earlier part has, the middle, 12×12, dark on a grey that darkens."""
+    made = adapted(_middle(images(folder, "mnist", folders.CHEQUES)), (1, 12, 12))
+    ground = np.linspace(225, 165, 12)[:, None]
+    train, test = (pixels(ground - 0.6 * part) for part in (made.train_images, made.test_images))
+    return replace(made, train_images=train, test_images=test)
+
+
+def tickets(folder: Path | None) -> Arrays:
+    """As many others, the middle, 16×16, white on blue."""
+    made = adapted(_middle(images(folder, "mnist", folders.TICKETS)), (3, 16, 16))
+    ground = np.array([30.0, 60.0, 140.0])[:, None, None]
+    train, test = (
+        pixels(ground + (235 - ground) * (part / 255)) for part in (made.train_images, made.test_images)
+    )
+    return replace(made, train_images=train, test_images=test)
+
+
+def jackets(folder: Path | None) -> Arrays:
+    """600 and 300 of Fashion-MNIST that no earlier part has, 14×14, red, in a white frame."""
+    made = adapted(images(folder, "fashion", folders.JACKETS), (3, 12, 12))
+    tint = np.array([0.85, 0.45, 0.35])[:, None, None]
+    around = ((0, 0), (0, 0), (1, 1), (1, 1))
+    train, test = (
+        np.pad(pixels(np.float64(30) + tint * part), around, constant_values=240)
+        for part in (made.train_images, made.test_images)
+    )
+    return replace(made, train_images=train, test_images=test)
+
+
+def dresses(folder: Path | None) -> Arrays:
+    """As many others, reduced to 16×16, dark on light."""
+    return _dark(adapted(images(folder, "fashion", folders.DRESSES), (1, 16, 16)))
+
+
 def gratings(folder: Path | None) -> Arrays:
     """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
     return Arrays(*drawn.gratings(2_000, seed=0), *drawn.gratings(400, seed=1))
@@ -195,7 +230,8 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "faint": faint, "garments": garments, "views": views, "shapes": shapes, "notes": notes,
     "coats": coats, "boots": boots, "ciphers": ciphers, "scrawls": scrawls, "postcodes": postcodes,
     "plates": plates, "shirts": shirts, "bags": bags, "sleeves": sleeves, "linens": linens,
-    "socks": socks, "knits": knits, "hats": hats,
+    "socks": socks, "knits": knits, "hats": hats, "cheques": cheques, "tickets": tickets,
+    "jackets": jackets, "dresses": dresses,
     **{
         make.__name__: functools.partial(_drawn, make, train=800)
         for make in (
@@ -206,6 +242,10 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     **{
         make.__name__: functools.partial(_drawn, make, train=500)
         for make in (sketched.tokens, sketched.weaves, sketched.cards, sketched.dials)
+    },
+    **{
+        make.__name__: functools.partial(_drawn, make, train=600)
+        for make in (sketched.lamps, sketched.signals, sketched.maps, sketched.buttons)
     },
     **{
         make.__name__: functools.partial(_drawn, make)
@@ -222,6 +262,7 @@ _FOLDERS = {
     "notes": "mnist", "coats": "fashion", "boots": "fashion", "ciphers": "mnist", "scrawls": "mnist",
     "postcodes": "mnist", "plates": "mnist", "shirts": "fashion", "bags": "fashion", "sleeves": "fashion",
     "linens": "fashion", "socks": "fashion", "knits": "fashion", "hats": "fashion",
+    "cheques": "mnist", "tickets": "mnist", "jackets": "fashion", "dresses": "fashion",
     **{name: name.removeprefix("every-") for name in folders.EVERY},
 }  # fmt: skip
 

@@ -202,6 +202,55 @@ def mirrored_test(arrays: Arrays) -> Arrays:
     return replace(arrays, test_images=np.ascontiguousarray(arrays.test_images[:, :, ::-1, ::-1]))
 
 
+def hollow(arrays: Arrays) -> Arrays:
+    """Of each image, to learn and to test, only the border is left: the middle half of its side is black."""
+    side = arrays.train_images.shape[-1]
+    inner = slice(side // 4, side - side // 4)
+
+    def part(images: Pixels) -> Pixels:
+        made = images.copy()
+        made[:, :, inner, inner] = 0
+        return made
+
+    return _both(part)(arrays)
+
+
+def dealt_rows(arrays: Arrays) -> Arrays:
+    """In each image, to learn and to test, rows stand in an order of its own."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        side = images.shape[2]
+        order = np.random.default_rng((52, seed)).permuted(np.tile(np.arange(side), (len(images), 1)), axis=1)
+        return np.take_along_axis(images, order[:, None, :, None], axis=2)
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def lost(share: float) -> Flaw:
+    """That part of the images, to learn and to test, is nothing but noise: who reads them can only guess."""
+
+    def flaw(arrays: Arrays) -> Arrays:
+        def part(images: Pixels, seed: int) -> Pixels:
+            random = np.random.default_rng((53, seed))
+            gone = random.random(len(images)) < share
+            noise = random.integers(0, 256, images.shape, dtype=np.uint8)
+            return np.where(gone[:, None, None, None], noise, images)
+
+        return replace(
+            arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1)
+        )
+
+    return flaw
+
+
+def thinned_test(arrays: Arrays) -> Arrays:
+    """Test images are thinned: each pixel is the darkest of the three by three around it."""
+    side = arrays.test_images.shape[-1]
+    wide = np.pad(arrays.test_images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    moved = [wide[:, :, y : y + side, x : x + side] for y in range(3) for x in range(3)]
+    return replace(arrays, test_images=np.minimum.reduce(moved))
+
+
 def scattered(arrays: Arrays) -> Arrays:
     """In each image, to learn and to test, pixels change places: its values stay, its shape goes."""
 

@@ -174,3 +174,14 @@ BLIND_9 = Strengths(
     noisy=0.56, unbalanced=(44, 2), missing=(0, 4, 6), enlarged=4,
     pairs=("rate-too-low+classes-missing", "labels-noisy+dropout"),
 )  # fmt: skip
+BLIND_10 = Strengths(
+    deeper=5, small=Init(weights="normal", std=0.0048, bias=0.2),
+    large=Init(weights="normal", std=0.5, bias=0.1),
+    drowned=("conv1", -19), scale="raw",
+    high=26, high_adam=0.13, infinite=950, low=1 / 1350, begun=190, ended=(0.016, 1 / 4),
+    large_batch=1050, small_batch=1, decay=0.7, decay_adamw=8.8, dropout=0.942, judged_dropout=0.73,
+    by_heart=42, unchanged=125, leaked=(58, 0.94),
+    wide=Plan("flat", (), (500, 250)), narrow=Plan("thin", ((2, 3, True), (1, 3, True)), (2,)),
+    noisy=0.53, unbalanced=(36, 2), missing=(3, 5, 9), enlarged=3,
+    pairs=("input-scale+classes-unbalanced", "dropout+classes-missing"),
+)  # fmt: skip

@@ -54,6 +54,14 @@ SHAPES = {
     "hats": (3, 16, 16),
     "cards": (3, 10, 10),
     "dials": (1, 12, 12),
+    "lamps": (1, 12, 12),
+    "signals": (1, 12, 12),
+    "maps": (3, 12, 12),
+    "buttons": (3, 10, 10),
+    "cheques": (1, 12, 12),
+    "tickets": (3, 16, 16),
+    "jackets": (3, 14, 14),
+    "dresses": (1, 16, 16),
 }
 DRAWS = {name: found for name, found in vars(folders).items() if isinstance(found, Draw)} | folders.EVERY
 CLASH = {frozenset(("NUMERALS", "MNIST")), frozenset(("NUMERALS", "SIGNS"))}
@@ -72,12 +80,13 @@ def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: st
 SETS = (
     (
         *("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "NOTES", "every-mnist"),
-        *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES"),
+        *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES", "CHEQUES", "TICKETS"),
     ),
     ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
     (
         *("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion"),
         *("SHIRTS", "BAGS", "SLEEVES", "KNITS", "HATS", "LINENS", "SOCKS"),
+        *("JACKETS", "DRESSES"),
     ),
 )
 
@@ -125,6 +134,7 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
         ("blind-7", 75, 30),
         ("blind-8", 40, 30),
         ("blind-9", 60, 30),
+        ("blind-10", 45, 30),
     ):
         planned = list(failing(name))
         assert len(planned) >= runs
@@ -132,6 +142,7 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
     assert len(list(healthy("blind"))) >= 40
     assert sum(len(list(healthy(name))) for name in ("blind-6", "blind-7")) >= 110
     assert len(list(healthy("blind-9"))) >= 40
+    assert len(list(healthy("blind-10"))) >= 40
     assert len(list(healthy("every"))) >= 35
 
 
@@ -154,7 +165,12 @@ def test_where_no_network_starts_badly_nothing_of_the_start_is_planted() -> None
 
 
 def test_the_newest_blind_parts_plant_every_cause_of_the_issue_and_pairs_and_what_nobody_knows() -> None:
-    for name, pairs, unknown in (("blind-6", 9, 10), ("blind-7", 9, 10), ("blind-9", 8, 7)):
+    for name, pairs, unknown in (
+        ("blind-6", 9, 10),
+        ("blind-7", 9, 10),
+        ("blind-9", 8, 7),
+        ("blind-10", 5, 5),
+    ):
         planned = list(failing(name))
         causes = {cause for one in planned for cause in one.plant.causes}
         assert causes >= {
@@ -171,6 +187,7 @@ def test_the_newest_blind_parts_plant_every_cause_of_the_issue_and_pairs_and_wha
     [
         (("blind-6", "blind-7"), {norm_models.MOBILENET, norm_models.DENSENET}),
         (("blind-9",), {norm_models.REGNET, norm_models.SHUFFLENET}),
+        (("blind-10",), {norm_models.RESNET, norm_models.EFFICIENTNET}),
     ],
 )
 def test_the_newest_blind_parts_have_networks_of_three_to_fifty_layers_and_norms_with_other_momentum(
@@ -216,7 +233,7 @@ def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
     [
         *("digits", "small-digits", "glyphs", "clocks", "halos", "pairs"),
         *("letters", "arrows", "constellations", "checks", "flags", "fog", "flocks", "runes", "ripples"),
-        *("tokens", "weaves", "cards", "dials"),
+        *("tokens", "weaves", "cards", "dials", "lamps", "signals", "maps", "buttons"),
     ],
 )
 def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:

@@ -52,7 +52,7 @@ CHANGES = {
     "output-activation-tanh": {"net.output"},
     **{
         f"batch-norm-unsettled-{momentum}": {"net.momentum"}
-        for momentum in ("0", "0.0001", "0.0005", "0.0008", "0.001", "0.002")
+        for momentum in ("0", "0.0001", "0.0005", "0.0008", "0.001", "0.0012", "0.002")
     },
     "batch-norm-unsettled-own": {"options"},
     "batch-norm-unsettled-stated": {"options"},
@@ -70,7 +70,7 @@ CHANGES = {
     "over-fitting-data-tiny": {"data", "epochs"},
     **{
         f"unexplained-{word}": {"net.discards"}
-        for word in ("mean", "corners", "few-pixels", "two-rows", "quarters")
+        for word in ("mean", "corners", "few-pixels", "two-rows", "quarters", "two-columns")
     },
     "unexplained-single-pixels": {"net.name", "net.convs", "net.dense"},
     **{
@@ -79,6 +79,7 @@ CHANGES = {
             *("scattered", "test-inverted", "test-turned", "test-dimmed"),
             *("exchanged", "merged", "marked", "test-shifted", "test-noisy"),
             *("half-hidden", "blended", "rained-on", "test-zoomed", "test-coarse", "test-mirrored"),
+            *("hollow", "dealt-rows", "lost", "test-thinned"),
         )
     },
     "unexplained-flipped": {"flip"},

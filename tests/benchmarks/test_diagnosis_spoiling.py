@@ -106,6 +106,7 @@ def test_a_test_seen_otherwise_leaves_what_is_learned_from_and_the_labels(arrays
     for flaw in (
         *(spoiling.shifted_test, spoiling.noisy_test),
         *(spoiling.zoomed_test, spoiling.coarse_test, spoiling.mirrored_test),
+        spoiling.thinned_test,
     ):
         spoiled = flaw(arrays)
         assert same(spoiled, arrays, "train_images", "train_labels", "test_labels")
@@ -168,3 +169,34 @@ def test_a_blended_image_is_the_mean_of_two_and_a_rained_on_one_is_hard_to_see(a
     nearest = np.abs(arrays.train_images - other).max(axis=(1, 2, 3)).min()
     assert nearest <= 1
     assert np.abs(rained.train_images.astype(int) - arrays.train_images).mean() > 40
+
+
+def test_a_hollow_image_keeps_its_border_alone(arrays: Arrays) -> None:
+    spoiled = spoiling.hollow(arrays)
+    assert (spoiled.train_images[:, :, 2:6, 2:6] == 0).all()
+    for rows in (slice(0, 2), slice(6, 8)):
+        assert np.array_equal(spoiled.test_images[:, :, rows], arrays.test_images[:, :, rows])
+        assert np.array_equal(spoiled.test_images[:, :, :, rows], arrays.test_images[:, :, :, rows])
+
+
+def test_dealt_rows_stay_whole_in_an_order_of_each_image(arrays: Arrays) -> None:
+    spoiled = spoiling.dealt_rows(arrays)
+    for one, other in zip(spoiled.train_images[:50], arrays.train_images[:50], strict=True):
+        rows = [sorted(map(bytes, image.transpose(1, 0, 2).copy())) for image in (one, other)]
+        assert rows[0] == rows[1]
+    moved = (spoiled.train_images != arrays.train_images).any(axis=(1, 2, 3))
+    assert moved.mean() > 0.9
+    assert same(spoiled, arrays, "train_labels", "test_labels")
+
+
+def test_a_part_of_the_images_is_lost_and_the_others_stay(arrays: Arrays) -> None:
+    spoiled = spoiling.lost(0.4)(arrays)
+    kept = (spoiled.train_images == arrays.train_images).all(axis=(1, 2, 3))
+    assert 0.5 < kept.mean() < 0.7
+    assert same(spoiled, arrays, "train_labels", "test_labels")
+
+
+def test_a_thinned_test_is_nowhere_lighter(arrays: Arrays) -> None:
+    thinned = spoiling.thinned_test(arrays).test_images
+    assert (thinned <= arrays.test_images).all()
+    assert thinned[0, 0, 3, 3] == arrays.test_images[0, 0, 2:5, 2:5].min()

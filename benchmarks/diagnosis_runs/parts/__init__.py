@@ -4,7 +4,8 @@ No two parts share a network of their own, data that is planted in, or the stren
 have been used for tuning, and so have `blind` to `blind-4` since each was scored once; `blind-5` was first
 diagnosed by rules that had not met it, and so were `blind-6` and `blind-7`, which were defined before the
 rules were touched in their issue; rules were tuned on both since, and `blind-8`, small, is what those met
-unseen. `blind-9` was defined by somebody who had not read the rules. `every` holds healthy runs only.
+unseen. `blind-9` was defined by somebody who had not read the rules; rules were tuned on its misses since,
+and `blind-10` was defined before that by who had not read them then. `every` holds healthy runs only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.diagnosis_runs import crossing
-from benchmarks.diagnosis_runs.parts import blind, blind_6, blind_7, blind_8, blind_9, planning, tuned
+from benchmarks.diagnosis_runs.parts import (
+    blind,
+    blind_6,
+    blind_7,
+    blind_8,
+    blind_9,
+    blind_10,
+    planning,
+    tuned,
+)
 from benchmarks.diagnosis_runs.parts.part import Part
 from benchmarks.diagnosis_runs.parts.planning import Planned, marked
 from benchmarks.diagnosis_runs.setups import Setup
@@ -26,6 +36,7 @@ PARTS: dict[str, Part] = {
     "blind-7": blind_7.PART,
     "blind-8": blind_8.PART,
     "blind-9": blind_9.PART,
+    "blind-10": blind_10.PART,
     "every": Part(registered=tuple(crossing.setups()), seed=150),
 }
 

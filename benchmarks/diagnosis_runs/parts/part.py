@@ -28,6 +28,8 @@ class Part:
     """Registered models that plants are put into: those that a recipe can hold."""
     left_out: Set[tuple[str, str]] = frozenset()
     """Base and plant that make no sense together."""
+    without: Set[str] = frozenset()
+    """Plants that are not planted at all."""
     quickest: tuple[str, ...] = ()
     """Bases so large that they get only `_QUICKEST` plants."""
     seed: int = 0

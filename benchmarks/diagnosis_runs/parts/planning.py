@@ -103,6 +103,8 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
     turn = 0
     for times, group in groups:
         for plant in group:
+            if plant.name in part.without:
+                continue
             able = [base for base in part.bases if _can_hold(base, plant, part)]
             for base in (
                 able[(turn + again) % len(able)] for again in range(1 if part.once else min(times, len(able)))
