@@ -241,7 +241,7 @@ _HELP = {
 _DONE = {
     "stop": ("stopped", "interrupted", "failed", "paused"),
     "pause": ("stopped", "interrupted", "failed", "paused"),
-    "resume": (),
+    "resume": ("queued",),
 }
 """Statuses of a run whose process turns out to be gone in which the command has nothing left to do."""
 NO_SUPERVISOR = "No supervisor is at work here: start the app (`make app`) or `python -m cnnviz work`."

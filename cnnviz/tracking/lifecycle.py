@@ -201,17 +201,18 @@ MAX_TRIES = 3
 
 
 def requeue_lost(database: Database, lease: Lease, reason: str, *, here: bool = False) -> Status:
-    """End an attempt whose machine was lost, and requeue the run if another machine can resume it.
+    """End an attempt whose machine, worker or database was lost, and requeue the run if it can be resumed.
 
     It can if all checkpoints of the run are in the store (or there is none yet) and it was requeued fewer
     than `MAX_TRIES` times. It keeps its original position in the queue. Writes of the old worker are refused
-    from then on. A pending command is carried out: the run is then paused or stopped.
+    from then on. A pending command is carried out: the run is then paused or stopped. A run without a
+    checkpoint is no longer bound to its machine.
 
     Args:
         database: The run database.
         lease: From `Run.lease`.
         reason: One sentence on the cause.
-        here: The machine is available, only the worker was lost: the run can resume on the same machine.
+        here: The run may wait for the same machine: only its worker was lost, or there is no store.
 
     Returns:
         The new status.
@@ -231,6 +232,8 @@ def requeue_lost(database: Database, lease: Lease, reason: str, *, here: bool = 
             if run.tries < MAX_TRIES and (here or _is_movable(session, run.id)):
                 run.tries += 1
                 run.error = None
+                if not _has_checkpoint(session, run.id):
+                    run.host = None
                 set_status(session, run, Status.QUEUED, reason)
         status = Status(run.status)
     notify()
@@ -241,6 +244,11 @@ def _is_movable(session: Session, run_id: int) -> bool:
     """Return whether all checkpoints of the run are in the store."""
     unstored = select(func.count()).select_from(CheckpointRow)
     return not session.scalar(unstored.where(CheckpointRow.run_id == run_id, CheckpointRow.stored.is_(None)))
+
+
+def _has_checkpoint(session: Session, run_id: int) -> bool:
+    known = select(func.count()).select_from(CheckpointRow)
+    return bool(session.scalar(known.where(CheckpointRow.run_id == run_id)))
 
 
 # Recovery of a run database: move a damaged file aside, and insert runs that were read from their folders.

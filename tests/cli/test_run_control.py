@@ -93,6 +93,22 @@ def test_resuming_a_killed_run_queues_it(runs: Database, dead: tuple[int, float]
 
 
 @pytest.mark.parametrize(
+    ("command", "after"),
+    [("resume", Status.QUEUED), ("pause", Status.PAUSED), ("stop", Status.STOPPED)],
+)
+def test_a_run_that_its_machine_lost_goes_on_unless_it_is_taken_out(
+    runs: Database, dead: tuple[int, float], command: str, after: Status, capsys: Out
+) -> None:
+    """A supervisor's worker that ended together with its parent process, as when a machine restarts."""
+    run = killed(runs, dead)
+    row = tracking.get_run(runs, run)
+    tracking.attach(runs, row.lease, worker={**(row.worker or {}), "launched": True})
+    assert main(["runs", command, str(run)]) == 0
+    assert f"Run {run} is {after}.\n" in capsys.readouterr().out
+    assert tracking.get_run(runs, run).status is after
+
+
+@pytest.mark.parametrize(
     ("before", "after"), [(Status.RUNNING, Status.INTERRUPTED), (Status.STOPPING, Status.STOPPED)]
 )
 def test_stopping_a_killed_run_ends_it(

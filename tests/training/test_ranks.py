@@ -181,6 +181,52 @@ def test_three_ranks_stop_together_with_a_last_batch_of_two(
     assert not rank_processes()
 
 
+def train_without_a_database(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks,
+    device: str,
+) -> Status:
+    """A training whose first rank finds that the server of the database is gone."""
+    if ranks.first:
+        raise tracking.DatabaseUnavailableError("The run database cannot be used.")
+    ranks.wait()
+    return Status.FINISHED
+
+
+def train_without_room(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks,
+    device: str,
+) -> Status:
+    """A training whose first rank finds the disk of the database full."""
+    if ranks.first:
+        raise tracking.DatabaseFullError("There is no space left for the run database.")
+    ranks.wait()
+    return Status.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("train", "status", "reason"),
+    [
+        (train_without_a_database, Status.QUEUED, "The run database cannot be used."),
+        (train_without_room, Status.PAUSED, "There is no space left for the run database."),
+    ],
+)
+def test_ranks_without_a_database_leave_a_run_that_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch, train: object, status: Status, reason: str
+) -> None:
+    monkeypatch.setattr(worker, "train", train)
+    run = follow(database, SHORT.changed({"device": "cpu:2"}))
+    assert run.status is status
+    assert tracking.history(database, run.id)[-1].reason == reason
+
+
 def test_a_loss_that_is_no_number_fails_all_ranks(database: Database) -> None:
     hopeless = {"lr": 1000, "optimiser": "sgd", "schedule": "constant", "epochs": 30, "device": "cpu:2"}
     hopeless |= {"pad_crop": 0, "scale": "raw"}

@@ -52,7 +52,7 @@ class RankOrder:
 
 @dataclass(frozen=True)
 class GroupEnding:
-    """Result of the ranks: status, error message, last lines; no status if a rank was killed."""
+    """Result of the ranks: status, error, last lines; no status if one was killed, or had no database."""
 
     status: Status | None
     error: str | None = None
@@ -118,7 +118,7 @@ def _failure(folder: Path) -> GroupEnding:
     if not failures:
         return GroupEnding(None)
     first = failures[0]
-    return GroupEnding(Status(first["status"]), first["error"], first["last_lines"])
+    return GroupEnding(first["status"] and Status(first["status"]), first["error"], first["last_lines"])
 
 
 def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
@@ -134,8 +134,10 @@ def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
         _write_failure(order, ranks, Status.FAILED, str(failure), None)
     except StoreError as failure:
         _write_failure(order, ranks, Status.FAILED, str(failure), None)
+    except tracking.DatabaseFullError as failure:
+        _write_failure(order, ranks, Status.PAUSED, str(failure), None)
     except tracking.TrackingError as failure:
-        _write_failure(order, ranks, Status.INTERRUPTED, str(failure), None)
+        _write_failure(order, ranks, None, str(failure), None)
     except ValueError as failure:
         _write_failure(order, ranks, Status.FAILED, str(failure), None)
     except Exception as failure:
@@ -177,12 +179,12 @@ def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:
 
 
 def _write_failure(
-    order: RankOrder, ranks: Ranks, status: Status, error: str, last_lines: str | None
+    order: RankOrder, ranks: Ranks, status: Status | None, error: str, last_lines: str | None
 ) -> None:
     path = Path(order.results) / f"rank-{ranks.rank}.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(
-        json.dumps({"status": status.value, "error": error, "last_lines": last_lines}), encoding="utf-8"
+        json.dumps({"status": status, "error": error, "last_lines": last_lines}), encoding="utf-8"
     )
     temporary.replace(path)
 

@@ -65,6 +65,11 @@ class Ending:
         return Status.INTERRUPTED if sent or self.code == NO_DATABASE else Status.FAILED
 
     @property
+    def lost_database(self) -> bool:
+        """Return whether the worker gave up because the run database was unavailable: the run can go on."""
+        return self.code == NO_DATABASE
+
+    @property
     def sentence(self) -> str:
         """Message for users."""
         if self.code < 0:

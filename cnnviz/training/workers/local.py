@@ -80,8 +80,8 @@ class LocalWorker:
         return self._parent.poll() is not None
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
-        """Return PID and start time of the process."""
-        return process_handle(self.pid, self.started)
+        """Return PID and start time of the process, and that a launcher started it."""
+        return process_handle(self.pid, self.started) | {"launched": True}
 
     def send_order(self, order: Order, device: str) -> None:
         """Send it the run, which it finishes even if this process ends."""

@@ -309,6 +309,9 @@ class RunActor:
         while ending.code != 0:
             try:
                 run = tracking.get_run(database, self._order.run_id)
+                if ending.lost_database:
+                    tracking.requeue_lost(database, self._order.lease, ending.sentence, here=True)
+                    return
                 status = Status.STOPPED if run.status is Status.STOPPING else ending.status
                 tracking.end(database, self._order.lease, status, ending.sentence, ending.last_lines)
             except tracking.StaleAttemptError:

@@ -39,7 +39,7 @@ from cnnviz.training.workers.local import LocalLauncher
 # end is accepted.
 
 NO_WORKER_SECONDS = 60.0
-"""Timeout of a claimed run without a worker process: its supervisor died in between."""
+"""Timeout of a claimed run without a worker process: its supervisor died in between, and it is requeued."""
 PARENT_SECONDS = 2.0
 """Maximum time in which the parent process of a dead worker writes how it ended."""
 LONG_DEAD_SECONDS = 10.0
@@ -81,7 +81,7 @@ class RunMonitor:
             self._check_external(run, silent)
         elif run.worker is None:
             if silent > NO_WORKER_SECONDS:
-                self._end(run, Status.INTERRUPTED, "No worker came for it.")
+                self._requeue(run, "No worker came for it.", here=True)
         elif not self.launcher.is_alive(run):
             self._record_death(run, silent)
         elif not self.single_check:
@@ -94,16 +94,19 @@ class RunMonitor:
         if any(machine.host == run.host for machine in tracking.machines(self.database)):
             return
         reason = f"Nothing was heard of {run.host}, where it trained."
-        # A starting run may be downloading its data, without heartbeats.
+        # A starting run that has a worker may be downloading its data, without heartbeats.
         long = silent > ELSEWHERE_SECONDS
-        if run.trained and self.store and (long or run.status is not Status.STARTING):
-            self._move_on(run, reason)
-        elif long:
-            self._end(run, Status.INTERRUPTED, reason)
+        if not run.trained:
+            if long:
+                self._end(run, Status.INTERRUPTED, reason)
+        elif self.store and (long or run.worker is None or run.status is not Status.STARTING):
+            self._requeue(run, reason)
+        elif long:  # Without a store it waits for the machine that has its checkpoint.
+            self._requeue(run, reason, here=True)
 
-    def _move_on(self, run: RunSummary, reason: str) -> None:
+    def _requeue(self, run: RunSummary, reason: str, *, here: bool = False) -> None:
         try:
-            status = tracking.requeue_lost(self.database, run.lease, reason)
+            status = tracking.requeue_lost(self.database, run.lease, reason, here=here)
         except tracking.StaleAttemptError:
             return
         log.warning("Run %d is %s. %s", run.id, status, reason)
@@ -125,14 +128,23 @@ class RunMonitor:
         if requested is None and run.status is Status.STOPPING:
             requested = Status.STOPPED
         if ending is not None:
-            self._end(run, requested or ending.status, ending.sentence, ending.last_lines)
+            if ending.lost_database and requested is None:
+                self._requeue(run, ending.sentence, here=True)
+            else:
+                self._end(run, requested or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
         elif self.launcher.is_remote:
             # Another supervisor may check before the cluster knows the worker.
             if time.monotonic() - since > PARENT_SECONDS and (requested or silent > LONG_DEAD_SECONDS):
                 self._record_lost(run, requested)
         elif time.monotonic() - since > PARENT_SECONDS or (self.single_check and silent > LONG_DEAD_SECONDS):
-            self._end(run, requested or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
+            reason = "Its worker ended, and nobody saw how."
+            # Its parent process has ended too, or it never got its order: the machine restarted, or the app
+            # ended just then. A process in the foreground (`cnnviz train`) was ended by whoever started it.
+            if requested is None and (run.worker or {}).get("launched"):
+                self._requeue(run, reason, here=True)
+            else:
+                self._end(run, requested or Status.INTERRUPTED, reason)
 
     def _record_lost(self, run: RunSummary, requested: Status | None) -> None:
         """Record that the cluster has lost a run's worker; the run is requeued."""
@@ -140,7 +152,7 @@ class RunMonitor:
             self._end(run, requested, "Its worker was ended.")
         else:
             node = (run.worker or {}).get("node") or "A node"
-            self._move_on(run, f"{node} of {run.host}, where it trained, is gone.")
+            self._requeue(run, f"{node} of {run.host}, where it trained, is gone.")
         self.launcher.forget(run)
 
     def _kill_unresponsive(self, run: RunSummary, silent: float) -> None:

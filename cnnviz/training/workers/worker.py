@@ -84,7 +84,7 @@ def work(
 
 
 def _work_together(database: Database, lease: Lease, rank_count: int, devices: tuple[str, ...]) -> Status:
-    """Train the run with several ranks, and record how it ended; requeue it if a rank was killed."""
+    """Train the run with several ranks, and record how it ended; requeue it if one was lost."""
     from cnnviz.training.workers.group import train_together
 
     try:
@@ -95,7 +95,8 @@ def _work_together(database: Database, lease: Lease, rank_count: int, devices: t
         tracking.end(database, lease, Status.FAILED, _message(failure), traceback.format_exc())
         return Status.FAILED
     if ending.status is None:
-        reason = f"One of its {rank_count} processes was ended from outside, and the others with it."
+        killed = f"One of its {rank_count} processes was ended from outside, and the others with it."
+        reason = ending.error or killed
         status = tracking.requeue_lost(database, lease, reason, here=True)
     else:
         status = ending.status

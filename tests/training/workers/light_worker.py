@@ -49,6 +49,13 @@ def leave(database: Database, lease: Lease) -> None:
     sys.exit("the kernel module is not loaded")
 
 
+def lose(database: Database, lease: Lease) -> None:
+    """End as a worker does whose database is gone."""
+    tracking.begin(database, lease)
+    print("The run database cannot be used.", file=sys.stderr, flush=True)
+    sys.exit(75)
+
+
 def chat(database: Database, lease: Lease) -> None:
     """Print, and be done."""
     print("all is well, and this is of no interest", file=sys.stderr, flush=True)
@@ -67,8 +74,8 @@ def hang(database: Database, lease: Lease) -> None:
 
 
 TASKS: dict[str, Callable[[Database, Lease], None]] = {
-    "train": train, "finish": finish, "chat": chat, "crash": crash, "leave": leave, "prepare": prepare,
-    "hang": hang,
+    "train": train, "finish": finish, "chat": chat, "crash": crash, "leave": leave, "lose": lose,
+    "prepare": prepare, "hang": hang,
 }  # fmt: skip
 
 

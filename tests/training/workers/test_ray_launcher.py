@@ -203,6 +203,20 @@ def test_the_actor_records_how_its_process_ended_and_gives_its_place_back(
     assert not ray.groups
 
 
+def test_a_run_goes_on_by_itself_whose_process_had_no_database(
+    ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "PROCESS", LIGHT)
+    monkeypatch.setattr("os._exit", lambda code: None)
+    run = queue(database, "lose")
+    look()
+    ((order, name, cores),) = ray.actors.values()
+    ray_cluster.RunActor(order, name, cores).thread.join()
+    found = get(database, run)
+    assert (found.status, found.tries, found.error) == (Status.QUEUED, 1, None)
+    assert tracking.history(database, run)[-1].reason == "The run database cannot be used."
+
+
 def test_ray_without_a_token_or_a_store_is_refused(ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(ValueError, match="token is off"):

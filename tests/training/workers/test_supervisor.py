@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, RunSummary, Status
+from cnnviz.tracking.lifecycle import MAX_TRIES
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Ending, Supervisor, is_supervised, process_id
 from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
@@ -22,7 +26,7 @@ from cnnviz.training.workers.supervisor import (
     SILENT_SECONDS,
     RunMonitor,
 )
-from tests.training.workers.making import become, gone, process_of, queue, supervising, until
+from tests.training.workers.making import SOON, become, gone, process_of, queue, supervising, until
 
 
 def test_runs_of_a_device_are_trained_one_after_another_in_their_order(database: Database) -> None:
@@ -237,24 +241,52 @@ def state(database: Database, run: int) -> tuple[Status, str | None]:
     return found.status, found.error
 
 
-def test_a_worker_that_never_came(database: Database) -> None:
+def test_a_run_whose_worker_never_came_goes_on_by_itself_three_times(database: Database) -> None:
     run = begun(database, Status.STARTING, with_worker=False)
     look(database, Machine())
     assert state(database, run) == (Status.STARTING, None)
+    for tries in range(1, MAX_TRIES + 1):
+        silence(database, run, NO_WORKER_SECONDS)
+        look(database, Machine())
+        assert state(database, run) == (Status.QUEUED, None)
+        assert tracking.get_run(database, run).tries == tries
+        assert tracking.history(database, run)[-1].reason == "No worker came for it."
+        assert tracking.claim(database, "cpu", "another machine") is not None, "nothing of it lies here"
+        with database.write() as session:
+            session.execute(update(RunRow).where(RunRow.id == run).values(host=HERE))
     silence(database, run, NO_WORKER_SECONDS)
     look(database, Machine())
     assert state(database, run) == (Status.INTERRUPTED, "No worker came for it.")
 
 
-def test_a_run_elsewhere_is_left_alone_until_nothing_was_heard_for_long(database: Database) -> None:
+def test_a_worker_that_never_came_for_a_run_that_was_asked_to_stop(database: Database) -> None:
+    run = begun(database, Status.STARTING, with_worker=False)
+    tracking.request(database, run, Command.STOP)
+    silence(database, run, NO_WORKER_SECONDS)
+    look(database, Machine())
+    assert state(database, run)[0] is Status.STOPPED
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_a_run_elsewhere_is_left_alone_until_nothing_was_heard_for_long(
+    database: Database, has_checkpoint: bool
+) -> None:
     run = begun(database)
+    if has_checkpoint:
+        tracking.add_checkpoint(database, tracking.Lease(run, 1), "last", "last.safetensors", 9, 2.0, 1)
     dead = Machine(alive=False, ending=Ending(-9, ""))
     watch = RunMonitor(database, dead, "another machine")
     watch.look(tracking.list_runs(database))
     assert state(database, run) == (Status.RUNNING, None)
     silence(database, run, ELSEWHERE_SECONDS)
     watch.look(tracking.list_runs(database))
-    assert state(database, run) == (Status.INTERRUPTED, f"Nothing was heard of {HERE}, where it trained.")
+    assert state(database, run) == (Status.QUEUED, None)
+    heard = tracking.history(database, run)[-1].reason
+    assert heard == f"Nothing was heard of {HERE}, where it trained."
+    lease = tracking.claim(database, "cpu", "another machine")
+    assert (lease is None) == has_checkpoint, "what lies on a machine alone waits for it"
+    if has_checkpoint:
+        assert tracking.claim(database, "cpu", HERE) == tracking.Lease(run, 2)
 
 
 def test_a_worker_that_lives_but_is_silent_is_left_alone(database: Database) -> None:
@@ -282,13 +314,67 @@ def test_a_worker_that_dies_while_it_stops_has_stopped(database: Database) -> No
     assert state(database, run) == (Status.STOPPED, "Its worker was ended by SIGTERM.")
 
 
-def test_an_end_that_was_not_written_down(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("launched", "after"),
+    [(False, (Status.INTERRUPTED, "Its worker ended, and nobody saw how.")), (True, (Status.QUEUED, None))],
+    ids=["in the foreground", "of a supervisor"],
+)
+def test_an_end_that_was_not_written_down(
+    database: Database, monkeypatch: pytest.MonkeyPatch, launched: bool, after: tuple[Status, str | None]
+) -> None:
+    """As when a machine restarts: the run of a supervisor goes on, one in the foreground is its user's."""
     run, dead = begun(database), Machine(alive=False)
+    if launched:
+        handle = {"kind": "process", "host": HERE, "pid": NO_PROCESS, "started": 0.0, "launched": True}
+        tracking.attach(database, tracking.Lease(run, 1), worker=handle)
     watch = look(database, dead)
     assert state(database, run) == (Status.RUNNING, None), "its parent process may still be writing"
     monkeypatch.setattr("cnnviz.training.workers.supervisor.PARENT_SECONDS", -PARENT_SECONDS)
     watch.look(tracking.list_runs(database))
-    assert state(database, run) == (Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
+    assert state(database, run) == after
+
+
+def test_a_worker_that_had_no_database_leaves_a_run_that_goes_on(database: Database) -> None:
+    run, machine = begun(database), Machine(alive=False, ending=Ending(NO_DATABASE, "The server is gone.\n"))
+    look(database, machine)
+    assert state(database, run) == (Status.QUEUED, None)
+    assert tracking.history(database, run)[-1].reason == "The server is gone."
+    assert machine.told is None
+
+
+CUT_OFF = """
+import os, signal, sys, threading
+from cnnviz import tracking
+from cnnviz.training.workers import LocalLauncher, Supervisor
+from cnnviz.training.workers.local import LocalWorker
+from tests.training.workers.making import LIGHT
+
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[1] == "attach":
+    tracking.attach = killed
+else:
+    LocalWorker.send_order = killed
+Supervisor(launcher=LocalLauncher(LIGHT), tick=0.05).start()
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("before", ["attach", "send_order"])
+def test_a_run_goes_on_by_itself_whose_supervisor_was_killed_before_its_worker_had_it(
+    database: Database, before: str
+) -> None:
+    run = queue(database, "finish")
+    root = Path(__file__).parents[3]
+    with subprocess.Popen([sys.executable, "-c", CUT_OFF, before], cwd=root) as supervisor:
+        assert supervisor.wait(SOON) == -signal.SIGKILL
+    assert state(database, run) == (Status.STARTING, None)
+    assert (tracking.get_run(database, run).worker is None) == (before == "attach")
+    silence(database, run, NO_WORKER_SECONDS)
+    with supervising(database):
+        ended = become(database, run, Status.FINISHED)
+    assert (ended.attempt, ended.tries) == (2, 1)
 
 
 def test_who_comes_too_late_changes_nothing(database: Database) -> None:
