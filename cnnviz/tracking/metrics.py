@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +19,7 @@ from cnnviz.tracking.records import (
     Lease,
     Metric,
     MetricPage,
-    MetricSummary,
+    MetricSummaries,
     Restart,
     encode,
     nan_if_none,
@@ -28,6 +28,8 @@ from cnnviz.tracking.states import Command
 from cnnviz.tracking.tables import AttemptRow, MetricRow, RecordRow, RunRow, SeriesRow
 
 MAX_ROWS = 50_000
+BLOCK = 200
+"""Rows fetched at once by long queries: few enough that the garbage collector never sees a block twice."""
 
 
 class Value(NamedTuple):
@@ -132,7 +134,7 @@ def read_restarts(session: Session, run_id: int) -> tuple[Restart, ...]:
 
 def summaries(
     session: Session, run_ids: Any, names: Sequence[str] | None = None
-) -> dict[int, dict[str, MetricSummary]]:
+) -> dict[int, MetricSummaries]:
     """Return `{run: {name: MetricSummary}}` of runs, given by ids or a subquery, in one query."""
     query = select(
         SeriesRow.run_id, SeriesRow.name, SeriesRow.count, SeriesRow.last, SeriesRow.last_step,
@@ -140,11 +142,12 @@ def summaries(
     ).where(SeriesRow.run_id.in_(run_ids)).order_by(SeriesRow.id)  # fmt: skip
     if names is not None:
         query = query.where(SeriesRow.name.in_(names))
-    by_run: dict[int, dict[str, MetricSummary]] = {}
-    for row in session.connection().execute(query):
-        summary = MetricSummary._make(row[1:])
-        by_run.setdefault(row[0], {})[summary.name] = summary
-    return by_run
+    by_run: defaultdict[int, MetricSummaries] = defaultdict(MetricSummaries)
+    # Fetched one by one, each row would cost a call through three layers of SQLAlchemy.
+    for rows in session.connection().execute(query).partitions(BLOCK):
+        for row in rows:
+            by_run[row[0]].add(row[1:])
+    return dict(by_run)
 
 
 def _names(session: Session, run_id: int) -> dict[int, str]:

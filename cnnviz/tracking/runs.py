@@ -20,7 +20,7 @@ from cnnviz.tracking.commands import check_capacity, lock_run, require_lease
 from cnnviz.tracking.curves import Floats
 from cnnviz.tracking.database import Database, NoSuchRunError
 from cnnviz.tracking.limits import check_limits, get_or_create_owner, require_owner
-from cnnviz.tracking.metrics import summaries
+from cnnviz.tracking.metrics import BLOCK, summaries
 from cnnviz.tracking.records import (
     Lease,
     Run,
@@ -198,13 +198,15 @@ def list_runs(
     """
     query = _query(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     with database.read() as session:
-        rows = session.connection().execute(query.with_only_columns(*_columns(RunSummary))).all()
-        if not rows:
-            return []
         # A subquery: 10,000 ids would exceed the maximum number of query parameters.
         chosen = query.with_only_columns(RunRow.id).subquery()
         metrics_by_run = summaries(session, select(chosen.c.id), metrics)
-    return [RunSummary(row[0], *_typed(row[1:]), metrics=metrics_by_run.get(row[0], {})) for row in rows]
+        result = session.connection().execute(query.with_only_columns(*_columns(RunSummary)))
+        return [
+            RunSummary(row[0], *_typed(row[1:]), metrics=metrics_by_run.get(row[0], {}))
+            for rows in result.partitions(BLOCK)
+            for row in rows
+        ]
 
 
 def update_run(
@@ -254,11 +256,12 @@ def _columns(kind: type[RunSummary]) -> list[Any]:
 
 _KEYS = [column.key for column in _columns(RunSummary)]
 _STATUS, _KIND = _KEYS.index("status") - 1, _KEYS.index("kind") - 1
+_STATUSES, _KINDS = {status.value: status for status in Status}, {kind.value: kind for kind in Kind}
 
 
 def _typed(values: Any) -> list[Any]:
     row = list(values)
-    row[_STATUS], row[_KIND] = Status(row[_STATUS]), Kind(row[_KIND])
+    row[_STATUS], row[_KIND] = _STATUSES[row[_STATUS]], _KINDS[row[_KIND]]
     return row
 
 

@@ -58,8 +58,8 @@ def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: 
 
 
 def test_best_of_a_loss_is_the_lowest() -> None:
-    run = summary(1)
-    run.metrics["test/loss"] = MetricSummary("test/loss", 2, 0.5, 9, 0.25, 3, 2.0, 1)
+    loss = MetricSummary("test/loss", 2, 0.5, 9, 0.25, 3, 2.0, 1)
+    run = replace(summary(1), metrics={"test/loss": loss})
     shown = payload([run], asked(metric="test/loss"), {}, 1)["rows"][0]
     assert (shown["last"], shown["best"]) == ("0.5000", "0.2500")
 
@@ -111,8 +111,8 @@ def test_columns_are_chosen_and_runs_of_an_experiment_name_their_group() -> None
 
 
 def test_nan_is_said() -> None:
-    run = summary(1)
-    run.metrics["test/accuracy"] = MetricSummary("test/accuracy", 1, None, 9, None, None, None, None)
+    accuracy = MetricSummary("test/accuracy", 1, None, 9, None, None, None, None)
+    run = replace(summary(1), metrics={"test/accuracy": accuracy})
     assert payload([run], asked(), {}, 1)["rows"][0]["last"] == "NaN"
 
 
