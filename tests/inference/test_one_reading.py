@@ -14,9 +14,10 @@ from PIL import Image
 
 from cnnviz import datasets
 from cnnviz.datasets.decode import decode, header
+from cnnviz.inference.images.decoder import Decoder
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored_pixels
-from cnnviz.inference.images.read_image import Decoder, Picture, Upload, read
+from cnnviz.inference.images.read_image import Picture, Upload, read
 from tests.datasets.making import encoded, pixels, table, write
 
 SIDE = 28

@@ -20,6 +20,7 @@ from cnnviz.inference.predict import (
     Prediction,
     Predictor,
     Result,
+    _blocks,
     batch_size,
     measure,
     peak_bytes,
@@ -108,6 +109,17 @@ def test_batches_grow_and_are_cut_where_a_model_takes_fewer(loaded: Loaded) -> N
     assert list(islice(predictor.sizes(), 5)) == [8, 16, 32, 64, 64]
     predictor.batch = 20
     assert list(islice(predictor.sizes(), 8)) == [8, 16, 20, 12, 20, 20, 20, 4]
+
+
+def test_large_images_are_prepared_a_few_at_a_time() -> None:
+    large, small = (
+        Picture("large", np.zeros((1500, 2000, 3), np.uint8)),
+        Picture("s", np.zeros((5, 5, 3), np.uint8)),
+    )
+    assert [len(block) for block in _blocks([small] * 17)] == [8, 8, 1]
+    assert [len(block) for block in _blocks([large, small, large, small])] == [1, 2, 1]
+    assert [len(block) for block in _blocks([Upload("x", b"?")] * 9)] == [8, 1]
+    assert [list(block) for block in _blocks([])] == []
 
 
 def test_ten_crops_are_averaged(loaded: Loaded) -> None:

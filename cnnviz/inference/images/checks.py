@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.images.preprocessing_trace import DIGIT_SHARE, ink_box, stored_pixels
-from cnnviz.inference.images.read_image import Picture, Pixels
+from cnnviz.inference.images.read_image import Picture
 
 DARK, LIGHT = 80, 140
 """Mean pixel values, from 0 to 255, below and above which images are called dark and light."""

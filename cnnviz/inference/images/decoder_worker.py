@@ -3,7 +3,7 @@
 It imports Pillow, the standard library and, by its path `READING`, `cnnviz.datasets.image_files`, so that it
 starts in a fraction of a second and holds nothing that could leak. Requests arrive on stdin, responses leave
 on stdout: a line of JSON, then the bytes. Whatever ends it (memory, a fault of a decoder, a timeout) costs
-one image; see `read_image`.
+one image; see `decoder`.
 """
 
 import contextlib

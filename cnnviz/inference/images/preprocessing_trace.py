@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cnnviz.datasets.image_files import DEEP, GRAY
+from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.preprocessing import Background, Preprocessing, Size
-from cnnviz.inference.images.read_image import Picture, Pixels
+from cnnviz.inference.images.read_image import Picture
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -226,7 +227,9 @@ def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
         )
     turned = upright(pixels, picture.orientation) if preprocessing.oriented else pixels
     yield _Stage("oriented", _oriented_text(picture.orientation, preprocessing.oriented), turned)
-    pixels = in_channels(turned, preprocessing.channels)
+    # Three equal channels are weighted to themselves: the first is taken.
+    grey = picture.mode in GRAY and preprocessing.channels == 1
+    pixels = turned[..., :1] if grey else in_channels(turned, preprocessing.channels)
     yield _Stage(
         "grey" if preprocessing.channels == 1 else "colour",
         _channels_text(picture.mode, preprocessing.channels),

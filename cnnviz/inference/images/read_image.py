@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
-import json
-import subprocess
-import sys
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cnnviz.datasets import DataError, image_files
+from cnnviz.datasets import DataError
 from cnnviz.datasets.image_files import ACCEPTED
+from cnnviz.inference.images.decoder import MAX_PIXELS, SHARED, Decoded, Decoder, DecoderPool, Pixels
 
 # File types by magic bytes, for messages about files that are no images or weights.
 
@@ -82,8 +77,6 @@ def _text_kind(start: bytes) -> str:
 
 # Decoded image: its pixels as stored in the file, and its metadata.
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -129,107 +122,9 @@ class Refusal:
     truth: str | None = None
 
 
-# Untrusted images are decoded by a child process with limited memory and time.
-#
-# A decoder written in C can be neither interrupted nor limited within this process; decoding at a reduced
-# scale first (`draft`) is supported for JPEG only. So one warm child decodes (a start takes some 0.1 s, an
-# image a transfer through a pipe); what exceeds its memory fails there, what exceeds its time is killed with
-# it, and the next image gets a new child.
-
-MAX_PIXELS = 40_000_000
-MAX_SECONDS = 20.0
-"""Time limit; the largest image takes some 2 s on an idle core."""
-MAX_MEMORY = 3 << 29
-"""Memory limit in bytes: 40 million pixels need half a gigabyte to be decoded, converted and sent."""
-_CHILD = Path(__file__).with_name("decoder_worker.py")
-
-
-class Decoded(NamedTuple):
-    """Response of the child; without `pixels` it refused, and `facts` contain the reason."""
-
-    facts: dict[str, Any]
-    pixels: Pixels | None
-    """uint8 `(H, W, 3)`, or `(H, W, 4)` with alpha."""
-
-
-class Decoder:
-    """Child process that decodes one image after another; thread-safe."""
-
-    def __init__(
-        self, seconds: float = MAX_SECONDS, memory: int = MAX_MEMORY, pixels: int = MAX_PIXELS
-    ) -> None:
-        self.seconds, self._memory, self._pixels = seconds, memory, pixels
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def decode(self, data: bytes) -> Decoded:
-        """Decode the first frame of an image; refused as `time`, `crashed`, or with the child's reason."""
-        with self._lock:
-            child, late = self._running(), threading.Event()
-            timer = threading.Timer(self.seconds, _kill, (child, late))
-            timer.start()
-            try:
-                return self._exchange(child, data)
-            except (OSError, ValueError):
-                return self._failed(late.is_set())
-            finally:
-                timer.cancel()
-                if late.is_set():
-                    self._stop()
-
-    def close(self) -> None:
-        """End the child process; the next image starts another."""
-        with self._lock:
-            self._stop()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
-            self._stop()
-            self._child = subprocess.Popen(
-                [sys.executable, "-I", str(_CHILD), image_files.__file__, str(self._memory)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._child
-
-    def _exchange(self, child: subprocess.Popen[bytes], data: bytes) -> Decoded:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps({"bytes": len(data), "most_pixels": self._pixels}).encode() + b"\n")
-        child.stdin.write(data)
-        child.stdin.flush()
-        facts: dict[str, Any] = json.loads(child.stdout.readline())
-        size = facts.pop("bytes")
-        response = child.stdout.read(size)
-        if len(response) != size:
-            raise ValueError("The child ended in the middle.")
-        if "refused" in facts:
-            return Decoded(facts, None)
-        width, height = facts["size"]
-        return Decoded(facts, np.frombuffer(response, np.uint8).reshape(height, width, facts["channels"]))
-
-    def _failed(self, late: bool) -> Decoded:
-        self._stop()
-        return Decoded({"refused": "time" if late else "crashed"}, None)
-
-    def _stop(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.communicate()
-
-
-def _kill(child: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    child.kill()
-
-
-SHARED = Decoder()
-atexit.register(SHARED.close)
-
-
 MAX_BYTES = 20 << 20
+AHEAD = 8
+"""Files whose bytes are in memory at once."""
 SHORT = 80
 """Maximum characters of a file name in a message."""
 
@@ -246,8 +141,36 @@ class Upload:
     """Number of bytes, where it is known before reading."""
 
 
-def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
+def read(upload: Upload, decoder: Decoder | DecoderPool = SHARED) -> Picture | Refusal:
     """Read an image, identified by its content rather than its name, or return the reason why not."""
+    (image,) = read_all([upload], decoder)
+    return image
+
+
+def read_all(
+    uploads: Iterable[Upload | Picture | Refusal], decoder: Decoder | DecoderPool = SHARED
+) -> Iterator[Picture | Refusal]:
+    """Read files in order; what is read already is returned as it is.
+
+    `AHEAD` files are read at once, and decoded in groups; images are not retained.
+    """
+    waiting = iter(uploads)
+    while part := list(islice(waiting, AHEAD)):
+        contents = [_content(upload) if isinstance(upload, Upload) else upload for upload in part]
+        undecoded = [content for content in contents if isinstance(content, bytes)]
+        decoded: deque[Decoded] = deque()
+        for upload, content in zip(part, contents, strict=True):
+            if isinstance(upload, Upload) and isinstance(content, bytes):
+                if not decoded:
+                    decoded += decoder.decode_group(undecoded)
+                    del undecoded[: len(decoded)]
+                yield _image(upload, content, decoded.popleft())
+            elif not isinstance(content, bytes):
+                yield content
+
+
+def _content(upload: Upload) -> bytes | Refusal:
+    """Return the bytes of a file of acceptable size, or the reason why not."""
     if upload.size is not None and upload.size > MAX_BYTES:
         return _refused(upload, _too_many_bytes(upload.size))
     try:
@@ -258,12 +181,13 @@ def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
         return _refused(upload, f"cannot be read: {error.strerror or error}")
     if len(data) > MAX_BYTES:
         return _refused(upload, _too_many_bytes(len(data)))
-    if not data:
-        return _refused(upload, f"is empty; {ACCEPTED}")
-    decoded = decoder.decode(data)
-    if decoded.pixels is None:
-        return _refused(upload, _reason(decoded.facts, data))
+    return data or _refused(upload, f"is empty; {ACCEPTED}")
+
+
+def _image(upload: Upload, data: bytes, decoded: Decoded) -> Picture | Refusal:
     facts = decoded.facts
+    if decoded.pixels is None:
+        return _refused(upload, _reason(facts, data))
     return Picture(
         upload.name,
         decoded.pixels,
@@ -273,12 +197,6 @@ def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
         moving=facts["moving"],
         truth=upload.truth,
     )
-
-
-def read_all(uploads: Iterable[Upload | Refusal], decoder: Decoder = SHARED) -> Iterator[Picture | Refusal]:
-    """Read files one after another, in order; decoded images are not retained."""
-    for upload in uploads:
-        yield upload if isinstance(upload, Refusal) else read(upload, decoder)
 
 
 def _refused(upload: Upload, problem: str) -> Refusal:

@@ -145,6 +145,14 @@ def test_whatever_comes_in_a_tensor_of_the_models_size_comes_out(
         assert step.text.endswith(".")
 
 
+def test_of_a_grey_image_one_channel_is_taken_as_the_weighted_mean_of_three() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
+    how = Preprocessing.plain(1, (16, 16))
+    grey, colour = (stored_pixels(Picture("x", ramp, mode=mode), how) for mode in ("L", "RGB"))
+    assert np.array_equal(grey, ramp.transpose(2, 0, 1)[:1])
+    assert np.array_equal(colour, grey)
+
+
 def test_drawn_digits_are_centred_as_mnists_were() -> None:
     ink = np.full((90, 120, 3), 255, dtype=np.uint8)
     ink[10:50, 80:100] = 0

@@ -14,7 +14,8 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.datasets.spec import Progress, Step
-from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
+from cnnviz.inference.images.decoder import Pixels
+from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.ui.shared.background_job import BackgroundJob
 from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.inference.images.read_image import Pixels
+from cnnviz.inference.images.decoder import Pixels
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, gradient_stops
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.sentences import percent

@@ -11,7 +11,8 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures.sprite_sheet import Sprite, sprite
-from cnnviz.inference.images.read_image import Pixels, Refusal
+from cnnviz.inference.images.decoder import Pixels
+from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.components.drawing_pad import drawing_pad
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.shared import notice, progress

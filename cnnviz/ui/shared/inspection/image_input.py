@@ -17,7 +17,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
+from cnnviz.inference.images.decoder import Pixels
+from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.inference.samples import all_samples, get
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.inspection.model_input import Network

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.read_image import Picture, Pixels
+from cnnviz.inference.images.read_image import Picture
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model
