@@ -212,7 +212,7 @@ class Curves:
         while True:
             with self._database.read() as session:
                 restarts = read_restarts(session, self.run_id)
-                summaries_by_name = summaries(session, [self.run_id]).get(self.run_id, {})
+                summaries_by_name = summaries(session, [self.run_id])[self.run_id]
                 newest = session.scalar(select(func.max(MetricRow.id)).where(MetricRow.run_id == self.run_id))
             if sum(summary.rows for summary in summaries_by_name.values()) <= MAX_ROWS:
                 return False

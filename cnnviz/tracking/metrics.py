@@ -134,8 +134,11 @@ def read_restarts(session: Session, run_id: int) -> tuple[Restart, ...]:
 
 def summaries(
     session: Session, run_ids: Any, names: Sequence[str] | None = None
-) -> dict[int, MetricSummaries]:
-    """Return `{run: {name: MetricSummary}}` of runs, given by ids or a subquery, in one query."""
+) -> defaultdict[int, MetricSummaries]:
+    """Return `{run: {name: MetricSummary}}` of runs, given by ids or a subquery, in one query.
+
+    A run without metrics has none.
+    """
     query = select(
         SeriesRow.run_id, SeriesRow.name, SeriesRow.count, SeriesRow.last, SeriesRow.last_step,
         SeriesRow.low, SeriesRow.low_step, SeriesRow.high, SeriesRow.high_step,
@@ -147,7 +150,7 @@ def summaries(
     for rows in session.connection().execute(query).partitions(BLOCK):
         for row in rows:
             by_run[row[0]].add(row[1:])
-    return dict(by_run)
+    return by_run
 
 
 def _names(session: Session, run_id: int) -> dict[int, str]:

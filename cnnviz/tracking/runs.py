@@ -203,7 +203,7 @@ def list_runs(
         metrics_by_run = summaries(session, select(chosen.c.id), metrics)
         result = session.connection().execute(query.with_only_columns(*_columns(RunSummary)))
         return [
-            RunSummary(row[0], *_typed(row[1:]), metrics=metrics_by_run.get(row[0], {}))
+            RunSummary(row[0], *_typed(row[1:]), metrics=metrics_by_run[row[0]])
             for rows in result.partitions(BLOCK)
             for row in rows
         ]
@@ -269,7 +269,7 @@ def _run(session: Session, run_id: int) -> Run:
     row = session.execute(select(*_columns(Run)).where(RunRow.id == run_id)).one_or_none()
     if row is None:
         raise NoSuchRunError(f"There is no run {run_id}.")
-    return Run(row[0], *_typed(row[1:]), metrics=summaries(session, [run_id]).get(run_id, {}))
+    return Run(row[0], *_typed(row[1:]), metrics=summaries(session, [run_id])[run_id])
 
 
 # Further columns of a table of runs; one query each for any number of runs.
