@@ -45,6 +45,8 @@ Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 
 GAP = 0.1
 """Generalization gap worth a look: training minus held-out accuracy, chance-corrected."""
+MEMORIZED = 0.97
+"""Chance-corrected training accuracy from which the training images are memorized."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,13 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
         )
     if held.above >= WELL:
         return ()
+    learned = learned_accuracy(evidence)
+    if learned is not None and _memorized_with_gap(learned, held, evidence.chance):
+        return (
+            f"Certainty: the training images are known to {percent(learned)} and {held.images:,} others to "
+            f"{percent(held.accuracy, 1)}: a gap where over-fitting begins, which so many images do not tell "
+            "from none that matters. Compare it with a run with augmentation, or use more held-out images.",
+        )
     comparison = compare_with_patch_classifier(evidence)
     if comparison is not None and comparison.passed and reaches_patch_classifier(evidence):
         return ()
@@ -210,7 +219,6 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
                 "or with LeNet-5 or ResNet-18 on the same data, before you call it good.",
             )
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
-    learned = learned_accuracy(evidence)
     train_text = "" if learned is None else f", and it gets {percent(learned)} of its training images right"
     return (
         "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
@@ -237,8 +245,10 @@ def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def _gap(learned: float, held: HeldOut, chance: float) -> float:
-    return chance_corrected(learned, chance) - held.above
+def _memorized_with_gap(learned: float, held: HeldOut, chance: float) -> bool:
+    """Return whether training images are memorized, and held-out accuracy stays where over-fitting begins."""
+    known = chance_corrected(learned, chance)
+    return known >= MEMORIZED and known - held.above >= GAP
 
 
 def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, ...]:

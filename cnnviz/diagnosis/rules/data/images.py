@@ -6,6 +6,7 @@ from typing import Literal
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
+from cnnviz.diagnosis.comparisons import EASY, chance_corrected, patch_classifier_score
 from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
 from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
@@ -243,7 +244,8 @@ by 2.3 it has 0.26, and unchanged 0.86.
 """
 MISSED = 0.5
 """Missing chance-corrected accuracy from which so weak a sign is reported: digits of 8×8 upsampled to 28×28
-show it and are recognized all the same.
+show it and are recognized all the same. Less is enough where the images are not easy for the untrained patch
+classifier either: it reads the same images, so that detail that is not there is missing for both.
 """
 _FOLLOWS = (
     "over-fitting-data",
@@ -272,7 +274,7 @@ def data_enlarged(evidence: Evidence) -> Outcome:
             f"{percent(now.held_out_accuracy)} of the {now.part} images are known: there is content enough."
         )
     blurred = detail is not None and is_blurred(detail)
-    if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
+    if detail is not None and (blurred or (_steep(detail) and (now.lost > MISSED or _hard(evidence)))):
         return _without_detail(evidence, now, detail, plain=blurred)
     if times >= TIMES:
         return _by_recipe(evidence, now, times)
@@ -291,6 +293,12 @@ def is_blurred(detail: Detail) -> bool:
 
 def _steep(detail: Detail) -> bool:
     return detail.halved < STEEP * detail.quartered
+
+
+def _hard(evidence: Evidence) -> bool:
+    """Return whether the images are known not to be easy for a classifier without training."""
+    baseline = patch_classifier_score(evidence)
+    return baseline is not None and chance_corrected(baseline.accuracy, baseline.constant) < EASY
 
 
 def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *, plain: bool) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
@@ -26,6 +27,11 @@ LITTLE = 0.02
 drawn shapes anywhere in the image (0.02 to 0.03; CIFAR-10 has 0.17, MNIST 0.85).
 """
 OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
+LUCKY = 2.0
+"""Standard errors, of one guess for each class, that random labels explain: images of a class get
+much the same answer, whatever it is, so that a network's accuracy on others' labels varies as that of so many
+guesses as there are classes, not images.
+"""
 MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
 
@@ -45,7 +51,8 @@ def shuffled(evidence: Evidence) -> Outcome:
         )
     if now is None:
         return Inconclusive("No epoch has ended yet.") if not ruled_out_by else Negative(ruled_out_by)
-    if not now.at_chance:
+    lucky = _lucky(evidence, now)
+    if not now.at_chance and not lucky:
         return Negative(
             f"{percent(now.held_out_accuracy)} of the {now.part} images are known, {percent(now.chance)} by "
             "a constant answer."
@@ -54,7 +61,7 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Negative(ruled_out_by)
     if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
-    if above_chance_on_test(evidence):
+    if above_chance_on_test(evidence) and not lucky:
         test = evidence.curve("test/accuracy").last
         return Negative(
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
@@ -71,10 +78,31 @@ def shuffled(evidence: Evidence) -> Outcome:
             f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
             "labels are, and they are too few for neighbours to tell."
         )
-    confidence = 0.5 + (0.25 if conclusive else 0.0) + (0.22 if learnt else 0.0)
+    unread = _unread(evidence) and not _blurred(evidence)
+    confidence = 0.5 + (0.25 if conclusive or unread else 0.0) + (0.22 if learnt else 0.0)
     if probed and not _blurred(evidence):
         confidence = max(confidence, 0.9)
     return _shuffled(evidence, now, neighbors, confidence)
+
+
+def _lucky(evidence: Evidence, now: AccuracySummary) -> bool:
+    """Return whether accuracy somewhat above chance is no more than random labels explain.
+
+    Only where nothing that reads the images without the network finds their labels: neither neighbors among
+    the training images, nor those of test images, nor the untrained patch classifier.
+    """
+    neighbors, across = evidence.quality.neighbours, evidence.quality.neighbours_of_test
+    if neighbors is None or across is None or neighbors_agree(neighbors) or neighbors_agree(across):
+        return False
+    margin = LUCKY * standard_error(now.chance, evidence.classes)
+    tested = evidence.curve("test/accuracy").last
+    best = max(now.held_out_accuracy, tested if tested is not None else 0.0)
+    return _unread(evidence) and not _few_images(evidence) and best < now.chance + margin
+
+
+def _unread(evidence: Evidence) -> bool:
+    """Return whether the untrained patch classifier is known to find hardly any of the labels."""
+    return patch_classifier_score(evidence) is not None and not is_informative(evidence)
 
 
 def _ruled_out_by_images(evidence: Evidence) -> str:
@@ -136,7 +164,8 @@ def _shuffled(
             f"Of {now.images:,} {now.part} images the network knows {percent(now.held_out_accuracy, 1)}. "
             f"Always giving the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
-            f"{100 * standard_error(now.chance, now.images):.1f} points: it guesses. "
+            f"{100 * standard_error(now.chance, now.images):.1f} points"
+            f"{': it guesses. ' if now.at_chance else _by_luck(evidence, now)}"
             f"{text}{neighbors_text}\n\n"
             "No recipe mends that. Look at the file that pairs images with labels: usually one of the two "
             "was sorted or shuffled without the other, or a row was left out in one."
@@ -156,6 +185,15 @@ def _shuffled(
             *(() if _blown(evidence) else ("rate-too-high",)),
             *(("too-few-steps",) if evidence.step > FEW else ()),
         ),
+    )
+
+
+def _by_luck(evidence: Evidence, now: AccuracySummary) -> str:
+    """Return why somewhat more than chance is guessing, too."""
+    return (
+        " if each image were guessed for itself. Images of a class get much the same answer, so that random "
+        f"labels are met by {evidence.classes} guesses rather, give or take "
+        f"{100 * standard_error(now.chance, evidence.classes):.1f} points: it guesses. "
     )
 
 

@@ -38,6 +38,10 @@ LONG = 100.0
 """Averaging window in batches: so long, the statistics lag behind weights that still change."""
 COSTS = 0.05
 """Accuracy lost to running statistics: less is within the variation between batches."""
+ONE_SIDED = 1.64
+"""Standard errors that confirm, 95 % certain, a loss whose cause and direction are known beforehand. Both
+accuracies are of the same images, so that their difference is known better than that.
+"""
 USUAL = 0.1
 """PyTorch's default momentum: settled after some thirty batches."""
 
@@ -84,14 +88,16 @@ def slowest(evidence: Evidence) -> Statistics | None:
 def cost(evidence: Evidence) -> float | None:
     """Return the accuracy that running statistics cost on the same test images; None where not measured.
 
-    0 where it is no more than `COSTS` or sampling error.
+    0 where it is no more than `COSTS` or sampling error. Where arithmetic says that the statistics are stale
+    the measurement only has to confirm it.
     """
     evaluated = _evaluated_both_ways(evidence)
     if evaluated is None:
         return None
     recorded, running, batch = evaluated
-    lost = batch - running
-    tolerance = ERRORS * math.hypot(
+    lost, statistics = batch - running, slowest(evidence)
+    stale = statistics is not None and statistics.initial >= STALE
+    tolerance = (ONE_SIDED if stale else ERRORS) * math.hypot(
         standard_error(running, recorded.images), standard_error(batch, recorded.images)
     )
     return lost if lost > max(COSTS, tolerance) else 0.0

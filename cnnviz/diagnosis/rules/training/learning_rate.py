@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.comparisons import below_patch_classifier
 from cnnviz.diagnosis.evidence.evidence import Evidence
@@ -14,6 +16,8 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     typical_update_ratio,
 )
 from cnnviz.diagnosis.evidence.learning_curves import (
+    BLOWN,
+    EPOCHS,
     NEARLY_THERE,
     POOR,
     LossCurve,
@@ -80,13 +84,15 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
     far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.diverged else FAR
     killed = _killed(evidence, update_ratio, far, curve)
-    if update_ratio < far and not killed:
+    thrown = _thrown_outside(evidence, curve)
+    # Half of the epochs thrown out are a sign of their own, for which shorter steps are enough.
+    often = thrown is not None and thrown.often and update_ratio >= far / KILLING
+    if update_ratio < far and not killed and not often:
         return Negative(
             f"An early step moves the median layer by {short(update_ratio)} of its weights, less than "
             f"{far:g}."
         )
     worst = max(curve.loss.values[1:], default=curve.start)
-    thrown = _thrown_outside(evidence, curve)
     if not killed and not thrown and not _harmed(evidence, curve, wild=update_ratio >= WILD * far):
         return Negative(
             f"Early steps are large ({short(update_ratio)} of the weights), but the loss fell to "
@@ -112,8 +118,9 @@ def rate_too_high(evidence: Evidence) -> Outcome:
                 else ""
             )
             + (
-                f" On images not learned from the loss was as high as {short(thrown)} after an epoch: the "
-                "weights had moved on from what batch normalization's running statistics knew."
+                f" On images not learned from the loss was as high as {short(thrown.worst)} after an epoch"
+                f"{_how_often(thrown)}: the weights had moved on from what batch normalization's running "
+                "statistics knew."
                 if thrown
                 else ""
             ),
@@ -229,15 +236,37 @@ def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
     return curve.stuck or (curve.learned < (POOR if wild else HARDLY) and not curve.falling)
 
 
-def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
-    """Return the largest held-out loss of an epoch, where weights outran running statistics; None where not.
+@dataclass(frozen=True)
+class Thrown:
+    """Held-out losses of epochs that ended far above what the training batches say."""
 
-    The training loss does not show it, as each batch is normalized by its own statistics.
+    worst: float
+    """The largest."""
+    epochs: int
+    """How many are above chance level by `BLOWN`."""
+    evaluated: int
+
+    @property
+    def often(self) -> bool:
+        """Whether half of the epochs are, so that it is no accident of one."""
+        return self.evaluated >= EPOCHS and 2 * self.epochs >= self.evaluated
+
+
+def _thrown_outside(evidence: Evidence, curve: LossCurve) -> Thrown | None:
+    """Return the held-out losses where weights outran running statistics: in one epoch by far, or in half.
+
+    None where not. The training loss does not show it, as each batch is normalized by its own statistics.
     """
     if not has_batch_norm(evidence) or below_patch_classifier(evidence) is not True:
         return None
-    worst = max(evidence.held_out("loss").values, default=0.0)
-    return worst if worst > THROWN * max(curve.chance, curve.start) else None
+    losses, usual = evidence.held_out("loss").values, max(curve.chance, curve.start)
+    blown = sum(loss > BLOWN * usual for loss in losses)
+    thrown = Thrown(max(losses, default=0.0), blown, len(losses))
+    return thrown if thrown.worst > THROWN * usual or (thrown.often and not curve.diverged) else None
+
+
+def _how_often(thrown: Thrown) -> str:
+    return f", and far above chance level after {thrown.epochs} of {thrown.evaluated}" if thrown.often else ""
 
 
 def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:

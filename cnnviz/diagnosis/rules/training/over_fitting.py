@@ -36,6 +36,10 @@ GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
 CIFAR-10 trained with care end with 1 to 8 points, and half-way through a run, while both still improve,
 15 are usual.
 """
+ONE_SIDED = 1.64
+"""Standard errors by which a gap has to exceed the least one: 95 % certain, one-sided. At the border itself
+every other run that is said to over-fit would not.
+"""
 RISEN = 1.1
 """Multiple of its minimum from which the held-out loss has turned, where one would stop early (Prechelt,
 "Early stopping, but when?", 1998).
@@ -223,6 +227,12 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
         return Negative(
             f"{percent(now.train_accuracy)} in training and {percent(others)} on other images, whose loss "
             f"{turned}: a gap of {max(0.0, 100 * (now.train_accuracy - others)):.0f} points costs little."
+        )
+    if now.gap < least + ONE_SIDED * now.error:
+        return Inconclusive(
+            f"The gap of {100 * now.gap:.1f} points is as large as over-fitting begins with "
+            f"({100 * least:.0f}), but {now.images:,} {now.part} images tell it to "
+            f"{100 * ONE_SIDED * now.error:.1f} points only."
         )
     if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")

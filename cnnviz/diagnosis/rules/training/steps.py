@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.comparisons import below_patch_classifier
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import typical_update_ratio
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, POOR, WELL, LossCurve, summarize_loss
@@ -95,9 +96,14 @@ def too_few_steps(evidence: Evidence) -> Outcome:
 
 
 def _far(evidence: Evidence, curve: LossCurve) -> float:
-    """Return the progress that a run must have made for its length to be enough: more for a short one."""
+    """Return the progress that a run must have made for its length to be enough.
+
+    More for a short one that goes on, unless it is as good as the untrained patch classifier lets expect.
+    """
     goes_on = (curve.falling or len(curve.loss) < REPORTS) and not _slowed(evidence)
-    return NEARLY_THERE if evidence.step <= FEW and goes_on else POOR
+    # Beside a classifier without training that is not ahead of it nobody knows that there is more to learn.
+    reached = below_patch_classifier(evidence) is False
+    return NEARLY_THERE if evidence.step <= FEW and goes_on and not reached else POOR
 
 
 def _slowed(evidence: Evidence) -> bool:

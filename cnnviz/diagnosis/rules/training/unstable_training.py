@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.comparisons import below_patch_classifier
+from cnnviz.diagnosis.comparisons import (
+    FAR_BELOW,
+    below_patch_classifier,
+    chance_corrected,
+    expected_fraction,
+    is_informative,
+    patch_classifier_score,
+)
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
@@ -113,9 +120,17 @@ def accounts_for_long_steps(evidence: Evidence) -> bool:
 
 
 def _had_learned(evidence: Evidence, fallen: AccuracyFall) -> bool:
-    """Return whether the run had learned something before the fall, and lost half of it."""
-    reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
-    return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
+    """Return whether the run had learned something before the fall, and lost half of it.
+
+    What had been reached is nothing to return to where it was itself far below what is expected beside the
+    untrained patch classifier: then the run never went well.
+    """
+    reached = chance_corrected(fallen.reached, evidence.chance)
+    baseline, least = patch_classifier_score(evidence), LEARNED
+    if baseline is not None and is_informative(evidence):
+        reference = chance_corrected(baseline.accuracy, baseline.constant)
+        least = max(LEARNED, FAR_BELOW * expected_fraction(reference) * reference)
+    return reached >= least and fallen.lost >= (fallen.reached - evidence.chance) / 2
 
 
 def _unusual_memory(evidence: Evidence) -> Finding | None:
