@@ -41,7 +41,8 @@ def test_a_gap_that_four_hundred_images_do_not_tell_from_none_is_neither_over_fi
         assert not isinstance(judged(cause, evidence), Finding)
     result = judged("over-fitting-augmentation", evidence)
     assert isinstance(result, Inconclusive)
-    assert "10.5 points" in result.why
+    assert "10.2 points" in result.why
+    assert "450 images" in result.why
     diagnosis = diagnose(evidence)
     assert (diagnosis.outcome, diagnosis.findings) == ("not-judged", ())
     assert "where over-fitting begins" in diagnosis.missing[0]

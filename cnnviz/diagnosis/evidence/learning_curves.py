@@ -211,8 +211,8 @@ def above_chance_on_test(evidence: Evidence) -> bool:
     )
 
 
-def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
-    """Return the accuracy on validation and test images together, a larger sample.
+def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> tuple[float, int]:
+    """Return the accuracy on validation and test images together, a larger sample, and their number.
 
     On the part of `now` alone, where test images are among the training images.
     """
@@ -223,8 +223,9 @@ def held_out_accuracy(evidence: Evidence, now: AccuracySummary) -> float:
     measured = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.quality.repeats
     if len(measured) < 2 or (repeated and repeated.test):
-        return now.held_out_accuracy
-    return sum(share * images for share, images in measured) / sum(images for _, images in measured)
+        return now.held_out_accuracy, now.images
+    total = sum(images for _, images in measured)
+    return sum(share * images for share, images in measured) / total, total
 
 
 def held_out_part(evidence: Evidence) -> str:

@@ -16,6 +16,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     held_out_accuracy,
     loss_figure,
     neighbors_agree,
+    standard_error,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.fixes import (
@@ -221,18 +222,18 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
         )
     turned_up = has_risen(_held_loss(evidence, now), RISEN)
     least = GAP_BY_HEART if now.above(now.train_accuracy) >= BY_HEART else GAP if turned_up else LARGE_GAP
-    others = held_out_accuracy(evidence, now)
-    if now.gap < max(least, 3 * now.error) or now.train_accuracy - others < least:
+    others, images = held_out_accuracy(evidence, now)
+    gap, error = now.train_accuracy - others, standard_error(others, images)
+    if now.gap < max(least, 3 * now.error) or gap < least:
         turned = "has risen" if turned_up else "does not rise"
         return Negative(
             f"{percent(now.train_accuracy)} in training and {percent(others)} on other images, whose loss "
-            f"{turned}: a gap of {max(0.0, 100 * (now.train_accuracy - others)):.0f} points costs little."
+            f"{turned}: a gap of {max(0.0, 100 * gap):.0f} points costs little."
         )
-    if now.gap < least + ONE_SIDED * now.error:
+    if gap < least + ONE_SIDED * error:
         return Inconclusive(
-            f"The gap of {100 * now.gap:.1f} points is as large as over-fitting begins with "
-            f"({100 * least:.0f}), but {now.images:,} {now.part} images tell it to "
-            f"{100 * ONE_SIDED * now.error:.1f} points only."
+            f"The gap of {100 * gap:.1f} points is as large as over-fitting begins with ({100 * least:.0f}), "
+            f"but {images:,} images tell it to {100 * ONE_SIDED * error:.1f} points only."
         )
     if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
