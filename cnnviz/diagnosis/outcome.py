@@ -19,7 +19,6 @@ from cnnviz.diagnosis.comparisons import (
     MIN_IMAGES,
     SHORT_STEPS,
     Comparison,
-    HeldOut,
     can_confirm_health,
     chance_corrected,
     compare_with_patch_classifier,
@@ -34,7 +33,8 @@ from cnnviz.diagnosis.comparisons import (
     unfinished,
 )
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import WELL, standard_error
+from cnnviz.diagnosis.evidence.generalization import generalization_gap
+from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
 
@@ -45,8 +45,6 @@ Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 
 GAP = 0.1
 """Generalization gap worth a look: training minus held-out accuracy, chance-corrected."""
-MEMORIZED = 0.97
-"""Chance-corrected training accuracy from which the training images are memorized."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +188,12 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
         )
     if held.above >= WELL:
         return ()
-    learned = learned_accuracy(evidence)
-    if learned is not None and _memorized_with_gap(learned, held, evidence.chance):
+    now = accuracy_summary(evidence)
+    if now is not None and generalization_gap(evidence, now).wide:
         return (
-            f"Certainty: the training images are known to {percent(learned)} and {held.images:,} others to "
-            f"{percent(held.accuracy, 1)}: a gap where over-fitting begins, which so many images do not tell "
-            "from none that matters. Compare it with a run with augmentation, or use more held-out images.",
+            f"Certainty: training images are known to {percent(now.train_accuracy, 1)} and {held.images:,} "
+            f"others to {percent(held.accuracy, 1)}, a gap where over-fitting begins. Compare it with a run "
+            "with augmentation or more images, or measure it on more held-out images.",
         )
     comparison = compare_with_patch_classifier(evidence)
     if comparison is not None and comparison.passed and reaches_patch_classifier(evidence):
@@ -219,6 +217,7 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
                 "or with LeNet-5 or ResNet-18 on the same data, before you call it good.",
             )
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
+    learned = learned_accuracy(evidence)
     train_text = "" if learned is None else f", and it gets {percent(learned)} of its training images right"
     return (
         "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
@@ -243,12 +242,6 @@ def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
         f"What a classifier without training reaches on the same images. {reason} "
         f"{_probe(evidence)} measures it on the training images.",
     )
-
-
-def _memorized_with_gap(learned: float, held: HeldOut, chance: float) -> bool:
-    """Return whether training images are memorized, and held-out accuracy stays where over-fitting begins."""
-    known = chance_corrected(learned, chance)
-    return known >= MEMORIZED and known - held.above >= GAP
 
 
 def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, ...]:
@@ -282,7 +275,7 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
     elif (
         held is not None
         and learned is not None
-        and chance_corrected(learned, evidence.chance) - held.above > 0.1
+        and chance_corrected(learned, evidence.chance) - held.above > GAP
     ):
         steps.append(
             "Compare training and test images (Data): the same classes, the same preparation, none of the "

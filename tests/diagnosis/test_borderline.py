@@ -17,6 +17,7 @@ from cnnviz.diagnosis.evidence.evidence import (
     NeighboursOfTest,
 )
 from cnnviz.diagnosis.rules.training.unstable_training import accounts_for_long_steps
+from cnnviz.training import Recipe
 from tests.diagnosis import networks
 from tests.diagnosis.test_batch_norm_unsettled import judged as judged_norm
 from tests.diagnosis.test_batch_norm_unsettled import normalized
@@ -181,3 +182,10 @@ def test_a_fall_from_what_was_poor_already_does_not_account_for_a_rate_that_is_t
     assert isinstance(result, Finding)
     assert ("rate-too-high" in result.explains) is accounts
     assert accounts_for_long_steps(evidence) is accounts
+
+
+def test_a_wide_gap_without_a_finding_is_not_called_healthy_beside_a_standard_that_the_run_reaches() -> None:
+    """Augmented, with images and weights as usual: no kind of over-fitting fits, and 86 % are not all."""
+    evidence = run(0.99, 0.86, recipe=Recipe(pad_crop=2), baseline=scored(0.9, images=1444))
+    assert diagnose(evidence).findings == ()
+    assert diagnose(evidence).outcome == "not-judged"

@@ -6,17 +6,16 @@ import math
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import uses_augmentation
-from cnnviz.diagnosis.evidence.evidence import Evidence, Points
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.generalization import RISEN, generalization_gap, held_out_loss
 from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
     above_chance_on_test,
     accuracy_figure,
     accuracy_summary,
     has_risen,
-    held_out_accuracy,
     loss_figure,
     neighbors_agree,
-    standard_error,
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.fixes import (
@@ -30,21 +29,6 @@ from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.batch_norm import slowest, unsettled
 
-BY_HEART = 0.97
-"""Chance-corrected training accuracy from which the training images are memorized."""
-GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
-"""Generalization gap: with memorized training images, with a rising held-out loss, and otherwise. Digits and
-CIFAR-10 trained with care end with 1 to 8 points, and half-way through a run, while both still improve,
-15 are usual.
-"""
-ONE_SIDED = 1.64
-"""Standard errors by which a gap has to exceed the least one: 95 % certain, one-sided. At the border itself
-every other run that is said to over-fit would not.
-"""
-RISEN = 1.1
-"""Multiple of its minimum from which the held-out loss has turned, where one would stop early (Prechelt,
-"Early stopping, but when?", 1998).
-"""
 SETTLED = 30
 """Steps after which running statistics with momentum 0.1 are to 1 − 0.9³⁰ = 96 % from the data."""
 FEW = 30
@@ -220,20 +204,18 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
             f"After {evidence.step:,} steps batch normalization still evaluates held-out images with "
             "statistics that have not settled."
         )
-    turned_up = has_risen(_held_loss(evidence, now), RISEN)
-    least = GAP_BY_HEART if now.above(now.train_accuracy) >= BY_HEART else GAP if turned_up else LARGE_GAP
-    others, images = held_out_accuracy(evidence, now)
-    gap, error = now.train_accuracy - others, standard_error(others, images)
-    if now.gap < max(least, 3 * now.error) or gap < least:
-        turned = "has risen" if turned_up else "does not rise"
+    gap = generalization_gap(evidence, now)
+    if now.gap < max(gap.least, 3 * now.error) or not gap.wide:
+        turned = "has risen" if gap.turned_up else "does not rise"
         return Negative(
-            f"{percent(now.train_accuracy)} in training and {percent(others)} on other images, whose loss "
-            f"{turned}: a gap of {max(0.0, 100 * gap):.0f} points costs little."
+            f"{percent(now.train_accuracy)} in training and {percent(gap.held_out)} on other images, whose "
+            f"loss {turned}: a gap of {max(0.0, 100 * gap.gap):.0f} points costs little."
         )
-    if gap < least + ONE_SIDED * error:
+    if not gap.certain:
         return Inconclusive(
-            f"The gap of {100 * gap:.1f} points is as large as over-fitting begins with ({100 * least:.0f}), "
-            f"but {images:,} images tell it to {100 * ONE_SIDED * error:.1f} points only."
+            f"The gap of {100 * gap.gap:.1f} points is as large as over-fitting begins with "
+            f"({100 * gap.least:.0f}), but {gap.images:,} images tell it to {100 * gap.tolerance:.1f} points "
+            "only."
         )
     if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -258,7 +240,7 @@ def _effect(now: AccuracySummary) -> float:
 
 
 def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
-    held, rises = _held_loss(evidence, now), ""
+    held, rises = held_out_loss(evidence, now), ""
     if has_risen(held, RISEN):
         best = held.values.index(min(held.values))
         rises = (
@@ -273,10 +255,6 @@ def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
         f"{1 - now.held_out_accuracy:.2f} / "
         f"{now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
-
-
-def _held_loss(evidence: Evidence, now: AccuracySummary) -> Points:
-    return evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
 
 
 def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
