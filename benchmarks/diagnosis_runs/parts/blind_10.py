@@ -36,6 +36,7 @@ _SIGNALS = Setup(
     "hourglass-signals", "signals", replace(HOURGLASS, name="signal-hourglass"),
     ADAM | {"lr": 3e-3, "batch_size": 30, "epochs": 8}, side=12,
 )  # fmt: skip
+_HARD: tuple[dict[str, Any], ...] = ({}, {"optimiser": "nesterov", "lr": 0.02})
 
 
 def _honest() -> Iterator[Setup]:
@@ -91,7 +92,7 @@ PART = Part(
         ),
         *(
             replace(_SIGNALS.but(**values), name=f"hard-{_SIGNALS.name}")
-            for values in ({}, {"optimiser": "nesterov", "lr": 0.02})
+            for values in _HARD
         ),
         *_bold(),
     ),
