@@ -175,8 +175,8 @@ class Progress:
 
     done: int
     total: int
-    going: Cell | None
-    """Cell of the active run."""
+    going: tuple[Cell, ...]
+    """Cells of the active runs: on several devices, or on a cluster, there are several."""
     waiting: int
     """Number of queued or active runs."""
     broken: int
@@ -184,7 +184,7 @@ class Progress:
     share: float
     """Completed fraction of the whole experiment, in [0, 1]."""
     seconds_left: float | None
-    """Remaining training time, one run after another; None if unknown."""
+    """Remaining time, with as many runs at once as are active now; None if unknown."""
 
 
 def progress(database: Database, stored: Stored) -> Progress:
@@ -192,17 +192,20 @@ def progress(database: Database, stored: Stored) -> Progress:
     runs = stored.runs
     finished = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
     waiting = stored.waiting()
-    active_cell = next((cell for cell in waiting if (run := runs[cell]) is not None and run.active), None)
+    active = tuple(cell for cell in waiting if (run := runs[cell]) is not None and run.active)
     remaining = [seconds_of(database, stored, cell) for cell in waiting]
+    known = [seconds for seconds in remaining if seconds is not None]
+    # At once or not, the longest of them takes its time.
+    seconds_left = max(sum(known) / max(1, len(active)), max(known, default=0.0))
     fractions = [_fraction(run) for run in runs.values() if run is not None]
     return Progress(
         done=len(finished),
         total=len(runs),
-        going=active_cell,
+        going=active,
         waiting=len(waiting),
         broken=len(stored.broken()),
         share=sum(fractions) / len(runs),
-        seconds_left=None if None in remaining else sum(filter(None, remaining)),
+        seconds_left=seconds_left if len(known) == len(remaining) else None,
     )
 
 

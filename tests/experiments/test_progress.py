@@ -23,9 +23,24 @@ def test_shares_and_what_goes_on(database: Database) -> None:
     tracking.begin(database, lease, from_step=1, epoch=2.5)
     result = progress(database, get(database, number))
     assert (result.done, result.total, result.waiting, result.broken) == (1, 6, 5, 0)
-    assert result.going == Cell(ARM, 0)
+    assert result.going == (Cell(ARM, 0),)
     assert result.share == pytest.approx((1 + 0.5) / 6)
     assert result.seconds_left is not None
+
+
+def test_runs_on_several_machines_go_on_at_once_and_share_the_time_left(database: Database) -> None:
+    number = start(database, NORMALISING)
+    first = get(database, number).runs[Cell(BASE, 0)]
+    assert first is not None
+    end_run(database, first.id, 0.8)
+    alone = progress(database, get(database, number))
+    assert alone.going == ()
+    for host in ("node-1", "node-2"):
+        assert tracking.claim(database, "cpu", host) is not None
+    result = progress(database, get(database, number))
+    assert result.going == (Cell(ARM, 0), Cell(BASE, 1)), "seed by seed, the conditions of a pair first"
+    assert alone.seconds_left is not None
+    assert result.seconds_left == pytest.approx(alone.seconds_left / 2)
 
 
 def test_what_waits_takes_as_long_as_its_arm_did(database: Database) -> None:

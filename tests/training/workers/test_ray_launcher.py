@@ -13,12 +13,16 @@ import pytest
 from sqlalchemy import update
 
 from cnnviz import tracking
+from cnnviz.experiments import get as get_experiment
+from cnnviz.experiments import start
+from cnnviz.experiments.running import progress
 from cnnviz.tracking import Command, Database, Run, Status
 from cnnviz.tracking.machines import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Order, Supervisor, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.supervisor import ELSEWHERE_SECONDS, RunMonitor
+from tests.experiments.making import NORMALISING
 from tests.training.workers.making import LIGHT, queue
 
 HOST = "ray 10.0.0.1:6379"
@@ -139,6 +143,25 @@ def test_each_run_is_a_placement_group_and_an_order_without_secrets(
     assert Order.read(order) == Order(on_gpus, 1, devices="cuda:0,cuda:1")
     assert "sqlite" not in order
     assert cores == 2
+
+
+def test_an_experiment_fans_out_over_the_cluster(
+    ray: FakeRay, database: Database, look: Callable[[], None]
+) -> None:
+    """Of its four runs three have a place at once; the fourth follows when one has ended."""
+    number = start(database, NORMALISING.with_seeds(2))
+    look()
+    cells = list(NORMALISING.with_seeds(2).cells())
+    assert progress(database, get_experiment(database, number)).going == tuple(cells[:3])
+    assert len(ray.actors) == 3
+    ended = get_experiment(database, number).runs[cells[0]]
+    assert ended is not None
+    tracking.begin(database, ended.lease)
+    tracking.end(database, ended.lease, Status.FINISHED)
+    ray.actors.pop(f"cnnviz-{ended.key}-1")
+    look()
+    after = progress(database, get_experiment(database, number))
+    assert (after.done, after.going) == (1, tuple(cells[1:]))
 
 
 def test_a_run_that_waits_for_room_is_not_taken_for_dead(

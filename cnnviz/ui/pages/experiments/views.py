@@ -226,6 +226,8 @@ def check_room(database: Database, runs: int) -> bool:
 
 # A started experiment: progress and actions.
 
+MAX_GOING = 3
+"""Maximum number of active runs that are named."""
 MORE = 2
 """Number of seeds that the button adds."""
 
@@ -255,8 +257,8 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
         if not state.waiting and len(stored.experiment.seeds) + MORE <= MAX_SEEDS:
             act(f"{MORE} more seeds", ":material/add:", lambda: experiments.extend(database, stored.id, MORE),
                 "More pairs make the interval narrower.", state.broken + more, more_seconds)  # fmt: skip
-        if state.going is not None:
-            run = stored.runs[state.going]
+        if state.going:
+            run = stored.runs[state.going[0]]
             layout.link(
                 "train", "Watch the run", icon=":material/monitoring:", run=str(run.id) if run else None
             )
@@ -264,7 +266,10 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
 
 def _describe(stored: Stored, state: Progress) -> str:
     left = "" if state.seconds_left is None else f", about {numbers.duration(state.seconds_left)} left"
-    now = "" if state.going is None else f" · now: {state.going.arm}, seed {state.going.seed}"
+    shown = [f"{cell.arm}, seed {cell.seed}" for cell in state.going[:MAX_GOING]]
+    further = len(state.going) - len(shown)
+    now = f" · now: {'; '.join(shown)}" if shown else ""
+    now += f"; and {further} more" if further else ""
     return notice.escape(f"{state.done} of {state.total} runs{left}{now}")
 
 
