@@ -12,7 +12,9 @@ import os
 import secrets
 import threading
 import time
+import unicodedata
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ WRONG_A_MINUTE = 10
 MAX_STUDENTS = 300
 COOKIE_DAYS = 30
 LONGEST_NAME = 30
+TEACHER = "Teacher"
+"""Name under which others read what is the teacher's; no student has it."""
 _SALT = "cnnviz.class"
 _STUDENT = "class "
 """Prefix of a student's key: the issuer of a principal, before its subject."""
@@ -92,7 +96,11 @@ def normalized(code: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """Normalize a nickname; raise `JoinError` if it is empty or too long."""
+    """Normalize a nickname; raise `JoinError` if it is empty or too long.
+
+    Forms that look alike by Unicode (full width, ligatures) become one, so that they are told apart.
+    """
+    text = unicodedata.normalize("NFKC", text[: 10 * LONGEST_NAME])
     name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not 1 <= len(name) <= LONGEST_NAME:
         raise JoinError(f"A nickname has 1 to {LONGEST_NAME} characters.")
@@ -154,7 +162,7 @@ class Classroom:
                         state, address, "No student has this key; leave it empty to begin anew."
                     )
             else:
-                name = _unused_nickname(clean_name(nickname), set(state.students.values()))
+                name = _unused_nickname(clean_name(nickname), {TEACHER, *state.students.values()})
                 if len(state.students) >= MAX_STUDENTS:
                     raise JoinError(f"The class is full: {MAX_STUDENTS} students have joined it.")
                 student = _STUDENT + secrets.token_hex(8)
@@ -183,7 +191,7 @@ class Classroom:
         key = claims.get("k")
         if key == LOCAL:
             current = claims.get("t") == state.teacher[:16]
-            return Principal(LOCAL, "Teacher", Role.MANAGER) if current else None
+            return Principal(LOCAL, TEACHER, Role.MANAGER) if current else None
         name = state.students.get(key)
         return None if name is None or state.closed else Principal(key, name, Role.MEMBER)
 
@@ -204,6 +212,13 @@ class Classroom:
     def reopen(self) -> None:
         """Undo `close`."""
         self._change(closed=False)
+
+    def remove(self, students: Collection[str]) -> None:
+        """Remove students, by key: their cookies and keys open nothing any more."""
+        with self._lock:
+            state = self._read()
+            kept = {key: name for key, name in state.students.items() if key not in students}
+            self._write(replace(state, students=kept))
 
     def hand_out(self, address: str, title: str) -> None:
         """Show a link into the app to every student; an empty one removes it."""

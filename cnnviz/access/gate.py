@@ -11,6 +11,7 @@ import html
 import ipaddress
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,8 @@ class Gate:
         self._named = {_host_name(name) for name in hosts}
         self._allowance = allowance
         self._count = count_upload
+        self._arriving: Counter[str] = Counter()
+        """Bytes of uploads in progress by member, which are not counted as theirs yet."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or forward it to the app."""
@@ -128,12 +131,19 @@ class Gate:
         origin = connection.headers.get("origin")
         if origin is None:
             return True
-        netloc = urlsplit(origin).netloc.lower()
+        try:
+            netloc = urlsplit(origin).netloc.lower()
+        except ValueError:
+            return False
         return netloc == connection.headers["host"].lower() or _host_name(netloc) in self._named
 
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward an upload and count its bytes; abort it beyond the member's allowance."""
-        left = None if self._allowance is None else await run_sync(self._allowance, member)
+        """Forward an upload and count its bytes; abort it beyond the member's allowance.
+
+        What arrives at the same time counts together, else many uploads at once would evade the limit.
+        """
+        allowed = None if self._allowance is None else await run_sync(self._allowance, member)
+        left = None if allowed is None else allowed - self._arriving[member.key]
         declared = HTTPConnection(scope).headers.get("content-length", "0")
         if left is not None and declared.isdigit() and int(declared) > left:
             await _refuse(
@@ -146,8 +156,10 @@ class Gate:
         async def counting() -> Message:
             nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
-            if left is not None and received > left:
+            size = len(message.get("body", b""))
+            received += size
+            self._arriving[member.key] += size
+            if allowed is not None and self._arriving[member.key] > allowed:
                 return {"type": "http.disconnect"}
             return message
 
@@ -156,6 +168,9 @@ class Gate:
         finally:
             if self._count is not None and received:
                 await run_sync(self._count, member, received)
+            self._arriving[member.key] -= received
+            if not self._arriving[member.key]:
+                del self._arriving[member.key]
 
     # Forms.
 

@@ -33,6 +33,7 @@ Every function is one transaction, returns plain values, and may be called from 
 from cnnviz.tracking.commands import (
     MAX_QUEUED,
     move_to_front,
+    pause_over_limit,
     pending,
     queue_capacity,
     request,
@@ -213,6 +214,7 @@ __all__ = [
     "move_to_front",
     "names_by_key",
     "owner_names",
+    "pause_over_limit",
     "pending",
     "purge_runs",
     "queue_capacity",

@@ -16,7 +16,7 @@ from cnnviz.tracking.database import (
     StaleAttemptError,
     WrongStateError,
 )
-from cnnviz.tracking.limits import check_limits, find_owner_id, require_owner
+from cnnviz.tracking.limits import check_limits, find_owner_id, over_minutes, require_owner
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow, StatusRow
@@ -191,6 +191,17 @@ def move_to_front(database: Database, run_id: int) -> None:
         earliest = session.scalar(ahead)
         if earliest is not None and earliest <= run.queued:
             run.queued = earliest - 1.0
+
+
+def pause_over_limit(database: Database) -> list[int]:
+    """Ask running runs to pause whose owner has used up today's minutes; return their ids."""
+    ids = over_minutes(database)
+    for run_id in ids:
+        with database.write() as session:
+            run = lock_run(session, run_id)
+            if run.status == Status.RUNNING:
+                _send(session, run, Command.PAUSE)
+    return ids
 
 
 def pending(database: Database, run_id: int) -> Command | None:

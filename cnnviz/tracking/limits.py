@@ -97,7 +97,7 @@ def current_owner_id(database: Database) -> int | None:
 
 
 GLOBAL = "global"
-LIMITS, FROZEN, UPLOADS = "limits", "queue_frozen", "uploads"
+LIMITS, FROZEN, UPLOADS, PURGED = "limits", "queue_frozen", "uploads", "purged"
 MEGABYTE = 1_000_000
 MOST = 1_000_000
 NEAR = 0.8
@@ -271,7 +271,7 @@ def day_start(now: float) -> float:
 
 
 def minutes_today(session: Session, owner_id: int, now: float) -> float:
-    """Return the minutes that an owner's runs have trained since midnight.
+    """Return the minutes that an owner's runs have trained since midnight, those deleted for good too.
 
     Of a run that began earlier, the time since midnight counts.
     """
@@ -282,11 +282,42 @@ def minutes_today(session: Session, owner_id: int, now: float) -> float:
         RunRow.kind == Kind.TRAINED.value,
         or_(active, and_(RunRow.ended.is_not(None), RunRow.ended >= midnight)),
     )
-    seconds = 0.0
+    seconds = _purged_seconds(session, owner_id, midnight)
     for earlier, began, ended, running in session.execute(query):
         total = earlier + (max(0.0, now - began) if running and began else 0.0)
         seconds += min(total, (now if running or ended is None else ended) - midnight)
     return seconds / 60
+
+
+def keep_minutes(session: Session, run: RunRow) -> None:
+    """Keep what a run has trained today in its owner's account; call before its row is deleted for good."""
+    midnight = day_start(time.time())
+    if run.owner_id is None or run.kind != Kind.TRAINED or run.ended is None or run.ended < midnight:
+        return
+    seconds = _purged_seconds(session, run.owner_id, midnight)
+    seconds += min(run.earlier_seconds, run.ended - midnight)
+    put_setting(session, f"owner:{run.owner_id}", PURGED, {"day": midnight, "seconds": seconds})
+
+
+def _purged_seconds(session: Session, owner_id: int, midnight: float) -> float:
+    stored = get_setting(session, f"owner:{owner_id}", PURGED) or {}
+    return float(stored.get("seconds", 0.0)) if stored.get("day") == midnight else 0.0
+
+
+def over_minutes(database: Database) -> list[int]:
+    """Return the ids of running runs whose owner has used up today's minutes of training."""
+    query = select(RunRow.id, RunRow.owner_id).where(
+        RunRow.status == Status.RUNNING, RunRow.kind == Kind.TRAINED.value, RunRow.owner_id.is_not(None)
+    )
+    with database.read() as session:
+        running = [row for row in session.execute(query) if row.owner_id != LOCAL_OWNER]
+        limit, now = limits_of(session).minutes, time.time()
+        over = {
+            owner
+            for owner in {row.owner_id for row in running}
+            if minutes_today(session, owner, now) >= limit
+        }
+    return [row.id for row in running if row.owner_id in over]
 
 
 def usage_of(session: Session, owner_id: int) -> Usage:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, or_, select
 from cnnviz.models.library import home
 from cnnviz.tracking.commands import lock_run, require_lease
 from cnnviz.tracking.database import Database, WrongStateError
-from cnnviz.tracking.limits import require_owner, writable_rows
+from cnnviz.tracking.limits import keep_minutes, require_owner, writable_rows
 from cnnviz.tracking.records import Checkpoint, Lease, RunSummary
 from cnnviz.tracking.states import ACTIVE
 from cnnviz.tracking.store import Store, StoreError, folder_of, open_store, remove_all, sha256_of
@@ -196,6 +196,7 @@ def _purge_rows(database: Database, run_id: int) -> None:
                 return
             ids = session.scalars(chunk).all()
             if not ids:
+                keep_minutes(session, row)
                 session.execute(delete(RunRow).where(RunRow.id == run_id))
                 return
             session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.id <= ids[-1]))

@@ -78,6 +78,7 @@ def test_a_student_comes_back_with_their_own_key_only(classroom: Classroom) -> N
     assert classroom.student_key(ada.key) != classroom.student_key(bob.key)
     with pytest.raises(JoinError, match="No student has this key"):
         classroom.join(classroom.state.code, "Eve", key="0" * KEY_LENGTH)
+    assert classroom.state.wrong == 1, "tries of keys count as tries of the code do"
 
 
 def test_wrong_tries_lock_the_code_whatever_address_they_come_from(classroom: Classroom) -> None:
@@ -119,6 +120,16 @@ def test_a_code_expires_and_who_is_in_stays(classroom: Classroom, monkeypatch: p
     with pytest.raises(JoinError, match="expired"):
         classroom.join(code, "Bob")
     assert classroom.principal(cookie) is not None
+
+
+def test_a_cookie_expires_after_thirty_days(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = classroom.open()
+    now = time.time()
+    for cookie in (classroom.join(classroom.state.code, "Ada"), classroom.teach(key)):
+        for days, opens in ((29, True), (31, False)):
+            monkeypatch.setattr(time, "time", lambda later=now + days * 86_400: later)
+            assert (classroom.principal(cookie) is not None) == opens
+        monkeypatch.setattr(time, "time", lambda: now)
 
 
 def test_the_teacher_has_a_key_that_is_not_in_the_file(classroom: Classroom) -> None:
@@ -208,3 +219,39 @@ def test_a_call_is_made_for_whom_the_process_says() -> None:
     finally:
         resolve_with(None)
     assert principal().manages
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Teacher", "Teacher (2)"),
+        ("TEACHER", "TEACHER (2)"),
+        ("Ada", "Ada (2)"),
+        ("\uff21\uff44\uff41", "Ada (2)"),  # full width
+        ("A\u200bda", "A da"),  # a space that is not seen
+        ("\u202eadA", "adA (2)"),  # written from right to left
+    ],
+)
+def test_a_nickname_looks_like_nobody_elses(classroom: Classroom, given: str, shown: str) -> None:
+    classroom.open()
+    classroom.join(classroom.state.code, "Ada")
+    who = classroom.principal(classroom.join(classroom.state.code, given))
+    assert who is not None
+    assert who.name == shown
+
+
+def test_a_full_class_is_made_room_in(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnviz.access.classroom.MAX_STUDENTS", 3)
+    classroom.open()
+    ada = classroom.join(classroom.state.code, "Ada")
+    flood = [classroom.join(classroom.state.code, f"Eve {number}") for number in range(2)]
+    with pytest.raises(JoinError, match="The class is full"):
+        classroom.join(classroom.state.code, "Bob")
+    eve = classroom.principal(flood[0])
+    assert eve is not None
+    classroom.remove([key for key, name in classroom.state.students.items() if name.startswith("Eve")])
+    assert classroom.principal(flood[0]) is None
+    assert classroom.principal(ada) is not None
+    classroom.join(classroom.state.code, "Bob")
+    with pytest.raises(JoinError, match="No student has this key"):
+        classroom.join(classroom.state.code, "Eve", key=classroom.student_key(eve.key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from cnnviz.access.classroom import Classroom
@@ -132,7 +134,8 @@ def test_a_cookie_of_a_secure_page_is_secure(classroom: Classroom) -> None:
 
 def test_another_site_can_neither_join_nor_hand_in(client: TestClient, classroom: Classroom) -> None:
     data = {"code": classroom.state.code, "name": "Ada"}
-    for headers in ({"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+    origins = ({"origin": origin} for origin in ("http://evil.example", "null", "", "http://[::1", "//"))
+    for headers in (*origins, {"sec-fetch-site": "cross-site"}):
         assert client.post("/join", data=data, headers=headers).status_code == 403
     come_in(client, classroom)
     for method in ("POST", "PUT", "DELETE"):
@@ -279,3 +282,47 @@ def test_uploads_are_counted_and_cut_off(classroom: Classroom) -> None:
     assert refused.status_code == 413
     assert re.search("may still hand in today", refused.text)
     assert counted == [900]
+
+
+def test_uploads_at_the_same_time_count_together(classroom: Classroom) -> None:
+    """Three files of 600 bytes arrive in turns, of a student who may hand in 1,000."""
+    counted: list[int] = []
+    cookie = classroom.join(classroom.state.code, "Ada")
+    answers: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            size, more = size + len(message["body"]), message["more_body"]
+        answers.append(size)
+
+    gate = Gate(app, classroom, allowance=lambda _: 1_000, count_upload=lambda _, size: counted.append(size))
+    headers = [(b"host", b"localhost"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/s/f", "headers": headers}
+
+    async def hand_in() -> None:
+        parts = iter([(b"x" * 300, True), (b"x" * 300, False)])
+
+        async def receive() -> Message:
+            await anyio.lowlevel.checkpoint()  # the others' turn
+            body, more = next(parts)
+            return {"type": "http.request", "body": body, "more_body": more}
+
+        async def send(message: Message) -> None: ...
+
+        await gate({**scope, "query_string": b""}, receive, send)
+
+    async def at_once() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(hand_in)
+
+    anyio.run(at_once)
+    assert sum(answers) <= 1_000
+    assert len(answers) == 1
+    answers.clear()
+    anyio.run(hand_in)
+    assert answers == [600], "what has arrived is no longer arriving"

@@ -105,3 +105,20 @@ def test_the_queue_is_shown_in_round_robin_order(classroom: Classroom) -> None:
                 tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
     stops = [button.key for button in shown().button if str(button.key).startswith("class-stop-")]
     assert stops[1:] == ["class-stop-1", "class-stop-3", "class-stop-2"]
+
+
+def test_a_full_class_offers_to_remove_who_has_made_nothing(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnviz.ui.pages.classroom.page.MAX_STUDENTS", 2)
+    ada = classroom.principal(classroom.join(classroom.state.code, "Ada"))
+    classroom.join(classroom.state.code, "Eve")
+    assert ada is not None
+    with tracking.connect() as database, acting(ada):
+        tracking.create_run(database, {}, model="lenet5", dataset="digits", seed=0)
+    app = shown()
+    assert any("The class is full" in warning.value for warning in app.warning)
+    assert app.button(key="class-remove").label == "Remove 1 who have made nothing"
+    app.button(key="class-remove").click().run()
+    assert not app.exception
+    assert list(classroom.state.students.values()) == ["Ada"]

@@ -170,6 +170,62 @@ def test_minutes_and_megabytes_are_limited(database: Database) -> None:
         tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
 
 
+def trained(database: Database, who: Principal, minutes: float) -> tuple[Run, tracking.Lease]:
+    """A run of somebody that has trained for so long, and trains."""
+    run = queued(database, who)
+    lease = tracking.claim(database, "cpu", only=run.id)
+    assert lease is not None
+    tracking.begin(database, lease)
+    with database.write() as session:
+        session.get_one(RunRow, run.id).earlier_seconds = 60 * minutes
+    return run, lease
+
+
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock at noon, so that what trained minutes ago trained today."""
+    noon = day_start(time.time()) + 43_200
+    monkeypatch.setattr(time, "time", lambda: noon)
+
+
+def test_minutes_stay_used_when_a_run_is_deleted_for_good(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_noon(monkeypatch)
+    tracking.write_limits(database, Limits(minutes=60))
+    before = 0.0
+    for _ in range(2):
+        run, lease = trained(database, ADA, 30)
+        tracking.end(database, lease, Status.STOPPED)
+        with acting(ADA):
+            before = tracking.read_usage(database).minutes
+            tracking.delete_run(database, run.id)
+            assert tracking.purge_runs(database)[0] == 1
+            assert tracking.read_usage(database).minutes == pytest.approx(before)
+    assert before == pytest.approx(60)
+    with acting(ADA), pytest.raises(LimitError, match="trained 60 minutes today"):
+        tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    with acting(ADA):
+        assert tracking.read_usage(database).minutes == 0
+
+
+def test_a_run_is_paused_when_its_owner_has_used_up_the_minutes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_noon(monkeypatch)
+    tracking.write_limits(database, Limits(minutes=60))
+    run, lease = trained(database, ADA, 59)
+    assert tracking.pause_over_limit(database) == []
+    tracking.write_limits(database, Limits(minutes=59))
+    assert tracking.pause_over_limit(database) == [run.id]
+    assert tracking.pending(database, run.id) is Command.PAUSE
+    tracking.end(database, lease, Status.PAUSED)
+    mine, _ = trained(database, ALONE, 600)
+    assert tracking.pause_over_limit(database) == []
+    assert tracking.pending(database, mine.id) is None
+
+
 def test_a_resumed_run_is_a_waiting_one(database: Database) -> None:
     run = queued(database, ADA)
     tracking.request(database, run.id, Command.PAUSE)

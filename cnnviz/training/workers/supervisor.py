@@ -307,7 +307,10 @@ class Supervisor:
         return frozenset(wanted)
 
     def _announce(self, database: Database, all_devices: frozenset[str], max_gpus: int) -> None:
-        """Refresh this machine's row periodically, and at once if its devices or code have changed."""
+        """Refresh this machine's row periodically, and at once if its devices or code have changed.
+
+        As often, runs pause whose owners have used up their minutes.
+        """
         devices, code = tuple(sorted(all_devices)), known_digests()
         if code != self._machine.facts[CODE]:
             self._announced = 0.0
@@ -318,6 +321,8 @@ class Supervisor:
         facts = {**self._machine.facts, **updates}
         self._machine = replace(self._machine, host=self._host, devices=devices, facts=facts)
         register_machine(database, self._machine)
+        for run_id in tracking.pause_over_limit(database):
+            log.info("Run %d pauses: its owner has used up today's minutes of training.", run_id)
         self._announced = time.monotonic()
 
     def _begin(self, database: Database, devices: tuple[str, ...], classes: Sequence[str]) -> bool:

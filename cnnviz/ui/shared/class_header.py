@@ -52,7 +52,7 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
     if reached:
         st.warning(notice.escape(reached), icon=":material/hourglass_bottom:")
     if classroom is not None:
-        _handout(classroom, pages)
+        _handout(classroom, pages, "You hand out" if who.manages else "Your teacher hands out")
     policy = visitors.sign_in()
     if policy is not None and not policy.guests and not who.may_write:
         st.info("Sign in to see what is here.", icon=":material/lock:")
@@ -116,7 +116,7 @@ def _person(classroom: Classroom | None, who: access.Principal) -> str:
     return reached
 
 
-def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
+def _handout(classroom: Classroom, pages: Mapping[str, Page], lead: str) -> None:
     """Draw the link to the teacher's handout."""
     state = classroom.state
     target = parse_address(state.handout, pages)
@@ -124,7 +124,7 @@ def _handout(classroom: Classroom, pages: Mapping[str, Page]) -> None:
         page, query = target
         with st.container(key="class-handout", border=True):
             st.page_link(
-                f"{page}.py", label=f"Your teacher hands out: {notice.escape(state.handout_title)}",
+                f"{page}.py", label=f"{lead}: {notice.escape(state.handout_title)}",
                 icon=":material/assignment:", query_params=query,
             )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz import access, tracking
-from cnnviz.access.classroom import MAX_WRONG, URL_VARIABLE, Classroom, format_expiry, grouped
+from cnnviz.access.classroom import MAX_STUDENTS, MAX_WRONG, URL_VARIABLE, Classroom, format_expiry, grouped
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
 from cnnviz.ui.shared import class_header, notice, visitors
@@ -26,7 +26,10 @@ MAX_SHOWN = 20
 """Maximum number of runs listed under Queue."""
 FIELDS = {
     "waiting": ("Waiting runs each", "Further ones are refused until one has begun."),
-    "minutes": ("Minutes of training a day each", "On whatever device; then their runs wait until tomorrow."),
+    "minutes": (
+        "Minutes of training a day each",
+        "On whatever device; then what trains is paused, and what waits, waits until tomorrow.",
+    ),
     "disk": ("Megabytes kept each", "Checkpoints of all their runs, deleted ones until they are removed."),
     "upload": ("Megabytes handed in a day each", "Images, weights and data, counted before they are read."),
 }
@@ -198,6 +201,14 @@ def _members(classroom: Classroom | None, database: Database) -> None:
         st.caption("Nobody has joined yet." if classroom else "Nobody has made anything yet.")
         return
     used = tracking.usage_by_key(database)
+    if classroom is not None and len(students) >= MAX_STUDENTS:
+        idle = [key for key in students if key not in used]
+        st.warning(f"The class is full: {MAX_STUDENTS} students have joined it, and nobody else can.")
+        st.button(
+            f"Remove {len(idle)} who have made nothing", key="class-remove", disabled=not idle,
+            on_click=_attempt, args=(lambda: classroom.remove(idle),),
+            help="Whoever of them is real joins again. If somebody joins over and over: first a new code.",
+        )  # fmt: skip
     st.html(members_table(students, used))
 
 
