@@ -10,27 +10,28 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from cnnviz.datasets.sources import digits
+from cnnviz.datasets.sources import shapes
 from cnnviz.datasets.spec import Pixels
-from cnnviz.tracking import Database, migrate
+from cnnviz.tracking import Database
+from cnnviz.tracking import database as migrations
 from cnnviz.tracking.database import address
 
-_migrate = migrate.upgrade
-_enlarge = digits._enlarged
+_migrate = migrations.upgrade
+_enlarge = shapes._enlarged
 _enlarged: dict[bytes, Pixels] = {}
 
 
 def install() -> None:
     """Replace the two functions for the rest of the process."""
-    migrate.upgrade = upgrade
-    digits._enlarged = enlarged
+    migrations.upgrade = upgrade
+    shapes._enlarged = enlarged
 
 
 def upgrade(database: Database, to: str | None = None) -> None:
     """Migrate a database; an empty one of SQLite from a script of its tables, without Alembic."""
     if to is None and database.is_sqlite and _is_empty(database):
         with database.migrating() as connection:
-            if migrate.current(connection) is None:
+            if migrations.current(connection) is None:
                 for statement in _script():
                     connection.exec_driver_sql(statement)
     _migrate(database, to)
@@ -54,7 +55,7 @@ def _script() -> tuple[str, ...]:
 
 
 def enlarged(small: Pixels) -> Pixels:
-    """Enlarge 8×8 digits as `cnnviz.datasets.sources.digits` does, once for the same digits."""
+    """Enlarge 8×8 digits as `cnnviz.datasets.sources.shapes` does, once for the same digits."""
     key = small.tobytes()
     if key not in _enlarged:
         _enlarged[key] = _enlarge(small)

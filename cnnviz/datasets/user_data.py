@@ -17,7 +17,7 @@ from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.decode import decode, in_order
 from cnnviz.datasets.encoded_store import Blob, Packed, Source, fingerprint, pack, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import class_folders, parquet, zips
+from cnnviz.datasets.layouts import class_folders, parquet
 from cnnviz.datasets.layouts.class_folders import quoted, same_name
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Options
@@ -165,7 +165,7 @@ def batches(pixels: Labels) -> Iterator[range]:
 # Layout of a path, and the file state that a cached copy depends on.
 
 _FOLDER, _PARQUET, _ZIP = "folder", "parquet", "zip"
-_SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: zips.source}
+_SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: class_folders.source}
 
 
 def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from cnnviz.analysis.types import Analysis
 from cnnviz.datasets.spec import Progress, silent
 from cnnviz.interpret import InterpretError, UnknownLayerError
-from cnnviz.interpret.activations import activations, reduce_activations
 from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
-from cnnviz.interpret.hooks import record_layers, shared_copy
+from cnnviz.interpret.hooks import activations, record_layers, reduce_activations, shared_copy
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import Inception, NaiveInception

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret import InterpretError
-from cnnviz.interpret.activations import reduce_activations
 from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
+from cnnviz.interpret.hooks import reduce_activations
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 MAX_FEATURES = 2048

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from cnnviz.analysis.types import ReceptiveField
 from cnnviz.datasets.spec import Progress, silent
 from cnnviz.interpret import cache
-from cnnviz.interpret.activations import reduce_activations
 from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
+from cnnviz.interpret.hooks import reduce_activations
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 TOP = 9

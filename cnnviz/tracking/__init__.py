@@ -54,6 +54,7 @@ from cnnviz.tracking.database import (
     StaleAttemptError,
     TrackingError,
     WrongStateError,
+    connect,
 )
 from cnnviz.tracking.experiments import (
     Slot,
@@ -66,7 +67,6 @@ from cnnviz.tracking.experiments import (
     list_experiments,
     slots,
 )
-from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, end, requeue_lost
 from cnnviz.tracking.limits import (
     Limits,
@@ -84,12 +84,25 @@ from cnnviz.tracking.limits import (
     usage_by_key,
     write_limits,
 )
-from cnnviz.tracking.machines import Machine, machine_devices, machines, waiting_reason
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
-from cnnviz.tracking.migrate import connect
-from cnnviz.tracking.queue import Candidate, claim, queue_order, set_waiting_process, waiting_classes
+from cnnviz.tracking.queue import (
+    Candidate,
+    Machine,
+    claim,
+    machine_devices,
+    machines,
+    queue_order,
+    set_waiting_process,
+    waiting_classes,
+    waiting_reason,
+)
 from cnnviz.tracking.records import (
+    ACTIVE,
+    ALLOWED,
+    RESUMABLE,
     Checkpoint,
+    Command,
+    Kind,
     Lease,
     Metric,
     MetricPage,
@@ -99,6 +112,7 @@ from cnnviz.tracking.records import (
     Run,
     RunFacts,
     RunSummary,
+    Status,
     StatusChange,
     data_name,
     latest_record,
@@ -112,8 +126,11 @@ from cnnviz.tracking.run_files import (
     disk_bytes,
     purge_runs,
     remove_checkpoint,
+    report,
     restore_run,
     run_folder,
+    to_csv,
+    to_json,
 )
 from cnnviz.tracking.runs import (
     checkpoint_bytes,
@@ -130,7 +147,6 @@ from cnnviz.tracking.runs import (
     stored_runs,
     update_run,
 )
-from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
 
 MOST_QUEUED = MAX_QUEUED
 """Earlier name."""

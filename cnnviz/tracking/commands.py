@@ -17,8 +17,7 @@ from cnnviz.tracking.database import (
     WrongStateError,
 )
 from cnnviz.tracking.limits import check_limits, find_owner_id, over_minutes, require_owner
-from cnnviz.tracking.records import Lease
-from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
+from cnnviz.tracking.records import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Lease, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow, StatusRow
 
 # Status transitions and lease checks: the only place where a run's status changes.

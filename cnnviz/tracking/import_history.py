@@ -20,9 +20,8 @@ from cnnviz.formats import event_file_worker
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.lifecycle import end
 from cnnviz.tracking.metrics import MetricWriter
-from cnnviz.tracking.records import Lease, RunFacts
+from cnnviz.tracking.records import Kind, Lease, RunFacts, Status
 from cnnviz.tracking.runs import create_external_run, describe_run
-from cnnviz.tracking.states import Kind, Status
 
 # TensorBoard event files as rows of a history: scalars, read in a child process (`event_file_worker`).
 

@@ -26,9 +26,8 @@ from cnnviz.tracking.database import (
     address,
 )
 from cnnviz.tracking.metrics import Value, append
-from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
+from cnnviz.tracking.records import ACTIVE, Checkpoint, Command, Lease, RunFacts, Status, process_handle
 from cnnviz.tracking.run_files import add_checkpoint
-from cnnviz.tracking.states import ACTIVE, Command, Status
 from cnnviz.tracking.tables import (
     AttemptRow,
     CheckpointRow,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cnnviz.access import Principal, principal
 from cnnviz.tracking.database import Database, LimitError, NotOwnerError
-from cnnviz.tracking.states import ACTIVE, Kind, Status
+from cnnviz.tracking.records import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
 
 # Owners of runs and experiments, checked inside the transaction that changes them.

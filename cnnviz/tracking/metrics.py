@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from cnnviz.tracking.commands import require_lease, take_command
 from cnnviz.tracking.database import Database, DatabaseBusyError, NoSuchRunError, TrackingError
 from cnnviz.tracking.records import (
+    Command,
     EncodedRecord,
     Lease,
     Metric,
@@ -24,7 +25,6 @@ from cnnviz.tracking.records import (
     encode,
     nan_if_none,
 )
-from cnnviz.tracking.states import Command
 from cnnviz.tracking.tables import AttemptRow, MetricRow, RecordRow, RunRow, SeriesRow
 
 MAX_ROWS = 50_000

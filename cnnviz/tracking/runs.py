@@ -22,15 +22,16 @@ from cnnviz.tracking.database import Database, NoSuchRunError
 from cnnviz.tracking.limits import check_limits, get_or_create_owner, require_owner
 from cnnviz.tracking.metrics import BLOCK, summaries
 from cnnviz.tracking.records import (
+    Kind,
     Lease,
     Run,
     RunFacts,
     RunSummary,
+    Status,
     StatusChange,
     data_name,
     process_handle,
 )
-from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
 
 MAX_RUNS = 10_000

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from cnnviz.formats.safetensors_header import HeaderError, header_length
+from cnnviz.formats.headers import HeaderError, header_length
 from cnnviz.sentences import full_stop
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.optimizer import EarlyStopping, Plateau

@@ -19,9 +19,9 @@ from typing import Any
 from cnnviz import tracking
 from cnnviz.models.library import home
 from cnnviz.tracking import Checkpoint, Status
-from cnnviz.tracking.export import SUMMARY
 from cnnviz.tracking.lifecycle import RecoveredRun, insert_run, known_keys, set_aside
 from cnnviz.tracking.metrics import Value
+from cnnviz.tracking.run_files import SUMMARY
 from cnnviz.training import checkpoint
 from cnnviz.training.queue import UNNAMED
 from cnnviz.training.recipe import Recipe, spec_for

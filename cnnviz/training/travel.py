@@ -32,7 +32,7 @@ from cnnviz.models.library import home
 from cnnviz.models.user_code import source
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database
-from cnnviz.tracking.machines import DATA
+from cnnviz.tracking.queue import DATA
 from cnnviz.tracking.store import Store, StoreError, sha256_of
 from cnnviz.tracking.tables import ExperimentRow, RunRow
 from cnnviz.training import start_weights

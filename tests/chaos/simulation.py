@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session
 
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, DatabaseUnavailableError, Lease, RunSummary, Status
-from cnnviz.tracking.machines import GONE_SECONDS
 from cnnviz.tracking.metrics import Value, append
+from cnnviz.tracking.queue import GONE_SECONDS
 from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish
 from cnnviz.tracking.store import VARIABLE, Store, StoreError, open_store
 from cnnviz.training.workers.launcher import Ending

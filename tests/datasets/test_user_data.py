@@ -15,7 +15,7 @@ from torchvision.datasets import ImageFolder
 
 from cnnviz import datasets
 from cnnviz.datasets import DataError, Step, decode, encoded_store, user_data
-from cnnviz.datasets.layouts import class_folders, zips
+from cnnviz.datasets.layouts import class_folders
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 
@@ -154,7 +154,7 @@ def test_a_picture_of_too_many_bytes_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, packed = _both(tmp_path, classes())
-    for module in (decode, class_folders, zips):
+    for module in (decode, class_folders, class_folders):
         monkeypatch.setattr(module, "MAX_BYTES", 20)
     for path in (root, packed):
         with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; an image has at most 0 MiB"):
@@ -281,7 +281,7 @@ def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(70_000):  # More than 65,535 stand in another record.
             archive.writestr(f"cat/{number}.png", b"")
-    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 60_000)
+    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_MEMBERS", 60_000)
     parsed: list[object] = []
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *words: parsed.append(words))
     with pytest.raises(DataError, match="has 70,000 files in it, and a zip of images has at most 60,000"):
@@ -301,7 +301,7 @@ def test_a_zip_that_states_fewer_files_than_it_lists_is_refused_before_its_list_
     place = tmp_path / "lying.zip"
     place.write_bytes(lying)
     assert len(zipfile.ZipFile(place).infolist()) == 300
-    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 200)
+    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_MEMBERS", 200)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
     with pytest.raises(DataError, match="has 300 files in it, and a zip of images has at most 200"):
         datasets.load(place)
@@ -314,7 +314,7 @@ def test_a_zip_with_a_longer_list_of_files_than_pictures_need_is_refused_before_
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(40):
             archive.writestr(f"cat/{'long' * 10_000}{number}.png", b"")
-    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_DIRECTORY", 1_000_000)
+    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_DIRECTORY", 1_000_000)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
     with pytest.raises(DataError, match=r"list of its files of 2 MB, and that of a zip of images has at mo"):
         datasets.load(place)

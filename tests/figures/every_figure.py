@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.analysis.bottleneck import Cost, Stage
 from cnnviz.diagnosis import Bars, Lines, Series
-from cnnviz.figures import confusion, embedding, histograms, pareto
+from cnnviz.figures import confusion, distributions, pareto
 from cnnviz.figures.alexnet_stl10 import SignalLine, by_layer, paired_runs
 from cnnviz.figures.architecture import inception
 from cnnviz.figures.curves import Line, Panel, Reference, curves, range_test
@@ -53,14 +53,14 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "curves": lambda: _curves(log=False),
     "curves_logarithmic": lambda: _curves(log=True),
     "curves_empty": lambda: curves([Panel("loss", [])], x_title="step"),
-    "embedding": lambda: embedding.scatter(
+    "embedding": lambda: distributions.scatter(
         np.ones((4, 2), np.float32), np.array([0, 0, 1, 1]), CLASSES, np.arange(4), 1
     ),
-    "embedding_many_classes": lambda: embedding.scatter(
+    "embedding_many_classes": lambda: distributions.scatter(
         np.ones((1000, 2), np.float32), np.arange(1000), [str(i) for i in range(1000)], np.arange(1000)
     ),
-    "channels": lambda: histograms.channel_histogram(np.ones((3, 256), np.int64)),
-    "weights": lambda: histograms.weight_histogram([("a", WEIGHTS), ("b", WEIGHTS)]),
+    "channels": lambda: distributions.channel_histogram(np.ones((3, 256), np.int64)),
+    "weights": lambda: distributions.weight_histogram([("a", WEIGHTS), ("b", WEIGHTS)]),
     "branch_classes": lambda: inception.branch_classes(np.ones((4, 2)), ("1", "3", "5", "pool"), CLASSES),
     "growth": lambda: inception.growth(STAGES, STAGES),
     **{f"layers_{name}": partial(layer_heatmap, LAYERS, name, "epoch") for name in STATISTICS},

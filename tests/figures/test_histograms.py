@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnviz.figures.histograms import channel_histogram, channel_names, histogram_words
+from cnnviz.figures.distributions import channel_histogram, channel_names, histogram_words
 
 
 def test_shares_add_up_and_what_is_not_taken_is_a_gap() -> None:

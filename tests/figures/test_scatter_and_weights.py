@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from cnnviz.figures.embedding import class_color, scatter
-from cnnviz.figures.histograms import weight_histogram
+from cnnviz.figures.distributions import class_color, scatter, weight_histogram
 from cnnviz.interpret.filters import Weights, histogram
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 
-from cnnviz.formats import safetensors_header
-from cnnviz.formats.safetensors_header import (
+from cnnviz.formats import headers
+from cnnviz.formats.headers import (
     MAX_HEADER,
     MAX_TENSORS,
     HeaderError,
@@ -98,9 +98,9 @@ def test_a_header_that_takes_more_memory_than_the_child_may_have_is_refused(
     header = '{"😀": "'.encode() + b" " * (16 << 20) + b'"}'
     path = written(tmp_path / "wide", header)
     small = tmp_path / "small.py"
-    source = Path(safetensors_header.__file__).read_text(encoding="utf-8")
+    source = Path(headers.__file__).read_text(encoding="utf-8")
     small.write_text(source.replace("CHILD_MEMORY = 144 << 20", "CHILD_MEMORY = 48 << 20"), encoding="utf-8")
-    monkeypatch.setattr(safetensors_header, "__file__", str(small))
+    monkeypatch.setattr(headers, "__file__", str(small))
     with pytest.raises(HeaderError, match="more memory than one of its length should"):
         check_header(path)
 
@@ -112,7 +112,7 @@ def test_a_reader_that_takes_too_long_or_dies_is_a_refusal(
     with pytest.raises(HeaderError, match="more than 0 s to read"):
         check_header(path, seconds=0)
     (tmp_path / "dies.py").write_text("raise SystemExit(9)", encoding="utf-8")
-    monkeypatch.setattr(safetensors_header, "__file__", str(tmp_path / "dies.py"))
+    monkeypatch.setattr(headers, "__file__", str(tmp_path / "dies.py"))
     with pytest.raises(HeaderError, match="made its reader fail"):
         check_header(path)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.formats.zip_directory import END, END64, LOCATOR64, directory_bytes
+from cnnviz.formats.headers import END, END64, LOCATOR64, directory_bytes
 
 
 def zipped(names: list[str], comment: bytes = b"") -> bytes:

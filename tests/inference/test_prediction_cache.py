@@ -9,15 +9,15 @@ from safetensors import safe_open
 
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
-from cnnviz.inference import InferenceError, prediction_cache
+from cnnviz.inference import InferenceError, evaluate
 from cnnviz.inference.export.formats import export_weights, weights_name
-from cnnviz.inference.weights.model_card import FORMAT, read_card
+from cnnviz.inference.weights.bundled import FORMAT, read_card
 from cnnviz.tracking import Database
 
 
 def test_answers_give_the_matrix_that_the_run_recorded(database: Database) -> None:
     steps: list[Step] = []
-    result = prediction_cache.predict_test_images(database, 1, progress=steps.append)
+    result = evaluate.predict_test_images(database, 1, progress=steps.append)
     record = tracking.latest_record(database, 1, "test/confusion")
     assert record is not None
     matrix = np.zeros((10, 10), np.int64)
@@ -25,14 +25,14 @@ def test_answers_give_the_matrix_that_the_run_recorded(database: Database) -> No
     assert matrix.tolist() == record.body
     assert result.step == record.step
     assert steps[-1].total == len(result.true)
-    kept = prediction_cache.cached_predictions(database, 1)
+    kept = evaluate.cached_predictions(database, 1)
     assert kept is not None
     assert np.array_equal(kept.predicted, result.predicted)
     assert ((result.probability > 0) & (result.probability <= 1)).all()
 
 
 def test_the_images_of_a_cell_come_surest_first(database: Database) -> None:
-    result = prediction_cache.predict_test_images(database, 1)
+    result = evaluate.predict_test_images(database, 1)
     rows = result.rows(3, 3)
     data = datasets.load("digits")
     assert (data.test.labels[rows] == 3).all()
@@ -44,27 +44,27 @@ def test_the_images_of_a_cell_come_surest_first(database: Database) -> None:
 def test_answers_of_an_older_checkpoint_are_not_taken_for_the_newer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prediction_cache.predict_test_images(database, 1)
-    assert prediction_cache.cached_predictions(database, 1, "best") is None
+    evaluate.predict_test_images(database, 1)
+    assert evaluate.cached_predictions(database, 1, "best") is None
     known = tracking.checkpoints(database, 1)["last"]
     later = {"last": known._replace(step=known.step + 1)}
     monkeypatch.setattr(tracking, "checkpoints", lambda *_: later)
-    assert prediction_cache.cached_predictions(database, 1) is None
+    assert evaluate.cached_predictions(database, 1) is None
 
 
 def test_a_damaged_file_of_answers_is_none(database: Database) -> None:
-    prediction_cache.predict_test_images(database, 1)
+    evaluate.predict_test_images(database, 1)
     run = tracking.get_run(database, 1)
     path = tracking.run_folder(run.id, run.key) / "answers-last.safetensors"
     path.write_bytes(path.read_bytes()[:40])
-    assert prediction_cache.cached_predictions(database, 1) is None
+    assert evaluate.cached_predictions(database, 1) is None
 
 
 def test_other_data_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     other = dataclasses.replace(datasets.load("digits"), fingerprint="other")
     monkeypatch.setattr(datasets, "load", lambda *_args, **_named: other)
     with pytest.raises(InferenceError, match="holds other images now"):
-        prediction_cache.predict_test_images(database, 1)
+        evaluate.predict_test_images(database, 1)
 
 
 def test_weights_alone_have_a_card(database: Database, tmp_path: Path) -> None:

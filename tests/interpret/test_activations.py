@@ -14,8 +14,13 @@ from torch.nn import functional
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.interpret import UnknownLayerError
-from cnnviz.interpret.activations import activations, feature_maps, reduce_activations, summarize_activations
-from cnnviz.interpret.hooks import record_layers
+from cnnviz.interpret.hooks import (
+    activations,
+    feature_maps,
+    record_layers,
+    reduce_activations,
+    summarize_activations,
+)
 from cnnviz.interpret.layer_names import inner_layers, layers
 from tests.analysis.strange_nets import Scripted
 

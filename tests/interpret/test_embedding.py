@@ -7,8 +7,8 @@ from torch import nn
 
 from cnnviz import models
 from cnnviz.interpret import InterpretError, embedding
-from cnnviz.interpret.activations import activations, network_range, summarize_activations
 from cnnviz.interpret.cache import split_batches
+from cnnviz.interpret.hooks import activations, network_range, summarize_activations
 from cnnviz.interpret.mosaic import Floats
 
 

@@ -9,8 +9,8 @@ from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.datasets import DataError, Step
 from cnnviz.interpret import InterpretError, StoppedError, UnknownLayerError, cache
-from cnnviz.interpret.activations import activations
 from cnnviz.interpret.cache import split_batches
+from cnnviz.interpret.hooks import activations
 from cnnviz.interpret.max_activations import find_max_activations, load_cached, save_cached
 
 

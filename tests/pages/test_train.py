@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models, tracking
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
-from cnnviz.tracking.machines import Machine, register_machine
+from cnnviz.tracking.queue import Machine, register_machine
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.charts import published_accuracy

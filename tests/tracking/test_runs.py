@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, text
 
 from cnnviz import tracking
-from cnnviz.tracking import Command, Database, NoSuchRunError, Status, WrongStateError, export
+from cnnviz.tracking import Command, Database, NoSuchRunError, Status, WrongStateError, run_files
 from cnnviz.tracking.metrics import append
 from cnnviz.tracking.records import EncodedRecord, encode
 from tests.tracking.making import RECIPE, begin, create, log
@@ -156,8 +156,8 @@ def test_a_checkpoint_takes_the_place_of_its_kind(database: Database) -> None:
 
 
 def test_an_export_holds_everything(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_PAGE", 3)
-    monkeypatch.setattr(export, "_RECORDS", 2)
+    monkeypatch.setattr(run_files, "_PAGE", 3)
+    monkeypatch.setattr(run_files, "_RECORDS", 2)
     lease = begin(database)
     log(database, lease, "loss", [*((step, step / 2) for step in range(8)), (8, math.nan), (9, math.inf)])
     append(database, lease, structures=[EncodedRecord("k", i, 0.0, encode({"i": i}), 0.0) for i in range(5)])

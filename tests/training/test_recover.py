@@ -12,7 +12,7 @@ from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.models.library import home
 from cnnviz.tracking import Command, Database, DatabaseDamagedError, Status
-from cnnviz.tracking.export import SUMMARY
+from cnnviz.tracking.run_files import SUMMARY
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.trainer import LAST

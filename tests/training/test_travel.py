@@ -16,7 +16,7 @@ from cnnviz.models import library
 from cnnviz.models.layers import LayerList
 from cnnviz.tracking import Command, Database, Lease, Status
 from cnnviz.tracking.lifecycle import MAX_TRIES
-from cnnviz.tracking.machines import GONE_SECONDS, Machine, register_machine
+from cnnviz.tracking.queue import GONE_SECONDS, Machine, register_machine
 from cnnviz.tracking.store import VARIABLE, folder_of, open_store, sha256_of
 from cnnviz.training import Recipe, checkpoint, travel
 from cnnviz.training.queue import enqueue

@@ -14,7 +14,7 @@ from torch import nn
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.inference.weights import references
-from cnnviz.interpret.activations import activations
+from cnnviz.interpret.hooks import activations
 from cnnviz.models.external import loopback
 from cnnviz.watching import show
 

@@ -148,9 +148,8 @@ def _loaded(
 
 def _read(path: Path, loaded: Loaded) -> Traced:
     """Read and preprocess an image; return the last preprocessing step, which has the input tensor."""
-    from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.images.preprocessing_trace import steps
-    from cnnviz.inference.images.read_image import Picture, Refusal, Upload, read
+    from cnnviz.inference.images.read_image import Picture, Refusal, Upload, from_paths, read
 
     images = list(from_paths([path]))
     if len(images) > 1:
@@ -166,7 +165,7 @@ def _read(path: Path, loaded: Loaded) -> Traced:
 def _activate(
     loaded: Loaded, shown: Traced, layer: str, order: Ordering, png: Path | None, npz: Path | None
 ) -> None:
-    from cnnviz.interpret.activations import feature_maps
+    from cnnviz.interpret.hooks import feature_maps
     from cnnviz.interpret.mosaic import mosaic
 
     assert shown.tensor is not None
@@ -230,9 +229,8 @@ def _attribute_all(
 
     from cnnviz.analysis import analyze
     from cnnviz.formats.csv_text import csv_text
-    from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.images.preprocessing_trace import steps
-    from cnnviz.inference.images.read_image import Refusal, Upload, read
+    from cnnviz.inference.images.read_image import Refusal, Upload, from_paths, read
     from cnnviz.interpret.attribution import attribute
 
     method, target, layer = request

@@ -61,8 +61,7 @@ def predict(
         center=center,
     )
     from cnnviz.inference import evaluate
-    from cnnviz.inference.images.image_files import from_paths
-    from cnnviz.inference.images.read_image import Refusal
+    from cnnviz.inference.images.read_image import Refusal, from_paths
     from cnnviz.inference.predict import Predictor
 
     with Bar() as bar:

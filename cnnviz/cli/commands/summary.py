@@ -73,7 +73,7 @@ def _analyzed(name: str, size: Any, classes: int | None, options: dict[str, str]
 
 def _torchinfo(name: str, size: Any, classes: int | None, options: dict[str, str], batch: int) -> str:
     """Return torchinfo's table, followed by the reasons why it differs from ours."""
-    from cnnviz.analysis.torchinfo_table import torchinfo_table
+    from cnnviz.analysis.export import torchinfo_table
 
     model = resolve_model(name, options)
     given = None if isinstance(model, ModelSpec) else options

@@ -1,15 +1,22 @@
-"""Class-folder layout: one folder per class, optionally below `train/` and `test/`."""
+"""Class-folder layout: one folder per class, optionally below `train/` and `test/`, in a folder or in a zip.
+
+A zip is read without extraction, so that no member's path is ever written.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from cnnviz.datasets.decode import MAX_BYTES
 from cnnviz.datasets.encoded_store import MAX_PICTURES, Encoded, Source
 from cnnviz.datasets.spec import DataError
+from cnnviz.formats.headers import directory_bytes
 
 # Rules shared by folders and zips: from a list of files to classes and parts.
 
@@ -191,3 +198,174 @@ def _read(path: Path) -> bytes:
         raise DataError(f"'{path}' cannot be read; change its permissions or take it out.") from None
     except FileNotFoundError:
         raise DataError(f"'{path}' went away while it was to be read; try again.") from None
+
+
+MAX_UNPACKED = 64 << 30
+MAX_RATIO = 200
+"""Maximum ratio of unpacked to packed size; images are already compressed."""
+MAX_MEMBERS = 250_000
+"""Maximum number of members: the central directory is parsed as a whole before anything else."""
+MAX_DIRECTORY = 48 << 20
+"""Maximum bytes of the central directory: 200 per member, where a path with its dates needs about 130."""
+MEMBER = b"PK\x01\x02"
+"""Signature of a member's entry in the central directory."""
+END_BYTES = 66_000
+"""Bytes after the central directory: a comment has at most 65,535, the end records 98."""
+METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+
+
+class Archive:
+    """Zip archive whose members are read by name, without the folder that contains everything.
+
+    Args:
+        where: Name of the zip in messages.
+        file: Its path, or the file itself, opened in binary mode.
+
+    Raises:
+        DataError: For a file that is no zip or is encrypted, for links, for paths that lead outside, or for
+            implausible sizes.
+    """
+
+    def __init__(self, where: str, file: Path | IO[bytes]) -> None:
+        self.where = where
+        self._check_directory(file)
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DataError(f"'{where}' is not a zip that can be read ({error}); pack it again.") from error
+        members = {self._name(info): info for info in self._archive.infolist() if not info.is_dir()}
+        self._check_size(_size(file))
+        visible = [name for name in members if not _hidden(name)]
+        prefix_length = _wrapper(visible)
+        self.prefix = next((name[:prefix_length] for name in visible if "/" in name), "")
+        self._members = {
+            name[prefix_length:]: members[name] for name in visible if name.startswith(self.prefix)
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files that are not hidden, in the archive's order."""
+        return list(self._members)
+
+    def size(self, name: str) -> int:
+        """Return the size of a member in bytes, as stated in the zip."""
+        return self._members[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """Read a member; raise `DataError` for a damaged one and for more bytes than an image may have."""
+        info, label = self._members[name], f"{self.where}/{self._members[name].filename}"
+        if info.file_size > MAX_BYTES:
+            raise DataError(
+                f"'{label}' has {info.file_size / 1e6:,.0f} MB; an image has at most {MAX_BYTES >> 20} MiB."
+            )
+        try:
+            with self._archive.open(info) as member:
+                return member.read(MAX_BYTES + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise DataError(f"'{label}' is damaged ({error}); pack it again.") from error
+
+    def _name(self, info: zipfile.ZipInfo) -> str:
+        """Return the member's name; raise `DataError` for one that a zip of images should not have."""
+        name = info.filename
+        if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]:
+            raise DataError(
+                f"'{self.where}' has a member that leads out of it ({name[:80]!r}); pack it again without."
+            )
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise DataError(f"'{self.where}' has a link in it ({name[:80]!r}); pack the file itself.")
+        if info.flag_bits & 1:
+            raise DataError(f"'{self.where}' is encrypted; pack it again without a password.")
+        if info.compress_type not in METHODS:
+            raise DataError(
+                f"'{self.where}' is compressed in a way that is not read; pack it again with 'deflate'."
+            )
+        return name
+
+    def _check_directory(self, file: Path | IO[bytes]) -> None:
+        """Limit the central directory before `zipfile` parses it into one object per member."""
+        try:
+            length = directory_bytes(file)
+            members = _listed_members(file, length) if length <= MAX_DIRECTORY else 0
+        except OSError:
+            return  # `zipfile` reports the error.
+        if length > MAX_DIRECTORY:
+            raise DataError(
+                f"'{self.where}' has a list of its files of {length / 1e6:,.0f} MB, and that of a zip of "
+                f"images has at most {MAX_DIRECTORY / 1e6:,.0f} MB; unpack it and give the folder, or use "
+                "Parquet."
+            )
+        self._check_count(members)
+
+    def _check_count(self, members: int) -> None:
+        if members > MAX_MEMBERS:
+            raise DataError(
+                f"'{self.where}' has {members:,} files in it, and a zip of images has at most "
+                f"{MAX_MEMBERS:,}; unpack it and give the folder, or use Parquet."
+            )
+
+    def _check_size(self, packed_size: int) -> None:
+        entries = self._archive.infolist()
+        self._check_count(len(entries))
+        unpacked_size = sum(info.file_size for info in entries)
+        if unpacked_size > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed_size)):
+            size = f"{unpacked_size / 1e6:,.0f} MB in {len(entries):,} files"
+            raise DataError(
+                f"'{self.where}' would unpack to {size}, too much for a zip of {packed_size / 1e6:,.1f} MB; "
+                "give the folder instead."
+            )
+
+
+def source_of_zip(path: Path) -> Source:
+    """Return the images of the zip by class.
+
+    Raises:
+        DataError: As `Archive`, and where the images are not in class folders.
+    """
+    archive = Archive(str(path), path)
+    layout = arrange_files(str(path), archive.names)
+
+    def pictures(part: str) -> Iterator[Encoded]:
+        for name, label in layout.parts[part]:
+            yield Encoded(f"{path}/{archive.prefix}{name}", archive.read(name), label)
+
+    return Source(
+        title=path.stem,
+        classes=layout.classes,
+        parts={part: pictures(part) for part in layout.parts},
+        count=sum(len(files) for files in layout.parts.values()),
+        notes=layout.notes,
+        mixed=True,
+    )
+
+
+def _size(file: Path | IO[bytes]) -> int:
+    if isinstance(file, Path):
+        return file.stat().st_size
+    return file.seek(0, os.SEEK_END)
+
+
+def _listed_members(file: Path | IO[bytes], length: int) -> int:
+    """Count the entries in a central directory of `length` bytes, at the end of the file, without parsing.
+
+    The zip also states their number, but `zipfile` parses what is there rather than what is stated.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return _listed_members(opened, length)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - length - END_BYTES))
+    count = file.read().count(MEMBER)
+    file.seek(0)
+    return count
+
+
+def _hidden(name: str) -> bool:
+    parts = name.lower().split("/")
+    return any(part.startswith(".") or part in LITTER for part in parts)
+
+
+def _wrapper(names: list[str]) -> int:
+    """Return the length of the common top-level folder, which most programs add when they create a zip."""
+    tops = {name.split("/")[0] for name in names if "/" in name}
+    inside = {name.split("/")[1].lower() for name in names if name.count("/") >= 2}
+    return len(next(iter(tops))) + 1 if len(tops) == 1 and (len(inside) > 1 or inside & TRAIN) else 0

@@ -191,8 +191,8 @@ def export_weights(database: Database, run_id: int, kind: str = "last") -> bytes
     from safetensors.torch import save
 
     from cnnviz import tracking
+    from cnnviz.inference.weights.bundled import FORMAT, KEY, Card
     from cnnviz.inference.weights.loaders import from_run
-    from cnnviz.inference.weights.model_card import FORMAT, KEY, Card
 
     run = tracking.get_run(database, run_id)
     loaded = from_run(database, run_id, kind)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cnnviz import models, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
+from cnnviz.inference.weights.bundled import FORMAT, read_card
 from cnnviz.inference.weights.loaded_model import (
     Loaded,
     build_model,
@@ -20,7 +21,6 @@ from cnnviz.inference.weights.loaded_model import (
     load_trained,
     of_recipe,
 )
-from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights

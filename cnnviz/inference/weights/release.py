@@ -20,9 +20,9 @@ from cnnviz import datasets, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.predict import accuracy
 from cnnviz.inference.weights import bundled
+from cnnviz.inference.weights.bundled import FORMAT, KEY, Card, text
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.inference.weights.loaders import from_run
-from cnnviz.inference.weights.model_card import FORMAT, KEY, Card, text
 from cnnviz.inference.weights.state_dict import load_state_dict
 from cnnviz.sentences import percent
 from cnnviz.tracking import Database, Run, Status

@@ -24,7 +24,7 @@ NOT_WEIGHTS = re.compile(r"optim|sched|scaler|callback|loops|metric")
 DEEPEST = 4
 PAGE = 4096
 MAX_TENSORS = 10_000
-"""Equal to the limit of `cnnviz.formats.safetensors_header`, which reads the result."""
+"""Equal to the limit of `cnnviz.formats.headers`, which reads the result."""
 
 
 def limit_memory(extra: int) -> None:

@@ -14,8 +14,7 @@ from typing import Literal
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from cnnviz.formats.safetensors_header import HeaderError, check_header
-from cnnviz.formats.zip_directory import directory_bytes
+from cnnviz.formats.headers import HeaderError, check_header, directory_bytes
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.read_image import START, kind
 

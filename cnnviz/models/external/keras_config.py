@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.formats.zip_directory import directory_bytes
+from cnnviz.formats.headers import directory_bytes
 from cnnviz.models.external.keras_layers import LAYERS, KerasError, LayerConfig, Sides
 from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
 from cnnviz.models.spec import ModelSpec, Options, Shape

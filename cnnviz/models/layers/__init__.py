@@ -8,13 +8,15 @@ from cnnviz.models.layers.basic import (
     Dropout,
     Flatten,
     GlobalPool,
+    Inception,
     Linear,
     LocalResponseNorm,
+    NaiveInception,
     Pool,
+    Residual,
     Resize,
     Softmax,
 )
-from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 from cnnviz.models.layers.layer_list import KINDS, LayerList, Step
 
 __all__ = [

@@ -19,13 +19,15 @@ from cnnviz.models.layers.basic import (
     Dropout,
     Flatten,
     GlobalPool,
+    Inception,
     Linear,
     LocalResponseNorm,
+    NaiveInception,
     Pool,
+    Residual,
     Resize,
     Softmax,
 )
-from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 
 # Limits of a layer list: it may come from anywhere, and a typo must not exhaust anyone's memory.
 

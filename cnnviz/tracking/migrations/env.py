@@ -1,4 +1,4 @@
-"""Alembic environment: configures the migrations with the connection from `cnnviz.tracking.migrate`."""
+"""Alembic environment: configures the migrations with the connection from `cnnviz.tracking.database`."""
 
 from alembic import context
 

@@ -19,8 +19,7 @@ from sqlalchemy import insert, select
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.limits import get_or_create_owner
 from cnnviz.tracking.metrics import Value, append_values
-from cnnviz.tracking.records import Lease
-from cnnviz.tracking.states import Kind, Status
+from cnnviz.tracking.records import Kind, Lease, Status
 from cnnviz.tracking.tables import AttemptRow, RecordRow, RunRow, StatusRow
 
 FOLDER = Path(__file__).parent

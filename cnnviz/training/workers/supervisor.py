@@ -14,7 +14,7 @@ from cnnviz import tracking
 from cnnviz.device_class import choose, gpus, ranks, split
 from cnnviz.models.user_code.registration import known_digests
 from cnnviz.tracking import ACTIVE, Command, Database, Lease, RunSummary, Status, commands
-from cnnviz.tracking.machines import (
+from cnnviz.tracking.queue import (
     ALLOWS_CODE,
     BEAT_SECONDS,
     CODE,

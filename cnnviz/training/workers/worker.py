@@ -19,8 +19,7 @@ from cnnviz.device_class import ranks as ranks_of
 from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
-from cnnviz.tracking.export import write_summary
-from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish
+from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish, write_summary
 from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
 from cnnviz.training import checkpoint, travel
 from cnnviz.training.ranks import SINGLE, Ranks

@@ -4,8 +4,15 @@ import io
 import zipfile
 from pathlib import Path
 
-from cnnviz.inference.images.image_files import from_paths, from_upload
-from cnnviz.inference.images.read_image import MAX_BYTES, Picture, Refusal, Upload, read_all
+from cnnviz.inference.images.read_image import (
+    MAX_BYTES,
+    Picture,
+    Refusal,
+    Upload,
+    from_paths,
+    from_upload,
+    read_all,
+)
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 PNG = encoded(pixels(0))

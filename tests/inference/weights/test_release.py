@@ -9,8 +9,8 @@ from cnnviz import datasets, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.predict import accuracy
 from cnnviz.inference.weights import bundled, release
+from cnnviz.inference.weights.bundled import read_card
 from cnnviz.inference.weights.loaders import from_run
-from cnnviz.inference.weights.model_card import read_card
 from cnnviz.tracking import Database
 from cnnviz.training.data.tensors import Labelled
 
@@ -63,7 +63,7 @@ def test_the_card_names_data_seed_versions_and_the_way_to_make_it_again(
 
 
 def test_a_named_recipe_is_made_again_by_one_command() -> None:
-    from cnnviz.inference.weights.model_card import _again
+    from cnnviz.inference.weights.bundled import _again
     from cnnviz.training import all_recipes
 
     name, recipe = next(iter(all_recipes().items()))

@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cnnviz import models
-from cnnviz.formats.safetensors_header import MAX_TENSORS
+from cnnviz.formats.headers import MAX_TENSORS
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import state_dict_reader, weights_file
+from cnnviz.inference.weights.bundled import read_card
 from cnnviz.inference.weights.loaders import from_file
-from cnnviz.inference.weights.model_card import read_card
 from cnnviz.inference.weights.state_dict import load_state_dict
 from cnnviz.inference.weights.weights_file import read_weights, weights_kind
 from cnnviz.models import ModelSpec

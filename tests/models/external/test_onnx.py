@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.analysis.torchinfo_table import torchinfo_table
-from cnnviz.interpret.activations import activations
+from cnnviz.analysis.export import torchinfo_table
+from cnnviz.interpret.hooks import activations
 from cnnviz.models.external import onnx_network
 from cnnviz.models.external.onnx_network import OnnxError, OnnxFile
 from tests.models.external import onnx_files

@@ -5,8 +5,15 @@ import pytest
 import torch
 
 from cnnviz.datasets import convert_images
-from cnnviz.training.data.preview import preview, statistics_of, steps
-from cnnviz.training.data.transforms import Statistics, Transform, scale, unscale
+from cnnviz.training.data.transforms import (
+    Statistics,
+    Transform,
+    preview,
+    scale,
+    statistics_of,
+    steps,
+    unscale,
+)
 from cnnviz.training.recipe import Recipe, Scale
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 3, 12, 12), dtype=np.uint8)

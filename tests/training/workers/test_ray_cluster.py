@@ -17,7 +17,7 @@ import torch
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Run, Status
-from cnnviz.tracking.machines import machines
+from cnnviz.tracking.queue import machines
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers.worker import work

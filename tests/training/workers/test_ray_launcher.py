@@ -17,7 +17,7 @@ from cnnviz.experiments import get as get_experiment
 from cnnviz.experiments import start
 from cnnviz.experiments.running import progress
 from cnnviz.tracking import Command, Database, Run, Status
-from cnnviz.tracking.machines import machines, waiting_reason
+from cnnviz.tracking.queue import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Order, Supervisor, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher

@@ -99,7 +99,7 @@ def _row(what: str, sheet: Sprite, titles: list[str], name: str, cell: int) -> N
 
 
 def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
-    from cnnviz.training.data.preview import steps
+    from cnnviz.training.data.transforms import steps
 
     lines = "\n".join(f"{n}. {notice.escape(s)}" for n, s in enumerate(steps(recipe, have, shape), 1))
     st.markdown(lines)
@@ -120,7 +120,7 @@ def _sheets(
 
 
 def _fields() -> tuple[str, ...]:
-    from cnnviz.training.data.preview import FIELDS
+    from cnnviz.training.data.transforms import FIELDS
 
     return (*FIELDS, "seed", "ten_crop")
 
@@ -130,7 +130,7 @@ def _previews(
     fingerprint: str, pixels: bytes, recipe: str, shape: Shape, draw: int, row: int,
     _image: np.ndarray, _found: Summary,
 ) -> tuple[Sprite, Sprite, Sprite]:  # fmt: skip
-    from cnnviz.training.data.preview import preview, statistics_of
+    from cnnviz.training.data.transforms import preview, statistics_of
 
     statistics = statistics_of(_found.mean_image, _found.covariance, shape[0])
     read = Recipe.model_validate_json(recipe)

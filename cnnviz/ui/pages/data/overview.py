@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cnnviz.datasets import DataError, Dataset
 from cnnviz.datasets.summary import Summary, class_counts, summary
-from cnnviz.figures.histograms import channel_histogram, channel_names, histogram_words
+from cnnviz.figures.distributions import channel_histogram, channel_names, histogram_words
 from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.components.pictures import Cell, Line, pictures

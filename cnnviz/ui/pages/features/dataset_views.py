@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.datasets import Progress
-from cnnviz.figures.embedding import scatter
+from cnnviz.figures.distributions import scatter
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
 from cnnviz.interpret.mosaic import Floats

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.figures.histograms import weight_histogram
+from cnnviz.figures.distributions import weight_histogram
 from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.interpret.mosaic import ChannelFlags
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet

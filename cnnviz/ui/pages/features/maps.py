@@ -56,7 +56,7 @@ def maps(network: Network, ready: PreprocessedImage, layer: str) -> Floats:
 
 @RESULTS.cached()
 def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: PreprocessedImage) -> Floats:
-    from cnnviz.interpret.activations import feature_maps
+    from cnnviz.interpret.hooks import feature_maps
 
     return feature_maps(_network.loaded.model, _ready.tensor, layer)
 
@@ -118,11 +118,11 @@ def network_range(network: Network, ready: PreprocessedImage) -> tuple[float, fl
 def _network_range(
     stamp: str, digest: str, _network: Network, _ready: PreprocessedImage
 ) -> tuple[float, float]:
-    from cnnviz.interpret import activations
-    from cnnviz.interpret.activations import summarize_activations
+    from cnnviz.interpret import hooks
+    from cnnviz.interpret.hooks import summarize_activations
 
     ranges = summarize_activations(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
-    low, high = activations.network_range(ranges.values())
+    low, high = hooks.network_range(ranges.values())
     return (low, high) if np.isfinite([low, high]).all() else (-1.0, 1.0)
 
 
@@ -160,7 +160,7 @@ def _sheet(
     _network: Network,
     _ready: PreprocessedImage,
 ) -> Sprite:
-    from cnnviz.interpret.activations import reduce_activations
+    from cnnviz.interpret.hooks import reduce_activations
     from cnnviz.interpret.mosaic import as_maps
 
     side = (_ready.tensor.shape[-2], _ready.tensor.shape[-1])

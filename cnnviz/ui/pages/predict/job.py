@@ -221,7 +221,7 @@ def upload() -> None:
 
 def collect_files(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
     """Return single files, at most `MOST`, and how many there were."""
-    from cnnviz.inference.images.image_files import from_upload, from_uploaded_folder
+    from cnnviz.inference.images.read_image import from_upload, from_uploaded_folder
 
     if folder:
         images = from_uploaded_folder(dict(files))

@@ -27,7 +27,7 @@ from cnnviz.ui.shared.runs.run_data import SPEED, Matrix, new_click
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
-    from cnnviz.inference.prediction_cache import Predictions
+    from cnnviz.inference.evaluate import Predictions
     from cnnviz.tracking import RunSummary
 
 # The images of one cell of a confusion matrix.
@@ -93,7 +93,7 @@ def _takes_long(run: RunSummary, images: int) -> bool:
 
 
 def _known(run: RunSummary) -> Predictions | None:
-    from cnnviz.inference.prediction_cache import cached_predictions
+    from cnnviz.inference.evaluate import cached_predictions
 
     return cached_predictions(run_data.database(), run.id)
 
@@ -115,7 +115,7 @@ def _offer(run: RunSummary) -> None:
 
 
 def _predict(run: RunSummary) -> None:
-    from cnnviz.inference.prediction_cache import predict_test_images
+    from cnnviz.inference.evaluate import predict_test_images
 
     progress = Progress()
     try:

@@ -147,7 +147,7 @@ def torchinfo_of(selection: Selection, batch: int) -> tuple[str, tuple[str, ...]
 def _torchinfo(
     name: str, edition: str, classes: int | None, size: tuple[int, int] | None, options: str, batch: int
 ) -> tuple[str, tuple[str, ...]]:
-    from cnnviz.analysis.torchinfo_table import torchinfo_table
+    from cnnviz.analysis.export import torchinfo_table
 
     chosen: dict[str, Any] = json.loads(options)
     table = torchinfo_table(name, _analysis(name, edition, classes, size, options), chosen, batch)

@@ -165,7 +165,7 @@ def uploads() -> None:
 
 
 def _store_uploads(files: list[tuple[str, bytes]]) -> None:
-    from cnnviz.inference.images.image_files import from_upload
+    from cnnviz.inference.images.read_image import from_upload
 
     images = [one for name, data in files for one in from_upload(name, data)]
     refused: list[str] = []
