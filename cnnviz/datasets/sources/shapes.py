@@ -1,4 +1,4 @@
-"""Data sets that need no network: generated colored shapes of any size, and scikit-learn's handwritten digits."""
+"""Data sets that need no network: generated colored shapes of any size, and scikit-learn's digits."""
 
 from __future__ import annotations
 

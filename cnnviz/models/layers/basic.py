@@ -1,4 +1,4 @@
-"""Layer kinds: convolution, linear, pooling, normalization, activation, reshaping; then blocks with branches."""
+"""Layer kinds: convolution, linear, pooling, normalization, activation, reshaping; blocks with branches."""
 
 from __future__ import annotations
 

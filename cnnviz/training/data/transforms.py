@@ -1,4 +1,4 @@
-"""Transform: preprocessing and data augmentation of a batch of uint8 images on its device; and previews of it."""
+"""Transform: preprocessing and data augmentation of a batch of uint8 images on its device; previews of it."""
 
 from __future__ import annotations
 
