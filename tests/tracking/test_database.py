@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from cnnviz import tracking
-from cnnviz.tracking import Database, DatabaseBusyError, DatabaseUnavailableError, database
+from cnnviz.tracking import Database, DatabaseBusyError, DatabaseUnavailableError
 from cnnviz.tracking import database as opening
 from cnnviz.tracking.tables import Base, StatusRow
 from tests.tracking.making import create
@@ -23,19 +23,19 @@ def scalar(database: Database, statement: str) -> object:
         return session.execute(text(statement)).scalar()
 
 
-@pytest.mark.parametrize("revision", [None, *database.revisions()])
+@pytest.mark.parametrize("revision", [None, *opening.revisions()])
 def test_every_revision_is_brought_to_what_the_classes_say(address: str, revision: str | None) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     database = Database(opening.address(address))
     if revision is not None:
-        database.upgrade(database, revision)
-    database.upgrade(database)
+        opening.upgrade(database, revision)
+    opening.upgrade(database)
     with database.migrating() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
-        assert context.get_current_revision() == database.revisions()[-1]
+        assert context.get_current_revision() == opening.revisions()[-1]
     database.close()
 
 
@@ -43,8 +43,8 @@ def test_file_names_tell_the_revisions() -> None:
     from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory(str(database.SCRIPTS))
-    assert scripts.get_current_head() == database.revisions()[-1]
-    assert [script.revision for script in scripts.walk_revisions()][::-1] == database.revisions()
+    assert scripts.get_current_head() == opening.revisions()[-1]
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == opening.revisions()
 
 
 def test_a_migration_is_all_or_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,11 +60,11 @@ def test_a_migration_is_all_or_nothing(address: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(op, "create_index", breaks)
     with pytest.raises(OSError, match="pulled the plug"):
-        database.upgrade(database, database.revisions()[-1])
+        opening.upgrade(database, opening.revisions()[-1])
     monkeypatch.undo()
     with database.migrating() as connection:
-        assert database.current(connection) is None
-    database.upgrade(database)
+        assert opening.current(connection) is None
+    opening.upgrade(database)
     assert create(database).id == 1
     database.close()
 

@@ -36,14 +36,14 @@ def watched(database: Database, process: tuple[int, float] | None = None) -> Lea
 
 def test_an_old_database_s_runs_are_trained_ones(address: str) -> None:
     database = Database(opening.address(address))
-    database.upgrade(database, "0002")
+    opening.upgrade(database, "0002")
     with database.write() as session:
         session.execute(text(
             "INSERT INTO runs (key, name, status, recipe, model, dataset, seed, device, attempt, step, epoch,"
             " created, queued, earlier_seconds, notes, tags) VALUES"
             " ('abc', 'old', 'queued', '{}', 'lenet5', 'digits', 0, 'cpu', 0, 0, 0, 1, 1, 0, '', '[]')"
         ))  # fmt: skip
-    database.upgrade(database)
+    opening.upgrade(database)
     (run,) = tracking.list_runs(database)
     assert (run.kind, run.trained, run.name) == (Kind.TRAINED, True, "old")
     assert tracking.claim(database, "cpu") is not None

@@ -33,7 +33,7 @@ def insert(database: Database, key: str, status: str, device: str, **values: Any
 
 def test_an_old_database_keeps_its_runs_devices_workers_and_has_one_owner(address: str) -> None:
     database = Database(opening.address(address))
-    database.upgrade(database, "0003")
+    opening.upgrade(database, "0003")
     insert(database, "auto", "queued", "cpu", recipe=json.dumps({"device": "auto"}))
     insert(database, "pinned", "finished", "cuda:0", recipe=json.dumps({"device": "cuda:0"}))
     insert(database, "second", "finished", "cuda:1", recipe=json.dumps({"device": "cuda:1"}))
@@ -44,7 +44,7 @@ def test_an_old_database_keeps_its_runs_devices_workers_and_has_one_owner(addres
             "INSERT INTO checkpoints (run_id, kind, path, attempt, step, epoch, bytes, time)"
             " VALUES (2, 'last', 'last.safetensors', 1, 5, 1, 10, 1)"
         ))  # fmt: skip
-    database.upgrade(database)
+    opening.upgrade(database)
     runs = {run.key: run for run in tracking.list_runs(database)}
     assert {key: (run.device_class, run.device) for key, run in runs.items()} == {
         "auto": ("any", "cpu"), "pinned": ("gpu", "cuda:0"), "second": ("cuda:1", "cuda:1"),
