@@ -42,7 +42,7 @@ def test_every_revision_is_brought_to_what_the_classes_say(address: str, revisio
 def test_file_names_tell_the_revisions() -> None:
     from alembic.script import ScriptDirectory
 
-    scripts = ScriptDirectory(str(database.SCRIPTS))
+    scripts = ScriptDirectory(str(opening.SCRIPTS))
     assert scripts.get_current_head() == opening.revisions()[-1]
     assert [script.revision for script in scripts.walk_revisions()][::-1] == opening.revisions()
 
