@@ -147,10 +147,6 @@ def _main(path: Path) -> None:
     print(header_problem(header) or "fits")
 
 
-if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
-
-
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _END, _END64, _LOCATOR64 = 22, 56, 20
 LONGEST_COMMENT = 0xFFFF
@@ -205,3 +201,7 @@ def _directory64(file: IO[bytes], data: bytes, end: int) -> list[int]:
         if len(read) == _END64 and read.startswith(END64):
             result.append(struct.unpack_from("<Q", read, 40)[0])
     return result
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))
