@@ -67,7 +67,7 @@ def image_to_mosaic(seed: int) -> bytes:
     from cnnviz.ui.pages.features import maps
     from cnnviz.ui.pages.features.state import selectable_layers
     from cnnviz.ui.shared.inspection.model_input import network
-    from cnnviz.ui.shared.inspection.preprocessing import prepared
+    from cnnviz.ui.shared.inspection.predictions import prepared
 
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)

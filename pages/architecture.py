@@ -4,8 +4,8 @@ import streamlit as st
 
 from cnnviz.ui.pages.architecture.inspector import inspector
 from cnnviz.ui.pages.architecture.views import bars, claims, views
+from cnnviz.ui.shared.architecture.model_data import headline
 from cnnviz.ui.shared.architecture.model_picker import model_bar
-from cnnviz.ui.shared.architecture.model_summary import headline
 from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from cnnviz.ui.pages.data.augmentation import augmentation
-from cnnviz.ui.pages.data.gallery import gallery
+from cnnviz.ui.pages.data.gallery import augmentation, gallery
 from cnnviz.ui.pages.data.load import data_bar, load_dataset
 from cnnviz.ui.pages.data.overview import (
     balance,

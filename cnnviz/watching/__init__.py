@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.watching.diagnosing import Report
 from cnnviz.watching.loss_functions import caller_globals
-from cnnviz.watching.report import Report
 from cnnviz.watching.run import WatchedRun, WatchWarning
 
 if TYPE_CHECKING:

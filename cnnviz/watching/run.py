@@ -26,11 +26,11 @@ from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_b
 from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import loss_functions, probing, recording
+from cnnviz.watching import diagnosing, loss_functions, recording
+from cnnviz.watching.diagnosing import Report
 from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
-from cnnviz.watching.report import Report
 
 UNSEEN = 10
 """Steps without a loss after which a warning explains how to pass it."""
@@ -108,7 +108,7 @@ class WatchedRun:
         log = recording.Log(self._writer)
         self._report = recording.Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
         self._report.batch_norm(0, describe_batch_norm(model))
-        self._probe_inputs = probing.ProbeInputs(model)
+        self._probe_inputs = diagnosing.ProbeInputs(model)
         self.monitor.attach()
         loss_functions.listen(self.monitor)
         name_in_caller = loss_functions.imported_by_name(self._caller)
@@ -190,7 +190,7 @@ class WatchedRun:
         evidence = gather(self._database, self.id)
         if probes:
             with self.monitor.paused():
-                evidence = probing.run_probes(self._model, self._probe_inputs, evidence, self._macs)
+                evidence = diagnosing.run_probes(self._model, self._probe_inputs, evidence, self._macs)
         return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
 
     def finish(self) -> None:

@@ -79,7 +79,7 @@ def test_the_map_is_that_of_the_cli(tmp_path: Path) -> None:
     from cnnviz.ui.shared.inspection import model_input
     from cnnviz.ui.shared.inspection.attribution import AttributionState, attribution_result
     from cnnviz.ui.shared.inspection.image_input import sample_image
-    from cnnviz.ui.shared.inspection.preprocessing import prepared
+    from cnnviz.ui.shared.inspection.predictions import prepared
 
     file = tmp_path / "digit.png"
     file.write_bytes(get("digit-5").data())

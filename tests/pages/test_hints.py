@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
-from cnnviz.ui.pages.train import hints
+from cnnviz.ui.pages.train import jobs
 from tests.diagnosis.runs import bare, told
 from tests.pages.runner import assert_sound, open_page
 
@@ -24,7 +24,7 @@ def runs() -> Iterator[Database]:
 
 @pytest.fixture(autouse=True)
 def _looked_at_anew() -> None:
-    hints.shared_hints.clear()
+    jobs.shared_hints.clear()
 
 
 def said(app: AppTest) -> str:
@@ -59,7 +59,7 @@ def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None
 
 def test_a_sound_run_has_none_but_the_way_to_its_diagnosis(runs: Database) -> None:
     run = told(runs, collapsed=False, status=Status.RUNNING)
-    known = hints.shared_hints()
+    known = jobs.shared_hints()
     result = known.of(runs, tracking.get_run(runs, run))
     app = open_page("train", run=str(run))
     assert result is None
@@ -85,32 +85,32 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
 ) -> None:
     looked: list[int] = []
 
-    def found(database: Database, run_id: int) -> hints.EarlyDiagnosis:
+    def found(database: Database, run_id: int) -> jobs.EarlyDiagnosis:
         looked.append(run_id)
-        return hints.EarlyDiagnosis(None, 0.0)
+        return jobs.EarlyDiagnosis(None, 0.0)
 
-    monkeypatch.setattr(hints, "_early_diagnosis", found)
-    monkeypatch.setattr(hints, "PATIENCE", DEADLINE)
+    monkeypatch.setattr(jobs, "_early_diagnosis", found)
+    monkeypatch.setattr(jobs, "PATIENCE", DEADLINE)
     run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
-    monkeypatch.setattr(hints, "LEAST_SECONDS", 3600.0)
-    monkeypatch.setattr(hints, "MAX_SECONDS", 3600.0)
-    patient = hints.Hints()
+    monkeypatch.setattr(jobs, "LEAST_SECONDS", 3600.0)
+    monkeypatch.setattr(jobs, "MAX_SECONDS", 3600.0)
+    patient = jobs.Hints()
     for state in states:
         patient.of(runs, state)
     assert len(looked) == 1
-    monkeypatch.setattr(hints, "LEAST_SECONDS", 0.0)
-    eager = hints.Hints()
+    monkeypatch.setattr(jobs, "LEAST_SECONDS", 0.0)
+    eager = jobs.Hints()
     for state in states:
         eager.of(runs, state)
     assert len(looked) == 3
 
 
 def test_a_look_that_fails_is_no_hint(runs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(database: Database, run_id: int) -> hints.EarlyDiagnosis:
+    def broken(database: Database, run_id: int) -> jobs.EarlyDiagnosis:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(hints, "_early_diagnosis", broken)
+    monkeypatch.setattr(jobs, "_early_diagnosis", broken)
     run = told(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
     app.run()

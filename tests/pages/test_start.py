@@ -14,9 +14,7 @@ from cnnviz.diagnosis import recorded
 from cnnviz.figures.architecture.timeline import TIMELINE_MODELS
 from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
-from cnnviz.ui.pages.start.hero import WEIGHTS
-from cnnviz.ui.pages.start.networks import FOLD
-from cnnviz.ui.pages.start.paths import PATHS
+from cnnviz.ui.pages.start.page import FOLD, PATHS, WEIGHTS
 from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.page_registry import find_pages
 from tests.pages.runner import PAGES, components, open_page, said

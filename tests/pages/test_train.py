@@ -16,7 +16,7 @@ from cnnviz.tracking.queue import Machine, register_machine
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.charts import published_accuracy
-from cnnviz.ui.pages.train.find_rate import KEY
+from cnnviz.ui.pages.train.jobs import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
 from cnnviz.ui.shared.runs.recipe_fields import groups
 from tests.pages.runner import assert_sound, figures, links, open_page
@@ -453,7 +453,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
         recipes.append(recipe)
         return result
 
-    monkeypatch.setattr("cnnviz.ui.pages.train.find_rate._work", tried)
+    monkeypatch.setattr("cnnviz.ui.pages.train.jobs._work", tried)
     app = open_page("train", dataset="digits")
     app.button(key="train-find-rate").click().run()
     app.session_state[KEY].wait(10)
@@ -474,7 +474,7 @@ def test_a_rate_that_cannot_be_sought_says_why(monkeypatch: pytest.MonkeyPatch) 
     def refused(recipe: Recipe, report: Any) -> RateTest:
         raise ValueError("A step takes 9 s here.")
 
-    monkeypatch.setattr("cnnviz.ui.pages.train.find_rate._work", refused)
+    monkeypatch.setattr("cnnviz.ui.pages.train.jobs._work", refused)
     app = open_page("train", dataset="digits")
     app.button(key="train-find-rate").click().run()
     app.session_state[KEY].wait(10)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 import cnnviz
 from cnnviz.tracking import Database
-from cnnviz.watching import WatchedRun, probing
+from cnnviz.watching import WatchedRun, diagnosing
 from tests.watching.loops import CLASSES, Net, images, loop
 
 
@@ -89,10 +89,10 @@ def test_what_cannot_be_made_says_why(database: Database, monkeypatch: pytest.Mo
             optimizer.zero_grad()
             functional.cross_entropy(model(values, torch.ones(1)), labels).backward()
             optimizer.step()
-        assert {text for _, text in run.diagnose(probes=True).probes} == {probing._BATCH}
-    monkeypatch.setattr(probing, "MAX_WEIGHT_BYTES", 10)
+        assert {text for _, text in run.diagnose(probes=True).probes} == {diagnosing._BATCH}
+    monkeypatch.setattr(diagnosing, "MAX_WEIGHT_BYTES", 10)
     large = loop(database, epochs=1)
-    assert set(results(large).values()) == {probing._FIRST}
+    assert set(results(large).values()) == {diagnosing._FIRST}
 
 
 class Counting(Net):
@@ -116,11 +116,11 @@ def test_a_copy_that_fails_is_one_sentence(database: Database) -> None:
 
 def test_another_optimizer_than_ours_is_said(database: Database) -> None:
     run = loop(database, epochs=1, make=lambda m: torch.optim.Adagrad(m.parameters(), 0.05))
-    assert results(run)["Overfit one batch"] == probing._OPTIMIZER
+    assert results(run)["Overfit one batch"] == diagnosing._OPTIMIZER
 
 
-@pytest.mark.parametrize(("rows", "kept"), [(2, 2), (100, probing.MAX_IMAGES), (1, 0)])
+@pytest.mark.parametrize(("rows", "kept"), [(2, 2), (100, diagnosing.MAX_IMAGES), (1, 0)])
 def test_of_a_batch_some_images_are_kept(rows: int, kept: int) -> None:
-    inputs = probing.ProbeInputs(Net())
+    inputs = diagnosing.ProbeInputs(Net())
     inputs.keep(torch.zeros(rows, 1, 6, 6), torch.zeros(rows, dtype=torch.int64) % CLASSES)
     assert (0 if inputs.batch is None else len(inputs.batch[0])) == kept

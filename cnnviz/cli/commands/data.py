@@ -96,7 +96,7 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
         _print_waiting(spec, as_json)
         return
     ready = _load(name, option)
-    from cnnviz.diagnosis.data_quality import data_report
+    from cnnviz.diagnosis.engine import data_report
 
     with Bar() as bar:
         facts, quality = summary(ready, bar), data_report(ready, bar)

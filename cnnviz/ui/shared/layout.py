@@ -1,15 +1,18 @@
-"""Page layout: navigation bar, heading with its sentence, links, and base CSS."""
+"""Page layout: navigation bar, heading with its sentence, links, redirects, and base CSS."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from cnnviz.ui.components.guard import guard
 from cnnviz.ui.components.navigation import Item, navigation
+from cnnviz.ui.components.shared import component
 from cnnviz.ui.shared.page_registry import Page
 from cnnviz.ui.shared.url_state import carried, change_without_model, follow_link, restore
 
@@ -117,3 +120,30 @@ def redirect_pages(routes: Mapping[str, Any]) -> list[Any]:
 
 def _redirect(page: Any) -> None:
     st.switch_page(page, query_params=st.query_params.to_dict())
+
+
+# Redirect of a page with a ticking fragment. `st.switch_page` changes the page without the browser, which keeps
+# ticking until it is informed. A late tick runs under the old page's name, at which Streamlit 1.67's client
+# discards what it has drawn of the new page and leaves it blank. So the page is drawn once more, without the
+# fragment, and with a link that the browser follows as soon as it is drawn.
+
+FOLLOW_KEY = "follow"
+
+
+def follow(page: str, label: str, **changes: str | None) -> NoReturn:
+    """Go to another page by the link that `link` would draw for the same arguments."""
+    st.session_state[FOLLOW_KEY] = (page, label, changes)
+    st.rerun()
+
+
+def following() -> None:
+    """Draw the link if the page is to be left, and stop the run; called before a page draws anything else."""
+    if FOLLOW_KEY not in st.session_state:
+        return
+    page, label, changes = st.session_state.pop(FOLLOW_KEY)
+    with st.container(key=FOLLOW_KEY):
+        link(page, label, icon=":material/arrow_forward:", **changes)
+        component("follow", HERE, js=("follow.js",), html="")(
+            key="follow-link", data={"link": f".st-key-{FOLLOW_KEY} a"}, height="content"
+        )
+    st.stop()

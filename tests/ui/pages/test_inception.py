@@ -4,7 +4,7 @@ from cnnviz.interpret import branches
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.pages.inception.branches import lead
 from cnnviz.ui.shared.inspection import image_input, model_input
-from cnnviz.ui.shared.inspection.preprocessing import prepared
+from cnnviz.ui.shared.inspection.predictions import prepared
 
 
 def test_without_a_branch_the_bundled_picture_gets_another_answer() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.ui.shared.inspection import image_input, preprocessing
+from cnnviz.ui.shared.inspection import image_input, predictions
 
 OWN = Preprocessing.plain(1, (28, 28))
 TRAINED = OWN.changed(scale="standardised", mean=(30.0,), spread=(70.0,))
@@ -33,28 +33,28 @@ def test_what_is_no_picture_is_said(text: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     asked, wrong = image_input.read(text)
     assert (asked is None) == (wrong is not None)
-    how, _ = preprocessing.read_overrides(text, OWN)
+    how, _ = predictions.read_overrides(text, OWN)
     assert how.side == OWN.side
 
 
 def test_changes_are_read_as_they_are_written() -> None:
-    text = preprocessing.write_overrides({"invert": True, "fit": "pad"})
+    text = predictions.write_overrides({"invert": True, "fit": "pad"})
     assert text == "invert:true,fit:pad"
-    how, wrong = preprocessing.read_overrides(text, OWN)
+    how, wrong = predictions.read_overrides(text, OWN)
     assert wrong is None
-    assert preprocessing.changed(how, OWN) == {"invert": True, "fit": "pad"}
-    assert preprocessing.write_overrides({}) is None
+    assert predictions.changed(how, OWN) == {"invert": True, "fit": "pad"}
+    assert predictions.write_overrides({}) is None
 
 
 @pytest.mark.parametrize("text", ["fit:round", "side:3", "scale:standardised", "nonsense"])
 def test_changes_that_cannot_be_leave_the_networks_own(text: str) -> None:
-    how, wrong = preprocessing.read_overrides(text, OWN)
+    how, wrong = predictions.read_overrides(text, OWN)
     assert how == OWN
     assert wrong
 
 
 def test_only_what_fits_the_network_is_offered() -> None:
-    assert preprocessing.values("scale", OWN) == ["unit", "raw"]
-    assert "standardised" in preprocessing.values("scale", TRAINED)
-    assert "shorter" in preprocessing.values("fit", OWN)
-    assert preprocessing.values("background", OWN) == ["white", "black", "grey"]
+    assert predictions.values("scale", OWN) == ["unit", "raw"]
+    assert "standardised" in predictions.values("scale", TRAINED)
+    assert "shorter" in predictions.values("fit", OWN)
+    assert predictions.values("background", OWN) == ["white", "black", "grey"]

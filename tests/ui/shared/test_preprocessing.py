@@ -10,7 +10,7 @@ from PIL import Image
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.ui.shared.inspection import image_input
-from cnnviz.ui.shared.inspection.preprocessing import prepared
+from cnnviz.ui.shared.inspection.predictions import prepared
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (37, 52, 3)).astype(np.uint8)
 

@@ -27,11 +27,16 @@ from cnnviz.ui.shared.inspection.attribution import (
     png,
     strip_cells,
 )
-from cnnviz.ui.shared.inspection.inspect_header import choose_image, inside_bar, next_links
-from cnnviz.ui.shared.inspection.layer_strip import MOST, short, strip_layers
+from cnnviz.ui.shared.inspection.inspect_header import (
+    MOST,
+    choose_image,
+    inside_bar,
+    next_links,
+    short,
+    strip_layers,
+)
 from cnnviz.ui.shared.inspection.model_input import Network, choices, network, shipped
-from cnnviz.ui.shared.inspection.predictions import class_probabilities
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, class_probabilities
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, unless
 

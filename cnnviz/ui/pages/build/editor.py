@@ -25,8 +25,7 @@ from cnnviz.ui.pages.build import state
 from cnnviz.ui.pages.build.state import Costed, Design
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.architecture.diff_table import Side, Sides, diff_sentence, diff_table
-from cnnviz.ui.shared.architecture.model_data import ShownModel
-from cnnviz.ui.shared.architecture.model_summary import headline
+from cnnviz.ui.shared.architecture.model_data import ShownModel, headline
 
 # Settings of a layer in a few words, for a row of the editor.
 

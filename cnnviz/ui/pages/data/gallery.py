@@ -1,23 +1,37 @@
-"""Gallery: images by class, a row per class or many of one, in a seeded random order, with paging."""
+"""Gallery of images by class, and the augmentation preview of the selected one.
+
+The gallery has a row per class, or many of one, in a seeded random order, with paging. The preview makes
+random draws by the training code, with settings to try.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from cnnviz import training
 from cnnviz.datasets import Dataset, Part
 from cnnviz.datasets.spec import Labels
+from cnnviz.datasets.summary import Summary
+from cnnviz.figures import numbers
 from cnnviz.figures.sprite_sheet import Sprite, sprite
+from cnnviz.models import Shape
+from cnnviz.models.spec import choices
+from cnnviz.training import Recipe
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.pages.data import state
-from cnnviz.ui.pages.data.state import PARTS, PageState
-from cnnviz.ui.shared import notice
+from cnnviz.ui.pages.data.state import PARTS, PLAIN, PageState
+from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.architecture.model_picker import by_family, model_label
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.result_cache import RESULTS
-from cnnviz.ui.shared.url_state import unless
+from cnnviz.ui.shared.url_state import SET, unless
 
 CLASSES = 10
 """Rows per page, if all classes are shown."""
@@ -167,3 +181,221 @@ def _step(icon: str, label: str, page: int, pages: int) -> None:
         on_click=partial(state.put, page=unless(str(page), "0"), image=None),
         type="tertiary",
     )
+
+
+DRAWS = 16
+MODEL, RECIPE = "data-model", "data-recipe"
+SCALES = {
+    "unit": "to [0, 1]",
+    "standardised": "standardised",
+    "raw": "raw pixels",
+    "raw-minus-mean": "raw minus mean",
+}
+FLIPS = {"none": "none", "random": "random", "alternating": "alternating"}
+
+
+def example(stored: Shape) -> Recipe:
+    """Return example settings where none are selected: digits are not flipped, photographs are."""
+    side = min(stored[1:])
+    settings: dict[str, Any] = {"pad_crop": max(1, side // 8), "cutout": side // 4}
+    if stored[0] == 3:
+        settings |= {"flip": "random", "colour_jitter": 0.25}
+    return Recipe(**settings)
+
+
+def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> None:
+    """Draw the choice of model and recipe, the settings, the draws, and the steps in words."""
+    term_heading("Preprocessing and augmentation", "Data augmentation")
+    untouched = page_state.recipe_name is None and not page_state.changed
+    recipe = example(ready.shape) if untouched else page_state.recipe
+    shape = page_state.input_shape(ready.shape)
+    row = chosen_row(page_state, ready)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="augmentation-what"):
+        _choose_model(page_state)
+        _choose_recipe(page_state)
+        st.button(
+            "Draw again",
+            icon=":material/casino:",
+            key="augmentation-draw",
+            on_click=partial(state.put, draw=str(page_state.draw + 1)),
+        )
+        layout.link("train", "Train with it", icon=":material/play_circle:", dataset=page_state.spec.name)
+    write = partial(_set, recipe if untouched else None)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="top", key="augmentation-settings"):
+        _settings(recipe, shape, write)
+    try:
+        stored, drawn, tested = _sheets(ready, page_state, summary, recipe, shape, row)
+    except ValueError as error:
+        st.warning(notice.escape(str(error)), icon=":material/info:")
+        return
+    name = f"{page_state.spec.name.replace('/', '-')}-{page_state.part}-{row}"
+    label = ready.classes[part_of(page_state, ready).labels[row]]
+    left, right = st.columns([0.22, 0.78], gap="medium")
+    with left:
+        _row("stored", stored, [f"{label}, as stored"], "", 112)
+        crops = [f"crop {n + 1}" for n in range(10)]
+        titles = crops if recipe.ten_crop else ["as tested"]
+        _row("tested", tested, titles, "", 50 if recipe.ten_crop else 112)
+    with right:
+        _row("drawn", drawn, [f"epoch {n + 1}" for n in range(DRAWS)], name, 112)
+        _describe(recipe, ready.shape, shape)
+
+
+def _row(what: str, sheet: Sprite, titles: list[str], name: str, cell: int) -> None:
+    pictures(
+        sheet,
+        [Line("", [Cell(title) for title in titles])],
+        key=f"augmentation-{what}",
+        alt=f"The chosen image, {what}: {', '.join(titles[:2])}",
+        name=f"{name}-{what}" if name else "",
+        cell=cell,
+        captions=True,
+    )
+
+
+def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
+    from cnnviz.training.data.transforms import steps
+
+    lines = "\n".join(f"{n}. {notice.escape(s)}" for n, s in enumerate(steps(recipe, have, shape), 1))
+    st.markdown(lines)
+    st.caption(
+        f"The network sees {numbers.shape(shape)}. Each epoch draws anew, so that it never sees quite the "
+        "same image twice; what is drawn must not change what the image is: a mirrored 3 is no 3."
+    )
+
+
+def _sheets(
+    ready: Dataset, page_state: PageState, summary: Summary, recipe: Recipe, shape: Shape, row: int
+) -> tuple[Sprite, Sprite, Sprite]:
+    settings = recipe.model_dump_json(include=set(_fields()))
+    image = part_of(page_state, ready).pixels(np.array([row]))[0]
+    return _previews(
+        ready.fingerprint, image.tobytes(), settings, shape, page_state.draw, row, image, summary
+    )
+
+
+def _fields() -> tuple[str, ...]:
+    from cnnviz.training.data.transforms import FIELDS
+
+    return (*FIELDS, "seed", "ten_crop")
+
+
+@RESULTS.cached()
+def _previews(
+    fingerprint: str, pixels: bytes, recipe: str, shape: Shape, draw: int, row: int,
+    _image: np.ndarray, _found: Summary,
+) -> tuple[Sprite, Sprite, Sprite]:  # fmt: skip
+    from cnnviz.training.data.transforms import preview, statistics_of
+
+    statistics = statistics_of(_found.mean_image, _found.covariance, shape[0])
+    read = Recipe.model_validate_json(recipe)
+    seen = preview(_image, read, statistics, shape, DRAWS, draw, row)
+    return sprite(_image[None]), sprite(seen.drawn), sprite(seen.tested)
+
+
+def _choose_model(page_state: PageState) -> None:
+    specs = by_family()
+    st.session_state[MODEL] = page_state.model.spec.name if page_state.model else ""
+    own = "images as they are" if page_state.recipe_name in (None, PLAIN) else "the recipe's own"
+    st.selectbox(
+        "Model",
+        ["", *specs],
+        format_func=lambda name: model_label(specs[name]) if name else own,
+        key=MODEL,
+        on_change=lambda: state.put(model=st.session_state[MODEL] or None, size=None),
+        width=300,
+    )
+
+
+def _choose_recipe(page_state: PageState) -> None:
+    known = ["", PLAIN, *training.all_recipes()]
+    st.session_state[RECIPE] = page_state.recipe_name or ""
+    none = "changed settings" if page_state.changed else "an example"
+    st.selectbox(
+        "Recipe",
+        known,
+        format_func=lambda name: (f"{name}, changed" if page_state.changed else name) if name else none,
+        key=RECIPE,
+        on_change=partial(_chosen_recipe, page_state.spec.name),
+        width=300,
+    )
+
+
+def _chosen_recipe(dataset: str) -> None:
+    dropped = dict.fromkeys(name for name in st.query_params if name.startswith(SET))
+    state.put(**dropped, recipe=st.session_state[RECIPE] or None, dataset=dataset)
+
+
+def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -> None:
+    """Draw one widget per setting, with bounds that suit the input size."""
+    side = max(shape[1:])
+    _slider("pad_crop", "Pad and crop", recipe.pad_crop, max(16, side // 4), 1, write)
+    sizes = sorted({0, recipe.crop_from or 0, *(math.ceil(side * by) for by in (1.07, 1.143, 1.25, 1.5, 2))})
+    _chooser("crop_from", "Crop from a resize to", recipe.crop_from or 0, sizes, write)
+    _slider("cutout", "Cutout", recipe.cutout, side, 1, write)
+    _slider("colour_jitter", "Colour jitter", recipe.colour_jitter, 1.0, 0.05, write)
+    _slider("pca_jitter", "PCA jitter", recipe.pca_jitter, 1.0, 0.05, write)
+    for field, title, named in (("flip", "Flip", FLIPS), ("scale", "Scale", SCALES)):
+        key = f"augmentation-{field}"
+        st.session_state[key] = getattr(recipe, field)
+        st.selectbox(
+            title,
+            choices(Recipe.model_fields[field]),
+            format_func=named.__getitem__,
+            key=key,
+            help=Recipe.model_fields[field].description,
+            on_change=partial(_changed, field, key, write),
+            width=158,
+        )
+
+
+def _slider(
+    field: str, title: str, value: float, most: float, step: float, write: Callable[[str, Any], None]
+) -> None:
+    key = f"augmentation-{field}"
+    st.session_state[key] = value
+    st.slider(
+        title,
+        type(most)(0),
+        max(most, value),
+        step=step,
+        key=key,
+        help=Recipe.model_fields[field].description,
+        on_change=partial(_changed, field, key, write),
+        width=158,
+    )
+
+
+def _chooser(field: str, title: str, value: int, sizes: list[int], write: Callable[[str, Any], None]) -> None:
+    key = f"augmentation-{field}"
+    st.session_state[key] = value
+    st.select_slider(
+        title,
+        sizes,
+        format_func=lambda size: f"{size}" if size else "off",
+        key=key,
+        help=Recipe.model_fields[field].description,
+        on_change=partial(_changed, field, key, write),
+        width=158,
+    )
+
+
+def _changed(field: str, key: str, write: Callable[[str, Any], None]) -> None:
+    write(field, st.session_state[key])
+
+
+def _set(shown: Recipe | None, field: str, value: Any) -> None:
+    """Write one setting to the URL.
+
+    If an example was `shown`, its settings are written too, as changes of the plain recipe.
+    """
+    settings: dict[str, str | None] = {}
+    if shown is not None:
+        settings |= {"recipe": PLAIN}
+        settings |= {f"{SET}{name}": f"{ours}" for name, (_, ours) in Recipe().difference(shown).items()}
+    settings[f"{SET}{field}"] = "none" if field == "crop_from" and not value else f"{value}"
+    if field == "crop_from" and value:
+        settings[f"{SET}pad_crop"] = "0"
+    if field == "pad_crop" and value:
+        settings[f"{SET}crop_from"] = "none"
+    state.put(**settings)

@@ -19,10 +19,10 @@ from cnnviz.figures import numbers
 from cnnviz.sentences import full_stop
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState, facts_html
-from cnnviz.ui.shared import notice, progress, url_state
+from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture import model_picker
 from cnnviz.ui.shared.background_job import BackgroundJob
-from cnnviz.ui.shared.progress import download_text, error_text, prepare, progress_text
+from cnnviz.ui.shared.notice import download_text, error_text, prepare, progress_text
 
 # This visitor's preparation jobs, which run while the page stays usable.
 
@@ -177,7 +177,7 @@ def label(spec: DatasetSpec) -> str:
     if spec.source == "yours":
         return f"{spec.name.removeprefix(library.PREFIX)} · yours · {spec.train + spec.test:,}"
     here = spec.offline or datasets.prepared(spec.name) is not None
-    waits = "" if here else f" · download {progress.download_text(spec)}"
+    waits = "" if here else f" · download {notice.download_text(spec)}"
     return f"{spec.title} · {spec.train + spec.test:,}{waits}"
 
 
@@ -214,7 +214,7 @@ def _begin(given: UploadedFile, shown: str) -> None:
 
 
 def _keep_upload(name: str, content: bytes, progress: Progress) -> Dataset:
-    return library.save_upload(name, content, progress)
+    return library.save_upload(name, content, notice)
 
 
 def _upload(page_state: PageState) -> None:
@@ -315,7 +315,7 @@ def _begin_upload(spec: DatasetSpec) -> Job:
 
 
 def _load(name: str, progress: Progress) -> Dataset:
-    return datasets.load(name, progress=progress)
+    return datasets.load(name, progress=notice)
 
 
 def _known(spec: DatasetSpec) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from cnnviz.ui.components.plot import plot
 from cnnviz.ui.components.svg_figures import MAX_CLASSES, class_bars
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState
-from cnnviz.ui.shared import notice, progress
+from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.result_cache import RESULTS
 
@@ -42,11 +42,11 @@ def headline(page_state: PageState, ready: Dataset) -> None:
 
 def load_summary(ready: Dataset) -> Summary | None:
     """Return the summary, computed with progress the first time; None if that failed, with an error drawn."""
-    bar = progress.Progress()
+    bar = notice.Progress()
     try:
         return summary(ready, bar)
     except (DataError, OSError) as error:
-        st.error(progress.error_text(error))
+        st.error(notice.error_text(error))
         return None
     finally:
         bar.clear()
@@ -54,13 +54,13 @@ def load_summary(ready: Dataset) -> Summary | None:
 
 def problems(ready: Dataset) -> None:
     """Draw problems of the data set that matter before training, and the checks that passed."""
-    from cnnviz.diagnosis.data_quality import data_report
+    from cnnviz.diagnosis.engine import data_report
 
-    bar = progress.Progress()
+    bar = notice.Progress()
     try:
         report = data_report(ready, bar)
     except (DataError, OSError) as error:
-        st.error(progress.error_text(error))
+        st.error(notice.error_text(error))
         return
     finally:
         bar.clear()

@@ -20,8 +20,8 @@ from cnnviz.training.recipe import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose.state import in_rows, in_words
 from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.layout import follow
 from cnnviz.ui.shared.runs import run_data
-from cnnviz.ui.shared.runs.follow import follow
 from cnnviz.ui.shared.runs.live_run import is_in_progress
 from cnnviz.ui.shared.runs.recipe_plan import download_note, test_parameters
 

@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz.datasets.spec import Step
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.background_job import BackgroundJob
-from cnnviz.ui.shared.progress import progress_text
+from cnnviz.ui.shared.notice import progress_text
 from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:

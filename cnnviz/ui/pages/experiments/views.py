@@ -26,7 +26,7 @@ from cnnviz.training.estimate import device_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
 from cnnviz.ui.shared import layout, notice, url_state, visitors
-from cnnviz.ui.shared.runs.follow import follow
+from cnnviz.ui.shared.layout import follow
 from cnnviz.ui.shared.runs.recipe_plan import download_note
 from cnnviz.ui.shared.runs.run_data import new_click
 

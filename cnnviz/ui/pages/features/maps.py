@@ -29,11 +29,10 @@ from cnnviz.ui.pages.features.state import (
     selectable_layers,
     type_of,
 )
-from cnnviz.ui.shared.inspection import preprocessing
-from cnnviz.ui.shared.inspection.layer_strip import CELL, short, strip_image, strip_layers
+from cnnviz.ui.shared.inspection import predictions
+from cnnviz.ui.shared.inspection.inspect_header import CELL, short, strip_image, strip_layers
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.inspection.predictions import class_probabilities
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage, Shot
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, Shot, class_probabilities
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import ROOT, change_without_model
 
@@ -275,9 +274,9 @@ def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
     st.html(f'<div class="steps">{"".join(map(_step, ready.shots))}</div>')
     st.caption("What the network was trained on went the same way. Change a step, and see what that does.")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="prep"):
-        for name in preprocessing.SWITCHES:
+        for name in predictions.SWITCHES:
             _switch(name, current, own)
-        for name in preprocessing.CHOICES:
+        for name in predictions.CHOICES:
             _choice(name, current, own)
         if current != own:
             st.button("As trained", key="prep-reset", on_click=partial(change_without_model, prep=None))
@@ -302,7 +301,7 @@ def _switch(name: str, current: Preprocessing, own: Preprocessing) -> None:
 
 
 def _choice(name: str, current: Preprocessing, own: Preprocessing) -> None:
-    possible = preprocessing.values(name, own)
+    possible = predictions.values(name, own)
     if len(possible) < 2:
         return
     key = f"prep-{name}"
@@ -315,4 +314,4 @@ def _choice(name: str, current: Preprocessing, own: Preprocessing) -> None:
 
 
 def _changed(name: str, key: str, current: Preprocessing, own: Preprocessing) -> None:
-    preprocessing.change(name, st.session_state[key], current, own)
+    predictions.change(name, st.session_state[key], current, own)

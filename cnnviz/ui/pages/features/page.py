@@ -17,9 +17,8 @@ from cnnviz.interpret.layer_names import Layer
 from cnnviz.ui.components.mosaic import feature_mosaic
 from cnnviz.ui.pages.features import maps, state
 from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
-from cnnviz.ui.pages.features.filters import filters
 from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
-from cnnviz.ui.pages.features.network import whole_network
+from cnnviz.ui.pages.features.network import filters, whole_network
 from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, selectable_layers
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection.inspect_header import (
@@ -31,8 +30,7 @@ from cnnviz.ui.shared.inspection.inspect_header import (
     stepper,
 )
 from cnnviz.ui.shared.inspection.model_input import Network, network
-from cnnviz.ui.shared.inspection.predictions import draw_hints
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, draw_hints
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
 # The bar on top: network, layer; share.

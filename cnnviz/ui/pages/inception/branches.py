@@ -19,8 +19,7 @@ from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packe
 from cnnviz.ui.pages.inception.state import PageState, drop, short
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.inspection.predictions import TOP, class_probabilities
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.predictions import TOP, PreprocessedImage, class_probabilities
 from cnnviz.ui.shared.result_cache import RESULTS
 
 if TYPE_CHECKING:

@@ -32,8 +32,7 @@ from cnnviz.ui.shared.inspection.inspect_header import (
     stepper,
 )
 from cnnviz.ui.shared.inspection.model_input import Network, network
-from cnnviz.ui.shared.inspection.predictions import top
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, top
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import change_without_model

@@ -23,7 +23,7 @@ from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.inspection.inspect_header import inside_bar, next_links
 from cnnviz.ui.shared.inspection.model_input import Network, choices, network
-from cnnviz.ui.shared.progress import progress_text
+from cnnviz.ui.shared.notice import progress_text
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from cnnviz.ui.shared.inspection.attribution import (
     png,
 )
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.inspection.preprocessing import prepared
+from cnnviz.ui.shared.inspection.predictions import prepared
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
 if TYPE_CHECKING:

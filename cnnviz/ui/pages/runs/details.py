@@ -13,7 +13,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
 from cnnviz.training.recipe import Recipe, differing, value_text
 from cnnviz.ui.pages.runs import files, state
-from cnnviz.ui.pages.runs.curves import own_curves
+from cnnviz.ui.pages.runs.figures import own_curves
 from cnnviz.ui.pages.runs.files import disk_usage, exports
 from cnnviz.ui.pages.runs.matrices import run_matrix
 from cnnviz.ui.pages.runs.rows import state_words

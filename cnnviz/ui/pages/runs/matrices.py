@@ -21,7 +21,7 @@ from cnnviz.ui.pages.runs.comparison import short_name
 from cnnviz.ui.pages.runs.state import Cell, PageState
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.glossary import term_heading
-from cnnviz.ui.shared.progress import Progress, error_text
+from cnnviz.ui.shared.notice import Progress, error_text
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.run_data import SPEED, Matrix, new_click
 from cnnviz.ui.shared.url_state import show_value

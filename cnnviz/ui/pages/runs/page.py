@@ -17,10 +17,9 @@ from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.components.run_table import run_table
 from cnnviz.ui.pages.runs import files, recorded, state
 from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table
-from cnnviz.ui.pages.runs.curves import overlay
 from cnnviz.ui.pages.runs.details import details
+from cnnviz.ui.pages.runs.figures import overlay, pareto_figure, published_figure
 from cnnviz.ui.pages.runs.matrices import matrices
-from cnnviz.ui.pages.runs.pareto import pareto_figure, published_figure
 from cnnviz.ui.pages.runs.rows import filter_runs, on_page, payload, sort_runs, table_columns
 from cnnviz.ui.pages.runs.state import (
     COLUMNS,

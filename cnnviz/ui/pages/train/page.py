@@ -15,7 +15,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.ui.pages.train import example
 from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_accuracy
-from cnnviz.ui.pages.train.find_rate import rate_finder
+from cnnviz.ui.pages.train.jobs import rate_finder
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
 from cnnviz.ui.shared import layout, notice, url_state, visitors
 from cnnviz.ui.shared.architecture.model_picker import CSS, model_picker, share_button

@@ -16,7 +16,7 @@ from cnnviz.tracking import Command, Kind, Run, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import UNNAMED, place_in_queue
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.pages.train.hints import hint_line
+from cnnviz.ui.pages.train.jobs import hint_line
 from cnnviz.ui.shared import layout, notice, visitors
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.runs import recipe_plan as plans

@@ -21,8 +21,8 @@ from cnnviz.sentences import percent
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage
-from cnnviz.ui.shared.progress import Progress
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage
+from cnnviz.ui.shared.notice import Progress
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, quoted
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection import image_input as its_data
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.progress import Progress, error_text
+from cnnviz.ui.shared.notice import Progress, error_text
 
 if TYPE_CHECKING:
     from torch import Tensor

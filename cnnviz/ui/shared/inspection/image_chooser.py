@@ -15,7 +15,7 @@ from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.components.drawing_pad import drawing_pad
 from cnnviz.ui.components.pictures import Cell, Line, pictures
-from cnnviz.ui.shared import notice, progress
+from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection import image_input
 from cnnviz.ui.shared.inspection.image_input import ImageSource, ImageState, Rows
 from cnnviz.ui.shared.inspection.model_input import Network
@@ -108,8 +108,8 @@ def _offer(name: str) -> None:
         return
     title = notice.escape(spec.title)
     st.caption(f"{title}, which it was trained on, is not prepared on this machine yet.")
-    label = "Prepare it" if spec.offline else f"Download {progress.download_text(spec)}"
-    if st.button(label, key="picture-prepare") and progress.prepare(spec) is not None:
+    label = "Prepare it" if spec.offline else f"Download {notice.download_text(spec)}"
+    if st.button(label, key="picture-prepare") and notice.prepare(spec) is not None:
         st.rerun()
 
 
@@ -128,8 +128,8 @@ def _offer_all(name: str, dataset: Dataset) -> None:
             ),
             width="content",
         )
-        label = f"Download all, {progress.download_text(spec)}"
-        if st.button(label, key="picture-prepare", type="tertiary") and progress.prepare(spec) is not None:
+        label = f"Download all, {notice.download_text(spec)}"
+        if st.button(label, key="picture-prepare", type="tertiary") and notice.prepare(spec) is not None:
             st.rerun()
 
 

@@ -22,7 +22,7 @@ from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.inference.samples import all_samples, get
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.inspection.model_input import Network
-from cnnviz.ui.shared.progress import Progress
+from cnnviz.ui.shared.notice import Progress
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model
 

@@ -1,25 +1,32 @@
-"""Header of the pages that look inside a model: model and image, and links to the next pages."""
+"""Header of the pages that look inside a model: model and image, links to the next pages, the layer strip.
+
+The layer strip shows one small image per layer.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from cnnviz import models
+from cnnviz.analysis.types import Analysis
+from cnnviz.figures.sprite_sheet import Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.read_image import Picture
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, apply_colormap
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.architecture import model_picker
-from cnnviz.ui.shared.inspection import image_input, preprocessing
+from cnnviz.ui.shared.inspection import image_input, predictions
 from cnnviz.ui.shared.inspection.image_chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.shared.inspection.image_input import ImageState, chosen
 from cnnviz.ui.shared.inspection.model_input import Network, weights_chooser
-from cnnviz.ui.shared.inspection.predictions import draw_hints, draw_predictions
-from cnnviz.ui.shared.inspection.preprocessing import PreprocessedImage, prepared
+from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, draw_hints, draw_predictions, prepared
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
@@ -124,7 +131,7 @@ def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, li
     """Return the image that the URL names, preprocessed, and the errors in the URL."""
     which, picture, wrong = chosen(network)
     own = fitting(network.loaded.preprocessing, which)
-    current, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
+    current, mismatch = predictions.read_overrides(st.query_params.get("prep"), own)
     sentences = [
         *url_state.current().problems,
         *network.problems,
@@ -260,3 +267,48 @@ def reserve_height(key: str, height: int) -> contextlib.AbstractContextManager[o
         return contextlib.nullcontext()
     st.session_state[key] = True
     return st.skeleton(height=height)
+
+
+MOST = 26
+SIDE, CELL, LETTERS = 48, 58, 9
+
+
+def short(name: str, letters: int = LETTERS) -> str:
+    """Shorten a layer's name to its last letters, which distinguish it from the others."""
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
+
+
+def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> list[str]:
+    """Return the layers to show: all known ones if they are few, else the outermost blocks.
+
+    And the chosen one.
+    """
+    rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
+    for depth in range(8, 0, -1):
+        layers = [name for name in rows if name.count(".") < depth]
+        if len(layers) <= MOST:
+            break
+    else:
+        layers = [layers[int(index)] for index in np.linspace(0, len(layers) - 1, MOST)]
+    selected = {*layers, chosen}
+    return [name for name in rows if name in selected]
+
+
+def strip_image(maps: Floats, theme: Theme) -> Pixels:
+    """Color the map with the largest variance, or a vector as a square: uint8 `(3, SIDE, SIDE)`."""
+    count, height, width = maps.shape
+    if height * width == 1:
+        across = int(np.ceil(np.sqrt(count)))
+        values: Floats = np.zeros((across, across), np.float32)
+        values.ravel()[:count] = maps.ravel()
+    else:
+        values = maps[int(np.nan_to_num(maps).reshape(count, -1).std(1).argmax())]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    end = max(abs(low), abs(high))
+    colours = (
+        apply_colormap(values, -end, end, DIVERGING[theme])
+        if low < 0
+        else apply_colormap(values, low, high, SEQUENTIAL)
+    )
+    rows, columns = (np.arange(SIDE) * length // SIDE for length in values.shape)
+    return np.ascontiguousarray(colours[rows][:, columns].transpose(2, 0, 1))

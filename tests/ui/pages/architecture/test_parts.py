@@ -9,7 +9,7 @@ from cnnviz.analysis import analyze
 from cnnviz.models import Published
 from cnnviz.ui.pages.architecture.inspector import breakable, inspector_html, table_frame
 from cnnviz.ui.pages.architecture.views import compare
-from cnnviz.ui.shared.architecture.model_summary import headline_figures, shares
+from cnnviz.ui.shared.architecture.model_data import headline_figures, shares
 
 
 def test_headline_of_alexnet_is_the_article_s() -> None:

@@ -8,7 +8,7 @@ from cnnviz.analysis.core import Cost
 from cnnviz.models import layer_list_edit
 from cnnviz.models.layers import KINDS, Activation, Conv, Inception, Layer, LayerList, Linear, Pool
 from cnnviz.ui.pages.build.editor import layer_text, payload
-from cnnviz.ui.pages.build.fields import fields_of
+from cnnviz.ui.pages.build.inspector import fields_of
 from tests.models.layer_lists import documents
 
 

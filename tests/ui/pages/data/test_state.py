@@ -9,7 +9,7 @@ from cnnviz import datasets
 from cnnviz.datasets import Step
 from cnnviz.datasets.summary import Summary, summary
 from cnnviz.ui.pages.data import overview, state
-from cnnviz.ui.shared.progress import progress_text
+from cnnviz.ui.shared.notice import progress_text
 
 
 def counted(*counts: int) -> Summary:

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import models
-from cnnviz.ui.pages.runs.curves import published_data, published_of, published_on, results
+from cnnviz.ui.pages.runs.figures import published_data, published_of, published_on, results
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,27 @@
-"""Probes of a watched network in the user's process, on copies with its first and its current weights.
+"""Diagnosis of a watched network in the user's process: probes of copies with its weights, and the report.
 
-The loop is not affected: weights, gradients, modes and random states stay as they are, and hooks on the
-copies are silent (`LoopMonitor.paused`). A watched run stores no images but part of one batch, so only probes
-of the network run.
+The copies have its first and its current weights. The loop is not affected: weights, gradients, modes and
+random states stay as they are, and hooks on the copies are silent (`LoopMonitor.paused`). A watched run stores
+no images but part of one batch, so only probes of the network run. The report is formatted for a terminal or a
+notebook.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
+from html import escape
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from cnnviz.diagnosis import Diagnosis, Finding, Outcome
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.probes.context import ProbeContext
 from cnnviz.diagnosis.probes.registry import MISSING, probes
+from cnnviz.diagnosis.registry import rules
+from cnnviz.sentences import percent
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 
@@ -122,3 +128,74 @@ def _run_probe(name: str, context: ProbeContext) -> dict[str, Any]:
 def _reason(problem: str, error: Exception) -> str:
     line = next(iter(str(error).strip().splitlines()), "").rstrip(".")
     return f"{problem}: {type(error).__name__}{f': {line}' if line else ''}."
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """Diagnosis with `outcome`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
+
+    diagnosis: Diagnosis
+    probes: tuple[tuple[str, str], ...] = ()
+    """Title and result of each probe that was run."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """`healthy`, `cause-found`, `unexplained` or `not-judged`."""
+        return self.diagnosis.outcome
+
+    @property
+    def healthy(self) -> bool | None:
+        """True or False; None where too little is known."""
+        return {"healthy": True, "not-judged": None}.get(self.outcome, False)
+
+    @property
+    def verdict(self) -> str:
+        """One self-contained sentence."""
+        return self.diagnosis.verdict
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings, by descending rank."""
+        return self.diagnosis.findings
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Cause identifiers of the findings."""
+        return tuple(finding.cause for finding in self.findings)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is not known, and how to provide it."""
+        return self.diagnosis.missing
+
+    def __str__(self) -> str:
+        lines = [f"{self.outcome}: {self.verdict}"]
+        for number, finding in enumerate(self.findings, 1):
+            title = rules()[finding.cause].title
+            lines.append(f"{number}. {title} ({finding.cause}, {percent(finding.confidence)} sure)")
+            lines.append(f"   {finding.verdict}")
+            if finding.fix is not None:
+                lines.append(f"   Fix: {finding.fix.text}")
+                lines += [f"       {line}" for line in finding.fix.code.splitlines()]
+        lines += [f"Check: {title}. {result}" for title, result in self.probes]
+        lines += [f"Missing: {item}" for item in self.missing]
+        lines += [f"Note: {item.text}" for item in self.diagnosis.notes]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><b>{escape(self.outcome)}</b>: {escape(self.verdict)}</p>"]
+        for finding in self.findings:
+            title = escape(rules()[finding.cause].title)
+            text = (
+                f"<h4>{title} <small>{escape(finding.cause)}, {percent(finding.confidence)} sure</small></h4>"
+            )
+            text += f"<p>{escape(finding.verdict)}</p>"
+            if finding.fix is not None:
+                text += f"<p><b>Fix:</b> {escape(finding.fix.text)}</p>"
+                text += f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""
+            parts.append(text)
+        parts += [f"<p>{escape(title)}: {escape(result)}</p>" for title, result in self.probes]
+        parts += [f"<p>Missing: {escape(item)}</p>" for item in self.missing]
+        return "".join(parts)

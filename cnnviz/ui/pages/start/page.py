@@ -1,7 +1,9 @@
-"""Networks of the Start page: a timeline of five architectures, and all models by parameters and MACs."""
+"""Start page: a network in the browser, links to prepared pages, and all networks drawn to one scale."""
 
 from __future__ import annotations
 
+import pathlib
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -22,9 +24,170 @@ from cnnviz.figures.architecture.timeline import (
 )
 from cnnviz.figures.pareto import landscape, landscape_words
 from cnnviz.figures.plotly_theme import kind_variables
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights import bundled
+from cnnviz.models import get
+from cnnviz.ui.components.digit_network import FIRST, DigitNetwork, digit_network
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
+from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.architecture.model_data import overview
 from cnnviz.ui.shared.layout import link
+
+PATHS_CSS = pathlib.Path(__file__).with_name("paths.css")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A link: its label, the page's name, and the parameters."""
+
+    label: str
+    page: str
+    parameters: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LinkGroup:
+    """A group of links with its introduction."""
+
+    title: str
+    icon: str
+    text: str
+    links: tuple[Destination, ...]
+
+
+GOOGLENET = {"weights": "checkpoint:small-googlenet-cifar10", "picture": "sample:airplane", "model": None}
+PATHS = (
+    LinkGroup(
+        "Understand",
+        ":material/school:",
+        "What a layer computes, what it costs, and what it makes of an image.",
+        (
+            Destination(
+                "Where do AlexNet’s 58 million parameters sit?",
+                "architecture",
+                {"model": "alexnet-cifar10", "layer": "fc1"},
+            ),
+            Destination(
+                "What does each branch of an inception block see?",
+                "inception",
+                {**GOOGLENET, "layer": "inception_3a"},
+            ),
+            Destination(
+                "Which maps did LeNet’s C3 see in 1998?",
+                "architecture",
+                {"model": "lenet5-1998", "layer": "c3.convs.see3"},
+            ),
+        ),
+    ),
+    LinkGroup(
+        "Train",
+        ":material/play_arrow:",
+        "A network learns on your machine while you watch its curves.",
+        (
+            Destination(
+                "Train LeNet-5 on handwritten digits", "train", {"model": "lenet5", "dataset": "digits"}
+            ),
+            Destination("See what it will learn from", "data", {"dataset": "digits", "model": None}),
+            Destination("Change a network before it trains", "build", {"from": "lenet5", "model": None}),
+        ),
+    ),
+    LinkGroup(
+        "Find out why it fails",
+        ":material/troubleshoot:",
+        "The loss stays where it began: the cause, its evidence, and a fix.",
+        (
+            Destination(
+                "A run that fails, and why", "diagnose", {"recorded": "alexnet-stl10-failed", "run": None}
+            ),
+            Destination("Does dropout help? Paired runs answer", "experiments", {"experiment": "dropout"}),
+            Destination(
+                "Where did the network look?", "attribution", {**GOOGLENET, "layer": None}
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+
+def paths() -> None:
+    """Draw the three paths side by side, stacked on a phone."""
+    st.html(PATHS_CSS)
+    with st.container(key="paths"):
+        for column, path in zip(st.columns(len(PATHS), gap="large"), PATHS, strict=True):
+            with column:
+                st.header(f"{path.icon} {path.title}", anchor=False)
+                st.markdown(path.text)
+                for destination in path.links:
+                    link(
+                        destination.page,
+                        destination.label,
+                        icon=":material/arrow_forward:",
+                        **destination.parameters,
+                    )
+
+
+def lesson_steps() -> None:
+    """Draw the six steps of the lesson as links, in order."""
+    st.header("A lesson in six steps", anchor=False)
+    st.markdown(
+        "One page, one question and its answer at a time. Teachers find a plan for 90 minutes in "
+        "`docs/lesson.md`."
+    )
+    with st.container(key="lesson-steps", horizontal=True, gap="small"):
+        for number, step in enumerate(lesson.STEPS, start=1):
+            link(step.page, f"{number}. {step.title}", **lesson.parameters(number))
+
+
+WEIGHTS = "lenet5-mnist"
+
+
+def hero() -> None:
+    """Draw the pad and a link to the network view; a sentence if the network's weights do not ship."""
+    try:
+        network = shipped()
+    except InferenceError as error:
+        st.info(f"{error} Feature maps shows the inside of your own runs.", icon=":material/info:")
+        return
+    digit_network(network, key="hero")
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="hero-foot"):
+        st.markdown(caption(network), width="content")
+        link(
+            "features",
+            "The whole network on one screen, and how each value comes about",
+            icon=":material/arrow_forward:",
+            view="network",
+            weights=f"checkpoint:{WEIGHTS}",
+            picture=f"sample:digit-{FIRST}",
+            model=None,
+            layer=None,
+        )
+
+
+def shipped() -> DigitNetwork:
+    """Return the shipped network.
+
+    Raises:
+        InferenceError: Its weights are missing.
+    """
+    return _shipped(bundled.weights_path(WEIGHTS))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _shipped(_path: Path) -> DigitNetwork:
+    card = bundled.card(WEIGHTS)
+    return DigitNetwork(
+        bundled.program(WEIGHTS), card.preprocessing, card.classes, get(card.recipe.model).title
+    )
+
+
+def caption(network: DigitNetwork) -> str:
+    """Describe the network with its measured accuracy."""
+    card = bundled.card(WEIGHTS)
+    return (
+        f"{network.name} with {card.params:,} parameters runs here in your browser; it reads "
+        f"{100 * card.accuracy:.1f} % of {card.test_images:,} test digits of MNIST. "
+        "Point at a map to enlarge it."
+    )
+
 
 FOLD = "start-networks"
 MODELS_HEADING = "All models: parameters against compute"
