@@ -1,9 +1,9 @@
 """Diagnosis of a watched network in the user's process: probes of copies with its weights, and the report.
 
 The copies have its first and its current weights. The loop is not affected: weights, gradients, modes and
-random states stay as they are, and hooks on the copies are silent (`LoopMonitor.paused`). A watched run stores
-no images but part of one batch, so only probes of the network run. The report is formatted for a terminal or a
-notebook.
+random states stay as they are, and hooks on the copies are silent (`LoopMonitor.paused`). A watched run
+stores no images but part of one batch, so only probes of the network run. The report is formatted for a
+terminal or a notebook.
 """
 
 from __future__ import annotations

@@ -122,10 +122,10 @@ def _redirect(page: Any) -> None:
     st.switch_page(page, query_params=st.query_params.to_dict())
 
 
-# Redirect of a page with a ticking fragment. `st.switch_page` changes the page without the browser, which keeps
-# ticking until it is informed. A late tick runs under the old page's name, at which Streamlit 1.67's client
-# discards what it has drawn of the new page and leaves it blank. So the page is drawn once more, without the
-# fragment, and with a link that the browser follows as soon as it is drawn.
+# Redirect of a page with a ticking fragment. `st.switch_page` changes the page without the browser, which
+# keeps ticking until it is informed. A late tick runs under the old page's name, at which Streamlit 1.67's
+# client discards what it has drawn of the new page and leaves it blank. So the page is drawn once more, without
+# the fragment, and with a link that the browser follows as soon as it is drawn.
 
 FOLLOW_KEY = "follow"
 
