@@ -124,8 +124,8 @@ def _redirect(page: Any) -> None:
 
 # Redirect of a page with a ticking fragment. `st.switch_page` changes the page without the browser, which
 # keeps ticking until it is informed. A late tick runs under the old page's name, at which Streamlit 1.67's
-# client discards what it has drawn of the new page and leaves it blank. So the page is drawn once more, without
-# the fragment, and with a link that the browser follows as soon as it is drawn.
+# client discards what it has drawn of the new page and leaves it blank. So the page is drawn once more,
+# without the fragment, and with a link that the browser follows as soon as it is drawn.
 
 FOLLOW_KEY = "follow"
 
