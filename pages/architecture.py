@@ -6,7 +6,7 @@ from cnnviz.ui.pages.architecture.inspector import inspector
 from cnnviz.ui.pages.architecture.views import bars, claims, views
 from cnnviz.ui.shared.architecture.model_data import headline
 from cnnviz.ui.shared.architecture.model_picker import model_bar
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Architecture",

@@ -1,7 +1,7 @@
 """Attribution page: which pixels speak for a class, and a deletion check."""
 
-from cnnviz.ui.pages.attribution.page import attribution_page
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.pages.attribution import attribution_page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Attribution",

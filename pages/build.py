@@ -7,7 +7,7 @@ from cnnviz.ui.pages.build.header import builder_bar, outcome_notice
 from cnnviz.ui.pages.build.inspector import inspector
 from cnnviz.ui.pages.build.state import costed, read
 from cnnviz.ui.shared.architecture.model_data import problem_boxes
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Build",

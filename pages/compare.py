@@ -4,7 +4,7 @@ from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.architecture.model_data import shown_model as analysed
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Compare",

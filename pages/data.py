@@ -15,7 +15,7 @@ from cnnviz.ui.pages.data.overview import (
     provenance,
 )
 from cnnviz.ui.pages.data.state import current
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Data",

@@ -1,7 +1,7 @@
 """Diagnose page: why a run does not learn, with evidence and suggested fixes."""
 
 from cnnviz.ui.pages.diagnose.page import diagnose_page
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Diagnose",

@@ -1,7 +1,7 @@
 """Experiments page: paired runs that answer a question with confidence intervals."""
 
 from cnnviz.ui.pages.experiments.page import experiments_page
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Experiments",

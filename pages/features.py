@@ -1,7 +1,7 @@
 """Feature maps page: the feature maps of every layer for an image."""
 
 from cnnviz.ui.pages.features.page import features
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Feature maps",

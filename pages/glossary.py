@@ -1,7 +1,7 @@
 """Glossary page: every term with definition, formula and where the app shows it."""
 
-from cnnviz.ui.pages.glossary.page import glossary
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.pages.glossary import glossary
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Glossary",

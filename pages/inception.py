@@ -1,7 +1,7 @@
 """Inception page: the branches of a block, their output, cost and contribution."""
 
 from cnnviz.ui.pages.inception.page import inception
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Inception",

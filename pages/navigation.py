@@ -10,9 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz.ui.shared import visitors
-from cnnviz.ui.shared.layout import page_header, redirect_pages
+from cnnviz.ui.shared.layout import find_pages, page_header, redirect_pages
 from cnnviz.ui.shared.lesson import lesson_bar
-from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.startup import page_drawn
 
 folder = Path(__file__).parent

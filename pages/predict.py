@@ -1,7 +1,7 @@
 """Predict page: many images, up to four networks, their predictions side by side."""
 
 from cnnviz.ui.pages.predict.page import predict
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Predict",

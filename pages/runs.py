@@ -1,7 +1,7 @@
 """Runs page: all runs in a table, comparison of selected ones, details of one."""
 
 from cnnviz.ui.pages.runs.page import runs_page
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Runs",

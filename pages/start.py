@@ -1,7 +1,7 @@
 """Start page: a network classifies a drawn digit; links to the other pages, and the lesson."""
 
 from cnnviz.ui.pages.start.page import hero, lesson_steps, networks, paths
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Start",

@@ -1,7 +1,7 @@
 """Train page: setup of a run, and its live curves."""
 
 from cnnviz.ui.pages.train.page import train_page
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(
     title="Train",

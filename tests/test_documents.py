@@ -14,7 +14,7 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.shared import url_state
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.browser.pictures import FOLDER, MOVING, PICTURES, Picture, strided
 
 ROOT = Path(__file__).parents[1]

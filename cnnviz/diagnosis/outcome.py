@@ -1,17 +1,11 @@
-"""Outcome of a diagnosis: healthy, cause found, unexplained, or not judged.
-
-A run without a finding is not healthy by that alone: rules know some thirty causes. It is therefore compared
-with cheap references: a constant prediction, an untrained patch classifier on the same images, its own
-training accuracy, its best epoch, its loss curve, and the probes. Only a run that passes all of them is
-called healthy.
-"""
+"""Outcome of a diagnosis: healthy, cause found, unexplained, or not judged; its texts for page and CLI."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from cnnviz.diagnosis.comparisons import (
     FAR_BELOW,
@@ -37,6 +31,7 @@ from cnnviz.diagnosis.evidence.generalization import generalization_gap
 from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.probes.registry import MISSING, probes
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 """`healthy`: no fault and no sign of one; `cause-found`; `unexplained`: a fault without a known cause;
@@ -288,3 +283,77 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
         "others): if it learns, the fault is in this network; if not, in data or recipe."
     )
     return tuple(steps)
+
+
+def describe_probes(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return title and result of each probe in `Evidence.probes`; of one that could not run, the reason."""
+    available = probes()
+    return [
+        (
+            available[name].title,
+            str(result[MISSING]) if MISSING in result else available[name].describe(result),
+        )
+        for name, result in results.items()
+        if name in available and result
+    ]
+
+
+# Names and symbols, the same on pages and on the command line.
+
+SURENESS = ((0.95, "almost certain"), (0.8, "very likely"), (0.65, "likely"), (0.0, "possible"))
+
+
+OUTCOMES: dict[Outcome, str] = {
+    "healthy": "Healthy",
+    "cause-found": "Cause found",
+    "unexplained": "Not healthy, cause unknown",
+    "not-judged": "Not judged: too little was recorded",
+}
+"""Title of each outcome."""
+
+MARKS: dict[Outcome, str] = {"healthy": "✓", "cause-found": "!", "unexplained": "?", "not-judged": "–"}
+"""Symbol of each outcome, shown beside its title."""
+
+COMPARISONS = {
+    "ended": "How it ended",
+    "finite": "Loss is a number",
+    "chance": "Chance level",
+    "patch-classifier": "Classifier without training",
+    "training-accuracy": "Training accuracy",
+    "loss": "Training loss",
+    "best-epoch": "Best epoch",
+    "one-batch": "Overfit one batch",
+    "inputs": "Answers depend on the input",
+    "checkpoint": "Accuracy of the checkpoint",
+}
+"""Title of each comparison."""
+
+SIGNS = {True: "✓", False: "✗", None: "–"}
+"""Symbols for passed, failed and inconclusive."""
+
+
+def sureness(confidence: float) -> str:
+    """Return a confidence in [0, 1] in words."""
+    return next(words for least, words in SURENESS if confidence >= least)
+
+
+def where(finding: Finding) -> str:
+    """Format the layers and steps of a finding: `conv1, fc1 · steps 1 to 40`; empty for neither."""
+    parts = [_several(finding.layers)] if finding.layers else []
+    if finding.steps is not None:
+        first, last = finding.steps
+        parts.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
+    return " · ".join(parts)
+
+
+def status_text(evidence: Evidence) -> str:
+    """Format a run's status: `finished after 200 steps`, `running, step 40 of 200`."""
+    if evidence.status == "finished":
+        return f"finished after {evidence.step:,} steps"
+    of = f" of {evidence.total_steps:,}" if evidence.total_steps else ""
+    return f"{evidence.status}, step {evidence.step:,}{of}" if evidence.step else evidence.status
+
+
+def _several(layers: tuple[str, ...], most: int = 6) -> str:
+    more = f" and {len(layers) - most} more" if len(layers) > most else ""
+    return ", ".join(layers[:most]) + more

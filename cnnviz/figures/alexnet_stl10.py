@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnviz.diagnosis import Bars, Evidence, Lines, Points, Series
-from cnnviz.diagnosis.recorded.card import RecordedCondition
+from cnnviz.diagnosis.recorded import RecordedCondition
 from cnnviz.figures.plotly_theme import COMPARED, TEXT, Color, build_figure
 from cnnviz.sentences import percent
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
-from cnnviz.diagnosis.report.report_text import describe_probes
+from cnnviz.diagnosis.outcome import describe_probes
 from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_batch_norm

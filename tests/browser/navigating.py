@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page
 
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.browser.waiting import rerun
 from tests.pages.runner import PAGES
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.browser.chromium import LOOKS, MISSING, PROJECTOR, find_chromium, launch
 from tests.browser.server import ROOT, serve
 from tests.browser.waiting import settle

@@ -8,8 +8,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose
 from cnnviz.diagnosis.evidence.mean_field import propagate
-from cnnviz.diagnosis.recorded import FOLDER, SUFFIX, recorded
-from cnnviz.diagnosis.recorded.card import COLLAPSED, Row, Table, arms, card, table
+from cnnviz.diagnosis.recorded import COLLAPSED, FOLDER, SUFFIX, Row, Table, arms, card, recorded, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
 from cnnviz.diagnosis.recorded.record import MAX_BYTES, package_run
 from cnnviz.diagnosis.recorded.stand_in import first_of_each

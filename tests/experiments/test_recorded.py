@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.experiments.presets import get_preset, list_presets
-from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.recordings import names, recording
 from cnnviz.experiments.results import condition_results
 from cnnviz.experiments.verdict import notes, verdict
 

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from cnnviz.experiments import result, start
-from cnnviz.experiments.recorded import recording
+from cnnviz.experiments.recordings import recording
 from cnnviz.experiments.results import cells, to_csv
 from cnnviz.tracking import Database
 from tests.experiments.making import NORMALISING, end_all

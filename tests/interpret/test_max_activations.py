@@ -10,8 +10,8 @@ from cnnviz.analysis import analyze
 from cnnviz.datasets import DataError, Step
 from cnnviz.interpret import InterpretError, StoppedError, UnknownLayerError, cache
 from cnnviz.interpret.cache import split_batches
+from cnnviz.interpret.dataset_figures import find_max_activations, load_cached, save_cached
 from cnnviz.interpret.hooks import activations
-from cnnviz.interpret.max_activations import find_max_activations, load_cached, save_cached
 
 
 def lenet() -> nn.Module:

@@ -75,7 +75,7 @@ def test_two_networks_beside_each_other_on_one_picture() -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_the_map_is_that_of_the_cli(tmp_path: Path) -> None:
-    from cnnviz.ui.pages.attribution.page import values
+    from cnnviz.ui.pages.attribution import values
     from cnnviz.ui.shared.inspection import model_input
     from cnnviz.ui.shared.inspection.attribution import AttributionState, attribution_result
     from cnnviz.ui.shared.inspection.image_input import sample_image

@@ -7,7 +7,7 @@ import streamlit as st
 
 from cnnviz import tracking
 from cnnviz.models.library import home
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.pages.runner import PAGES, open_page
 
 READ_RUNS = ("train", "runs", "diagnose", "experiments")

@@ -23,8 +23,7 @@ from cnnviz.diagnosis import (
     recorded,
     registry,
 )
-from cnnviz.diagnosis.outcome import Outcome
-from cnnviz.diagnosis.report.report_text import MARKS
+from cnnviz.diagnosis.outcome import MARKS, Outcome
 from cnnviz.experiments.experiment import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status

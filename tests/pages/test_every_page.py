@@ -7,8 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.ui.shared.layout import MOVED
-from cnnviz.ui.shared.page_registry import NOT_PAGES, find_pages
+from cnnviz.ui.shared.layout import MOVED, NOT_PAGES, find_pages
 from tests.pages.runner import CHROME, PAGES, assert_sound, bar, open_page
 
 FOUND = find_pages(PAGES)

@@ -14,7 +14,7 @@ from cnnviz.access import Principal, acting
 from cnnviz.access.classroom import Classroom
 from cnnviz.experiments import Condition, Experiment, from_change, list_all, start
 from cnnviz.experiments.presets import list_presets
-from cnnviz.experiments.recorded import recording
+from cnnviz.experiments.recordings import recording
 from cnnviz.tracking import LimitError
 from cnnviz.training.queue import enqueue
 from cnnviz.ui.shared import visitors

@@ -16,7 +16,7 @@ from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
 from cnnviz.ui.pages.start.page import FOLD, PATHS, WEIGHTS
 from cnnviz.ui.shared import lesson
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.pages.runner import PAGES, components, open_page, said
 
 Link = tuple[str, str, dict[str, list[str]]]

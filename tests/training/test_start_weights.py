@@ -17,7 +17,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.optimizer import build_optimizer, head_parameters, layer_rates, set_lr
 from cnnviz.training.queue import enqueue
 from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
-from cnnviz.training.start_weights import freeze, keep, load_start
+from cnnviz.training.trainable import freeze, load_start, store_start_weights
 from cnnviz.training.workers.worker import work
 
 SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu", "--seed", "3")
@@ -29,7 +29,7 @@ def lenet(classes: int = 10, seed: int = 0) -> nn.Module:
 
 
 def beginning(model: nn.Module, **fields: Any) -> Recipe:
-    return Recipe(start_from=f"file:own.pth@{keep(model.state_dict())}", **fields)
+    return Recipe(start_from=f"file:own.pth@{store_start_weights(model.state_dict())}", **fields)
 
 
 def test_a_head_for_other_classes_is_made_anew() -> None:

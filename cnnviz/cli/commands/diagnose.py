@@ -132,7 +132,7 @@ def _offered(diagnosis: Diagnosis) -> dict[str, Change]:
 
 
 def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
-    from cnnviz.diagnosis.report.report_text import OUTCOMES, status_text
+    from cnnviz.diagnosis.outcome import OUTCOMES, status_text
 
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
     parts = [
@@ -146,7 +146,7 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
     if offered := _offered(diagnosis):
         parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:
-        from cnnviz.diagnosis.report.report_text import describe_probes
+        from cnnviz.diagnosis.outcome import describe_probes
 
         parts.append(f"Probes\n{definition_list(describe_probes(evidence.probes), width())}")
     if diagnosis.comparisons:
@@ -175,7 +175,7 @@ def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> 
 
 def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
     from cnnviz.diagnosis import rules
-    from cnnviz.diagnosis.report.report_text import sureness, where
+    from cnnviz.diagnosis.outcome import sureness, where
 
     head = f"{number}. {rules()[finding.cause].title} ({finding.cause}), {sureness(finding.confidence)}"
     lines = [head, *([_wrapped(finding.verdict, "   ")] if number > 1 else [])]

@@ -211,7 +211,7 @@ def _plan_text(name: str, experiment: Experiment) -> str:
 def _recorded(name: str, large: bool) -> str:
     """Format the recorded result of the small form; empty if none ships."""
     from cnnviz.experiments.presets import current_name
-    from cnnviz.experiments.recorded import names, recording
+    from cnnviz.experiments.recordings import names, recording
 
     name = current_name(name)
 

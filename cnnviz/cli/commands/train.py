@@ -127,10 +127,9 @@ def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
     if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
         return recipe.changed({"start_from": start})
     from cnnviz.inference.weights import weights_facts
-    from cnnviz.inference.weights.state_dict import without_prefix
-    from cnnviz.inference.weights.weights_file import read_weights
+    from cnnviz.inference.weights.weights_file import read_weights, without_prefix
     from cnnviz.models.builder import on_meta
-    from cnnviz.training import start_weights
+    from cnnviz.training import trainable
     from cnnviz.training.recipe import side_for, spec_for
 
     if not Path(path).exists():
@@ -143,7 +142,7 @@ def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
     for note in notes:
         typer.echo(f"cnnviz: {note}", err=True)
     name = Path(path).name.replace("@", "-")
-    return recipe.changed({"start_from": f"file:{name}@{start_weights.keep(named)}"})
+    return recipe.changed({"start_from": f"file:{name}@{trainable.store_start_weights(named)}"})
 
 
 def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
@@ -174,7 +173,7 @@ def named_recipe(name: str | None, model: str | None, dataset: str | None) -> Re
 
 def _print_problems(recipe: Recipe) -> None:
     """Print structural problems of the network once, on stderr; training continues."""
-    from cnnviz.training.estimate import structural_problems
+    from cnnviz.training.queue import structural_problems
 
     try:
         problems = structural_problems(recipe)

@@ -12,7 +12,7 @@ from pathlib import Path
 from cnnviz import __version__
 from cnnviz.diagnosis import Bars, Change, Diagnosis, Evidence, Finding, Images, Lines, rules
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.diagnosis.report.report_text import (
+from cnnviz.diagnosis.outcome import (
     COMPARISONS,
     MARKS,
     OUTCOMES,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnnviz import models
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
-from cnnviz.inference.weights.state_dict import load_state_dict, match_state_dict
+from cnnviz.inference.weights.weights_file import load_state_dict, match_state_dict
 from cnnviz.models import ModelSpec, Options
 from cnnviz.models.builder import on_meta
 from cnnviz.training.checkpoint import ModelSignature

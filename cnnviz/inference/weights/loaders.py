@@ -21,9 +21,8 @@ from cnnviz.inference.weights.loaded_model import (
     load_trained,
     of_recipe,
 )
-from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
-from cnnviz.inference.weights.weights_file import Weights, read_weights
+from cnnviz.inference.weights.weights_file import Weights, read_weights, without_prefix
 from cnnviz.models import ModelSpec
 from cnnviz.models.builder import on_meta
 from cnnviz.models.external.onnx_network import DATA_ONLY, facts_of

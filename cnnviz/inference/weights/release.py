@@ -23,7 +23,7 @@ from cnnviz.inference.weights import bundled
 from cnnviz.inference.weights.bundled import FORMAT, KEY, Card, text
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.inference.weights.loaders import from_run
-from cnnviz.inference.weights.state_dict import load_state_dict
+from cnnviz.inference.weights.weights_file import load_state_dict
 from cnnviz.sentences import percent
 from cnnviz.tracking import Database, Run, Status
 from cnnviz.training.data.tensors import DataModule

@@ -1,4 +1,4 @@
-"""Weights files: safetensors and PyTorch state dicts, validated or read by a bounded child process."""
+"""Weights files: safetensors and PyTorch state dicts, read by a bounded child and matched with a model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnnviz.formats.headers import HeaderError, check_header, directory_bytes
 from cnnviz.inference import InferenceError
@@ -152,3 +155,210 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
         (f"The weights lay under '{document['key']}' in the file{omitted_note}.",) if document["key"] else ()
     )
     return Weights(_safetensors(target, name).tensors, {}, notes)
+
+
+COUNTER = "num_batches_tracked"
+"""Counter of batch normalization, unused in evaluation mode; older files lack it."""
+USUAL = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
+"""Usual data types of weights."""
+LARGEST = 1e8
+"""Magnitude beyond that of trained weights; running variances of raw pixels reach some 1e6."""
+NAMED = 3
+"""Maximum number of names in a message; the others are counted."""
+
+
+def load_state_dict(model: nn.Module, weights: Mapping[str, Tensor], title: str) -> tuple[str, ...]:
+    """Load `weights` into `model`; return notes on changes of their names.
+
+    `title` is the model's name in messages.
+
+    Raises:
+        InferenceError: As `match_state_dict`; the model is then unchanged.
+    """
+    named, notes = match_state_dict(model.state_dict(), weights, title)
+    try:
+        model.load_state_dict(named, strict=False)
+    except RuntimeError as error:
+        raise InferenceError(f"These weights do not fit {title}: {_line(error)}") from None
+    return notes
+
+
+def match_state_dict(
+    expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], title: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Match weights to the model's names; return them, and notes on the changes.
+
+    Raises:
+        InferenceError: Where tensors are missing, unexpected or of another shape.
+    """
+    named, notes = without_prefix(weights, expected)
+    problem = difference(expected, named)
+    if problem:
+        advice = suggest_fix(expected, named)
+        raise InferenceError(f"These weights do not fit {title}: {problem}.{f' {advice}' if advice else ''}")
+    return convert_dtypes(named, expected, notes)
+
+
+def convert_dtypes(
+    named: Mapping[str, Tensor], expected: Mapping[str, Tensor], notes: tuple[str, ...] = ()
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Convert weights to the model's data types; return them, and notes on unusual values.
+
+    Noted are other data types (integers, booleans, complex numbers, 8 bits), values that are not finite, and
+    values larger than `LARGEST`. 16-bit and 64-bit floats are usual and not noted.
+    """
+    tensors: dict[str, Tensor] = {}
+    kinds: dict[str, list[str]] = {}
+    non_finite, large = [], []
+    for name, value in named.items():
+        converted = value
+        if name in expected and expected[name].is_floating_point():
+            if value.dtype not in USUAL:
+                kinds.setdefault(str(value.dtype).removeprefix("torch."), []).append(name)
+            converted = (value.real if value.is_complex() else value).to(expected[name].dtype)
+        tensors[name] = converted
+        if not torch.isfinite(converted).all():
+            non_finite.append(name)
+        elif converted.numel() and converted.is_floating_point() and converted.abs().max() > LARGEST:
+            large.append(name)
+    for dtype, names in kinds.items():
+        detail = ", their imaginary parts left out" if dtype.startswith("complex") else ""
+        notes += (
+            f"Weights are not floating-point numbers of 16 to 64 bits but {dtype}: {listed(names)}; they "
+            f"were converted{detail}, and without a scale that belongs to them the answers may mean nothing.",
+        )
+    if non_finite:
+        notes += (
+            f"Not all weights are finite numbers: {listed(non_finite)}; what comes out is worth nothing.",
+        )
+    if large:
+        notes += (
+            f"Weights are larger than training leaves them (beyond {LARGEST:.0e}): {listed(large)}; what "
+            "comes out is hardly worth anything.",
+        )
+    return tensors, notes
+
+
+def without_prefix(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Match the names' prefix to the model's: remove one (`module.`, `net.`), or add one that is missing.
+
+    The prefix with which most names match is used (`module.`, `net.`, `state_dict.encoder.`, …).
+
+    Returns:
+        The renamed weights, and notes on the change.
+    """
+    prefix = _best_prefix(weights, expected)
+    if prefix:
+        named = {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
+        others = [name for name in weights if not name.startswith(prefix)]
+        if not others:
+            return named, (f"The prefix '{prefix}' was taken off every name.",)
+        return named, (f"Taken are the weights under '{prefix}'; left out: {listed(others)}.",)
+    missing_prefix = _best_prefix(expected, weights)
+    if missing_prefix and all(name.startswith(missing_prefix) for name in expected):
+        return {missing_prefix + name: value for name, value in weights.items()}, (
+            f"The prefix '{missing_prefix}' was put before every name.",
+        )
+    return dict(weights), ()
+
+
+def _best_prefix(names: Iterable[str], expected: Mapping[str, Tensor]) -> str:
+    """Return the most frequent prefix of the `expected` names among `names`; empty where most have none."""
+    counts = Counter[str]()
+    for name in names:
+        start = 0
+        while True:
+            if name[start:] in expected:
+                counts[name[:start]] += 1
+            start = name.find(".", start) + 1
+            if not start:
+                break
+    return max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default="")
+
+
+def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Describe the differences of names and shapes, as part of a sentence; empty where the weights fit."""
+    missing = [name for name in expected if name not in given and not name.endswith(COUNTER)]
+    unexpected = [name for name in given if name not in expected]
+    mismatched = [
+        f"{name} is {shape(given[name])} where the model has {shape(expected[name])}"
+        for name in expected
+        if name in given and given[name].shape != expected[name].shape
+    ]
+    parts = []
+    if missing:
+        parts.append(f"{listed(missing)} {_are(missing)} missing")
+    if unexpected:
+        parts.append(f"the model has no {listed(unexpected)}")
+    if mismatched:
+        parts.append(listed(mismatched))
+    return "; ".join(parts)
+
+
+def suggest_fix(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Suggest a solution for weights that do not fit, in a sentence; empty where none is evident."""
+    shapes_expected = {
+        name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)
+    }
+    shapes_given = {name: tuple(value.shape) for name, value in given.items() if not name.endswith(COUNTER)}
+    shared = shapes_expected.keys() & shapes_given.keys()
+    mismatched = [
+        name for name in shapes_expected if name in shared and shapes_expected[name] != shapes_given[name]
+    ]
+    if not shared and list(shapes_expected.values()) == list(shapes_given.values()):
+        return (
+            "The shapes agree one by one, so only names differ: rename the layers, or save the weights again "
+            "from the network as it is now."
+        )
+    if not shared and shapes_given:
+        return "No name is the model's own: is it another network, or another version of it?"
+    if (
+        len(mismatched) == 1
+        and len(shapes_expected[mismatched[0]]) == 4
+        and shapes_expected[mismatched[0]][2:] == shapes_given[mismatched[0]][2:]
+    ):
+        return (
+            f"They read {shapes_given[mismatched[0]][1]} channels, "
+            f"and this model {shapes_expected[mismatched[0]][1]}."
+        )
+    outputs = {
+        (shapes_given[name][0], shapes_expected[name][0])
+        for name in mismatched
+        if shapes_given[name][1:] == shapes_expected[name][1:]
+    }
+    if mismatched and len(outputs) == 1 and mismatched == list(shapes_expected)[-len(mismatched) :]:
+        given_classes, expected_classes = outputs.pop()
+        return (
+            f"They give {given_classes:,} classes, and {expected_classes:,} are asked for: "
+            f"name {given_classes:,} classes, or fine-tune "
+            "from them (start_from), which makes a new last layer."
+        )
+    if mismatched and len(shared) == len(shapes_expected) == len(shapes_given):
+        return "It is the same network of other sizes: give its options as --option K=V."
+    missing = [name for name in shapes_expected if name not in shapes_given]
+    if missing and not mismatched and shared and missing == list(shapes_expected)[-len(missing) :]:
+        return "All but the last layers are there: fine-tune from them (start_from), which makes new ones."
+    return ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join the first few names, with the number of further ones."""
+    remainder = len(names) - NAMED
+    if remainder > 0:
+        return f"{', '.join(names[:NAMED])} and {remainder} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def shape(value: Tensor) -> str:
+    """Format a shape as `6×1×5×5`."""
+    return "×".join(map(str, value.shape)) or "a single number"
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz import access
 from cnnviz.access.classroom import Classroom, grouped
 from cnnviz.ui.shared import notice, visitors
-from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.layout import Page
 from cnnviz.ui.shared.runs import run_data
 
 PAGE = Page(

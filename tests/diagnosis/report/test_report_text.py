@@ -2,8 +2,8 @@
 
 import pytest
 
+from cnnviz.diagnosis.outcome import describe_probes
 from cnnviz.diagnosis.probes.registry import MISSING, probes
-from cnnviz.diagnosis.report.report_text import describe_probes
 
 LAYER = {"weight": 1.0, "gradient": 0.5, "ratio": 0.5}
 FOUND = {

@@ -20,8 +20,8 @@ from cnnviz.cli.app import main
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import weights_facts
 from cnnviz.inference.weights.loaders import from_file, from_path
-from cnnviz.inference.weights.state_dict import match_state_dict, suggest_fix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
+from cnnviz.inference.weights.weights_file import match_state_dict, suggest_fix
 
 
 def lenet() -> dict[str, Any]:

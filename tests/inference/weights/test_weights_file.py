@@ -20,8 +20,7 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import state_dict_reader, weights_file
 from cnnviz.inference.weights.bundled import read_card
 from cnnviz.inference.weights.loaders import from_file
-from cnnviz.inference.weights.state_dict import load_state_dict
-from cnnviz.inference.weights.weights_file import read_weights, weights_kind
+from cnnviz.inference.weights.weights_file import load_state_dict, read_weights, weights_kind
 from cnnviz.models import ModelSpec
 from cnnviz.training import checkpoint
 

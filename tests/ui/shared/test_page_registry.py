@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnviz.ui.shared.page_registry import Page, find_pages
+from cnnviz.ui.shared.layout import Page, find_pages
 
 HEADER = 'PAGE = Page(title="{title}", icon=":material/home:", order={order}, blurb="What it shows.")\n'
 

@@ -24,10 +24,10 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     summarize_loss,
 )
 from cnnviz.diagnosis.evidence.step_size import early_update_ratio
+from cnnviz.diagnosis.figures import loss_curve
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import loss_curve
 from cnnviz.diagnosis.rules.training.initialization import SURPRISED
 from cnnviz.diagnosis.rules.training.learning_rate import FAR
 from cnnviz.diagnosis.rules.training.steps import FEW

@@ -17,11 +17,11 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     standard_error,
     summarize_loss,
 )
+from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.fixes import affordable_epochs, faster_batch_norm, more_epochs, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import loss_curve, update_lines
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.training.recipe import ADAPTIVE

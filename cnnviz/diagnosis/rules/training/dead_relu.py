@@ -14,10 +14,10 @@ from cnnviz.diagnosis.evidence.layer_signals import (
 )
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
+from cnnviz.diagnosis.figures import loss_curve
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import loss_curve
 
 
 @rule(

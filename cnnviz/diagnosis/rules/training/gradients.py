@@ -16,10 +16,10 @@ from cnnviz.diagnosis.evidence.layer_signals import (
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
+from cnnviz.diagnosis.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 # Exploding gradients: far too large at initialization, or growing on the way back.

@@ -29,10 +29,10 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
+from cnnviz.diagnosis.figures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 FOLLOWS = (

@@ -29,10 +29,10 @@ from cnnviz.diagnosis.evidence.step_size import (
     has_batch_norm,
     suggest_learning_rate,
 )
+from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import loss_curve, update_lines
 from cnnviz.diagnosis.rules.training.unstable_training import accounts_for_long_steps
 from cnnviz.training.recipe import ADAPTIVE
 

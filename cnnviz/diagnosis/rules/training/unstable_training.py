@@ -30,10 +30,10 @@ from cnnviz.diagnosis.evidence.step_size import (
     suggest_learning_rate,
 )
 from cnnviz.diagnosis.exclusions import OVER_FITTING
+from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
-from cnnviz.diagnosis.report.figures import loss_curve, update_lines
 
 FOLLOWS = (*OVER_FITTING, "one-class", "labels-noisy", "evaluation-mode")
 ENDED = ("finished", "stopped", "failed")

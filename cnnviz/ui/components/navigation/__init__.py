@@ -1,8 +1,13 @@
-"""Navigation bar: one menu per group on wide screens, a drawer on phones, with the current page marked.
+"""Navigation bar (one menu per group on wide screens, a drawer on phones), and the guard of blank pages.
 
 Streamlit's own navigation drops the URL's parameters, and its links do not say which one is the current page.
 So the actual links are hidden `st.page_link`s, which keep the session, and this component draws visible
 links, which forward a plain click to them.
+
+The guard reloads a page that Streamlit's client has left blank, with the selection in its URL. If a fragment
+ticks before a newer run of the script has drawn as far as it, the client of Streamlit 1.67 may fail with "Bad
+delta path index 7 (should be between [0, 3])" and leave a blank page: seen once in some ten minutes of ticks,
+on a machine so busy that they came late.
 """
 
 from __future__ import annotations
@@ -10,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
+
+import streamlit as st
 
 from cnnviz.ui.components.shared import component
 
@@ -53,3 +60,12 @@ def navigation(
         height="content",
         on_present_change=on_present,
     )
+
+
+GUARD_KEY = "guard"
+
+
+def guard() -> None:
+    """Watch over the page; nothing is drawn."""
+    with st.container(key=GUARD_KEY):
+        component("guard", HERE, js=("guard.js",), html="")(key="guard-watch", data={}, height="content")

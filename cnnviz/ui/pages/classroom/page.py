@@ -15,8 +15,8 @@ from cnnviz.access.classroom import MAX_STUDENTS, MAX_WRONG, URL_VARIABLE, Class
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
 from cnnviz.ui.shared import class_header, notice, visitors
+from cnnviz.ui.shared.layout import find_pages
 from cnnviz.ui.shared.lesson import STEPS
-from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import quoted
 

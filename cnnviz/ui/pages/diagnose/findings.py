@@ -11,8 +11,8 @@ import streamlit as st
 from cnnviz import tracking
 from cnnviz.diagnosis import Bars, Diagnosis, Fact, Finding, Images, rules
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.diagnosis.report.report_text import COMPARISONS as NAMES
-from cnnviz.diagnosis.report.report_text import SIGNS, sureness, where
+from cnnviz.diagnosis.outcome import COMPARISONS as NAMES
+from cnnviz.diagnosis.outcome import SIGNS, sureness, where
 from cnnviz.experiments import from_change
 from cnnviz.figures.finding import alt, bars, images_html, lines
 from cnnviz.training.queue import UNNAMED, enqueue
@@ -244,7 +244,7 @@ def probe_results(results: Mapping[str, Any], key: str) -> None:
     """Draw one line per probe, if the run was probed."""
     if not results:
         return
-    from cnnviz.diagnosis.report.report_text import describe_probes
+    from cnnviz.diagnosis.outcome import describe_probes
 
     rows = describe_probes(results)
     if rows:

@@ -13,8 +13,7 @@ import streamlit as st
 
 from cnnviz import datasets
 from cnnviz.diagnosis import recorded
-from cnnviz.diagnosis.outcome import recorded_anything
-from cnnviz.diagnosis.report.report_text import MARKS, OUTCOMES, status_text, sureness
+from cnnviz.diagnosis.outcome import MARKS, OUTCOMES, recorded_anything, status_text, sureness
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS
 from cnnviz.ui.pages.diagnose import probes, state

@@ -11,8 +11,7 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.diagnosis import Bars, Evidence, Lines
 from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, Signal, after_relu, propagate
-from cnnviz.diagnosis.recorded import names, recorded
-from cnnviz.diagnosis.recorded.card import RecordedCondition, arms, card, table
+from cnnviz.diagnosis.recorded import RecordedCondition, arms, card, names, recorded, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
 from cnnviz.experiments.presets.alexnet_stl10 import FULL
 from cnnviz.figures.alexnet_stl10 import (

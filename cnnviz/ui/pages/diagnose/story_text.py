@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cnnviz.diagnosis import Evidence
 from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, lrn_factor
-from cnnviz.diagnosis.recorded.card import Card, RecordedCondition, Table
+from cnnviz.diagnosis.recorded import Card, RecordedCondition, Table
 from cnnviz.diagnosis.recorded.fresh import Fresh, Layer
 from cnnviz.experiments.verdict import points
 from cnnviz.figures.numbers import duration, percent, significant

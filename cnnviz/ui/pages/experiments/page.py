@@ -12,7 +12,7 @@ from cnnviz import datasets, experiments
 from cnnviz.experiments import Stored
 from cnnviz.experiments.demos import Demo, list_demos
 from cnnviz.experiments.presets import FORMS, Preset, list_presets
-from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.recordings import names, recording
 from cnnviz.experiments.results import to_csv
 from cnnviz.experiments.verdict import Interval, brief, decided, inconclusive_text
 from cnnviz.tracking import Database, Status

@@ -13,7 +13,7 @@ from cnnviz.experiments import Experiment, Result, Stored
 from cnnviz.experiments.demos import list_demos
 from cnnviz.experiments.experiment import MAX_SEEDS, unpack
 from cnnviz.experiments.presets import FORMS, Form, Preset, current_name, list_presets
-from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.recordings import names, recording
 from cnnviz.experiments.results import result_of
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import require_registered

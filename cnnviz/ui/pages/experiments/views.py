@@ -15,14 +15,14 @@ from cnnviz.experiments import Experiment, Result, Stored, start
 from cnnviz.experiments.demos import Demo, DemoResult, list_demos
 from cnnviz.experiments.experiment import MAX_SEEDS, changes_text
 from cnnviz.experiments.presets import Preset
-from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.recordings import names, recording
 from cnnviz.experiments.results import HEAD, cells, verdict_lines
 from cnnviz.experiments.running import Progress, expected, needs_confirmation, progress
 from cnnviz.figures import numbers
 from cnnviz.figures.experiment import condition_color, experiment_alt, height
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.tracking import Database, Status
-from cnnviz.training.estimate import device_name
+from cnnviz.training.queue import device_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
 from cnnviz.ui.shared import layout, notice, url_state, visitors

@@ -25,9 +25,8 @@ from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
-    from cnnviz.interpret.dataset_figures import DatasetFigures
+    from cnnviz.interpret.dataset_figures import DatasetFigures, MaxActivations
     from cnnviz.interpret.embedding import Embedding
-    from cnnviz.interpret.max_activations import MaxActivations
 
 CHANNEL = "features-excites-channel"
 SIDE, CELL = 96, 96
@@ -172,7 +171,7 @@ def _framed(image: Pixels, size: tuple[int, ...], box: tuple[int, int, int, int]
 
 
 def _known_activations(network: Network, data: Dataset, layer: str, count: int) -> MaxActivations | None:
-    from cnnviz.interpret.max_activations import load_cached
+    from cnnviz.interpret.dataset_figures import load_cached
 
     return load_cached(dataset_pass.key_of(network, data, layer, count))
 
@@ -180,7 +179,7 @@ def _known_activations(network: Network, data: Dataset, layer: str, count: int) 
 def _compute_activations(
     network: Network, data: Dataset, layer: str, count: int, progress: Progress
 ) -> MaxActivations:
-    from cnnviz.interpret.max_activations import find_max_activations, save_cached
+    from cnnviz.interpret.dataset_figures import find_max_activations, save_cached
 
     rows = dataset_pass.sample_rows(data, count)
     batches = dataset_pass.iter_batches(network, data, rows)

@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.components.run_table import run_table
-from cnnviz.ui.pages.runs import files, recorded, state
+from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table
 from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.figures import overlay, pareto_figure, published_figure
@@ -170,7 +170,7 @@ def no_runs(page_state: PageState) -> None:
             layout.link("train", "Train a first one", icon=":material/play_arrow:")
             st.caption("or, in a terminal, some seconds long and without a network:", width="content")
         st.code("python -m cnnviz train --model lenet5 --dataset digits --epochs 5", language=None)
-    recorded.offer(first=True)
+    files.offer(first=True)
     published_figure(page_state)
 
 
@@ -334,7 +334,7 @@ def _list(page_state: PageState, listing: Listing) -> None:
         if compared:
             _compare(compared, page_state)
         pareto_figure(rows, page_state)
-        recorded.offer()
+        files.offer()
         follow(listing.runs)
 
 

@@ -26,7 +26,7 @@ from cnnviz.figures import numbers
 from cnnviz.models import url_codec
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
-from cnnviz.training.estimate import Estimate, estimate, structural_problems
+from cnnviz.training.queue import Estimate, estimate, structural_problems
 from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 from cnnviz.training.trainable import check_trainable, known_data

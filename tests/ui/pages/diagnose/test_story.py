@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from cnnviz.diagnosis.recorded import recorded
-from cnnviz.diagnosis.recorded.card import arms, card, table
+from cnnviz.diagnosis.recorded import arms, card, recorded, table
 from cnnviz.diagnosis.recorded.fresh import fresh
 from cnnviz.models.layers import LocalResponseNorm
 from cnnviz.training import Recipe, get

@@ -1,18 +1,52 @@
-"""Record results of finished experiments: `python -m cnnviz.experiments.recorded.record ID…`."""
+"""Recorded results that ship: preset experiments in their small form, as measured.
+
+`python -m cnnviz.experiments.recordings ID…` records finished experiments of the run database.
+"""
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 
 from cnnviz import tracking
 from cnnviz.experiments import get, result
-from cnnviz.experiments.recorded import HERE
+from cnnviz.experiments.experiment import Experiment
 from cnnviz.experiments.results import Result
 from cnnviz.experiments.verdict import notes
 from cnnviz.tracking import Database, Status
+
+FOLDER = Path(__file__).with_name("recorded")
+
+
+class Recording(NamedTuple):
+    """A recorded result, its experiment, and the version of torch."""
+
+    experiment: Experiment
+    result: Result
+    torch: str
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Return the names of the presets with a recorded result."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+@functools.lru_cache(maxsize=32)
+def recording(name: str) -> Recording:
+    """Return a recorded result by name; raise `KeyError` if there is none."""
+    if name not in names():
+        raise KeyError(name)
+    document = orjson.loads((FOLDER / f"{name}.json").read_bytes())
+    return Recording(
+        Experiment.model_validate(document["experiment"]),
+        Result.model_validate(document["result"]),
+        document["torch"],
+    )
 
 
 def document(database: Database, experiment_id: int) -> dict[str, Any]:
@@ -45,5 +79,5 @@ if __name__ == "__main__":
     with tracking.connect() as opened:
         for number in map(int, sys.argv[1:]):
             recorded = document(opened, number)
-            path = HERE / f"{recorded['experiment']['name']}.json"
+            path = FOLDER / f"{recorded['experiment']['name']}.json"
             path.write_bytes(orjson.dumps(recorded, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,22 +1,28 @@
 """Shipped test images, so that views of test images work without a network.
 
-`NAME.png` contains them side by side, `NAME.json` their labels, source and licence, which README.md also
+`NAME.png` contains them side by side, `NAME.json` their labels, source and licence, which its README.md also
 states. The images of `digits` come with scikit-learn, a dependency of cnnviz.
+
+`python -m cnnviz.datasets.shipped_images FOLDER` makes MNIST's. FOLDER contains MNIST in any layout that
+`datasets.load` supports.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from cnnviz import datasets
 from cnnviz.datasets.dataset import Dataset, Part
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_name("shipped")
 
 
 @cache
@@ -24,8 +30,6 @@ def test_images(name: str) -> Dataset | None:
     """Return the shipped test images of data set `name`, or None; the training part is empty."""
     if name not in names():
         return None
-    from PIL import Image
-
     facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     with Image.open(FOLDER / f"{name}.png") as sheet:
         pixels = np.asarray(sheet.convert("L"))
@@ -55,3 +59,31 @@ def names() -> tuple[str, ...]:
 def is_shipped(data: Dataset) -> bool:
     """Return whether these are the shipped images rather than the whole data set."""
     return data.folder == FOLDER
+
+
+EACH, COLUMNS = 50, 25
+"""Images per class, and per row of the sheet."""
+
+
+def record(folder: str) -> None:
+    """Write the first images of each class of the test part, in their order."""
+    test = datasets.load(folder).test
+    rows = np.sort(np.concatenate([np.flatnonzero(test.labels == label)[:EACH] for label in range(10)]))
+    images, labels = np.array(test.pixels(rows)), test.labels[rows]
+    _, _, height, width = images.shape
+    lines = len(images) // COLUMNS
+    sheet = images.reshape(lines, COLUMNS, height, width).transpose(0, 2, 1, 3)
+    Image.fromarray(sheet.reshape(lines * height, COLUMNS * width)).save(FOLDER / "mnist.png", optimize=True)
+    facts = {
+        "title": f"{len(images)} test images of MNIST",
+        "classes": list("0123456789"),
+        "size": [height, width],
+        "labels": labels.tolist(),
+        "source": f"{EACH} test images of each class of MNIST (Y. LeCun, C. Cortes, C. Burges), unchanged.",
+        "licence": "CC BY-SA 3.0",
+    }
+    (FOLDER / "mnist.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1])

@@ -1,1 +1,0 @@
-"""Report of a diagnosis: texts and figures."""
