@@ -165,7 +165,7 @@ def batches(pixels: Labels) -> Iterator[range]:
 # Layout of a path, and the file state that a cached copy depends on.
 
 _FOLDER, _PARQUET, _ZIP = "folder", "parquet", "zip"
-_SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: class_folders.source}
+_SOURCES = {_FOLDER: class_folders.source, _PARQUET: parquet.source, _ZIP: class_folders.source_of_zip}
 
 
 def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:

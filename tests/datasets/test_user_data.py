@@ -154,7 +154,7 @@ def test_a_picture_of_too_many_bytes_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, packed = _both(tmp_path, classes())
-    for module in (decode, class_folders, class_folders):
+    for module in (decode, class_folders):
         monkeypatch.setattr(module, "MAX_BYTES", 20)
     for path in (root, packed):
         with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; an image has at most 0 MiB"):

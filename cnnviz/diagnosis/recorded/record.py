@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, gather
-from cnnviz.diagnosis.recorded import FOLDER, SUFFIX, Card
-from cnnviz.diagnosis.recorded import SUFFIX as CARD_SUFFIX
+from cnnviz.diagnosis.recorded import CARD_SUFFIX, FOLDER, SUFFIX, Card
 from cnnviz.tracking import Database, Status
 
 MAX_BYTES = 100_000

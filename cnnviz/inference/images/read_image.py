@@ -274,7 +274,7 @@ def from_folder(root: Path) -> list[Upload]:
 
 
 def from_zip(name: str, file: Path | IO[bytes]) -> list[Upload]:
-    """Return every file in a zip, read on demand; raise `DataError` as `zips.Archive`."""
+    """Return every file in a zip, read on demand; raise `DataError` as `Archive`."""
     archive = Archive(name, file)
     return [
         Upload(
