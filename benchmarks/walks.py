@@ -72,7 +72,7 @@ def image_to_mosaic(seed: int) -> bytes:
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
-    current = network(["shipped:lenet5-digits"])
+    current = network(["lenet5"])
     picture = read(Upload(f"{seed}.png", buffer.getvalue()))
     ready = prepared(picture, current.loaded.preprocessing)  # type: ignore[arg-type] # it is no refusal
     return maps.view_packet(

@@ -17,7 +17,7 @@ from cnnviz.cli.output import Bar
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Progress, Step
-    from cnnviz.experiments import Cell, Stored
+    from cnnviz.experiments import Cell, SavedExperiment
     from cnnviz.tracking import Database, Lease, Run, Status
     from cnnviz.training.queue import QueuePlace
 
@@ -301,7 +301,7 @@ def train_experiment(database: Database, experiment_id: int) -> bool:
 
 
 def _train_condition(
-    database: Database, stored: Stored, cell: Cell, bar: Bar, interrupted: Callable[[], bool]
+    database: Database, stored: SavedExperiment, cell: Cell, bar: Bar, interrupted: Callable[[], bool]
 ) -> None:
     """Train one condition with one seed; wait while another run uses its device."""
     from cnnviz import tracking
@@ -320,7 +320,7 @@ def _train_condition(
     tracking.request(database, number, tracking.Command.STOP)
 
 
-def _stage(database: Database, stored: Stored, cell: Cell) -> str:
+def _stage(database: Database, stored: SavedExperiment, cell: Cell) -> str:
     """Describe an experiment's progress: `Run 3 of 10, about 4 min for all that is left: unit, seed 1`."""
     from cnnviz.experiments.running import seconds_of
     from cnnviz.figures.numbers import duration
@@ -329,7 +329,7 @@ def _stage(database: Database, stored: Stored, cell: Cell) -> str:
     left = [seconds_of(database, stored, other) for other in [*stored.waiting(), *stored.broken()]]
     known = [seconds for seconds in left if seconds is not None]
     all_left = f", about {duration(sum(known))} for all that is left" if len(known) == len(left) else ""
-    return f"Run {cells.index(cell) + 1} of {len(cells)}{all_left}: {cell.arm}, seed {cell.seed}"
+    return f"Run {cells.index(cell) + 1} of {len(cells)}{all_left}: {cell.condition}, seed {cell.seed}"
 
 
 def _with_stage(stage: str, bar: Bar) -> Progress:

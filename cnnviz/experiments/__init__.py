@@ -9,7 +9,7 @@ Importing this package does not import torch.
 
 from cnnviz.experiments.experiment import METRIC, Cell, Condition, Experiment, from_change
 from cnnviz.experiments.results import ConditionResult, Result, result
-from cnnviz.experiments.running import Stored, extend, get, list_all, queue, start, stop
+from cnnviz.experiments.running import SavedExperiment, extend, get, list_all, queue, start, stop
 
 __all__ = [
     "METRIC",
@@ -18,7 +18,7 @@ __all__ = [
     "ConditionResult",
     "Experiment",
     "Result",
-    "Stored",
+    "SavedExperiment",
     "extend",
     "from_change",
     "get",

@@ -18,7 +18,7 @@ from cnnviz.training.recipe import MAX_BYTES, Recipe, differing, value_text
 
 METRIC = "test/accuracy"
 """Compared metric: test accuracy after the last epoch, never the best of all epochs."""
-MAX_ARMS, MAX_SEEDS = 12, 50
+MAX_CONDITIONS, MAX_SEEDS = 12, 50
 BASE = "as it is"
 NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format", "code"))
 """Fields that no condition may change: seeds belong to the experiment, the others have no effect."""
@@ -37,32 +37,33 @@ class Condition(BaseModel):
 class Cell(NamedTuple):
     """One run of an experiment: condition and seed."""
 
-    arm: str
+    condition: str
     seed: int
 
 
 class Experiment(BaseModel):
     """Definition of an experiment, as a JSON document."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
     format: Literal["cnnviz-experiment/1"] = "cnnviz-experiment/1"
     name: str = Field("experiment", min_length=1, max_length=60)
     question: str = Field(min_length=1, max_length=300)
     base: Recipe
     base_name: str = Field(BASE, min_length=1, max_length=60)
-    arms: tuple[Condition, ...] = Field(min_length=1, max_length=MAX_ARMS)
+    conditions: tuple[Condition, ...] = Field(alias="arms", min_length=1, max_length=MAX_CONDITIONS)
+    """Stored as `arms`, as in documents, links and results since the first version."""
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, max_length=MAX_SEEDS)
 
     @model_validator(mode="after")
-    def _arms_can_be_run(self) -> Experiment:
+    def _conditions_can_be_run(self) -> Experiment:
         if len(set(self.names)) < len(self.names):
             raise ValueError("two conditions have the same name")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed is given twice")
         if not all(0 <= seed < 2**63 for seed in self.seeds):
             raise ValueError("a seed is a whole number from 0 on")
-        for condition in self.arms:
+        for condition in self.conditions:
             forbidden = sorted(NOT_CHANGED & set(condition.changes))
             if forbidden:
                 raise ValueError(
@@ -103,7 +104,7 @@ class Experiment(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all conditions, the baseline first."""
-        return (self.base_name, *(condition.name for condition in self.arms))
+        return (self.base_name, *(condition.name for condition in self.conditions))
 
     def cells(self) -> Iterator[Cell]:
         """Yield all runs, seed by seed, so that pairs are complete early."""
@@ -116,7 +117,7 @@ class Experiment(BaseModel):
         base = self.base
         if name != self.base_name:
             base = changed(
-                self.base, next(condition.changes for condition in self.arms if condition.name == name)
+                self.base, next(condition.changes for condition in self.conditions if condition.name == name)
             )
         words = {"name": f"{self.name}: {name}"[:80]}
         return base.changed(words if seed is None else words | {"seed": seed})
@@ -161,7 +162,7 @@ def from_change(
         name="test",
         question=question,
         base=recipe,
-        arms=({"name": condition, "changes": dict(change_values)},),
+        conditions=({"name": condition, "changes": dict(change_values)},),
         seeds=tuple(range(seeds)),
     )
 

@@ -63,9 +63,9 @@ def document(database: Database, experiment_id: int) -> dict[str, Any]:
             # Depends on the load of the machine.
             outcome["seconds"] = None
     bare = Result.model_validate(content)
-    outcomes = {condition.name: condition.outcomes for condition in bare.arms}
-    differences = [condition.difference for condition in bare.arms[1:]]
-    content["notes"] = notes(outcomes, differences, bare.arms[0].mean, bare.test_images)
+    outcomes = {condition.name: condition.outcomes for condition in bare.conditions}
+    differences = [condition.difference for condition in bare.conditions[1:]]
+    content["notes"] = notes(outcomes, differences, bare.conditions[0].mean, bare.test_images)
     runs = [run.id for run in stored.runs.values() if run is not None]
     versions = {(tracking.get_run(database, run).versions or {}).get("torch", "") for run in runs} - {""}
     return {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cnnviz import tracking
 from cnnviz.experiments import running, verdict
 from cnnviz.experiments.experiment import METRIC, Cell, Experiment, changes_text
-from cnnviz.experiments.running import Stored
+from cnnviz.experiments.running import SavedExperiment
 from cnnviz.experiments.verdict import Interval, Outcome, decimals, paired, points
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.tracking import Database, RunSummary, Status
@@ -66,7 +66,7 @@ class ConditionResult(BaseModel):
 class Result(BaseModel):
     """Results so far, as plain values; `write` serializes them as JSON."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
 
     format: Literal["cnnviz-experiment-result/1"] = "cnnviz-experiment-result/1"
     id: int | None
@@ -77,7 +77,7 @@ class Result(BaseModel):
     """Such as `at 5 epochs`."""
     test_images: int | None
     hardware: str
-    arms: tuple[ConditionResult, ...]
+    conditions: tuple[ConditionResult, ...] = Field(alias="arms")
     verdict: str
     notes: tuple[str, ...]
     """Failed or missing runs, the method of the intervals, and what they do not cover."""
@@ -85,7 +85,9 @@ class Result(BaseModel):
     @property
     def complete(self) -> bool:
         """Return whether every run finished with an accuracy."""
-        return all(outcome.accuracy is not None for condition in self.arms for outcome in condition.outcomes)
+        return all(
+            outcome.accuracy is not None for condition in self.conditions for outcome in condition.outcomes
+        )
 
     def write(self) -> str:
         """Serialize the result as indented JSON."""
@@ -97,7 +99,7 @@ def result(database: Database, experiment_id: int) -> Result:
     return result_of(database, running.get(database, experiment_id))
 
 
-def result_of(database: Database, stored: Stored) -> Result:
+def result_of(database: Database, stored: SavedExperiment) -> Result:
     """Compute the results of an experiment that is already loaded; see `result`."""
     experiment = stored.experiment
     outcomes = {
@@ -117,7 +119,7 @@ def result_of(database: Database, stored: Stored) -> Result:
         epochs=epochs,
         test_images=images,
         hardware=", ".join(dict.fromkeys(run.hardware for run in full if run.hardware)),
-        arms=conditions,
+        conditions=conditions,
         verdict=verdict.verdict([condition.sentence for condition in conditions[1:]], outcomes),
         notes=verdict.notes(
             outcomes, [condition.difference for condition in conditions[1:]], conditions[0].mean, images
@@ -133,15 +135,15 @@ def condition_results(
     epochs: str,
 ) -> tuple[ConditionResult, ...]:
     """Compute the results of all conditions, the baseline first."""
-    arms = []
+    results = []
     for name in experiment.names:
         is_base = name == experiment.base_name
         paired_difference = (
             None
             if is_base
-            else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
+            else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.conditions))
         )
-        arms.append(
+        results.append(
             ConditionResult(
                 name=name,
                 changes="" if is_base else changes_text(experiment, name),
@@ -151,7 +153,7 @@ def condition_results(
                 sentence="" if is_base else verdict.describe_condition(name, paired_difference, epochs),
             )
         )
-    return tuple(arms)
+    return tuple(results)
 
 
 def difference(base: Sequence[Outcome], condition: Sequence[Outcome], comparisons: int) -> Interval | None:
@@ -182,7 +184,7 @@ def outcome(run: RunSummary | None, seed: int) -> Outcome:
     )
 
 
-def _params(stored: Stored, name: str) -> int | None:
+def _params(stored: SavedExperiment, name: str) -> int | None:
     runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
     return next((run.params for run in runs if run is not None and run.params is not None), None)
 
@@ -195,7 +197,7 @@ def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
+def _other_data(stored: SavedExperiment, prints: dict[int, str | None]) -> tuple[str, ...]:
     """Return warnings on conditions with different data, and on runs of a condition whose data changed."""
     sentences = []
     if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
@@ -227,7 +229,7 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     Columns without any value are left out, as is the number of parameters if it is the same for all
     conditions. `in training` is the training accuracy over the last epoch.
     """
-    lines = [_line(condition) for condition in result.arms]
+    lines = [_line(condition) for condition in result.conditions]
     columns = [
         column
         for column, name in enumerate(HEAD)
@@ -252,7 +254,7 @@ def difference_text(condition: ConditionResult) -> str:
 
 def verdict_lines(result: Result) -> list[str]:
     """Split the verdict into lines: how complete the experiment is, then one line per condition."""
-    sentences = [condition.sentence for condition in result.arms[1:]]
+    sentences = [condition.sentence for condition in result.conditions[1:]]
     so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
     if so_far == result.verdict:  # Nothing can be compared yet: one line for all conditions.
         return [so_far]
@@ -263,7 +265,7 @@ def to_csv(result: Result) -> str:
     """Format all runs as CSV: condition, seed, run, status, accuracies in [0, 1], seconds."""
     rows = (
         (condition.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
-        for condition in result.arms
+        for condition in result.conditions
         for o in condition.outcomes
     )
     return csv_text(RUN_COLUMNS, rows)

@@ -19,7 +19,7 @@ LONGEST_SECONDS = 24 * 3600.0
 """Maximum total duration of runs queued without confirmation."""
 
 
-class Stored(NamedTuple):
+class SavedExperiment(NamedTuple):
     """An experiment in the run database."""
 
     id: int
@@ -78,7 +78,7 @@ def needs_confirmation(runs: int, seconds: float | None) -> bool:
     return runs > MAX_AT_ONCE or (seconds is not None and seconds > LONGEST_SECONDS)
 
 
-def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
+def cell_run(database: Database, stored: SavedExperiment, cell: Cell) -> int:
     """Queue or resume the run of a condition and seed; return the run's id."""
     run = stored.runs[cell]
     if run is not None:
@@ -120,12 +120,12 @@ def stop(database: Database, experiment_id: int) -> None:
             tracking.request(database, run.id, Command.STOP)
 
 
-def get(database: Database, experiment_id: int) -> Stored:
+def get(database: Database, experiment_id: int) -> SavedExperiment:
     """Return an experiment with its runs; raise `NoSuchExperimentError`."""
     return _with_runs(database, [tracking.get_experiment(database, experiment_id)])[0]
 
 
-def list_all(database: Database) -> list[Stored]:
+def list_all(database: Database) -> list[SavedExperiment]:
     """Return all experiments with their runs, newest first."""
     return _with_runs(database, tracking.list_experiments(database))
 
@@ -135,7 +135,7 @@ def tag(experiment_id: int) -> str:
     return f"experiment {experiment_id}"
 
 
-def _with_runs(database: Database, stored: Sequence[tracking.StoredExperiment]) -> list[Stored]:
+def _with_runs(database: Database, stored: Sequence[tracking.StoredExperiment]) -> list[SavedExperiment]:
     outcomes = []
     for entry in stored:
         experiment = Experiment.read(entry.body)
@@ -143,7 +143,7 @@ def _with_runs(database: Database, stored: Sequence[tracking.StoredExperiment]) 
         ids = [run_id for run_id in run_ids.values() if run_id is not None]
         runs = {run.id: run for run in tracking.list_runs(database, ids=ids)} if ids else {}
         cells = {cell: runs.get(run_ids.get(cell) or 0) for cell in experiment.cells()}
-        outcomes.append(Stored(entry.id, experiment, entry.created, cells, entry.owner_id))
+        outcomes.append(SavedExperiment(entry.id, experiment, entry.created, cells, entry.owner_id))
     return outcomes
 
 
@@ -186,7 +186,7 @@ class Progress:
     """Remaining time, with as many runs at once as are active now; None if unknown."""
 
 
-def progress(database: Database, stored: Stored) -> Progress:
+def progress(database: Database, stored: SavedExperiment) -> Progress:
     """Return the progress of an experiment; time left from its own finished runs, else from earlier runs."""
     runs = stored.runs
     finished = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
@@ -222,7 +222,7 @@ def expected(database: Database, experiment: Experiment) -> tuple[float | None, 
     return total, estimates[0].basis
 
 
-def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:
+def seconds_of(database: Database, stored: SavedExperiment, cell: Cell) -> float | None:
     """Estimate the remaining seconds of one run; None if unknown."""
     run = stored.runs[cell]
     fraction = _fraction(run)
@@ -231,7 +231,7 @@ def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:
     similar = [
         other_run.seconds
         for (condition, _), other_run in stored.runs.items()
-        if condition == cell.arm and other_run is not None and other_run.status is Status.FINISHED
+        if condition == cell.condition and other_run is not None and other_run.status is Status.FINISHED
     ]
     if similar:
         return sum(similar) / len(similar)

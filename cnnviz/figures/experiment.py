@@ -38,7 +38,7 @@ def experiment(result: Result) -> Figure:
     Left panel: a dot per seed, joined across conditions, and a bar at the mean. Right panel: the mean paired
     difference to the baseline in percentage points, with its confidence interval where there is one.
     """
-    count = len(result.arms)
+    count = len(result.conditions)
     layout = {
         "xaxis": {
             "title": {"text": "test accuracy"},
@@ -60,8 +60,8 @@ def experiment(result: Result) -> Figure:
         },
         "shapes": [_zero()],
         "annotations": [
-            *(_name(condition.name, index) for index, condition in enumerate(result.arms)),
-            *([] if any(condition.n for condition in result.arms) else [_awaited()]),
+            *(_name(condition.name, index) for index, condition in enumerate(result.conditions)),
+            *([] if any(condition.n for condition in result.conditions) else [_awaited()]),
         ],
         "hovermode": "closest",
         "showlegend": False,
@@ -73,15 +73,15 @@ def experiment(result: Result) -> Figure:
 
 def height(result: Result) -> int:
     """Return the height of the figure in pixels."""
-    return REST + ROW * len(result.arms)
+    return REST + ROW * len(result.conditions)
 
 
 def experiment_alt(result: Result) -> str:
     """Describe the figure in words."""
     conditions = [
         f"{condition.name}: mean {percent(condition.mean, 1)} of {condition.n} runs"
-        + ("" if index == 0 else f", {difference_text(condition)} points to {result.arms[0].name}")
-        for index, condition in enumerate(result.arms)
+        + ("" if index == 0 else f", {difference_text(condition)} points to {result.conditions[0].name}")
+        for index, condition in enumerate(result.conditions)
         if condition.mean is not None
     ]
     return f"Test accuracy by condition, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
@@ -100,9 +100,9 @@ def _pairs(result: Result) -> dict[str, Any]:
     """Return one faint line per seed, from condition to condition, with a gap where a run is missing."""
     x: list[float | None] = []
     y: list[float | None] = []
-    count = len(result.arms[0].outcomes)
+    count = len(result.conditions[0].outcomes)
     for seed in range(count):
-        for index, condition in enumerate(result.arms):
+        for index, condition in enumerate(result.conditions):
             x.append(condition.outcomes[seed].accuracy)
             y.append(index + _offset(seed, count))
         x.append(None)
@@ -114,9 +114,9 @@ def _pairs(result: Result) -> dict[str, Any]:
 
 
 def _dots(result: Result) -> list[dict[str, Any]]:
-    count = len(result.arms[0].outcomes)
+    count = len(result.conditions[0].outcomes)
     traces = []
-    for index, condition in enumerate(result.arms):
+    for index, condition in enumerate(result.conditions):
         measured = [(i, o) for i, o in enumerate(condition.outcomes) if o.accuracy is not None]
         traces.append(
             {
@@ -144,14 +144,14 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "line": {"width": 2.5, "color": condition_color(index)},
             "hovertemplate": f"mean of {condition.n}: %{{x:.2%}}<extra></extra>",
         }
-        for index, condition in enumerate(result.arms)
+        for index, condition in enumerate(result.conditions)
         if condition.mean is not None
     ]
 
 
 def _differences(result: Result) -> list[dict[str, Any]]:
     traces = []
-    for index, condition in enumerate(result.arms):
+    for index, condition in enumerate(result.conditions):
         difference = condition.difference
         if difference is None:
             continue
@@ -200,7 +200,7 @@ def _awaited() -> dict[str, Any]:
 
 def _span(result: Result) -> dict[str, Any]:
     """Return the range of the differences: zero and all intervals, with margins."""
-    ends = [0.0, *(end for condition in result.arms for end in _ends(condition))]
+    ends = [0.0, *(end for condition in result.conditions for end in _ends(condition))]
     margin = ROOM * (max(ends) - min(ends)) or 1.0
     return {"range": [min(ends) - margin, max(ends) + margin]}
 
@@ -215,7 +215,7 @@ def _ends(condition: ConditionResult) -> Sequence[float]:
 
 def _reach(result: Result) -> dict[str, Any]:
     """Return the range of the accuracies: all runs with margins, but hardly beyond [0, 1]."""
-    values = [value for condition in result.arms for value in condition.values]
+    values = [value for condition in result.conditions for value in condition.values]
     if not values:
         return {"range": [0, 1]}
     margin = max(ROOM * (max(values) - min(values)), LEAST)

@@ -19,7 +19,7 @@ TINY = Experiment.of(
     name="tiny",
     question="Adam or SGD, on next to nothing?",
     base=Recipe(dataset="digits", limit=60, validation=0, epochs=1, batch_size=30, optimiser="sgd"),
-    arms=(Condition(name="Adam", changes={"optimiser": "adam", "lr": 0.001}),),
+    conditions=(Condition(name="Adam", changes={"optimiser": "adam", "lr": 0.001}),),
     seeds=(0, 1),
 )
 

@@ -8,7 +8,17 @@ import pytest
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose
 from cnnviz.diagnosis.evidence.mean_field import propagate
-from cnnviz.diagnosis.recorded import COLLAPSED, FOLDER, SUFFIX, Row, Table, arms, card, recorded, table
+from cnnviz.diagnosis.recorded import (
+    COLLAPSED,
+    FOLDER,
+    SUFFIX,
+    Row,
+    Table,
+    card,
+    recorded,
+    recorded_conditions,
+    table,
+)
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
 from cnnviz.diagnosis.recorded.record import MAX_BYTES, package_run
 from cnnviz.diagnosis.recorded.stand_in import first_of_each
@@ -95,7 +105,7 @@ def test_the_table_has_every_arm_with_the_same_seeds() -> None:
 
 def test_other_pixels_or_other_weights_free_it_and_the_rest_does_not() -> None:
     """What the story says in so many words."""
-    result = {arm.name: arm for arm in arms(table())}
+    result = {arm.name: arm for arm in recorded_conditions(table())}
     for name in MENDING:
         assert result[name].collapsed == 0, name
         assert result[name].accuracy > 1.5 * result[AS_WRITTEN].accuracy, name
@@ -110,7 +120,7 @@ def test_arms_are_compared_seed_by_seed() -> None:
         _row("up", 1, 0.3, 0.2),
         _row("up", 0, 0.2, 0.3),
     ]
-    base_arm, up = arms(Table(machine="", test_images=10, rows=tuple(rows)))
+    base_arm, up = recorded_conditions(Table(machine="", test_images=10, rows=tuple(rows)))
     assert (base_arm.gain, base_arm.collapsed, base_arm.n) == (None, 2, 2)
     assert up.accuracies == (0.2, 0.3)
     assert up.gain is not None

@@ -17,7 +17,7 @@ NORMALISING = Experiment.of(
     question="Does normalising the input raise accuracy?",
     base=BASE,
     base_name="pixels in [0, 1]",
-    arms=(Condition(name="normalising the input", changes={"scale": "standardised"}),),
+    conditions=(Condition(name="normalising the input", changes={"scale": "standardised"}),),
     seeds=(0, 1, 2),
 )
 

@@ -1,5 +1,6 @@
 """What an experiment may be, what it runs, and that it survives being written down."""
 
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,16 @@ def test_seeds_are_the_same_in_every_arm_and_pairs_come_together() -> None:
     base, arm = (NORMALISING.recipe(name, 2) for name in NORMALISING.names)
     assert base.difference(arm) == {"scale": ("unit", "standardised")}
     assert base.seed == arm.seed == 2
+
+
+def test_conditions_are_stored_under_their_first_name() -> None:
+    """Old documents, links and results say `arms`."""
+    document = json.loads(NORMALISING.write())
+    assert [entry["name"] for entry in document["arms"]] == list(NORMALISING.names[1:])
+    assert "conditions" not in document
+    assert Experiment.read(json.dumps(document)) == NORMALISING
+    renamed = {"conditions" if key == "arms" else key: value for key, value in document.items()}
+    assert Experiment.read(json.dumps(renamed)) == NORMALISING
 
 
 def test_options_are_merged_into_those_of_the_base() -> None:
@@ -67,7 +78,7 @@ def test_it_comes_back_from_a_file_and_from_a_link() -> None:
     assert tanh is not None
     other = tanh.model_dump(mode="json")
     with_layers = Experiment.of(
-        question="?", base=layers, arms=(Condition(name="tanh", changes={"layers": other}),)
+        question="?", base=layers, conditions=(Condition(name="tanh", changes={"layers": other}),)
     )
     for experiment in (NORMALISING, with_layers):
         assert Experiment.read(experiment.write()) == experiment

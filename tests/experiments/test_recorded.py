@@ -16,10 +16,10 @@ def test_every_ready_made_experiment_has_one() -> None:
 def test_it_is_of_todays_experiment_and_follows_from_its_runs(name: str) -> None:
     result = recording(name)
     assert result.experiment == get_preset(name).small
-    outcomes = {arm.name: arm.outcomes for arm in result.result.arms}
-    params = {arm.name: arm.params for arm in result.result.arms}
+    outcomes = {arm.name: arm.outcomes for arm in result.result.conditions}
+    params = {arm.name: arm.params for arm in result.result.conditions}
     arms = condition_results(result.experiment, outcomes, params, result.result.epochs)
-    for again, recorded in zip(arms, result.result.arms, strict=True):
+    for again, recorded in zip(arms, result.result.conditions, strict=True):
         assert again.sentence == recorded.sentence
         assert again.changes == recorded.changes
         assert (again.difference is None) == (recorded.difference is None)

@@ -24,7 +24,7 @@ def test_runs_are_queued_in_pairs_and_bear_a_tag(database: Database) -> None:
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(database: Database) -> None:
     other = NORMALISING.model_copy(
-        update={"arms": (Condition(name="elsewhere", changes={"dataset": "digitz"}),)}
+        update={"conditions": (Condition(name="elsewhere", changes={"dataset": "digitz"}),)}
     )
     with pytest.raises(ValueError, match="digits"):
         start(database, other)
@@ -36,7 +36,7 @@ def test_the_answer_is_of_last_epochs_and_paired(database: Database) -> None:
     number = start(database, NORMALISING)
     end_all(database, number, {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94]})
     results = result(database, number)
-    base, arm = results.arms
+    base, arm = results.conditions
     assert base.mean == pytest.approx(0.82)
     assert base.difference is None
     assert arm.difference is not None
@@ -75,7 +75,7 @@ def test_a_run_that_is_deleted_for_good_leaves_its_place(database: Database) -> 
     tracking.delete_run(database, run.id)
     tracking.purge_runs(database)
     assert get(database, number).runs[Cell(ARM, 2)] is None
-    assert result(database, number).arms[1].outcomes[2].status == "missing"
+    assert result(database, number).conditions[1].outcomes[2].status == "missing"
 
 
 def test_more_seeds_and_a_stop(database: Database) -> None:
@@ -89,8 +89,8 @@ def test_more_seeds_and_a_stop(database: Database) -> None:
 
 
 def test_several_arms_share_the_chance_of_error(database: Database) -> None:
-    arms = (*NORMALISING.arms, Condition(name="raw", changes={"scale": "raw"}))
-    number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
+    arms = (*NORMALISING.conditions, Condition(name="raw", changes={"scale": "raw"}))
+    number = start(database, Experiment.of(**{**dict(NORMALISING), "conditions": arms}))
     values = {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94], "raw": [0.80, 0.84, 0.82]}
     end_all(database, number, values)
     results = result(database, number)
@@ -102,7 +102,7 @@ def test_several_arms_share_the_chance_of_error(database: Database) -> None:
 
 def test_arms_of_different_data_are_warned_of(database: Database) -> None:
     arms = (Condition(name="shapes", changes={"dataset": "shapes"}),)
-    number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
+    number = start(database, Experiment.of(**{**dict(NORMALISING), "conditions": arms}))
     assert any("different test images" in note for note in result(database, number).notes)
     plain = start(database, NORMALISING)
     assert not any("different test images" in note for note in result(database, plain).notes)

@@ -32,7 +32,8 @@ def arm(
 
 RESULT = Result(
     id=1, name="test", question="Does it help?", epochs="at 5 epochs", test_images=None, hardware="",
-    verdict="", arms=(arm("as it is", BASE), arm("with a change of a long name", BETTER, BASE)), notes=(),
+    verdict="", notes=(),
+    conditions=(arm("as it is", BASE), arm("with a change of a long name", BETTER, BASE)),
 )  # fmt: skip
 
 
@@ -62,30 +63,30 @@ def test_means_and_the_paired_difference_with_its_interval() -> None:
 def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
     low, high = experiment(RESULT)["layout"]["xaxis"]["range"]
     assert 0.75 < low < 0.80 < 0.95 < high <= 1
-    lone = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (None,)))})
+    lone = RESULT.model_copy(update={"conditions": (arm("a", (0.8,)), arm("b", (None,)))})
     low, high = experiment(lone)["layout"]["xaxis"]["range"]
     assert 0.75 < low < 0.8 < high < 0.85
-    none = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,)))})
+    none = RESULT.model_copy(update={"conditions": (arm("a", (None,)), arm("b", (None,)))})
     assert experiment(none)["layout"]["xaxis"]["range"] == (0, 1)
     counts = [len(experiment(result)["layout"]["annotations"]) - 2 for result in (RESULT, lone, none)]
     assert counts == [0, 0, 1], "an empty picture says what will be in it"
 
 
 def test_one_pair_has_no_interval_to_draw() -> None:
-    single = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
+    single = RESULT.model_copy(update={"conditions": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
     (right,) = (trace for trace in experiment(single)["data"] if trace["xaxis"] == "x2")
     assert right["error_x"]["array"] is None
 
 
 def test_nothing_yet_is_drawn_and_told() -> None:
-    empty = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,), (None,)))})
+    empty = RESULT.model_copy(update={"conditions": (arm("a", (None,)), arm("b", (None,), (None,)))})
     assert experiment(empty)["layout"]["xaxis2"]["range"] == (-1.0, 1.0)
     assert "No run has finished yet" in experiment_alt(empty)
 
 
 def test_each_arm_is_named_above_its_own_row_however_many_there_are() -> None:
     names = [f"arm {n}" for n in range(6)] + ["<b>" + "a very long name " * 5]
-    many = RESULT.model_copy(update={"arms": tuple(arm(name, (0.8,)) for name in names)})
+    many = RESULT.model_copy(update={"conditions": tuple(arm(name, (0.8,)) for name in names)})
     figure = experiment(many)["layout"]
     rows = [note["y"] for note in figure["annotations"]]
     edges = [figure["yaxis"]["range"][1], *figure["yaxis"]["tickvals"], figure["yaxis"]["range"][0]]
@@ -99,7 +100,7 @@ def test_each_arm_is_named_above_its_own_row_however_many_there_are() -> None:
 
 
 def lone() -> Result:
-    return RESULT.model_copy(update={"arms": RESULT.arms[:1]})
+    return RESULT.model_copy(update={"conditions": RESULT.conditions[:1]})
 
 
 def test_the_alt_text_tells_the_numbers() -> None:

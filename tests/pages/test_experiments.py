@@ -167,7 +167,9 @@ def test_a_link_that_names_what_is_not_registered_is_refused_and_reads_nothing(
 
     monkeypatch.setattr("cnnviz.datasets.registry.is_path", is_path)
     wrong = Experiment.of(
-        question="Is it read?", base=BASE.changed(base), arms=(Condition(name="elsewhere", changes=changes),)
+        question="Is it read?",
+        base=BASE.changed(base),
+        conditions=(Condition(name="elsewhere", changes=changes),),
     )
     app = open_page("experiments", **parameters(wrong))
     assert len(app.warning) == 1
@@ -197,7 +199,7 @@ def test_a_change_of_a_run_made_from_a_path_is_tested_by_the_run_s_number(tmp_pa
 def wide(arms: int, seeds: int, **changes: Any) -> Experiment:
     return Experiment.of(
         question="Which rate?", base=BASE.changed(changes), seeds=tuple(range(seeds)),
-        arms=tuple(Condition(name=f"rate {i}", changes={"lr": 0.001 * (i + 1)}) for i in range(arms)),
+        conditions=tuple(Condition(name=f"rate {i}", changes={"lr": 0.001 * (i + 1)}) for i in range(arms)),
     )  # fmt: skip
 
 

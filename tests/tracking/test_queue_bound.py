@@ -37,7 +37,7 @@ def test_an_experiment_that_does_not_fit_queues_nothing(database: Database) -> N
     experiment = Experiment.of(
         question="?",
         base=Recipe(dataset="digits", device="cpu"),
-        arms=(Condition(name="a", changes={"lr": 0.1}),),
+        conditions=(Condition(name="a", changes={"lr": 0.1}),),
     )
     with pytest.raises(QueueFullError, match="and 0 do; 6 more do not fit, 3 would: "):
         start(database, experiment)

@@ -159,14 +159,17 @@ def table() -> Table:
     return Table.model_validate_json(FILE.read_bytes())
 
 
-def arms(runs: Table) -> tuple[RecordedCondition, ...]:
+def recorded_conditions(runs: Table) -> tuple[RecordedCondition, ...]:
     """Summarize all conditions, the failing recipe first, the others by descending accuracy.
 
     Confidence intervals hold simultaneously (Bonferroni).
     """
     base, *others = runs.names
     conditions = [_condition(runs, name, base, len(others)) for name in others]
-    return (_condition(runs, base, base, len(others)), *sorted(conditions, key=lambda arm: -arm.accuracy))
+    return (
+        _condition(runs, base, base, len(others)),
+        *sorted(conditions, key=lambda result: -result.accuracy),
+    )
 
 
 def _condition(runs: Table, name: str, base: str, comparisons: int) -> RecordedCondition:

@@ -125,17 +125,17 @@ ALEXNET_STL10 = Preset(
         "AlexNet a quarter as wide, for images of 67×67, on a thousand handwritten digits enlarged to that, "
         "for half of the article's steps and without its mirroring (a mirrored digit is none); its weights "
         "are widened so that each layer passes on what it does in the full one. Digits are easy: what is "
-        "fixed gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."
+        "fixed gets further than on photographs. The story on Diagnose has the same conditions on CIFAR-10."
     ),
     order=12,
     small=Experiment(
         base=base().changed({"dataset": "digits", "limit": 1_000, "epochs": 12, "flip": "none"}),
-        arms=tuple(Condition(name=name, changes=changes(**CONDITIONS[name])) for name in _TOLD),
+        conditions=tuple(Condition(name=name, changes=changes(**CONDITIONS[name])) for name in _TOLD),
         **_ASKED,
     ),
     large=Experiment(
         base=get("article-alexnet-stl10"),
-        arms=tuple(Condition(name=name, changes=_options(**CONDITIONS[name])) for name in _TOLD),
+        conditions=tuple(Condition(name=name, changes=_options(**CONDITIONS[name])) for name in _TOLD),
         **_ASKED,
     ),
 )

@@ -36,12 +36,12 @@ ACTIVATION = Preset(
     small=Experiment(
         base=thin_on_digits(layers=thin_alexnet(activation="tanh")),
         seeds=tuple(range(5)),
-        arms=(Condition(name="ReLU", changes={"layers": thin_alexnet()}),),
+        conditions=(Condition(name="ReLU", changes={"layers": thin_alexnet()}),),
         **_ACTIVATION_QUESTION,
     ),
     large=Experiment(
         base=small_alexnet_on_cifar(options={"activation": "tanh"}),
-        arms=(Condition(name="ReLU", changes={"options": {"activation": "relu"}}),),
+        conditions=(Condition(name="ReLU", changes={"options": {"activation": "relu"}}),),
         **_ACTIVATION_QUESTION,
     ),
 )
@@ -53,7 +53,7 @@ _AUXILIARY_QUESTION = {
     "name": "auxiliary",
     "question": "Do the losses of auxiliary classifiers help?",
     "base_name": "auxiliary losses off",
-    "arms": (Condition(name="auxiliary losses, weight 0.3", changes={"aux_weight": 0.3}),),
+    "conditions": (Condition(name="auxiliary losses, weight 0.3", changes={"aux_weight": 0.3}),),
 }
 
 AUXILIARY = Preset(
@@ -109,14 +109,14 @@ INCEPTION = Preset(
     order=10,
     small=Experiment(
         base=thin_on_digits(layers=inception_trio(naive=True), epochs=24, lr=0.02),
-        arms=(Condition(name="reduced blocks", changes={"layers": inception_trio(naive=False)}),),
+        conditions=(Condition(name="reduced blocks", changes={"layers": inception_trio(naive=False)}),),
         **_INCEPTION_QUESTION,
     ),
     large=Experiment(
         base=get("article-googlenet-cifar10").changed(
             {"model": "inception-naive", "epochs": 10, "precision": "bf16"}
         ),
-        arms=(Condition(name="reduced blocks", changes={"model": "googlenet"}),),
+        conditions=(Condition(name="reduced blocks", changes={"model": "googlenet"}),),
         **_INCEPTION_QUESTION,
     ),
 )
@@ -142,12 +142,12 @@ POOLING = Preset(
     small=Experiment(
         base=thin_on_digits(layers=thin_alexnet(pooling="plain")),
         seeds=tuple(range(5)),
-        arms=(Condition(name="overlapping 3×3 by 2", changes={"layers": thin_alexnet()}),),
+        conditions=(Condition(name="overlapping 3×3 by 2", changes={"layers": thin_alexnet()}),),
         **_POOLING_QUESTION,
     ),
     large=Experiment(
         base=small_alexnet_on_cifar(options={"pooling": "plain"}),
-        arms=(Condition(name="overlapping 3×3 by 2", changes={"options": {"pooling": "overlapping"}}),),
+        conditions=(Condition(name="overlapping 3×3 by 2", changes={"options": {"pooling": "overlapping"}}),),
         **_POOLING_QUESTION,
     ),
 )
@@ -174,13 +174,13 @@ MODEL_SIZE = Preset(
         base=thin_on_digits(),
         seeds=tuple(range(5)),
         base_name="AlexNet, thin",
-        arms=(Condition(name="SmallAlexNet, thin", changes={"layers": thin_small_alexnet()}),),
+        conditions=(Condition(name="SmallAlexNet, thin", changes={"layers": thin_small_alexnet()}),),
         **_MODEL_SIZE_QUESTION,
     ),
     large=Experiment(
         base=alexnet_on_cifar(),
         base_name="AlexNet",
-        arms=(Condition(name="SmallAlexNet", changes={"model": "small-alexnet"}),),
+        conditions=(Condition(name="SmallAlexNet", changes={"model": "small-alexnet"}),),
         **_MODEL_SIZE_QUESTION,
     ),
 )
@@ -210,13 +210,13 @@ AUGMENTATION = Preset(
     order=5,
     small=Experiment(
         base=thin_on_digits(limit=200, epochs=30),
-        arms=(Condition(name="shifts by up to 2 pixels", changes={"pad_crop": 2}),),
+        conditions=(Condition(name="shifts by up to 2 pixels", changes={"pad_crop": 2}),),
         seeds=tuple(range(5)),
         **_AUGMENTATION_QUESTION,
     ),
     large=Experiment(
         base=small_alexnet_on_cifar(epochs=50, **_NONE),
-        arms=(Condition(name="flips and shifts", changes={"flip": "random", "pad_crop": 4}),),
+        conditions=(Condition(name="flips and shifts", changes={"flip": "random", "pad_crop": 4}),),
         **_AUGMENTATION_QUESTION,
     ),
 )
@@ -244,7 +244,7 @@ ENLARGING = Preset(
         base=thin_on_digits(layers=thin_alexnet(resized=(4, 32))),
         base_name="4×4 enlarged to 32×32",
         seeds=tuple(range(5)),
-        arms=(
+        conditions=(
             Condition(name="8×8 enlarged to 32×32", changes={"layers": thin_alexnet()}),
             Condition(name="4×4 enlarged to 16×16", changes={"layers": thin_alexnet(resized=(4, 16))}),
         ),
@@ -254,7 +254,7 @@ ENLARGING = Preset(
         question=_QUESTION,
         base=alexnet_on_stl(layers=alexnet_resizing((32, 227), init="he", normalisation="none")),
         base_name="32×32 enlarged to 227×227",
-        arms=(
+        conditions=(
             Condition(
                 name="96×96 enlarged to 227×227",
                 changes={"layers": alexnet_resizing((), init="he", normalisation="none")},
@@ -285,12 +285,12 @@ DROPOUT = Preset(
     small=Experiment(
         base=lenet_on_digits(layers=lenet_dropping(0.0), limit=200, epochs=40, batch_size=20, lr=0.01),
         seeds=tuple(range(5)),
-        arms=(Condition(name="dropout 0.5", changes={"layers": lenet_dropping(0.5)}),),
+        conditions=(Condition(name="dropout 0.5", changes={"layers": lenet_dropping(0.5)}),),
         **_DROPOUT_QUESTION,
     ),
     large=Experiment(
         base=small_alexnet_on_cifar(epochs=50, options={"dropout": 0.0}),
-        arms=(Condition(name="dropout 0.5", changes={"options": {"dropout": 0.5}}),),
+        conditions=(Condition(name="dropout 0.5", changes={"options": {"dropout": 0.5}}),),
         **_DROPOUT_QUESTION,
     ),
 )
@@ -302,7 +302,7 @@ _NORMALIZATION_QUESTION = {
     "name": "normalising",
     "question": "Does normalising the input raise accuracy?",
     "base_name": "pixels in [0, 1]",
-    "arms": (
+    "conditions": (
         Condition(name="normalising the input", changes={"scale": "standardised"}),
         Condition(name="raw pixels, 0 to 255", changes={"scale": "raw"}),
     ),
@@ -348,7 +348,7 @@ LRN = Preset(
     order=8,
     small=Experiment(
         base=thin_on_digits(),
-        arms=tuple(
+        conditions=tuple(
             Condition(name=name, changes={"layers": thin_alexnet(normalisation=how)})
             for name, how in _ARMS.items()
         ),
@@ -356,7 +356,7 @@ LRN = Preset(
     ),
     large=Experiment(
         base=small_alexnet_on_cifar(),
-        arms=tuple(
+        conditions=tuple(
             Condition(name=name, changes={"options": {"normalisation": how}}) for name, how in _ARMS.items()
         ),
         **_LRN_QUESTION,
@@ -372,7 +372,7 @@ _OPTIMIZER_QUESTION = {
     "name": "optimiser",
     "question": "Adam or SGD?",
     "base_name": "SGD, rate 0.001",
-    "arms": (
+    "conditions": (
         Condition(name="Adam, rate 0.001", changes=_ADAM),
         Condition(name="SGD, rate 0.01", changes={"lr": 0.01}),
         Condition(name="SGD, rate 0.05", changes={"lr": 0.05}),

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.diagnosis import Bars, Evidence, Lines
 from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, Signal, after_relu, propagate
-from cnnviz.diagnosis.recorded import RecordedCondition, arms, card, names, recorded, table
+from cnnviz.diagnosis.recorded import RecordedCondition, card, names, recorded, recorded_conditions, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
 from cnnviz.experiments.presets.alexnet_stl10 import FULL
 from cnnviz.figures.alexnet_stl10 import (
@@ -77,19 +77,21 @@ def parameters(recipe: Recipe) -> dict[str, str | None]:
 # Table of the paired runs.
 
 
-def results_table(arms: Sequence[RecordedCondition]) -> None:
+def results_table(conditions: Sequence[RecordedCondition]) -> None:
     """Draw a row for each condition, the failing recipe first."""
     share = st.column_config.NumberColumn(format="%.1f %%")
     st.dataframe(
         {
-            "changed": [arm.name for arm in arms],
-            "runs": [arm.n for arm in arms],
-            "steps": [arm.steps for arm in arms],
-            "training loss": [arm.loss for arm in arms],
-            "test accuracy": [100 * arm.accuracy for arm in arms],
-            "gain, in points": [gain_text(arm) for arm in arms],
-            "commonest answer": [100 * arm.largest_share for arm in arms],
-            "one answer for nearly all": [f"{arm.collapsed} of {arm.n} runs" for arm in arms],
+            "changed": [condition.name for condition in conditions],
+            "runs": [condition.n for condition in conditions],
+            "steps": [condition.steps for condition in conditions],
+            "training loss": [condition.loss for condition in conditions],
+            "test accuracy": [100 * condition.accuracy for condition in conditions],
+            "gain, in points": [gain_text(condition) for condition in conditions],
+            "commonest answer": [100 * condition.largest_share for condition in conditions],
+            "one answer for nearly all": [
+                f"{condition.collapsed} of {condition.n} runs" for condition in conditions
+            ],
         },
         column_config={
             "changed": st.column_config.TextColumn(pinned=True),
@@ -331,7 +333,7 @@ def _fixed(failed: Evidence, fixed: Evidence) -> None:
 
 
 def _proof() -> None:
-    conditions = arms(table())
+    conditions = recorded_conditions(table())
     st.header("The proof: one change at a time", anchor=False)
     st.markdown(notice.escape(story_text.ANSWER))
     for paragraph in story_text.proof(conditions):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from cnnviz import datasets, experiments
-from cnnviz.experiments import Stored
+from cnnviz.experiments import SavedExperiment
 from cnnviz.experiments.demos import Demo, list_demos
 from cnnviz.experiments.presets import FORMS, Preset, list_presets
 from cnnviz.experiments.recordings import names, recording
@@ -55,7 +55,7 @@ WHICH, FORM = "experiments-which", "experiments-form"
 FORM_NAMES = {"small": "For a laptop", "large": "For a GPU"}
 
 
-def bar(loaded: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+def bar(loaded: LoadedExperiment | Demo, own: Sequence[SavedExperiment]) -> None:
     """Draw the bar."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-bar"):
         _which(loaded, own)
@@ -85,7 +85,7 @@ def _elsewhere(loaded: LoadedExperiment | Demo) -> str | None:
         return None
 
 
-def _which(loaded: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+def _which(loaded: LoadedExperiment | Demo, own: Sequence[SavedExperiment]) -> None:
     labels = {str(stored.id): f"{stored.id} · {stored.experiment.question}" for stored in own}
     labels |= {preset.name: preset.title for preset in list_presets().values()}
     labels |= {shown.name: shown.title for shown in list_demos().values()}
@@ -115,7 +115,7 @@ def _formed() -> None:
 # The list of experiments: started ones, presets, demonstrations.
 
 
-def listing(stored: Sequence[Stored], database: Database | None) -> None:
+def listing(stored: Sequence[SavedExperiment], database: Database | None) -> None:
     """Draw all experiments, a link and a line each: the visitor's own, others', and what ships."""
     owners = {} if database is None else {s.id: visitors.owner_name(database, s.owner_id) for s in stored}
     for title, others in (("Your experiments", False), ("Experiments of others", True)):
@@ -164,8 +164,8 @@ def _differences(preset: Preset) -> list[Interval]:
     """Return the recorded differences of a preset by condition; empty if none ship."""
     if preset.name not in names():
         return []
-    arms = recording(preset.name).result.arms[1:]
-    return [arm.difference for arm in arms if arm.difference is not None]
+    conditions = recording(preset.name).result.conditions[1:]
+    return [condition.difference for condition in conditions if condition.difference is not None]
 
 
 SPAN = 0.3
@@ -203,12 +203,14 @@ def _answer(preset: Preset) -> str:
     if preset.name not in names():
         return f"Asked by {preset.asked_by}."
     result = recording(preset.name).result
-    text = "; ".join(brief(condition.name, condition.difference) for condition in result.arms[1:])
-    pairs = [condition.difference.n for condition in result.arms[1:] if condition.difference is not None]
+    text = "; ".join(brief(condition.name, condition.difference) for condition in result.conditions[1:])
+    pairs = [
+        condition.difference.n for condition in result.conditions[1:] if condition.difference is not None
+    ]
     return f"{text}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
 
 
-def _state(stored: Stored) -> str:
+def _state(stored: SavedExperiment) -> str:
     finished = sum(run is not None and run.status is Status.FINISHED for run in stored.runs.values())
     return f"{stored.experiment.question} {finished} of {len(stored.runs)} runs."
 
@@ -231,7 +233,7 @@ def experiments_page() -> None:
     st.html(CSS)
     page_state, problems = state.current(), []
     database: Database | None = None
-    stored: Sequence[Stored] = ()
+    stored: Sequence[SavedExperiment] = ()
     try:
         database = run_data.database()
         stored = visitors.own_first(database, experiments.list_all(database))
@@ -251,7 +253,7 @@ def experiments_page() -> None:
     listing(stored, database)
 
 
-def _follow(stored: Stored, database: Database) -> None:
+def _follow(stored: SavedExperiment, database: Database) -> None:
     """Draw a started experiment, repeatedly while it is running."""
     alive = bool(stored.waiting())
 

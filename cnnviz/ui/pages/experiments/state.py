@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.experiments import Experiment, Result, Stored
+from cnnviz.experiments import Experiment, Result, SavedExperiment
 from cnnviz.experiments.demos import list_demos
 from cnnviz.experiments.experiment import MAX_SEEDS, unpack
 from cnnviz.experiments.presets import FORMS, Form, Preset, current_name, list_presets
@@ -122,7 +122,7 @@ class LoadedExperiment:
     experiment: Experiment
     preset: Preset | None = None
     form: Form = "small"
-    stored: Stored | None = None
+    stored: SavedExperiment | None = None
     result: Result | None = None
     """Result of its runs, or the recorded one; None if there is neither."""
     torch: str = ""
@@ -137,7 +137,7 @@ class LoadedExperiment:
 
 
 def chosen(
-    page_state: PageState, own: Sequence[Stored], database: Database | None, problems: list[str]
+    page_state: PageState, own: Sequence[SavedExperiment], database: Database | None, problems: list[str]
 ) -> LoadedExperiment:
     """Return the selected experiment; if it does not exist another one, with the reason in `problems`."""
     if page_state.test is not None:
@@ -155,7 +155,7 @@ def chosen(
     return of_preset(list_presets()[page_state.name or next(iter(list_presets()))], page_state)
 
 
-def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
+def of_stored(database: Database, stored: SavedExperiment) -> LoadedExperiment:
     """Return a started experiment with the result of its runs."""
     return LoadedExperiment(
         str(stored.id), stored.experiment, stored=stored, result=result_of(database, stored)

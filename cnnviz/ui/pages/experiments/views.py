@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cnnviz import experiments, tracking
-from cnnviz.experiments import Experiment, Result, Stored, start
+from cnnviz.experiments import Experiment, Result, SavedExperiment, start
 from cnnviz.experiments.demos import Demo, DemoResult, list_demos
 from cnnviz.experiments.experiment import MAX_SEEDS, changes_text
 from cnnviz.experiments.presets import Preset
@@ -53,7 +53,7 @@ def verdict(result: Result) -> None:
     """Draw the question and the verdict."""
     lines = verdict_lines(result)
     paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    question = f"{result.question} Against “{result.arms[0].name}”:"
+    question = f"{result.question} Against “{result.conditions[0].name}”:"
     st.html(f'<div class="experiment-verdict"><span>{escape(question)}</span>{paragraphs}</div>')
 
 
@@ -81,7 +81,7 @@ def table(result: Result) -> None:
         f"<small>{escape(condition.changes or 'the baseline')}</small></th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         + "</tr>"
-        for index, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
+        for index, (condition, line) in enumerate(zip(result.conditions, lines, strict=True))
     )
     st.html(
         '<div class="experiment-table" tabindex="0" role="region" aria-label="Conditions in figures"><table>'
@@ -91,7 +91,9 @@ def table(result: Result) -> None:
 
 def runs_link(result: Result) -> None:
     """Draw the link to the runs, with those of the first seed compared."""
-    first = [condition.outcomes[0].run for condition in result.arms if condition.outcomes[0].run is not None]
+    first = [
+        condition.outcomes[0].run for condition in result.conditions if condition.outcomes[0].run is not None
+    ]
     if first:
         layout.link(
             "runs",
@@ -232,7 +234,7 @@ MORE = 2
 """Number of seeds that the button adds."""
 
 
-def progress_and_actions(stored: Stored, database: Database) -> None:
+def progress_and_actions(stored: SavedExperiment, database: Database) -> None:
     """Draw the progress of a running experiment, and the buttons."""
     state = progress(database, stored)
     each = None if state.waiting else _seconds_of_a_run(stored)
@@ -264,23 +266,23 @@ def progress_and_actions(stored: Stored, database: Database) -> None:
             )
 
 
-def _describe(stored: Stored, state: Progress) -> str:
+def _describe(stored: SavedExperiment, state: Progress) -> str:
     left = "" if state.seconds_left is None else f", about {numbers.duration(state.seconds_left)} left"
-    shown = [f"{cell.arm}, seed {cell.seed}" for cell in state.going[:MAX_GOING]]
+    shown = [f"{cell.condition}, seed {cell.seed}" for cell in state.going[:MAX_GOING]]
     further = len(state.going) - len(shown)
     now = f" · now: {'; '.join(shown)}" if shown else ""
     now += f"; and {further} more" if further else ""
     return notice.escape(f"{state.done} of {state.total} runs{left}{now}")
 
 
-def _seconds_of_a_run(stored: Stored) -> float | None:
+def _seconds_of_a_run(stored: SavedExperiment) -> float | None:
     """Return the mean duration of the finished runs; None if there are none."""
     ended = [run.seconds for run in stored.runs.values() if run is not None and run.status is Status.FINISHED]
     return sum(ended) / len(ended) if ended else None
 
 
 def _button(
-    stored: Stored,
+    stored: SavedExperiment,
     below: DeltaGenerator,
     label: str,
     icon: str,
@@ -315,7 +317,7 @@ def plan(chosen: LoadedExperiment, database: Database) -> None:
     wanting = chosen.form == "large" and device_name(experiment.base) == "cpu"
     with st.container(border=True, key="experiments-plan"):
         st.markdown("**Run it here**")
-        _arms(experiment)
+        _conditions(experiment)
         runs, seconds = len(list(experiment.cells())), _expected(experiment, database)
         fits = check_room(database, runs)
         if wanting:
@@ -335,15 +337,17 @@ def plan(chosen: LoadedExperiment, database: Database) -> None:
                 _start(experiment, database)
 
 
-def _arms(experiment: Experiment) -> None:
+def _conditions(experiment: Experiment) -> None:
     lines = [(experiment.base_name, "the baseline")]
-    lines += [(condition.name, changes_text(experiment, condition.name)) for condition in experiment.arms]
+    lines += [
+        (condition.name, changes_text(experiment, condition.name)) for condition in experiment.conditions
+    ]
     items = "".join(
         f'<li><i style="background:{condition_color(index).css}"></i>{escape(name)}'
         f"<small>{escape(change)}</small></li>"
         for index, (name, change) in enumerate(lines)
     )
-    st.html(f'<ul class="experiment-arms">{items}</ul>')
+    st.html(f'<ul class="experiment-conditions">{items}</ul>')
 
 
 def _expected(experiment: Experiment, database: Database) -> float | None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cnnviz.diagnosis.recorded import arms, card, recorded, table
+from cnnviz.diagnosis.recorded import card, recorded, recorded_conditions, table
 from cnnviz.diagnosis.recorded.fresh import fresh
 from cnnviz.models.layers import LocalResponseNorm
 from cnnviz.training import Recipe, get
@@ -78,7 +78,7 @@ def test_lrn_by_hand() -> None:
 
 
 def test_the_proof_names_the_arms_that_are_freed_and_those_that_are_not() -> None:
-    result = arms(table())
+    result = recorded_conditions(table())
     text = " ".join(story_text.proof(result))
     assert f"in {result[0].n} of {result[0].n} runs" in text
     freed, stuck = text.split("Every run still does with: ")
