@@ -146,8 +146,8 @@ def sessions_part(sessions: int, clicks: int) -> None:
             finally:
                 beside.terminate()
                 beside.wait(30)
-                for one in tracking.list_runs(database, statuses=list(tracking.ACTIVE), metrics=[]):
-                    tracking.request(database, one.id, tracking.Command.STOP)
+                for run in tracking.list_runs(database, statuses=list(tracking.ACTIVE), metrics=[]):
+                    tracking.request(database, run.id, tracking.Command.STOP)
         print(f"{sessions} sessions, {clicks} clicks each; runs meanwhile: {', '.join(going)}")
         for name, seconds in (("first page", crowd.first), ("click", crowd.clicks)):
             if len(seconds) > 1:
@@ -204,7 +204,10 @@ def claim_part(runs: int, owners: int, repeats: int) -> None:
 def turns_part(students: int, each: int, minutes: float) -> None:
     waiting = [(s, float(s) + n / 100, s * each + n) for s in range(students) for n in range(each)]
     for name, order in (
-        ("first come, first served", [number for _, _, number in sorted(waiting, key=lambda one: one[1])]),
+        (
+            "first come, first served",
+            [number for _, _, number in sorted(waiting, key=lambda entry: entry[1])],
+        ),
         ("people take turns", fair_order(waiting, {})),
     ):
         first = [min(order.index(s * each + n) for n in range(each)) for s in range(students)]

@@ -114,7 +114,7 @@ def main() -> None:
                     warm = [reused(database, recipe) for _ in range(given.repeat)]
             print(_line(f"{title}: a worker is started", cold))
             print(_line(f"{title}: right after a short run", warm))
-            ratio = [statistics.median(one.processor for one in waits) for waits in (cold, warm)]
+            ratio = [statistics.median(measured.processor for measured in waits) for waits in (cold, warm)]
             print(f"{'':36} {ratio[0] / ratio[1]:.1f}× less processor time; aim {AIM:g} s, idle", flush=True)
 
 

@@ -84,19 +84,19 @@ def check(name: str, *, gpu: bool = False) -> Callable[[Callable[[torch.device],
 
 def selftest(device: torch.device) -> Iterator[Outcome]:
     """Make every check on a device, one after another; none keeps the next from being made."""
-    for one in CHECKS:
+    for check in CHECKS:
         start = time.perf_counter()
-        if one.gpu and device.type != "cuda":
-            yield Outcome(one.name, "not made", "it wants a GPU", 0.0)
+        if check.gpu and device.type != "cuda":
+            yield Outcome(check.name, "not made", "it wants a GPU", 0.0)
             continue
         try:
-            words, outcome = one.make(device), "pass"
+            words, outcome = check.make(device), "pass"
         except Exception as error:
             lines = str(error).strip().splitlines()
             words, outcome = f"{type(error).__name__}: {lines[0] if lines else ''}", "fail"
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        yield Outcome(one.name, outcome, words, time.perf_counter() - start)
+        yield Outcome(check.name, outcome, words, time.perf_counter() - start)
 
 
 # What is trained: four colours under noise.
@@ -428,6 +428,11 @@ def compiles_once(device: torch.device) -> str:
 
 def render(outcomes: list[Outcome]) -> str:
     """The outcomes as lines, and how many of which there are."""
-    lines = [f"{one.outcome:<8} {one.seconds:5.1f} s  {one.name}: {one.words}" for one in outcomes]
-    counts = {word: sum(one.outcome == word for one in outcomes) for word in ("pass", "fail", "not made")}
+    lines = [
+        f"{outcome.outcome:<8} {outcome.seconds:5.1f} s  {outcome.name}: {outcome.words}"
+        for outcome in outcomes
+    ]
+    counts = {
+        word: sum(outcome.outcome == word for outcome in outcomes) for word in ("pass", "fail", "not made")
+    }
     return "\n".join([*lines, ", ".join(f"{count} {word}" for word, count in counts.items())])

@@ -80,7 +80,7 @@ def main() -> None:
     print(describe("streamlit", "torch"), f"\nChromium {chromium}\n")
     print(f"{'seconds':48} {'median':>7} {'least':>7} {'most':>7} {'n':>4}")
     print(line("a value logged → its point painted", seconds))
-    share = sum(one <= 1 for one in seconds) / len(seconds)
+    share = sum(wait <= 1 for wait in seconds) / len(seconds)
     print(f"95 %: {statistics.quantiles(seconds, n=20, method='inclusive')[-1]:.2f}; within 1 s: {share:.0%}")
 
 

@@ -143,7 +143,7 @@ def _find(name: str) -> codecs.CodecInfo | None:
 
 WIDEST = 100
 """Maximum line width in characters, in a terminal that is wide enough."""
-LEAST = 24
+MIN_WIDTH = 24
 """Minimum width of a wrapped column in characters."""
 
 
@@ -172,11 +172,11 @@ def wrapped_table(
 ) -> str:
     """Format rows as `table` does, wrapping the last column to fit lines into `widest` characters."""
     before = sum(max(len(_cell(line[at])) for line in [head, *lines]) + 2 for at in range(len(head) - 1))
-    width_left = max(widest - before, LEAST)
+    width_left = max(widest - before, MIN_WIDTH)
     rows: list[Sequence[object]] = []
     for *first, last in lines:
         part, *more = textwrap.wrap(_cell(last), width_left) or [""]
-        rows += [(*first, part), *((*([""] * len(first)), one) for one in more)]
+        rows += [(*first, part), *((*([""] * len(first)), line) for line in more)]
     return table(head, rows, right)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Counts = NDArray[np.int64]
 WRITTEN = 12
 """Maximum number of classes for which each cell shows its count."""
-LEAST = 0.0005
+MIN_DIFFERENCE = 0.0005
 """Differences of row shares smaller than this are left blank."""
 
 
@@ -71,7 +71,8 @@ def difference(
         "zmin": -widest,
         "zmax": widest,
         "text": [
-            [f"{100 * v:+.1f}" if abs(v) >= LEAST else "" for v in row] for row in share_change.tolist()
+            [f"{100 * v:+.1f}" if abs(v) >= MIN_DIFFERENCE else "" for v in row]
+            for row in share_change.tolist()
         ],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
@@ -139,7 +140,7 @@ def _layout() -> dict[str, Any]:
 
 # Per-class accuracy of several runs: one column per class, one marker per run.
 
-MOST = 25
+MAX_CLASSES = 25
 """Maximum number of classes shown: of more, those in which the runs differ most, or the worst of a single
 run."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
@@ -190,7 +191,7 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
 
 
 def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[int]:
-    """Return the indices of the classes shown, ascending: all, or the `MOST` in which runs differ most.
+    """Return the indices of the classes shown, ascending: all, or `MAX_CLASSES` in which runs differ most.
 
     With a single run those with the lowest accuracy are returned instead.
 
@@ -198,7 +199,7 @@ def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[
         accuracies: Per-class accuracies of each run; None for a class without images.
     """
     count = len(accuracies[0])
-    if count <= MOST:
+    if count <= MAX_CLASSES:
         return list(range(count))
 
     def interest(index: int) -> float:
@@ -207,7 +208,7 @@ def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[
             return -1.0
         return max(values) - min(values) if len(accuracies) > 1 else 1 - values[0]
 
-    return sorted(sorted(range(count), key=interest, reverse=True)[:MOST])
+    return sorted(sorted(range(count), key=interest, reverse=True)[:MAX_CLASSES])
 
 
 def by_class_alt(runs: Runs, classes: Sequence[str]) -> str:

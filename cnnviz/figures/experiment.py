@@ -24,7 +24,7 @@ SPREAD = 0.16
 """Jitter by seed: dots of a condition are spread over twice this fraction of its row."""
 NAME_AT, MIDDLE = 0.38, 0.12
 """Offsets from a row's middle, as fractions of the row: of the name upwards, of the dots downwards."""
-ROOM, LEAST = 0.12, 0.02
+ROOM, MIN_MARGIN = 0.12, 0.02
 """Axis margin as a fraction of the accuracies' range, and its minimum."""
 RUNS, DIFFERENCES = (0.0, 0.53), (0.65, 1.0)
 """Horizontal domains of the two panels, as fractions of the width."""
@@ -218,5 +218,5 @@ def _reach(result: Result) -> dict[str, Any]:
     values = [value for condition in result.conditions for value in condition.values]
     if not values:
         return {"range": [0, 1]}
-    margin = max(ROOM * (max(values) - min(values)), LEAST)
-    return {"range": [max(min(values) - margin, -LEAST), min(max(values) + margin, 1 + LEAST)]}
+    margin = max(ROOM * (max(values) - min(values)), MIN_MARGIN)
+    return {"range": [max(min(values) - margin, -MIN_MARGIN), min(max(values) + margin, 1 + MIN_MARGIN)]}

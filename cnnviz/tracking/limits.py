@@ -99,7 +99,7 @@ def current_owner_id(database: Database) -> int | None:
 GLOBAL = "global"
 LIMITS, FROZEN, UPLOADS, PURGED = "limits", "queue_frozen", "uploads", "purged"
 MEGABYTE = 1_000_000
-MOST = 1_000_000
+MAX_LIMIT = 1_000_000
 NEAR = 0.8
 """Share of a limit from which on a member is warned."""
 
@@ -121,9 +121,9 @@ class Limits:
         """Raise `ValueError` for a value that is not a whole number in range."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_LIMIT:
                 raise ValueError(
-                    f"A limit is a whole number from 0 to {MOST:,}, not {value!r} ({field.name})."
+                    f"A limit is a whole number from 0 to {MAX_LIMIT:,}, not {value!r} ({field.name})."
                 )
 
 

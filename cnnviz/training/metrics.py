@@ -327,7 +327,7 @@ def _logits(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
 
 # Tracked images: a few test images whose predictions are recorded throughout a run.
 
-MOST = 10
+MAX_TRACKED = 10
 _TOP = 3
 _LARGEST_SIDE = 128
 
@@ -345,9 +345,9 @@ class TrackedImages:
         """Select the images; none if there are no test images."""
         labels = test.labels.tolist()
         first_of_class = {label: number for number, label in reversed(list(enumerate(labels)))}
-        numbers = [first_of_class[label] for label in sorted(first_of_class)[:MOST]]
+        numbers = [first_of_class[label] for label in sorted(first_of_class)[:MAX_TRACKED]]
         remaining = (number for number in range(len(labels)) if number not in set(numbers))
-        numbers += [number for number, _ in zip(remaining, range(MOST - len(numbers)), strict=False)]
+        numbers += [number for number, _ in zip(remaining, range(MAX_TRACKED - len(numbers)), strict=False)]
         rows = torch.tensor(numbers, dtype=torch.int64, device=test.labels.device)
         return cls(tuple(numbers), Labelled(test.images[rows], test.labels[rows]))
 

@@ -44,7 +44,7 @@ CPU_MACS, GPU_MACS = 15e9, 5e12
 Two cores of a 2023 server processor reached 15 to 40 GMAC/s each on our networks; the value for GPUs is about
 a tenth of the peak bf16 throughput in recent data sheets.
 """
-LEAST_STEP = {"cpu": 1e-3, "cuda": 3e-4}
+MIN_STEP_SECONDS = {"cpu": 1e-3, "cuda": 3e-4}
 """Minimum seconds of a step, however small the network, if another network's speed is extrapolated."""
 _BASE = 600 * 2**20
 _PASSES = 3
@@ -207,7 +207,7 @@ def _estimated_seconds(
 ) -> tuple[float, str, bool]:
     passes = recipe.epochs * work.macs * (_PASSES * work.train + work.judged)
     steps = recipe.epochs * math.ceil(work.train / recipe.batch_size)
-    least = steps * LEAST_STEP.get(device.partition(":")[0], 0.0)
+    least = steps * MIN_STEP_SECONDS.get(device.partition(":")[0], 0.0)
     nearest = min(
         _measured(database, device),
         key=lambda run: (abs(math.log(max(run[1], 1) / max(work.macs, 1))), run[3] != recipe.precision),

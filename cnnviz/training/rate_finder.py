@@ -20,7 +20,7 @@ from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import Trainer
 
 LOWEST, HIGHEST = 1e-5, 10.0
-STEPS, FEWEST = 200, 40
+STEPS, MIN_STEPS = 200, 40
 """Number of steps of a test, and the minimum if time is short."""
 SECONDS = 60.0
 """Maximum duration of a test."""
@@ -126,9 +126,9 @@ def _test(trainer: Trainer, progress: Progress, seconds: float) -> RateTest:
 def _steps_in(seconds: float, seconds_each: float) -> int:
     """Return the number of steps that fit into `seconds`; raise `ValueError` if they are too few."""
     steps = min(STEPS, int(seconds / max(seconds_each, 1e-9)))
-    if steps < FEWEST:
+    if steps < MIN_STEPS:
         raise ValueError(
-            f"A step takes {seconds_each:.1f} s here, and a range test at least {FEWEST} of them: use a "
+            f"A step takes {seconds_each:.1f} s here, and a range test at least {MIN_STEPS} of them: use a "
             "smaller batch or smaller images for it."
         )
     return steps

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnviz.figures.confusion import MOST, by_class, by_class_alt, most_confused_classes
+from cnnviz.figures.confusion import MAX_CLASSES, by_class, by_class_alt, most_confused_classes
 from cnnviz.figures.plotly_theme import COMPARED
 
 FIRST, SECOND = np.array([[8, 2], [5, 5]]), np.array([[9, 1], [1, 9]])
@@ -22,7 +22,7 @@ def test_of_many_classes_those_where_runs_differ_most_are_shown() -> None:
     other = [0.9] * 100
     other[77] = 0.1
     shown = most_confused_classes([same, other])
-    assert len(shown) == MOST
+    assert len(shown) == MAX_CLASSES
     assert 77 in shown
     assert shown == sorted(shown)
 

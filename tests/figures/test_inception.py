@@ -5,7 +5,7 @@ import pytest
 
 from cnnviz.analysis.bottleneck import Cost, Stage
 from cnnviz.figures.architecture.inception import (
-    MOST,
+    MAX_CLASSES,
     branch_classes,
     growth,
     growth_alt,
@@ -37,7 +37,7 @@ def test_of_many_classes_those_are_shown_in_which_a_branch_strays() -> None:
     table = np.ones((4, 60))
     table[2, 57] = 9
     figure = branch_classes(table, TITLES, [str(place) for place in range(60)])
-    assert len(figure["data"][0]["x"]) == MOST
+    assert len(figure["data"][0]["x"]) == MAX_CLASSES
     assert "57" in figure["data"][0]["x"]
 
 

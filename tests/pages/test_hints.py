@@ -93,13 +93,13 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
     monkeypatch.setattr(jobs, "PATIENCE", DEADLINE)
     run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
-    monkeypatch.setattr(jobs, "LEAST_SECONDS", 3600.0)
+    monkeypatch.setattr(jobs, "MIN_SECONDS", 3600.0)
     monkeypatch.setattr(jobs, "MAX_SECONDS", 3600.0)
     patient = jobs.Hints()
     for state in states:
         patient.of(runs, state)
     assert len(looked) == 1
-    monkeypatch.setattr(jobs, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "MIN_SECONDS", 0.0)
     eager = jobs.Hints()
     for state in states:
         eager.of(runs, state)

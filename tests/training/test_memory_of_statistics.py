@@ -38,7 +38,7 @@ def test_statistics_need_no_double_precision_of_the_device() -> None:
     assert torch.equal(result.mean_image, expected.mean_image)
 
 
-MOST = 256 << 20
+MAX_GROWTH = 256 << 20
 """Bytes that may be taken beside the images."""
 MEASURED = """
 import resource, sys
@@ -74,7 +74,7 @@ def test_what_is_looked_at_before_the_first_step_takes_at_most_256_mib(
     """600 images of 224 pixels are 0.7 GB in double precision, and were as much again in statistics."""
     words = [sys.executable, "-c", MEASURED, what, *map(str, (count, channels, side))]
     result = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path.cwd())
-    assert int(result.stdout) < MOST
+    assert int(result.stdout) < MAX_GROWTH
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 224, 224), (3, 1_024, 1_024)])

@@ -39,7 +39,7 @@ def test_a_machine_that_is_slow_makes_fewer_steps_and_at_last_says_so(
     slow = SimpleNamespace(monotonic=lambda: float(next(clock)), perf_counter=time.perf_counter)
     monkeypatch.setattr("cnnviz.training.rate_finder.time", slow)
     rate = find_rate(SMALL, striped(), seconds=20.0)  # two steps take a second of this clock
-    assert rate_finder.FEWEST <= len(rate.rates) <= 40
+    assert rate_finder.MIN_STEPS <= len(rate.rates) <= 40
     with pytest.raises(ValueError, match="use a smaller batch"):
         find_rate(SMALL, striped(), seconds=5.0)
 

@@ -55,7 +55,11 @@ def check(
         for severity in ("error", "warning")
     }
     if as_json:
-        whole = {"model": title, "checks": len(checks()), "problems": [one.as_json() for one in problems]}
+        whole = {
+            "model": title,
+            "checks": len(checks()),
+            "problems": [problem.as_json() for problem in problems],
+        }
         typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo(_text(title, problems), nl=False)
@@ -101,7 +105,7 @@ def _counts(problems: tuple[Problem, ...]) -> str:
 
 
 def _all_checks(as_json: bool) -> str:
-    rows = [(one.identifier, one.title, one.reference) for one in checks().values()]
+    rows = [(entry.identifier, entry.title, entry.reference) for entry in checks().values()]
     if as_json:
         keys = ("check", "title", "reference")
         entries = [dict(zip(keys, row, strict=True)) for row in rows]

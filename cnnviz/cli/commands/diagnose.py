@@ -150,10 +150,10 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
 
         parts.append(f"Probes\n{definition_list(describe_probes(evidence.probes), width())}")
     if diagnosis.comparisons:
-        compared = [(one.name, one.text) for one in diagnosis.comparisons]
+        compared = [(comparison.name, comparison.text) for comparison in diagnosis.comparisons]
         parts.append(f"Compared with\n{definition_list(compared, width())}")
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
-        entries = [(one.cause, one.because) for one in diagnosis.checked if one.outcome == outcome]
+        entries = [(entry.cause, entry.because) for entry in diagnosis.checked if entry.outcome == outcome]
         if entries:
             parts.append(f"{title}\n{definition_list(entries, width())}")
     return "\n\n".join(parts)

@@ -154,12 +154,12 @@ def _read(path: Path, loaded: Loaded) -> Traced:
     images = list(from_paths([path]))
     if len(images) > 1:
         raise ValueError(f"'{path}' holds {len(images)} files; one image is looked at.")
-    one = read(images[0]) if isinstance(images[0], Upload) else images[0]
-    if isinstance(one, Refusal):
-        typer.echo(f"cnnviz: {one.reason}", err=True)
+    image = read(images[0]) if isinstance(images[0], Upload) else images[0]
+    if isinstance(image, Refusal):
+        typer.echo(f"cnnviz: {image.reason}", err=True)
         raise typer.Exit(REFUSED)
-    assert isinstance(one, Picture)
-    return steps(one, loaded.preprocessing)[-1]
+    assert isinstance(image, Picture)
+    return steps(image, loaded.preprocessing)[-1]
 
 
 def _activate(
@@ -241,9 +241,9 @@ def _attribute_all(
     lines: list[tuple[str, ...]] = []
     refused = 0
     with Bar() as bar:
-        for number, one in enumerate(files):
+        for number, file in enumerate(files):
             bar(Step("attributing", number, len(files), "images"))
-            image = read(one) if isinstance(one, Upload) else one
+            image = read(file) if isinstance(file, Upload) else file
             if isinstance(image, Refusal):
                 refused += 1
                 typer.echo(f"cnnviz: {image.name}: {image.reason}", err=True)

@@ -10,7 +10,7 @@ from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, neighbors_
 from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent
 
-LEAST = 0.2
+MIN_WRONG = 0.2
 """Least fraction of wrong labels that is reported: with fewer, test images that happen to be easier look
 alike. With none wrong, a thousand drawn, written or photographed images gave −0.13 to 0.09.
 """
@@ -94,7 +94,7 @@ class Agreement:
 
     @property
     def found(self) -> bool:
-        """Whether significantly more than `LEAST` are wrong, and labels still correlate with images."""
+        """Whether significantly more than `MIN_WRONG` are wrong, and labels still correlate with images."""
         (within, across), (of_within, of_across) = self.excess, self.errors
         return within > 0 and self._short(within, across, of_within, of_across)
 
@@ -111,15 +111,15 @@ class Agreement:
 
     @property
     def sound(self) -> bool:
-        """Whether significantly fewer than `LEAST` are wrong."""
-        return self.labels_informative and self.wrong + ERRORS * self.error < LEAST
+        """Whether significantly fewer than `MIN_WRONG` are wrong."""
+        return self.labels_informative and self.wrong + ERRORS * self.error < MIN_WRONG
 
     def _short(self, less: float, other: float, of_less: float, of_more: float) -> bool:
-        """Return whether `less` is significantly below what `LEAST` wrong labels would leave of `more`.
+        """Return whether `less` is significantly below what `MIN_WRONG` wrong labels would leave of `more`.
 
         A difference has a known standard error even where the ratio has not, with both near 0.
         """
-        left = 1 - LEAST / self.shuffled_fraction
+        left = 1 - MIN_WRONG / self.shuffled_fraction
         return left * other - less > ERRORS * math.hypot(of_less, left * of_more)
 
 
@@ -241,9 +241,8 @@ def sound(estimate: Agreement) -> str:
     """Explain why training labels are ruled out as a cause."""
     return (
         f"Neighbours among the training images share a label {percent(estimate.within.share)} of the time, "
-        "test "
-        f"images and their neighbours {percent(estimate.across.share)}: fewer than {percent(LEAST)} of the "
-        "training labels are wrong at random, unless test labels are too."
+        f"test images and their neighbours {percent(estimate.across.share)}: fewer than {percent(MIN_WRONG)} "
+        "of the training labels are wrong at random, unless test labels are too."
     )
 
 

@@ -21,7 +21,7 @@ single lucky epoch does not count.
 """
 LOST = 0.1
 """Least fall, as a fraction of the reference above chance."""
-LEAST = 0.05
+MIN_FALL = 0.05
 """Least fall in accuracy: less is ordinary between epochs."""
 STANDARD_ERRORS = 3.5
 """Standard errors of the difference: a false alarm in 2,000, as every finished run is tested."""
@@ -57,7 +57,7 @@ def last_epoch_fall(evidence: Evidence) -> AccuracyFall | None:
     )
     reached, step = before[1]
     error = math.sqrt((_last_epochs_variance(last) + _last_epochs_variance(reached)) / images)
-    least = max(LEAST, LOST * (reached - evidence.chance), STANDARD_ERRORS * error)
+    least = max(MIN_FALL, LOST * (reached - evidence.chance), STANDARD_ERRORS * error)
     return AccuracyFall(reached, last, step, images, error) if reached - last > least else None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Table = NDArray[np.float64]
 """Mean magnitude `(branches, classes)`; NaN for a class without images."""
-MOST = 25
+MAX_CLASSES = 25
 """Maximum number of classes shown; of more, those in which a branch deviates most from its average."""
 
 
@@ -80,10 +80,10 @@ def preferred_classes(table: Table) -> list[tuple[int, float]]:
 
 def _most_selective(strays: Table) -> list[int]:
     count = strays.shape[1]
-    if count <= MOST:
+    if count <= MAX_CLASSES:
         return list(range(count))
     deviations = np.nan_to_num(np.abs(strays)).max(0)
-    return sorted(np.argsort(-deviations, kind="stable")[:MOST].tolist())
+    return sorted(np.argsort(-deviations, kind="stable")[:MAX_CLASSES].tolist())
 
 
 # Channels and multiply-adds by block, with and without 1×1 bottlenecks.

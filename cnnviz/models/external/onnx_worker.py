@@ -314,12 +314,16 @@ class Network:
     def _node(
         self, node: Any, name: str, shapes: dict[str, Any], live: set[str], bias: Any = None
     ) -> dict[str, Any]:
-        inputs = [*node.input, *(one for one in (bias.input if bias else ()) if one not in live)]
+        inputs = [*node.input, *(name for name in (bias.input if bias else ()) if name not in live)]
         outputs = (bias or node).output
         return {
             "name": name,
             "op": node.op_type,
-            "attributes": {one.name: value for one in node.attribute if (value := plain(one)) is not None},
+            "attributes": {
+                attribute.name: value
+                for attribute in node.attribute
+                if (value := plain(attribute)) is not None
+            },
             "inputs": [
                 {"tensor": tensor, "shape": shapes.get(tensor), "live": tensor in live} for tensor in inputs
             ],
@@ -333,10 +337,10 @@ class Network:
             return {}
         known = {tensor.name: tensor for tensor in self.model.graph.initializer}
         known |= {
-            one.output[0]: attribute.t
-            for one in self.model.graph.node
-            if one.op_type == "Constant"
-            for attribute in one.attribute
+            constant.output[0]: attribute.t
+            for constant in self.model.graph.node
+            if constant.op_type == "Constant"
+            for attribute in constant.attribute
             if attribute.HasField("t")
         }
         return {

@@ -15,7 +15,7 @@ from cnnviz.models.spec import ModelSpec, Shape
 
 ENDINGS = (".onnx", ".keras")
 _NAMED = re.compile(r"(?P<path>.+?(?P<ending>\.onnx|\.keras))(?:@(?P<size>[0-9]+(?:[xX×][0-9]+){2}))?")
-MOST = 4
+MAX_CACHED = 4
 """Maximum number of parsed files in the cache."""
 
 
@@ -71,7 +71,7 @@ def spec_of(file: DataFile, name: str) -> ModelSpec:
         with _lock:
             if key not in _known:
                 _known[key] = _read(file)
-                for old in list(_known)[:-MOST]:
+                for old in list(_known)[:-MAX_CACHED]:
                     del _known[old]
             spec = _known[key]
     except FileNotFoundError:

@@ -31,7 +31,7 @@ LEARNED, SCORED = 2000, 1000
 """Maximum numbers of images for training and for scoring the baseline, test images first."""
 LEARNED_STREAMED, SCORED_STREAMED = 400, 200
 """The same for lazily decoded images."""
-FEWEST = 10
+MIN_IMAGES = 10
 """Minimum number of images of a split whose accuracy is reported."""
 SECONDS = 20.0
 """Maximum CPU time of a baseline, usually one or two seconds; time of other threads does not count."""
@@ -43,16 +43,16 @@ def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any
     Returns:
         `learned_from` (number of training images, a sample), and for `test` and `validation` a dict of
         `images` (a sample, `SCORED` in both together), `accuracy` and `constant` (accuracy of the most common
-        training class), or None for a split with fewer than `FEWEST` images. Or `skipped`, a message on why
-        nothing was measured.
+        training class), or None for a split with fewer than `MIN_IMAGES` images. Or `skipped`, a message on
+        why nothing was measured.
     """
     parts = {"test": data_module.test, "validation": data_module.validation}
     streams = isinstance(data_module.train.images, StreamedImages)
     learned, scored = (LEARNED_STREAMED, SCORED_STREAMED) if streams else (LEARNED, SCORED)
     if min(data_module.train.images.shape[-2:]) < SMALLEST:
         return {"skipped": f"Images below {SMALLEST} pixels a side have too few patches to compare."}
-    if len(data_module.train) < FEWEST or all(len(part) < FEWEST for part in parts.values()):
-        return {"skipped": f"There are fewer than {FEWEST} images to learn from, or to be scored on."}
+    if len(data_module.train) < MIN_IMAGES or all(len(part) < MIN_IMAGES for part in parts.values()):
+        return {"skipped": f"There are fewer than {MIN_IMAGES} images to learn from, or to be scored on."}
     deadline = time.thread_time() + seconds
     try:
         train = _sample(data_module.train, learned)
@@ -60,7 +60,7 @@ def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any
         result: dict[str, Any] = {"learned_from": len(train.labels)}
         for name, part in parts.items():
             sample = _sample(part, scored)
-            result[name] = _score(model, sample) if len(sample.labels) >= FEWEST else None
+            result[name] = _score(model, sample) if len(sample.labels) >= MIN_IMAGES else None
             scored -= len(sample.labels)
         return result
     except TimeoutError:

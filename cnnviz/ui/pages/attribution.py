@@ -28,7 +28,7 @@ from cnnviz.ui.shared.inspection.attribution import (
     strip_cells,
 )
 from cnnviz.ui.shared.inspection.inspect_header import (
-    MOST,
+    MAX_STRIP_LAYERS,
     choose_image,
     inside_bar,
     next_links,
@@ -214,7 +214,7 @@ def _layers(analysis: Analysis, known: Sequence[str], chosen: str) -> list[str]:
     """Return every convolution, or every block if there are many."""
     kinds = {row.name: row.kind for row in analysis.predicting}
     layers = [name for name in known if kinds[name] == "conv" or name == chosen]
-    return layers if len(layers) <= MOST else strip_layers(analysis, known, chosen)
+    return layers if len(layers) <= MAX_STRIP_LAYERS else strip_layers(analysis, known, chosen)
 
 
 def _click(choosable: bool) -> str:

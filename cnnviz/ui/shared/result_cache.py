@@ -90,7 +90,10 @@ class ResultCache:
             def call(*args: P.args, **kwargs: P.kwargs) -> R:
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
-                key = (name, tuple(value for one, value in bound.arguments.items() if one[0] != "_"))
+                key = (
+                    name,
+                    tuple(value for argument, value in bound.arguments.items() if argument[0] != "_"),
+                )
                 return self._get(key, lambda: function(*args, **kwargs))
 
             return call

@@ -43,9 +43,10 @@ def test_the_oldest_goes_where_there_are_many(tmp_path: Path) -> None:
     data = weights(tmp_path, "lenet5")
     references = [model_input.add_weights("first", data, "lenet5")]
     references += [
-        model_input.add_weights("x", weights(tmp_path, "lenet5"), "lenet5") for _ in range(model_input.MOST)
+        model_input.add_weights("x", weights(tmp_path, "lenet5"), "lenet5")
+        for _ in range(model_input.MAX_UPLOADED)
     ]
-    assert len(model_input.names()) == model_input.MOST
+    assert len(model_input.names()) == model_input.MAX_UPLOADED
     assert references[0] not in model_input.names()
 
 

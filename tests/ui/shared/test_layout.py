@@ -9,7 +9,7 @@ from tests.browser.server import ROOT
 from tests.figures.test_palette import linear
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-LEAST = 4.5
+MIN_CONTRAST = 4.5
 """WCAG 2.2, success criterion 1.4.3, of text on its background; a ring needs 3 (1.4.11)."""
 CSS = (ROOT / "cnnviz" / "ui" / "shared" / "layout.css").read_text(encoding="utf-8")
 
@@ -25,4 +25,4 @@ def test_the_ring_and_hovered_words_are_seen_in_the_theme_they_stand_in(scheme: 
     used = {pair[place] for pair in re.findall(r"light-dark\((#\w+), (#\w+)\)", CSS)}
     assert used == {theme["linkColor"]}
     for behind in ("backgroundColor", "secondaryBackgroundColor"):
-        assert contrast(theme["linkColor"], theme[behind]) >= LEAST
+        assert contrast(theme["linkColor"], theme[behind]) >= MIN_CONTRAST

@@ -21,7 +21,7 @@ Photographs and drawings have 30 to 80.
 """
 FAINT_INPUT = 0.01
 """The same for model input: standardized pixels have 0.5 to 1, pixels in [0, 1] 0.1 to 0.3."""
-MOST = 0.9
+MIN_BLANKED = 0.9
 """Fraction of the images left blank by augmentation from which nothing can be learned from the others."""
 INDEPENDENT = frozenset((
     "constant-input", "split-mismatch", "classes-missing", "classes-unbalanced", "output-activation",
@@ -60,7 +60,7 @@ def constant(evidence: Evidence) -> Origin | None:
         return None
     if variation.stored.between < FAINT_SHADES:
         return "data"
-    if variation.blanked is not None and variation.blanked >= MOST:
+    if variation.blanked is not None and variation.blanked >= MIN_BLANKED:
         return "augmentation"
     read = variation.augmented or variation.plain
     return "scale" if read is not None and read.between < FAINT_INPUT else None

@@ -36,9 +36,9 @@ ONE_SIDED = 0.1
 """Asymmetry of the confusion between neighbors of two classes."""
 COMMONER = 1.5
 """Ratio of training images of the other class above which more of them are near for that reason alone."""
-LEAST_IMAGES = 15
+MIN_IMAGES = 15
 """Least test images of a class."""
-LEAST = 0.1
+MIN_WRONG = 0.1
 """Least fraction of wrong labels: fewer are not told from a test part that happens to be easier."""
 LATELY = 3
 """Last epochs in each of which a difference has to be significant: a single one may be bad by chance."""
@@ -186,7 +186,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
             standard_error(shares[most_confused][label], images[1]),
         )
         if (
-            min(images) >= LEAST_IMAGES
+            min(images) >= MIN_IMAGES
             and row[most_confused] - shares[most_confused][label] > ONE_SIDED + ERRORS * tolerance
         ):
             result.append(
@@ -209,7 +209,7 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         test - val,
     )
     wrong = _wrong_fraction(test, val, evidence.classes)
-    if not LEAST <= wrong <= _max_wrong_fraction(evidence):
+    if not MIN_WRONG <= wrong <= _max_wrong_fraction(evidence):
         return None
     return _noisy(
         evidence,
@@ -289,7 +289,7 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     ):
         return None
     wrong = _wrong_fraction(test, last, evidence.classes)
-    if not LEAST <= wrong <= _max_wrong_fraction(evidence):
+    if not MIN_WRONG <= wrong <= _max_wrong_fraction(evidence):
         return None
     return _noisy(
         evidence,

@@ -13,7 +13,7 @@ from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop.gradients import EFFECTS, FEW
 
-FEWEST = 4
+MIN_BATCH = 4
 """Least batch size: in smaller ones a class is often alone."""
 SORTED = 0.35
 """Excess of the most common class's share of a batch over that of random batches, relative to a batch of one
@@ -34,7 +34,7 @@ def not_shuffled(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     total, observed = sum(loop.labels), loop.commonest
     present = sum(1 for n in loop.labels if n)
-    if observed is None or total < 10 * FEWEST or present < 2 or loop.batch_size < FEWEST:
+    if observed is None or total < 10 * MIN_BATCH or present < 2 or loop.batch_size < MIN_BATCH:
         return Inconclusive("Too few labels were seen, or batches are too small to tell.")
     usual = _usual_commonest(loop.labels, loop.batch_size)
     excess = (observed - usual) / max(1 - usual, 1e-9)
@@ -80,7 +80,7 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
     return total / DRAWS
 
 
-LEAST_STEPS = 20
+MIN_STEPS = 20
 WHOLE = 257
 """Batch size from which a batch may be a whole small data set: full-batch gradient descent."""
 
@@ -95,7 +95,7 @@ WHOLE = 257
 def same_batch(evidence: Evidence) -> Outcome:
     """Detect a loop in which hardly any two batches differ."""
     loop = _loop(evidence)
-    if loop.batches < LEAST_STEPS:
+    if loop.batches < MIN_STEPS:
         return Inconclusive("Too few batches were seen.")
     if loop.distinct_batches > 2 or loop.most_repeated < 0.6 * loop.batches:
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
@@ -251,7 +251,7 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
     """Detect a rate that is negligible for most of the run, or oscillates within epochs."""
     loop = _loop(evidence)
     rates, steps = loop.rates, loop.count("steps")
-    if steps < 2 * LEAST_STEPS:
+    if steps < 2 * MIN_STEPS:
         return Inconclusive("Too few steps were seen.")
     if not rates.changes:
         return Negative(f"The learning rate stays at {short(rates.largest)}.")

@@ -141,7 +141,7 @@ def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Pictur
 
 # Held-out accuracy above training accuracy, which is usual with dropout or augmentation.
 
-LEAST = 0.005
+MIN_GAP = 0.005
 """Difference in accuracy that needs no explanation: rounding."""
 SURE = 2.0
 """Standard errors of a significant difference."""
@@ -153,7 +153,7 @@ FAULTS = (augmentation_too_strong, dropout, leakage)
 def validation_above_training(evidence: Evidence) -> Note | None:
     """Explain held-out accuracy above training accuracy, where it is no sign of a fault."""
     now = accuracy_summary(evidence)
-    if now is None or -now.gap <= max(LEAST, SURE * now.error):
+    if now is None or -now.gap <= max(MIN_GAP, SURE * now.error):
         return None
     if any(isinstance(rule(evidence), Finding) for rule in FAULTS):
         return None

@@ -23,7 +23,7 @@ FEW = 5
 """Least passes: with fewer a loop has hardly begun."""
 KEPT = 1e-3
 """Norm of a stale gradient, relative to the new one, that is negligible."""
-MOST = 0.6
+MIN_STEPS_SHARE = 0.6
 """Fraction of the sampled steps that must show it."""
 ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
 
@@ -41,7 +41,7 @@ def zero_grad_missing(evidence: Evidence) -> Outcome:
     if not samples:
         return Inconclusive("No step after the first was looked at, in which gradients came.")
     stale = [sample for sample in samples if sample.kept and sample.kept > KEPT * (sample.fresh or 0.0)]
-    if len(stale) < max(1, MOST * len(samples)):
+    if len(stale) < max(1, MIN_STEPS_SHARE * len(samples)):
         return Negative(
             f"Before the first gradient of {counted(len(samples), 'looked-at step')} the buffers were empty."
         )
@@ -89,7 +89,7 @@ def zero_grad_misplaced(evidence: Evidence) -> Outcome:
     if not samples:
         return Inconclusive("No looked-at step has had a gradient.")
     cleared = [sample for sample in samples if sample.cleared]
-    if len(cleared) < max(1, MOST * len(samples)):
+    if len(cleared) < max(1, MIN_STEPS_SHARE * len(samples)):
         return Negative("The gradients of looked-at steps were there when the optimizer stepped.")
     return Finding(
         cause="zero-grad-misplaced",
@@ -121,7 +121,7 @@ def loss_detached(evidence: Evidence) -> Outcome:
     loop = loop_of(evidence)
     losses, detached = loop.count("losses"), loop.count("losses_detached")
     steps, empty = loop.steps, loop.count("steps_without_backward")
-    is_detached = detached >= FEW and detached > MOST * losses
+    is_detached = detached >= FEW and detached > MIN_STEPS_SHARE * losses
     graphless = loop.count("forwards_without_graph")
     never = steps >= FEW and empty > 0.9 * steps and loop.count("backwards") == 0
     if not is_detached and not never:

@@ -37,7 +37,7 @@ STEPS_AN_EPOCH = 20
 QUIET = 0.05
 """Fraction of the largest rate below which learning is fine-tuning."""
 
-MOST = 0.5
+MAX_LOST_AFTER = 0.5
 """Fraction of the remaining loss: a run that lost more of it after the rate fell was still learning."""
 
 
@@ -223,7 +223,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     if evidence.recipe.schedule == "plateau":
         return Negative("A plateau lowers the rate only after the loss has stopped falling.")
     after, top, last = at - curve.end, max(rates.values), rates.values[-1]
-    if curve.learned > WELL or after > MOST * at:
+    if curve.learned > WELL or after > MAX_LOST_AFTER * at:
         return Negative(
             f"The rate fell early, at step {ended:,}, and the loss to {fixed(curve.end)} all the same."
         )

@@ -1,5 +1,5 @@
 // The stages that are drawn: the input, and each layer's output after its activation.
-const TALL = 172, LOW = 132, GAP = 2, MOST_TILE = 84; // pixels of a stage: of maps of 20 rows and more, of smaller ones
+const TALL = 172, LOW = 132, GAP = 2, MAX_TILE = 84; // pixels of a stage: of maps of 20 rows and more, of smaller ones
 const WORDS = {
   conv2d: (layer, before) => `Each value sums a window of ${layer.kernel.join("×")} over ${before.shape[0] === 1 ? "the image" : `${before.shape[0]} maps`}.`,
   pool2d: (layer) => `Each value is the ${layer.mode === "max" ? "largest" : "mean"} of a window of ${layer.kernel.join("×")}.`,
@@ -30,7 +30,7 @@ function gridOf(shape) {
     return { count, height, width, columns, rows: Math.ceil(count / columns), tile: 8, gap: 1 };
   }
   const columns = count === 1 ? 1 : count <= 8 ? 2 : Math.ceil(Math.sqrt(count)), rows = Math.ceil(count / columns);
-  const fits = Math.min(MOST_TILE, Math.floor(((height >= 20 ? TALL : LOW) - GAP * (rows - 1)) / rows));
+  const fits = Math.min(MAX_TILE, Math.floor(((height >= 20 ? TALL : LOW) - GAP * (rows - 1)) / rows));
   const zoom = Math.max(1, Math.min(4, Math.floor(fits / height)));
   return { count, height, width, columns, rows, tile: zoom * height, gap: GAP };
 }

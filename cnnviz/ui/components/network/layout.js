@@ -1,10 +1,10 @@
 // Layout of stages and maps: columns by depth, from the image to the prediction; one lane per branch in a column.
-const GAP = 2, MOST_TILE = 104, LEAST_TILE = 13, LEAST_UNIT = 4, HEAD = 44, FOOT = 26, LEAST_PITCH = 38, ANSWER = 176, ANSWER_NARROW = 150;
+const GAP = 2, MAX_TILE = 104, MIN_TILE = 13, MIN_UNIT = 4, HEAD = 44, FOOT = 26, MIN_PITCH = 38, ANSWER = 176, ANSWER_NARROW = 150;
 
 // Adds `column`, `lane`, `box` and `grid` to the stages, and returns {width, height, columns, groups}.
 function layOut(stages, room, height) {
   const columns = columnsOf(stages), narrow = columns.length > 12;
-  const answer = narrow ? ANSWER_NARROW : ANSWER, wanted = Math.max(room, (columns.length - 1) * (narrow ? LEAST_PITCH : 84) + answer);
+  const answer = narrow ? ANSWER_NARROW : ANSWER, wanted = Math.max(room, (columns.length - 1) * (narrow ? MIN_PITCH : 84) + answer);
   const pitch = (wanted - answer) / (columns.length - 1), part = narrow ? 0.72 : 0.56;
   columns.forEach((column, number) => {
     const last = number === columns.length - 1, lanes = lanesOf(column), left = number * pitch;
@@ -51,7 +51,7 @@ const lanesOf = (column) => column.lanes;
 // As many maps as fit, as large as they can be; `count` of them where not all fit.
 function gridIn(stage, { width, height }) {
   const [channels, rows, columns] = stage.shape, single = rows * columns === 1, gap = single ? 1 : GAP;
-  const least = single ? LEAST_UNIT : LEAST_TILE, most = single ? 14 : stage.kind === "input" ? Math.min(width, 150) : MOST_TILE;
+  const least = single ? MIN_UNIT : MIN_TILE, most = single ? 14 : stage.kind === "input" ? Math.min(width, 150) : MAX_TILE;
   const shape = columns / rows, fits = (tile, across) => across * (tile * shape + gap) - gap <= width;
   const count = stage.kind === "input" ? 1 : channels;
   let best = null;

@@ -1,6 +1,6 @@
 // Entry point, which Streamlit calls at every script run; the drawn state is kept on the host. Pointer events do not involve the
 // server: only for a network that is computed there are kernels fetched, one map's at a time.
-const LEAST_HEIGHT = 330, MOST_HEIGHT = 620, BELOW = 150;
+const MIN_HEIGHT = 330, MAX_HEIGHT = 620, BELOW = 150;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
@@ -57,7 +57,7 @@ function show(state, view) {
 // So tall that the inspector below it ends with the window, where the page is not scrolled.
 function heightOf({ host }) {
   const scrolled = document.querySelector("[data-testid=stMain]")?.scrollTop ?? 0, top = host.getBoundingClientRect().top + scrolled;
-  return Math.max(LEAST_HEIGHT, Math.min(MOST_HEIGHT, innerHeight - top - BELOW));
+  return Math.max(MIN_HEIGHT, Math.min(MAX_HEIGHT, innerHeight - top - BELOW));
 }
 
 function computed(state, outputs) {

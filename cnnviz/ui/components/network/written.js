@@ -1,11 +1,11 @@
 // The sum written out: each input's window and kernel, the largest parts first, on one canvas.
-const CARD = 148, MOST_CARDS = 48;
+const CARD = 148, MAX_CARDS = 48;
 
 function drawWritten(state, terms) {
   const { panel: { sheet, written }, layer: { input } } = state;
   if (!terms.parts) return;
   const order = terms.parts.map((_, i) => i).sort((one, other) => Math.abs(terms.parts[other]) - Math.abs(terms.parts[one]));
-  const shown = order.slice(0, MOST_CARDS), rest = order.slice(MOST_CARDS).reduce((all, i) => all + terms.parts[i], 0);
+  const shown = order.slice(0, MAX_CARDS), rest = order.slice(MAX_CARDS).reduce((all, i) => all + terms.parts[i], 0);
   const room = Math.max(CARD, written.clientWidth), across = Math.max(1, Math.floor(room / CARD)), tall = 92;
   const context = sized(sheet, room, Math.ceil((shown.length + 1) / across) * tall), scale = weightScale(state, terms.weights);
   const { height, width } = terms.window, cell = Math.min(52 / height, 52 / width);

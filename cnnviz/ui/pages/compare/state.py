@@ -17,7 +17,7 @@ from cnnviz.ui.shared.architecture.model_data import ShownModel
 from cnnviz.ui.shared.url_state import OPTION, Selection, quoted
 
 DEFAULT = ("alexnet-cifar10", "small-alexnet", "googlenet-32", "resnet18-32")
-FEWEST, MOST = 2, 4
+MIN_MODELS, MAX_MODELS = 2, 4
 LONGEST = 2_000
 """Maximum characters of `models` that are read."""
 
@@ -62,7 +62,7 @@ def _with_defaults(carried: Selection) -> list[Selection]:
     """Return the model selected on another page, with default ones to compare it with."""
     first = replace(carried, layer=None, batch=url_state.DEFAULT_BATCH, problems=())
     others = tuple(name for name in DEFAULT if name != carried.spec.name)
-    return [first, *_registered(others[: MOST - 1])]
+    return [first, *_registered(others[: MAX_MODELS - 1])]
 
 
 def _named(text: str, problems: list[str]) -> list[Selection]:
@@ -73,8 +73,10 @@ def _named(text: str, problems: list[str]) -> list[Selection]:
             continue
         if entry_text(entry) in selections:
             problems.append(f"{entry.spec.title} is named twice; it stands here once.")
-        elif len(selections) == MOST:
-            problems.append(f"At most {MOST} models stand side by side; {entry.spec.title} is left out.")
+        elif len(selections) == MAX_MODELS:
+            problems.append(
+                f"At most {MAX_MODELS} models stand side by side; {entry.spec.title} is left out."
+            )
         else:
             selections[entry_text(entry)] = entry
     return list(selections.values())
@@ -106,11 +108,11 @@ def _shortened(sentence: str, name: str) -> str:
 def _at_least_two(entries: list[Selection], problems: list[str]) -> list[Selection]:
     """Return at least two models: default ones are added, with a problem."""
     known = {entry.spec.name for entry in entries}
-    missing = max(0, FEWEST - len(entries))
+    missing = max(0, MIN_MODELS - len(entries))
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
-        problems.append(f"Compare takes {FEWEST} to {MOST} models; {added} is added.")
+        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} is added.")
     return [*entries, *others]
 
 

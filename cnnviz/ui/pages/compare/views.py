@@ -23,7 +23,7 @@ from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import percent
 from cnnviz.ui.components.svg_figures import side_by_side_chart
 from cnnviz.ui.pages.compare import state
-from cnnviz.ui.pages.compare.state import DEFAULT, FEWEST, MOST
+from cnnviz.ui.pages.compare.state import DEFAULT, MAX_MODELS, MIN_MODELS
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.architecture.diff_table import Side, Sides, diff_sentence, diff_table
 from cnnviz.ui.shared.architecture.model_data import ShownModel
@@ -43,7 +43,7 @@ def compare_bar(shown: Sequence[ShownModel]) -> None:
         for index, model in enumerate(shown):
             with st.container(key=f"card-{index}", gap="xsmall", width=250):
                 _card(entries, index, model)
-        if len(entries) < MOST:
+        if len(entries) < MAX_MODELS:
             st.button("Add a model", icon=":material/add:", key="add-model", on_click=_add, args=(entries,))
         share_button(models=",".join(map(state.entry_text, entries)))
 
@@ -58,7 +58,7 @@ def _card(entries: list[Selection], index: int, model: ShownModel) -> None:
         _settings(entries, index, model)
         parameters: dict[str, str | None] = dict.fromkeys(url_state.carried())
         layout.link("architecture", "Architecture", **(parameters | entry.parameters() | {"layer": None}))
-        if len(entries) > FEWEST:
+        if len(entries) > MIN_MODELS:
             st.button(
                 ":material/close:", key=f"remove-{index}", on_click=_remove, args=(entries, index),
                 type="tertiary",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis
 
 HEIGHT, SMOOTHING = 430, 0.02
-MOST = len(COMPARED) - 1
+MAX_RELATED = len(COMPARED) - 1
 """Maximum number of other runs: as many as there are colors left."""
 SPIKE = 30.0
 """Multiple of the median beyond which a value makes the axis logarithmic."""
@@ -69,7 +69,7 @@ def related_runs(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side
     if case.run is None:
         return []
     parent = [run for run in runs if run.id == case.run.parent_id]
-    return [_of_run(run) for run in [*parent, *clones(case.run, runs)][:MOST]]
+    return [_of_run(run) for run in [*parent, *clones(case.run, runs)][:MAX_RELATED]]
 
 
 def clones(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:

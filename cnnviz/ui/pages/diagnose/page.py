@@ -76,7 +76,7 @@ def _html(case: LoadedDiagnosis) -> str:
 # The bar on top: run, probes, export; share.
 
 KEY = "diagnose-run"
-MOST = 300
+MAX_RUNS = 300
 """Maximum number of runs in the list; others are reached by their URL, or from Runs."""
 ACCURACY = "test/accuracy"
 HARDLY_LEARNED = 2.0
@@ -104,14 +104,14 @@ def _url_parameter(case: LoadedDiagnosis | None) -> dict[str, str | None]:
 
 def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
     labels = {name: f"{recorded.recorded(name).title} · ships with cnnviz" for name in recorded.names()}
-    labels |= {str(run.id): label(run) for run in runs[:MOST]}
+    labels |= {str(run.id): label(run) for run in runs[:MAX_RUNS]}
     selected = None
     if case is not None:
         selected = case.recorded or str(case.evidence.run)
         labels.setdefault(selected, f"{case.name} · {case.evidence.title}")
     show_value(KEY, selected)
     st.selectbox(
-        "Run", list(labels), format_func=lambda one: labels.get(one, one), key=KEY, on_change=_chosen,
+        "Run", list(labels), format_func=lambda run: labels.get(run, run), key=KEY, on_change=_chosen,
         label_visibility="collapsed", placeholder="Choose a run", width=440,
     )  # fmt: skip
 

@@ -310,7 +310,9 @@ def _backwards() -> None:
     st.header("And the way back", anchor=False)
     st.markdown(notice.escape(story_text.backwards(layers["article"], layers["mended"])))
     trails = [
-        SignalLine(label, [one.name for one in layers[key]], [one.gradient for one in layers[key]], colour)
+        SignalLine(
+            label, [layer.name for layer in layers[key]], [layer.gradient for layer in layers[key]], colour
+        )
         for (key, label), colour in zip(
             (("article", "as the article"), ("mended", "mended")), COMPARED, strict=False
         )

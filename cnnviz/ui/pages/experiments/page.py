@@ -93,7 +93,7 @@ def _which(loaded: LoadedExperiment | Demo, own: Sequence[SavedExperiment]) -> N
     labels.setdefault(key, loaded.title)
     show_value(WHICH, key)
     st.selectbox(
-        "Experiment", list(labels), key=WHICH, format_func=lambda one: labels.get(one, one), width=400,
+        "Experiment", list(labels), key=WHICH, format_func=lambda name: labels.get(name, name), width=400,
         label_visibility="collapsed", on_change=lambda: state.choose(str(st.session_state[WHICH])),
     )  # fmt: skip
 

@@ -188,7 +188,7 @@ def _beside(network: Network) -> Network | None:
     model, known = network.loaded.spec.name, choices()
     called = model_input.labels(known)
     named = {"": "nothing beside it"}
-    named |= {one.reference: called[one.reference] for one in known if one.model == model}
+    named |= {choice.reference: called[choice.reference] for choice in known if choice.model == model}
     named |= {f"fresh:{model}": "fresh weights"}
     named.pop(network.reference, None)
     chosen = st.query_params.get("against", "")
@@ -292,11 +292,12 @@ def _histogram(drawn: Sequence[tuple[str, Weights]]) -> None:
     """Draw the histogram of the weights, one line per network."""
     from cnnviz.interpret.filters import histogram
 
-    layer, end = drawn[0][1].layer, max(one.magnitude for _, one in drawn)
-    counted = [(name, histogram(one, magnitude=end)) for name, one in drawn]
+    layer, end = drawn[0][1].layer, max(weights.magnitude for _, weights in drawn)
+    counted = [(name, histogram(weights, magnitude=end)) for name, weights in drawn]
     summary = "; ".join(
-        f"{name}: mean {numbers.significant(one.mean)}, standard deviation {numbers.significant(one.spread)}"
-        for name, one in counted
+        f"{name}: mean {numbers.significant(counts.mean)}, "
+        f"standard deviation {numbers.significant(counts.spread)}"
+        for name, counts in counted
     )
     plot(
         weight_histogram(counted), key="features-histogram", height=260, name=f"{layer}-weights", picks=False,

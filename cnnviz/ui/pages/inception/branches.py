@@ -230,9 +230,9 @@ def download(network: Network, block: Block, activations: BlockActivations) -> N
 def as_csv(activations: BlockActivations) -> str:
     """Return one CSV line per branch, with exact values."""
     rows = (
-        (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
-         one.branch.params, one.branch.macs, one.activity, one.share, one.zeros)
-        for one in activations.branches
+        (part.branch.name, part.branch.title, part.branch.kernel, part.branch.first, part.branch.channels,
+         part.branch.params, part.branch.macs, part.activity, part.share, part.zeros)
+        for part in activations.branches
     )  # fmt: skip
     return csv_text(COLUMNS, rows)
 
@@ -277,15 +277,18 @@ def _torchvision_note(block: Block) -> str:
 
 def _overview(block: Block, activations: BlockActivations) -> None:
     st.markdown("**How the branches share the block**")
-    params, macs = (sum(one.params for one in block.branches), sum(one.macs for one in block.branches))
+    params, macs = (
+        sum(branch.params for branch in block.branches),
+        sum(branch.macs for branch in block.branches),
+    )
     rows: list[tuple[str, str, Sequence[float], Formatter]] = [
-        ("Channels", f"{block.channels}", [one.channels for one in block.branches], numbers.exact),
-        ("Parameters", numbers.short(params), [one.params for one in block.branches], numbers.exact),
-        ("Multiply-adds", numbers.macs(macs), [one.macs for one in block.branches], numbers.exact),
+        ("Channels", f"{block.channels}", [branch.channels for branch in block.branches], numbers.exact),
+        ("Parameters", numbers.short(params), [branch.params for branch in block.branches], numbers.exact),
+        ("Multiply-adds", numbers.macs(macs), [branch.macs for branch in block.branches], numbers.exact),
         (
             "Mean activation",
             f"mean {_mean(activations)}",
-            [one.share for one in activations.branches],
+            [part.share for part in activations.branches],
             numbers.percent,
         ),
     ]
@@ -304,8 +307,8 @@ def _split(
 ) -> str:
     whole = sum(values) or 1
     parts = [
-        Bar(one.branch.title, value / whole, format_value(value), hue)
-        for one, value, hue in zip(activations.branches, values, COMPARED, strict=True)
+        Bar(part.branch.title, value / whole, format_value(value), hue)
+        for part, value, hue in zip(activations.branches, values, COMPARED, strict=True)
     ]
     return split(title, total, parts)
 
@@ -342,16 +345,16 @@ def _dropped(index: int, before: tuple[int, ...]) -> None:
     drop(tuple({*before} ^ {index}))
 
 
-def _head(one: BranchActivations, operations: str, place: int) -> str:
-    title = f"{one.branch.title} branch"
+def _head(part: BranchActivations, operations: str, place: int) -> str:
+    title = f"{part.branch.title} branch"
     return (
         f'<div class="inception-head"><b><i style="background:{COMPARED[place].css}"></i>{title}</b>'
         f"<span>{escape(operations)}</span></div>"
     )
 
 
-def _facts(activations: BlockActivations, one: BranchActivations) -> str:
-    branch, block = one.branch, activations.block
+def _facts(activations: BlockActivations, part: BranchActivations) -> str:
+    branch, block = part.branch, activations.block
     last = branch.first + branch.channels - 1
     rows = [
         ("Kept as channels", f"{branch.first} … {last}", _share_text(branch.channels, block.channels)),
@@ -365,8 +368,8 @@ def _facts(activations: BlockActivations, one: BranchActivations) -> str:
             numbers.exact(branch.macs),
             _share_text(branch.macs, sum(b.macs for b in block.branches)),
         ),
-        ("Mean magnitude", f"{one.activity:.3g}", numbers.percent(one.share)),
-        ("Exactly zero", "of its values", numbers.percent(one.zeros)),
+        ("Mean magnitude", f"{part.activity:.3g}", numbers.percent(part.share)),
+        ("Exactly zero", "of its values", numbers.percent(part.zeros)),
     ]
     markup = "".join(
         f"<tr><th>{escape(title)}</th><td>{escape(text)}</td><td>{escape(part)}</td></tr>"

@@ -145,7 +145,10 @@ def _classifier_output(
     title = f"Auxiliary {number}, after block {short(output.after)}" if output.name else "The network itself"
     st.markdown(f"**{title}**")
     best = top(network, output.probabilities[0])
-    rows = [Bar(one.name, one.probability, numbers.percent(one.probability, 1), hue) for one in best]
+    rows = [
+        Bar(prediction.name, prediction.probability, numbers.percent(prediction.probability, 1), hue)
+        for prediction in best
+    ]
     st.html(bars(rows, f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)))
     if ready.truth is not None:
         right = best[0].name == ready.truth
@@ -182,7 +185,7 @@ def classes(network: Network, blocks: tuple[Block, ...], block: Block) -> None:
         data, (table, count, just_now) = result
         if just_now:
             st.rerun()  # removes the buttons that started it
-        _draw(network, data, table[[one.name for one in blocks].index(block.name)], count, block)
+        _draw(network, data, table[[entry.name for entry in blocks].index(block.name)], count, block)
 
 
 def _draw(network: Network, data: Dataset, table: Table, count: int, block: Block) -> None:

@@ -13,7 +13,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.architecture.inception import NAIVE, REDUCED, growth, growth_alt
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception.branches import Bar, bars
-from cnnviz.ui.pages.inception.state import KERNELS, MOST, reduce, short
+from cnnviz.ui.pages.inception.state import KERNELS, MAX_REDUCTION, reduce, short
 from cnnviz.ui.shared import layout
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.inspection.model_input import Network
@@ -141,7 +141,13 @@ def _sliders(reduction: Reduction) -> None:
         key = f"{KEY}-{name}"
         st.session_state[key] = getattr(reduction, name)
         st.slider(
-            title, 1, getattr(MOST, name), key=key, help=meaning, on_change=_moved, args=(name, reduction)
+            title,
+            1,
+            getattr(MAX_REDUCTION, name),
+            key=key,
+            help=meaning,
+            on_change=_moved,
+            args=(name, reduction),
         )
     st.session_state[f"{KEY}-kernel"] = reduction.kernel
     st.segmented_control(

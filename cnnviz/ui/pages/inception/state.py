@@ -32,7 +32,7 @@ VIEWS = {
     "reduction": ":material/compress: 1×1 bottleneck",
     "auxiliary": ":material/alt_route: Auxiliary classifiers",
 }
-MOST = Reduction(channels=2048, reduction=512, maps=1024, kernel=5, side=224)
+MAX_REDUCTION = Reduction(channels=2048, reduction=512, maps=1024, kernel=5, side=224)
 """Maximum values of the sliders."""
 KERNELS = (3, 5)
 
@@ -94,11 +94,13 @@ def read_reduction(text: str | None, problems: list[str]) -> Reduction:
     match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})-([0-9]{1,5})-([35])-([0-9]{1,5})", text)
     if match is not None:
         reduction = Reduction(*map(int, match.groups()))
-        if all(1 <= one <= most for one, most in zip(astuple(reduction), astuple(MOST), strict=True)):
+        if all(
+            1 <= value <= most for value, most in zip(astuple(reduction), astuple(MAX_REDUCTION), strict=True)
+        ):
             return reduction
     problems.append(
         f"“reduce” cannot be {quoted(text)}, only channels, reduction, maps, kernel (3 or 5) and size such "
-        f"as {reduction_text(ARTICLE)}, up to {reduction_text(MOST)}; the article's are used."
+        f"as {reduction_text(ARTICLE)}, up to {reduction_text(MAX_REDUCTION)}; the article's are used."
     )
     return ARTICLE
 

@@ -46,7 +46,7 @@ class Job(BackgroundJob[None]):
     def __init__(self, files: Sequence[Upload | Refusal], networks: Sequence[Network]) -> None:
         self.files = files
         self.networks = tuple(networks)
-        self.results: dict[str, list[Result]] = {one.reference: [] for one in networks}
+        self.results: dict[str, list[Result]] = {network.reference: [] for network in networks}
         """Results by network reference, in the order of the files."""
         self._answered = dict.fromkeys(self.results, 0)
         self.seconds = dict.fromkeys(self.results, 0.0)
@@ -83,8 +83,8 @@ class Job(BackgroundJob[None]):
 
     def is_for(self, files: object, networks: Sequence[Network]) -> bool:
         """Return whether it is on these very files and networks."""
-        mine = [one.stamp for one in self.networks]
-        return self.files is files and mine == [one.stamp for one in networks]
+        mine = [network.stamp for network in self.networks]
+        return self.files is files and mine == [network.stamp for network in networks]
 
     def _work(self, _: Progress) -> None:
         self._ask()
@@ -93,10 +93,12 @@ class Job(BackgroundJob[None]):
     def _ask(self) -> None:
         from cnnviz.inference.predict import Predictor
 
-        predictors = {one.reference: Predictor(one.loaded) for one in self.networks}
+        predictors = {network.reference: Predictor(network.loaded) for network in self.networks}
         with closing(self._read()) as read:
             for part in _chunks(read):
-                answers = {name: self._answers(name, one, part) for name, one in predictors.items()}
+                answers = {
+                    name: self._answers(name, predictor, part) for name, predictor in predictors.items()
+                }
                 if self.cancelled:  # the part may be incomplete
                     return
                 self.seen += [seen for seen, _ in part]
@@ -120,9 +122,9 @@ class Job(BackgroundJob[None]):
     def _measure(self) -> None:
         from cnnviz.inference.predict import measure
 
-        for one in self.networks:
+        for network in self.networks:
             if not self.cancelled:
-                self.costs[one.reference] = measure(one.loaded)
+                self.costs[network.reference] = measure(network.loaded)
 
     def _read(self) -> Generator[_Read, None, None]:
         from cnnviz.datasets.decode import in_order
@@ -154,8 +156,8 @@ def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
         yield part
 
 
-def _size(one: _Read) -> int:
-    return one[1].pixels.nbytes if isinstance(one[1], Picture) else 0
+def _size(result: _Read) -> int:
+    return result[1].pixels.nbytes if isinstance(result[1], Picture) else 0
 
 
 def _thumb(pixels: Pixels) -> Pixels:
@@ -173,7 +175,7 @@ if TYPE_CHECKING:
     Files = Sequence[Upload | Refusal]
 
 KEY, COUNT, HOW = "predict-files", "predict-uploads", "predict-how"
-MOST = 5_000
+MAX_IMAGES = 5_000
 """Maximum number of images at a time."""
 WAYS = {"files": "Images or zips", "folder": "A folder"}
 
@@ -220,22 +222,22 @@ def upload() -> None:
 
 
 def collect_files(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
-    """Return single files, at most `MOST`, and how many there were."""
+    """Return single files, at most `MAX_IMAGES`, and how many there were."""
     from cnnviz.inference.images.read_image import from_upload, from_uploaded_folder
 
     if folder:
         images = from_uploaded_folder(dict(files))
     else:
-        images = [one for name, data in files for one in from_upload(name, data)]
-    return images[:MOST], len(images)
+        images = [image for name, data in files for image in from_upload(name, data)]
+    return images[:MAX_IMAGES], len(images)
 
 
 def _store_uploads(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
     from cnnviz.ui.shared import notice
 
     images, count = collect_files(files, folder=folder)
-    if count > MOST:
-        notice.defer(f"{count:,} images are many: the first {MOST:,} are asked about.")
+    if count > MAX_IMAGES:
+        notice.defer(f"{count:,} images are many: the first {MAX_IMAGES:,} are asked about.")
     st.session_state[KEY] = images
     st.session_state[COUNT] += 1
     change_without_model(page=None)

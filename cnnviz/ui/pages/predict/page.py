@@ -17,7 +17,7 @@ from cnnviz.inference.images.checks import grouped
 from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.pages.predict import state
 from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
-from cnnviz.ui.pages.predict.state import MOST, PageState, page, written
+from cnnviz.ui.pages.predict.state import MAX_NETWORKS, PageState, page, written
 from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.inspection import model_input
@@ -44,18 +44,18 @@ def _beside(page_state: PageState) -> None:
     first, *others = page_state.networks
     named = model_input.labels(choices())
     named.pop(first.reference, None)
-    for one in others:
-        named.setdefault(one.reference, one.loaded.name)
-    st.session_state[BESIDE] = [one.reference for one in others]
+    for other in others:
+        named.setdefault(other.reference, other.loaded.name)
+    st.session_state[BESIDE] = [other.reference for other in others]
     st.multiselect(
         "Beside it",
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=BESIDE,
         on_change=lambda: change_without_model(against=written(st.session_state[BESIDE]), page=None),
-        max_selections=MOST - 1,
+        max_selections=MAX_NETWORKS - 1,
         label_visibility="collapsed",
-        placeholder=f"up to {MOST - 1} more beside it",
+        placeholder=f"up to {MAX_NETWORKS - 1} more beside it",
         width=430,
     )
 
@@ -177,7 +177,9 @@ def _hints(job_results: JobResults, index: int, network: str) -> Iterator[str]:
 
 
 def _downloads(job_results: JobResults) -> None:
-    results = {one.reference: job_results.results(i) for i, one in enumerate(job_results.job.networks)}
+    results = {
+        network.reference: job_results.results(i) for i, network in enumerate(job_results.job.networks)
+    }
     alone = next(iter(results.values())) if len(results) == 1 else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
         duration = numbers.duration(sum(job_results.job.seconds.values()))

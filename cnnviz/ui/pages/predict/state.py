@@ -12,7 +12,7 @@ from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import quoted
 
-MOST = 4
+MAX_NETWORKS = 4
 """Maximum number of networks side by side."""
 ORDERS = {
     "unsure": "least sure first",
@@ -59,13 +59,13 @@ def written(references: list[str]) -> str | None:
 
 def _others(text: str, first: Network, problems: list[str]) -> list[Network]:
     references = [part for part in dict.fromkeys(text.split(SEPARATOR)) if part and part != first.reference]
-    if len(references) >= MOST:
-        problems.append(f"At most {MOST} networks stand side by side; the first of them are shown.")
+    if len(references) >= MAX_NETWORKS:
+        problems.append(f"At most {MAX_NETWORKS} networks stand side by side; the first of them are shown.")
     networks = []
-    for reference in references[: MOST - 1]:
-        one = model_input.model_to_compare(reference)
-        if one is None:
+    for reference in references[: MAX_NETWORKS - 1]:
+        network = model_input.model_to_compare(reference)
+        if network is None:
             problems.append(f"There are no weights {quoted(reference)} to put beside.")
         else:
-            networks.append(one)
+            networks.append(network)
     return networks

@@ -57,14 +57,19 @@ class JobResults:
         """Evaluation of each network, in order."""
         from cnnviz.inference.evaluate import evaluate
 
-        return [evaluate(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
+        return [
+            evaluate(self.results(i), network.loaded.classes) for i, network in enumerate(self.job.networks)
+        ]
 
     @cached_property
     def right(self) -> list[list[bool | None]]:
         """For each network, whether each prediction is correct; None if the true class is unknown."""
         from cnnviz.inference.evaluate import correctness
 
-        return [correctness(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
+        return [
+            correctness(self.results(i), network.loaded.classes)
+            for i, network in enumerate(self.job.networks)
+        ]
 
     @cached_property
     def agree(self) -> list[bool | None]:
@@ -100,7 +105,7 @@ class JobResults:
         answers = [self.results(i)[row] for i in range(len(self.job.networks))]
         if len(answers) < 2:
             return None
-        names = {None if isinstance(one, Refusal) else plain(one.top[0].name) for one in answers}
+        names = {None if isinstance(answer, Refusal) else plain(answer.top[0].name) for answer in answers}
         return None if None in names else len(names) == 1
 
     def _wrongness(self, row: int) -> float:
@@ -122,7 +127,7 @@ class JobResults:
 # Confusion matrices, if true classes are known.
 
 HEIGHTS = {1: 480, 2: 460, 3: 380, 4: 330}
-MOST = 60
+MAX_CLASSES = 60
 """Maximum number of classes of a matrix."""
 
 
@@ -144,7 +149,7 @@ def _matrix(job_results: JobResults, index: int, count: int) -> None:
     used = np.flatnonzero(counts.sum(0) + counts.sum(1))
     if count > 1:
         st.html(f"<b>{escape(network.loaded.name)}</b>")
-    if len(used) > MOST:
+    if len(used) > MAX_CLASSES:
         st.caption(f"{len(used)} classes are too many for a matrix; the worst mistakes are listed below.")
         return
     classes = [evaluation.classes[class_index] for class_index in used]
@@ -187,13 +192,15 @@ def _one(network: Network, picture: Picture) -> None:
     ready = prepared(picture, network.loaded.preprocessing)
     attribution_state = AttributionState("gradcam", None, None, None, DEFAULT_OPACITY, None, ())
     try:
-        one = attribution_result(network, ready, attribution_state)
+        explained = attribution_result(network, ready, attribution_state)
     except ValueError as error:
         st.info(notice.escape(str(error)), icon=":material/info:")
         return
-    share = percent(one.attribution.probability, 1)
-    st.markdown(f"**{notice.escape(network.loaded.name)}** says **{notice.escape(one.target)}**, {share}")
-    st.html(f'<div class="why"><div>{images_html(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
+    share = percent(explained.attribution.probability, 1)
+    st.markdown(
+        f"**{notice.escape(network.loaded.name)}** says **{notice.escape(explained.target)}**, {share}"
+    )
+    st.html(f'<div class="why"><div>{images_html(explained, "gradcam", DEFAULT_OPACITY)}</div></div>')
 
 
 def _onwards(job: Job, number: int) -> dict[str, str]:
@@ -368,7 +375,7 @@ def summary(job_results: JobResults) -> None:
     rows = "".join(_row(job_results, index, known) for index in range(len(job_results.job.networks)))
     region = '<div class="wide" tabindex="0" role="region" aria-label="Accuracy and cost of each network">'
     st.html(f'{region}<table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
-    agreed = [one for one in job_results.agree if one is not None]
+    agreed = [agreement for agreement in job_results.agree if agreement is not None]
     if agreed:
         same = numbers.percent(sum(agreed) / len(agreed), 1)
         st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} images ({same}).")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # The images of one cell of a confusion matrix.
 
-MOST = 60
+MAX_CELL_IMAGES = 60
 """Maximum number of images shown of a cell."""
 SIZE = 56
 """Size of an image in pixels."""
@@ -134,10 +134,11 @@ def _show(run: RunSummary, cell: Cell, matrix: Matrix, predictions: Predictions)
     if len(rows) == 0:
         st.caption(f"None of the {total:,} test images of {matrix.classes[cell.true]}.")
         return
-    shown = rows[:MOST]
+    shown = rows[:MAX_CELL_IMAGES]
+    limited = f", the {MAX_CELL_IMAGES} surest" if len(rows) > MAX_CELL_IMAGES else ""
     st.caption(
-        f"{caption}{f', the {MOST} surest' if len(rows) > MOST else ''}; the surest answer first, with its "
-        f"probability.{_differs(matrix, cell, len(rows))}"
+        f"{caption}{limited}; the surest answer first, with its probability."
+        f"{_differs(matrix, cell, len(rows))}"
     )
     pixels = _pixels(run.dataset, predictions, shown)
     if pixels is None:

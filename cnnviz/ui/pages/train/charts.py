@@ -56,7 +56,9 @@ def _differs(figure: Published, recipe: Recipe) -> str:
     differences = []
     if figure.on and not _same(figure.on, recipe.dataset):
         differences.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
-    article = next((one for one in _articles(recipe.model) if _same(figure.on, one.dataset)), None)
+    article = next(
+        (article for article in _articles(recipe.model) if _same(figure.on, article.dataset)), None
+    )
     if article is not None:
         settings = [
             f"{field.replace('_', ' ')} {_setting(theirs)} there, {_setting(ours)} here"

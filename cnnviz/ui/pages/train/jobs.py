@@ -142,7 +142,7 @@ def _close() -> None:
 
 PATIENCE = 0.03
 """Seconds that a page waits for a diagnosis that has just begun; most take less."""
-LEAST_SECONDS, MAX_SECONDS = 3.0, 15.0
+MIN_SECONDS, MAX_SECONDS = 3.0, 15.0
 SHARE = 0.02
 """Fraction of one core for a run's hints: after a slow diagnosis the next waits up to `MAX_SECONDS`."""
 KEPT = 64
@@ -210,7 +210,7 @@ class Hints:
             logging.getLogger(__name__).debug("No hint", exc_info=True)
             diagnosis = EarlyDiagnosis(None, MAX_SECONDS)
         known.finding = diagnosis.finding
-        known.next_look = time.monotonic() + min(MAX_SECONDS, max(LEAST_SECONDS, diagnosis.seconds / SHARE))
+        known.next_look = time.monotonic() + min(MAX_SECONDS, max(MIN_SECONDS, diagnosis.seconds / SHARE))
 
 
 def _early_diagnosis(database: Database, run_id: int) -> EarlyDiagnosis:

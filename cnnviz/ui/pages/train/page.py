@@ -106,7 +106,7 @@ def _data(name: str, parent: int | None) -> None:
     st.selectbox(
         "Data",
         list(known) if name in known else [name, *known],
-        format_func=lambda one: _data_label(known.get(one), parent),
+        format_func=lambda name: _data_label(known.get(name), parent),
         key=DATA,
         on_change=_on(DATA, name, plans.choose_dataset),
     )
@@ -243,7 +243,7 @@ def _published(run: Run) -> PublishedAccuracy | None:
 
 # The queue: running and waiting runs in order.
 
-MOST = 50
+MAX_RUNS = 50
 
 
 def queue(database: Database, runs: list[RunSummary]) -> None:
@@ -280,7 +280,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
 
 def in_queue(database: tracking.Database) -> list[RunSummary]:
     """Return the running and waiting runs in queue order."""
-    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
+    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MAX_RUNS)
     order = {number: position for position, number in enumerate(tracking.queue_order(database))}
     return sorted(runs, key=lambda run: (order.get(run.id, -1), run.queued, run.id))
 
@@ -388,7 +388,7 @@ def _queue(database: Database) -> None:
 def _last_run(database: Database) -> None:
     """Draw the newest run that has curves, or the recorded example."""
     shown = (Status.FINISHED, Status.STOPPED, Status.PAUSED)
-    finished = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=MOST)
+    finished = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=MAX_RUNS)
     newest = [run for run in finished if run.kind is not tracking.Kind.RECORDED]
     if not newest or not newest[0].metrics:
         example.draw()

@@ -280,7 +280,7 @@ def sample_predictions(run_log: RunData, name: str) -> None:
 
 
 def _cards(run_log: RunData) -> list[str]:
-    predictions = {one["index"]: one["top"] for one in run_log.predictions}
+    predictions = {prediction["index"]: prediction["top"] for prediction in run_log.predictions}
     return [
         _card(run_log.classes, image["label"], image["png"], predictions.get(image["index"], []))
         for image in run_log.images

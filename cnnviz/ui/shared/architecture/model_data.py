@@ -160,29 +160,29 @@ def _torchinfo(
 
 # Problems from the static checks: errors and warnings as boxes, notes as captions.
 
-MOST = 4
+MAX_BOXES = 4
 """Maximum number of boxes; the remaining problems are counted, so that a page stays readable."""
 
 
 def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:
     """Draw a box for each error and warning, and a caption for each note if `notes`."""
     loud = [problem for problem in problems if problem.severity != "note"]
-    for problem in loud[:MOST]:
+    for problem in loud[:MAX_BOXES]:
         title, *rest = map(notice.escape, (problem.title, problem.message, problem.fix))
         text = f"**{title}.** {' '.join(rest)}"
         if problem.severity == "error":
             st.error(text, icon=":material/error:")
         else:
             st.warning(text, icon=":material/warning:")
-    if len(loud) > MOST:
-        st.caption(f"And {len(loud) - MOST} more; `cnnviz check` lists them all.")
+    if len(loud) > MAX_BOXES:
+        st.caption(f"And {len(loud) - MAX_BOXES} more; `cnnviz check` lists them all.")
     for problem in [problem for problem in problems if problem.severity == "note"] if notes else []:
         st.caption(f":material/info: {notice.escape(problem.message)} {notice.escape(problem.fix)}")
 
 
 CSS = Path(__file__).with_name("model_summary.css")
 SPLIT: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent", "norm", "other")
-LEAST = 0.05
+MIN_LABELED_SHARE = 0.05
 """Minimum share that gets a label in the split; smaller ones have a tooltip."""
 
 
@@ -265,7 +265,7 @@ def _split(analysis: Analysis, of: str) -> str:
 
 
 def _share_label(kind: Kind, share: float) -> str:
-    if share < LEAST:
+    if share < MIN_LABELED_SHARE:
         return ""
     name = f"<i>{KIND_TITLES[kind]}</i>" if share >= 0.3 else ""
     return f"<b>{numbers.percent(share)}</b>{name}"

@@ -165,7 +165,7 @@ def attribution_result(
 
 def class_index(network: Network, name: str | None) -> int | None:
     """Return the index of the network's class with that name, ignoring case; None if it has none."""
-    folded = [one.casefold() for one in network.loaded.classes]
+    folded = [name.casefold() for name in network.loaded.classes]
     return folded.index(name.casefold()) if name is not None and name.casefold() in folded else None
 
 
@@ -349,8 +349,8 @@ def _answered(result: AttributionResult, word: str, now: Floats) -> str:
 
 def _verdict(result: AttributionResult) -> str:
     check, name = result.check, notice.escape(result.target)
-    lost = [check.lead - one.lead for one in (check.most, check.least)]
-    most, least = (_moved(one) for one in lost)
+    lost = [check.lead - covered.lead for covered in (check.most, check.least)]
+    most, least = (_moved(change) for change in lost)
     if check.lead < 0:  # the map is of a class that is not the answer
         lead = f"The logit of {name} is {-check.lead:.1f} below the answer's"
     else:

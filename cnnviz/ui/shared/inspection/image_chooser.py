@@ -167,13 +167,15 @@ def uploads() -> None:
 def _store_uploads(files: list[tuple[str, bytes]]) -> None:
     from cnnviz.inference.images.read_image import from_upload
 
-    images = [one for name, data in files for one in from_upload(name, data)]
+    images = [image for name, data in files for image in from_upload(name, data)]
     refused: list[str] = []
     last = None
-    if len(images) > image_input.MOST:
-        refused.append(f"{len(images):,} images are many: the first {image_input.MOST} are kept here.")
+    if len(images) > image_input.MAX_UPLOADED:
+        refused.append(
+            f"{len(images):,} images are many: the first {image_input.MAX_UPLOADED} are kept here."
+        )
     progress_bar = st.empty()
-    accepted = images[: image_input.MOST]
+    accepted = images[: image_input.MAX_UPLOADED]
     for index, upload in enumerate(accepted):
         progress_bar.progress(index / len(accepted), text=f"Reading {index + 1} of {len(accepted)}")
         stored = upload if isinstance(upload, Refusal) else image_input.add(upload)
@@ -271,7 +273,7 @@ def _thumb(pixels: Pixels) -> Pixels:
 def _own(image_state: ImageState) -> None:
     mine = image_input.uploaded_images()
     if mine:
-        cells = [Cell(one.name, f"handed:{one.number}") for one in mine]
+        cells = [Cell(uploaded.name, f"handed:{uploaded.number}") for uploaded in mine]
         pictures(
             sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your images",
             name="", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,

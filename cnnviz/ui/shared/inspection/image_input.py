@@ -79,7 +79,7 @@ def choose(text: str) -> None:
 # Uploads, kept as the original files for this visitor only.
 
 KEY = "pictures-handed"
-MOST = 60
+MAX_UPLOADED = 60
 """Maximum number of images kept per visitor."""
 MAX_BYTES = 200 << 20
 THUMB = 96
@@ -115,7 +115,7 @@ def add(upload: Upload) -> UploadedImage | Refusal:
         1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(image.pixels)
     )
     all_kept.append(image_kept)
-    while len(all_kept) > MOST or sum(len(old.data) for old in all_kept) > MAX_BYTES:
+    while len(all_kept) > MAX_UPLOADED or sum(len(old.data) for old in all_kept) > MAX_BYTES:
         del all_kept[0]
     return image_kept
 

@@ -269,7 +269,7 @@ def reserve_height(key: str, height: int) -> contextlib.AbstractContextManager[o
     return st.skeleton(height=height)
 
 
-MOST = 26
+MAX_STRIP_LAYERS = 26
 SIDE, CELL, LETTERS = 48, 58, 9
 
 
@@ -286,10 +286,10 @@ def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> lis
     rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
     for depth in range(8, 0, -1):
         layers = [name for name in rows if name.count(".") < depth]
-        if len(layers) <= MOST:
+        if len(layers) <= MAX_STRIP_LAYERS:
             break
     else:
-        layers = [layers[int(index)] for index in np.linspace(0, len(layers) - 1, MOST)]
+        layers = [layers[int(index)] for index in np.linspace(0, len(layers) - 1, MAX_STRIP_LAYERS)]
     selected = {*layers, chosen}
     return [name for name in rows if name in selected]
 

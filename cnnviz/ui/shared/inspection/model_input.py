@@ -115,7 +115,7 @@ def _label(choice: Choice) -> str:
 # Uploaded weights files: read once, kept for this visitor only.
 
 KEY = "inside-files"
-MOST = 3
+MAX_UPLOADED = 3
 """Maximum number of networks kept per visitor."""
 
 
@@ -148,7 +148,7 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
 def _store_upload(reference: str, entry: Loaded) -> None:
     uploads = _uploads()
     uploads[reference] = entry
-    for old in list(uploads)[:-MOST]:
+    for old in list(uploads)[:-MAX_UPLOADED]:
         del uploads[old]
 
 
