@@ -97,11 +97,11 @@ def test_the_networks_wait_in_a_fold() -> None:
 def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
-        "from cnnviz.ui.pages.start import hero, networks, paths\n"
+        "from cnnviz.ui.pages.start import page\n"
         "from cnnviz.ui.components.digit_network import digit_packet\n"
         "from cnnviz.figures.pareto import landscape\n"
         "from cnnviz.analysis import overview\n"
-        "digit_packet(hero.shipped()), networks.ancestors(), landscape(overview())\n"
+        "digit_packet(page.shipped()), page.ancestors(), landscape(overview())\n"
         "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

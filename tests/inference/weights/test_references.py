@@ -134,7 +134,7 @@ def test_listing_imports_no_torch() -> None:
     code = (
         "import sys\n"
         "from cnnviz.inference import samples\n"
-        "from cnnviz.inference.images import image_files, preprocessing, preprocessing_trace, read_image\n"
+        "from cnnviz.inference.images import preprocessing, preprocessing_trace, read_image\n"
         "from cnnviz.inference.weights import references\n"
         "references.choices()\n"
         "sys.exit('torch' in sys.modules)"
