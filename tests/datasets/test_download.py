@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnviz.datasets import DataError, Step
-from cnnviz.datasets.sources import torchvision
-from cnnviz.datasets.sources.torchvision import Remote, fetch
+from cnnviz.datasets import DataError, Step, download
+from cnnviz.datasets.download import Remote, fetch
 from cnnviz.datasets.spec import silent
 from tests.datasets.serving import Server, serving
 
@@ -94,7 +93,7 @@ def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
 def test_a_server_that_offers_too_much_is_refused(
     remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torchvision, "MAX_BYTES", 1000)
+    monkeypatch.setattr(download, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="offers 1,000,000 bytes, far too many"):
         fetch(remote, tmp_path, silent)
 
