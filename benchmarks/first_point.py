@@ -28,7 +28,7 @@ from cnnviz import datasets, tracking
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.workers.local import PROCESS
+from cnnviz.training.workers.launcher import PROCESS
 from tests.training.workers.making import become, process_of, supervising, until
 
 SHORT = Recipe(name="short", model="lenet5", dataset="digits", epochs=1, limit=200, device="cpu")

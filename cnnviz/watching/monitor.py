@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.training.trainer import STATS_EARLY, STATS_EVERY
-from cnnviz.watching.evaluation import EvaluationPass, as_logits
 from cnnviz.watching.loop_facts import LoopFacts, loss_input_facts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
+from cnnviz.watching.recording import EvaluationPass, as_logits
 
 MAX_LOOKS = 200
 STEPLESS = 50

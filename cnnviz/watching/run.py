@@ -28,9 +28,9 @@ from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
 from cnnviz.watching import diagnosing, loss_functions, recording
 from cnnviz.watching.diagnosing import Report
-from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
+from cnnviz.watching.recording import EvaluationPass
 
 UNSEEN = 10
 """Steps without a loss after which a warning explains how to pass it."""

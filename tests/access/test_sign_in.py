@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.access import NOBODY, Role
-from cnnviz.access.sign_in import SignIn
+from cnnviz.access.principal import SignIn
 
 ADA: dict[str, Any] = {"is_logged_in": True, "iss": "https://id.example", "sub": "ada", "groups": ["student"]}
 POLICY = SignIn(claims=(("groups", "teacher"),), managers=("https://id.example root",))

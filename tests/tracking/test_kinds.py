@@ -102,7 +102,7 @@ def test_a_dead_process_is_noticed_and_a_living_one_is_never_killed(sqlite: Data
     with sqlite.write() as session:  # silent for long: a worker of ours would be killed
         session.execute(text("UPDATE runs SET heartbeat = :then WHERE id = :run"),
                         {"then": time.time() - 300, "run": lease.run_id})  # fmt: skip
-    from cnnviz.training.workers.local import LocalLauncher
+    from cnnviz.training.workers.launcher import LocalLauncher
     from cnnviz.training.workers.supervisor import RunMonitor
 
     watch = RunMonitor(sqlite, LocalLauncher())

@@ -19,7 +19,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Command, Database, Kind, Status
 from cnnviz.training.workers import reconcile
 from cnnviz.watching import WatchWarning, loss_functions
-from cnnviz.watching.evaluation import as_logits
+from cnnviz.watching.recording import as_logits
 from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ import typer
 from cnnviz import resources
 from cnnviz.access import classroom
 from cnnviz.access.classroom import Classroom, format_expiry, grouped
-from cnnviz.access.sign_in import VARIABLE, SignIn
+from cnnviz.access.principal import VARIABLE, SignIn
 from cnnviz.cli.options import pairs
 from cnnviz.models.library import home as data_home
 from cnnviz.models.user_code import registration

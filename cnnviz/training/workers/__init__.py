@@ -9,8 +9,7 @@ All requests go through the run database (`enqueue`, `tracking.request`). Import
 import torch.
 """
 
-from cnnviz.training.workers.launcher import Ending, Launcher, Order, Worker
-from cnnviz.training.workers.local import LocalLauncher
+from cnnviz.training.workers.launcher import Ending, Launcher, LocalLauncher, Order, Worker
 from cnnviz.training.workers.process_id import is_supervised
 from cnnviz.training.workers.supervisor import Supervisor, has_waiting_process, reconcile
 

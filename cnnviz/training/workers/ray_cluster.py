@@ -21,8 +21,7 @@ from cnnviz.device_class import CPU, gpus, split
 from cnnviz.tracking import RunSummary, Status
 from cnnviz.tracking.records import STARTING, SUBMITTED, actor_name, ray_handle
 from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
-from cnnviz.training.workers.launcher import Ending, Order
-from cnnviz.training.workers.local import PROCESS, environment
+from cnnviz.training.workers.launcher import PROCESS, Ending, Order, environment
 from cnnviz.training.workers.parent_process import Tail
 from cnnviz.training.workers.process import ONCE
 

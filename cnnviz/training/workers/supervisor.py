@@ -30,8 +30,7 @@ from cnnviz.tracking.queue import (
 from cnnviz.tracking.store import Store, open_store
 from cnnviz.training import travel
 from cnnviz.training.workers import process_id
-from cnnviz.training.workers.launcher import Launcher, Order
-from cnnviz.training.workers.local import LocalLauncher
+from cnnviz.training.workers.launcher import Launcher, LocalLauncher, Order
 
 # Monitoring of active runs: is the worker alive, and if not, how did it end?
 #

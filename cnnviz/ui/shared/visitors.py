@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cnnviz.access.classroom import Classroom
-    from cnnviz.access.sign_in import SignIn
+    from cnnviz.access.principal import SignIn
     from cnnviz.tracking import Database, Run, RunSummary
 
 CLASS_VARIABLE, SIGN_IN_VARIABLE = "CNNVIZ_CLASS", "CNNVIZ_SIGN_IN"
@@ -72,7 +72,7 @@ def sign_in() -> SignIn | None:
     text = os.environ.get(SIGN_IN_VARIABLE)
     if not text:
         return None
-    from cnnviz.access.sign_in import SignIn
+    from cnnviz.access.principal import SignIn
 
     return SignIn.read(text)
 

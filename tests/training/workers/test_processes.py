@@ -17,7 +17,7 @@ from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.cli.foreground import NO_SUPERVISOR
 from cnnviz.tracking import Command, Database, Status
-from cnnviz.training.workers import LocalLauncher, is_supervised, local
+from cnnviz.training.workers import LocalLauncher, is_supervised, launcher
 from tests.training.workers.making import SOON, become, gone, process_of, queue, supervising, until
 
 ROOT = Path(__file__).parents[3]
@@ -98,7 +98,7 @@ def test_the_command_line_supervises_until_ctrl_c(
 
 
 def test_where_no_worker_can_live_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "POSIX", False)
+    monkeypatch.setattr(launcher, "POSIX", False)
     with pytest.raises(OSError, match=r"^Training needs .* native Windows has none\.$"):
         LocalLauncher().worker()
 

@@ -20,8 +20,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.trainer import LAST
 from cnnviz.training.workers import process, process_id, process_state
-from cnnviz.training.workers.launcher import Order
-from cnnviz.training.workers.local import LocalWorker
+from cnnviz.training.workers.launcher import LocalWorker, Order
 from cnnviz.training.workers.process_state import ProcessState
 from tests.training.workers.making import LIGHT, become, process_of, queue, supervising, until, workers
 

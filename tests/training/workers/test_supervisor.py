@@ -17,8 +17,7 @@ from cnnviz.tracking import Command, Database, RunSummary, Status
 from cnnviz.tracking.lifecycle import MAX_TRIES
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training.workers import Ending, Supervisor, is_supervised, process_id
-from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
-from cnnviz.training.workers.local import LocalWorker
+from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM, LocalWorker
 from cnnviz.training.workers.supervisor import (
     ELSEWHERE_SECONDS,
     NO_WORKER_SECONDS,
@@ -346,7 +345,7 @@ CUT_OFF = """
 import os, signal, sys, threading
 from cnnviz import tracking
 from cnnviz.training.workers import LocalLauncher, Supervisor
-from cnnviz.training.workers.local import LocalWorker
+from cnnviz.training.workers.launcher import LocalWorker
 from tests.training.workers.making import LIGHT
 
 def killed(*_, **__):
