@@ -214,7 +214,7 @@ def _begin(given: UploadedFile, shown: str) -> None:
 
 
 def _keep_upload(name: str, content: bytes, progress: Progress) -> Dataset:
-    return library.save_upload(name, content, notice)
+    return library.save_upload(name, content, progress)
 
 
 def _upload(page_state: PageState) -> None:
@@ -315,7 +315,7 @@ def _begin_upload(spec: DatasetSpec) -> Job:
 
 
 def _load(name: str, progress: Progress) -> Dataset:
-    return datasets.load(name, progress=notice)
+    return datasets.load(name, progress=progress)
 
 
 def _known(spec: DatasetSpec) -> list[tuple[str, str]]:
