@@ -142,7 +142,7 @@ def test_the_preset_is_listed(tmp_path: Path, capsys: Printed) -> None:
             assert main(["experiment", "list"]) == 0
             assert preset.name in capsys.readouterr().out
             for form in (preset.small, preset.large):
-                assert [cell.arm for cell in form.cells()][:2] == list(form.names)
+                assert [cell.condition for cell in form.cells()][:2] == list(form.names)
     finally:
         list_presets.cache_clear()
 
