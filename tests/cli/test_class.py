@@ -41,6 +41,7 @@ def test_the_class_is_bound_to_the_network_and_knows_its_file(
     assert {"--server.address=0.0.0.0", "--server.headless=true", "--server.maxUploadSize=100"} <= set(
         command
     )
+    assert "--client.showErrorDetails=none" in command
     opened = Classroom(Path(environment[classroom.PATH_VARIABLE]))
     assert opened.path == tmp_path / "class.json"
     assert environment[classroom.HOSTS_VARIABLE] == "cnn.school.example"

@@ -40,8 +40,9 @@ SETTINGS = {
     "client.showErrorDetails": "full",
 }
 """Streamlit's defaults of options that the app's .streamlit/config.toml does not set: otherwise the settings
-of
-another app, in the current folder, would apply to this one."""
+of another app, in the current folder, would apply to this one."""
+SHARED = {"client.showErrorDetails": "none"}
+"""Options of an app that others reach: paths and code of an error are for the terminal alone."""
 
 
 def register(app: typer.Typer) -> None:
@@ -113,6 +114,7 @@ def run_app(
         start.environment[LEAN_VARIABLE] = "1"
     if sign_in:
         start.environment[VARIABLE] = _policy(not members_only, manager_claim or [], manager or []).write()
+        start.settings.update(SHARED)
     elif members_only or manager_claim or manager:
         raise ValueError("--members-only, --manager-claim and --manager say who may what; add --sign-in.")
     launch(start, streamlit_options)
@@ -251,6 +253,7 @@ def run_class(
 ) -> None:
     """Open the class, print its links and join code, and replace this process by Streamlit's."""
     start = prepare(port, address, home, model)
+    start.settings.update(SHARED)
     start.settings.setdefault("server.headless", "true")
     start.settings.setdefault("server.maxUploadSize", str(MAX_UPLOAD_MB))
     folder = Path(start.environment.get("CNNVIZ_HOME") or data_home())
