@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from cnnviz.access import Principal, principal
+from cnnviz.access import Principal, Role, principal
 from cnnviz.tracking.database import Database, LimitError, NotOwnerError
 from cnnviz.tracking.records import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
@@ -52,8 +52,19 @@ def get_or_create_owner(session: Session, what: str) -> int:
         )
         session.add(row)
         session.flush()
-        number = row.id
+        return row.id
+    owner = session.get_one(OwnerRow, number)
+    if owner.role != user.role.value:  # As their provider's claim says by now.
+        owner.role = user.role.value
     return number
+
+
+def has_limits(session: Session, owner_id: int) -> bool:
+    """Return whether the limits hold for an owner: not for the local one, nor for those who manage."""
+    if owner_id == LOCAL_OWNER:
+        return False
+    owner = session.get(OwnerRow, owner_id)
+    return owner is None or owner.role != Role.MANAGER.value
 
 
 def require_owner(session: Session, owner_id: int | None, what: str) -> None:
@@ -233,7 +244,7 @@ def held_back(database: Database, owner_id: int | None) -> str:
         if is_frozen(session):
             return "the queue is frozen"
         limits = limits_of(session)
-        if owner != LOCAL_OWNER and minutes_today(session, owner, time.time()) >= limits.minutes:
+        if has_limits(session, owner) and minutes_today(session, owner, time.time()) >= limits.minutes:
             return f"waits until tomorrow: {limits.minutes} minutes of training a day are the limit"
     return ""
 
@@ -310,7 +321,7 @@ def over_minutes(database: Database) -> list[int]:
         RunRow.status == Status.RUNNING, RunRow.kind == Kind.TRAINED.value, RunRow.owner_id.is_not(None)
     )
     with database.read() as session:
-        running = [row for row in session.execute(query) if row.owner_id != LOCAL_OWNER]
+        running = [row for row in session.execute(query) if has_limits(session, row.owner_id)]
         limit, now = limits_of(session).minutes, time.time()
         over = {
             owner

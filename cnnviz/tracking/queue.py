@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from cnnviz.device_class import CPU, MAX_RANKS, choose, classes_of, describe, is_gpu, ranks, split
 from cnnviz.tracking.commands import lock_run, set_status
 from cnnviz.tracking.database import Database, WrongStateError
-from cnnviz.tracking.limits import GLOBAL, is_frozen, limits_of, minutes_today, put_setting
+from cnnviz.tracking.limits import GLOBAL, has_limits, is_frozen, limits_of, minutes_today, put_setting
 from cnnviz.tracking.records import ACTIVE, Kind, Lease, Status, process_handle
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, MachineRow, OwnerRow, RunRow, SettingRow
 
@@ -188,7 +188,7 @@ def next_run(
     last = _served(session)
     now = time.time()
     for number, _ in sorted(oldest, key=lambda row: (last.get(row[0], 0.0), row[1], row[0])):
-        if number != LOCAL_OWNER and minutes_today(session, number, now) >= limits_of(session).minutes:
+        if has_limits(session, number) and minutes_today(session, number, now) >= limits_of(session).minutes:
             continue
         theirs = waiting.where(RunRow.owner_id == number).order_by(RunRow.queued, RunRow.id)
         rows = session.scalars(theirs.limit(1 if accepts is None else MAX_TRIED).with_for_update())

@@ -273,6 +273,20 @@ def test_why_nothing_of_somebody_begins_is_said(database: Database) -> None:
     assert tracking.held_back(database, run.owner_id) == "the queue is frozen"
 
 
+def test_somebody_who_signs_in_and_manages_has_no_limit_of_minutes(database: Database) -> None:
+    """As members they waited until tomorrow; the claim of their provider has changed since."""
+    tracking.write_limits(database, Limits(minutes=0, waiting=10))
+    member = Principal("https://id.example eve", "Eve", Role.MEMBER)
+    with acting(member), pytest.raises(LimitError):
+        queued(database, member)
+    run = queued(database, Principal(member.key, "Eve", Role.MANAGER))
+    assert tracking.held_back(database, run.owner_id) == ""
+    lease = tracking.claim(database, "cpu")
+    assert lease is not None
+    tracking.begin(database, lease)
+    assert tracking.pause_over_limit(database) == []
+
+
 def test_a_frozen_queue_begins_nothing(database: Database) -> None:
     run = queued(database, ADA)
     tracking.freeze_queue(database, True)
