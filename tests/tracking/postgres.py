@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 START_SECONDS = 60
 POLL_SECONDS = 0.05
 
@@ -26,43 +28,75 @@ def binaries() -> Path | None:
     return newest or (Path(on_path).parent if on_path else None)
 
 
-@contextmanager
-def server(programs: Path) -> Iterator[str]:
-    """Start a server and yield the address of a database in it, to which a name is appended.
+class PostgresServer:
+    """A server that can be killed and started again; it keeps what was committed.
 
     It refuses to run as root: then it is the unprivileged user that Debian's package, or every Unix, has. It
     ends when this process does, however that ends.
     """
-    folder = Path(tempfile.mkdtemp(prefix="cnnviz-postgres-"))
-    as_user = ["setpriv", "--pdeathsig", "SIGQUIT"]
-    user = pwd.getpwuid(os.getuid()).pw_name
-    if os.getuid() == 0:
-        names = {entry.pw_name for entry in pwd.getpwall()}
-        user = "postgres" if "postgres" in names else "nobody"
-        entry = pwd.getpwnam(user)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-        as_user += ["--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups"]
-    data = folder / "data"
-    make = [programs / "initdb", "-D", data, "-U", "cnnviz", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL}
-    subprocess.run([*as_user, *make], check=True, **quiet)  # type: ignore[call-overload]
-    options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*as_user, programs / "postgres", "-D", data, "-k", folder, *options], cwd=folder, stderr=log
-        )
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self._folder = Path(tempfile.mkdtemp(prefix="cnnviz-postgres-"))
+        self._as_user = ["setpriv", "--pdeathsig", "SIGQUIT"]
+        user = pwd.getpwuid(os.getuid()).pw_name
+        if os.getuid() == 0:
+            names = {entry.pw_name for entry in pwd.getpwall()}
+            user = "postgres" if "postgres" in names else "nobody"
+            entry = pwd.getpwnam(user)
+            os.chown(self._folder, entry.pw_uid, entry.pw_gid)
+            self._as_user += ["--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups"]
+        self.address = f"postgresql://cnnviz@/postgres?host={self._folder}"
+        self._data = self._folder / "data"
+        options = ["-U", "cnnviz", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        make: list[str] = [*self._as_user, str(programs / "initdb"), "-D", str(self._data), *options]
+        subprocess.run(make, check=True, cwd=self._folder, stdout=subprocess.DEVNULL)
+        self._process = self._launch()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, if it is not there, and wait until it accepts connections.
+
+        Processes of a server that was killed hold its memory for a moment: a start may be refused.
+        """
+        until, pause = time.monotonic() + START_SECONDS, threading.Event()
+        ready = [str(self._programs / "pg_isready"), "-h", str(self._folder), "-q"]
+        while self._process.poll() is not None or subprocess.run(ready, check=False).returncode != 0:
+            if time.monotonic() > until:
+                log = (self._folder / "log").read_text()
+                raise RuntimeError(f"The tests' PostgreSQL did not start:\n{log[-5_000:]}")
+            if self._process.poll() is not None:
+                self._process = self._launch()
+            pause.wait(POLL_SECONDS)
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send the server a signal, and wait until it has ended: SIGKILL, SIGQUIT at once, or SIGINT."""
+        self._process.send_signal(number)
+        self._process.wait()
+
+    def backends(self) -> list[int]:
+        """Its processes: one for each connection, and some of its own. If one is killed, all begin anew."""
+        return [child.pid for child in psutil.Process(self._process.pid).children()]
+
+    def close(self) -> None:
+        """End it, at once: a polite signal waits for every client."""
+        if self._process.poll() is None:
+            self.kill(signal.SIGQUIT)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]
+        program, data, folder = str(self._programs / "postgres"), str(self._data), str(self._folder)
+        command = [*self._as_user, program, "-D", data, "-k", folder, *options]
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, stderr=log)
+
+
+@contextmanager
+def server(programs: Path) -> Iterator[str]:
+    """Start a server and yield the address of a database in it, to which a name is appended."""
+    found = PostgresServer(programs)
     try:
-        _wait([programs / "pg_isready", "-h", folder, "-q"], process, folder / "log")
-        yield f"postgresql://cnnviz@/postgres?host={folder}"
+        yield found.address
     finally:
-        process.send_signal(signal.SIGQUIT)  # At once: a polite one waits for every client.
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait(ready: list[Path | str], process: subprocess.Popen[bytes], log: Path) -> None:
-    until, pause = time.monotonic() + START_SECONDS, threading.Event()
-    while subprocess.run(ready, check=False).returncode != 0:
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"The tests' PostgreSQL did not start:\n{log.read_text()}")
-        pause.wait(POLL_SECONDS)
+        found.close()
