@@ -13,7 +13,7 @@ import sys
 from functools import partialmethod
 from pathlib import Path
 
-from cnnviz.training.workers import local
+from cnnviz.training.workers import LocalLauncher
 from tests.training.workers.test_soak import MORTAL
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 def main(name: str, kind: str, port: str = "") -> None:
     """Be the node until the process is killed."""
     socket.gethostname = lambda: name
-    begin = partialmethod(local.LocalLauncher.__init__, MORTAL)
-    setattr(local.LocalLauncher, "__init__", begin)  # noqa: B010 (mypy refuses a method's assignment)
+    begin = partialmethod(LocalLauncher.__init__, MORTAL)
+    setattr(LocalLauncher, "__init__", begin)  # noqa: B010 (mypy refuses a method's assignment)
     if kind == "work":
         from cnnviz.cli.app import main as command_line
 
