@@ -140,6 +140,9 @@ def curves(
     named: set[str] = set()
     for index, panel in enumerate(panels):
         layout[_axis("yaxis", index)] = _vertical(panel, index, len(panels))
+        if not panel.lines:  # or Plotly leaves out the axes, and they appear with the first point
+            empty = {"type": "scatter", "x": [None], "y": [None], "showlegend": False, "hoverinfo": "skip"}
+            data.append(empty | {"xaxis": "x", "yaxis": _axis("y", index)})
         for line in panel.lines:
             data += _traces(line, index, panel, smoothing, few, line.label not in named)
             named.add(line.label)

@@ -72,6 +72,21 @@ def test_every_example_digit_is_read(visit: Visit) -> None:
     page.emulate_media(reduced_motion="reduce")  # as windows are handed from test to test
 
 
+def test_what_is_drawn_goes_along_to_the_network_view(visit: Visit) -> None:
+    page = visit("")
+    page.get_by_role("button", name="Example digit 5").click()
+    page.get_by_role("link", name="The whole network on one screen").click()
+    expect(page).to_have_url(re.compile("picture=sample%3Adigit-5"))
+    page = visit("")
+    pad(page).hover()
+    page.get_by_role("button", name="Clear").click()
+    draw(page, [(0.3, 0.3), (0.7, 0.3), (0.5, 0.8)])
+    expect(best(page)).to_have_text("It reads 7")
+    page.get_by_role("link", name="The whole network on one screen").click()
+    expect(page).to_have_url(re.compile("/features.*picture=drawn"))
+    expect(page.get_by_role("button", name="Image: drawing")).to_be_visible()
+
+
 def test_a_map_is_enlarged_and_named_by_pointer_and_keys(visit: Visit) -> None:
     page = visit("")
     lens, maps = page.locator(".lens"), page.locator(".stage canvas")

@@ -113,6 +113,8 @@ def test_a_run_without_points_is_drawn_from_0_to_100_percent() -> None:
     assert empty["yaxis"]["showticklabels"]
     assert not empty["yaxis2"]["showticklabels"]
     assert not empty["xaxis"]["showticklabels"]
+    drawn = curves([Panel("accuracy", [], percent=True), Panel("loss", [])], x_title="step")["data"]
+    assert [trace["yaxis"] for trace in drawn] == ["y", "y2"]  # without a trace Plotly draws no axes
     line = Line("train", np.arange(3.0), np.array([0.1, np.nan, 0.9]))
     drawn = curves([Panel("accuracy", [line], percent=True)], x_title="step")["layout"]
     assert drawn["yaxis"]["range"] is None, "what has points zooms by itself"

@@ -70,6 +70,13 @@ def test_three_paths_lead_to_what_there_is() -> None:
             assert analyze(model[0]).row(query["layer"][0]).name == query["layer"][0]
 
 
+def test_a_network_to_change_is_the_one_that_is_changed() -> None:
+    state = next(one.parameters for path in PATHS for one in path.links if one.page == "build")
+    app = open_page("build", **{name: value for name, value in state.items() if value is not None})
+    assert app.selectbox(key="what-name").value == "lenet5"
+    assert not app.warning
+
+
 def test_the_lesson_begins_here_whatever_was_selected() -> None:
     shown = links(open_page("start", model="alexnet", layer="conv2", **{"option.towers": "2"}))
     for number, step in enumerate(lesson.STEPS, start=1):

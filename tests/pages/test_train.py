@@ -128,14 +128,14 @@ def test_a_run_that_goes_on_shows_everything_it_told(runs: Database, ticking: li
     assert drawn["train-heat"]["data"][0]["z"] == [[0.5]]
     assert "class='wrong' title=\"cat, predicted: dog 75 %, cat 25 %\"" in html(app)
     assert "published: 98.25 % on MNIST" in drawn["train-curves"]["layout"]["annotations"][0]["text"]
-    assert "other data (MNIST there, digits here)" in said(app)
+    assert "What differs: digits instead of MNIST" in said(app)
     assert "Images: 9 for train, 1 for validation, 16 for test. Cut by seed." in said(app)
 
 
 def test_what_differs_from_a_published_run_is_said_in_words() -> None:
     published = published_accuracy(all_recipes()["fast-small-alexnet-cifar10"])
     assert published is not None
-    assert "options default there, init he here; epochs 50 there, 14 here" in published.differs
+    assert "options init he instead of default; epochs 14 instead of 50" in published.differs
 
 
 @pytest.mark.parametrize("status", list(Status))

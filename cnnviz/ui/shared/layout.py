@@ -109,7 +109,8 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
     st.html(HERE / "layout.css")
     if presenting():
         st.html(HERE / "present.css")
-    with st.container(key="routes"):
+    # The browser knows its height before it has the style sheet: placeholders of links stay out of sight.
+    with st.container(key="routes", height=1, border=False):
         for name, other in pages.items():
             link(name, other.title, icon=other.icon, **_dropped_parameters(name))
     with st.container(key="bar"):

@@ -23,7 +23,7 @@ CARRIED = ("model", "classes", "size", "batch", "layer")
 PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep", "lesson", "present")
 """More parameters that a link carries along; the page that uses one validates it."""
 OWN = (
-    *("view", "columns", "models", "pair", "from", "list", "scale"),
+    *("view", "columns", "models", "pair", "list", "scale"),
     *("runs", "find", "status", "of", "on", "tag", "metric", "sort", "page", "deleted"),
     *("x", "against", "cell"),
     *("class", "part", "seed", "image", "draw"),

@@ -1,5 +1,7 @@
 """What is in the URL is read, validated and written in one place, whatever stands there."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,17 @@ def test_what_is_not_taken_over_is_said(parameters: dict[str, str]) -> None:
     asked = parameters.get("model")
     if asked is not None and asked != selection.spec.name:
         assert any(url_state.quoted(asked) in text for text in selection.problems)
+
+
+def test_every_parameter_of_a_page_is_read_by_one() -> None:
+    folder = Path(url_state.__file__).parents[1]
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+        if path.name not in ("url_state.py", "paths.py")
+    )
+    unread = [name for name in url_state.OWN if f'"{name}"' not in code]
+    assert not unread
 
 
 @given(st.integers(1, url_state.MAX_SIDE), st.integers(1, url_state.MAX_SIDE), st.sampled_from("x×X*"))

@@ -41,14 +41,26 @@ class DigitNetwork:
     """Name for screen readers."""
 
 
-def digit_network(network: DigitNetwork, *, key: str) -> None:
-    """Draw the pad, the feature maps and the prediction."""
-    component("digit_network", HERE, css=("strokes.css", "digit_network.css"), js=SCRIPTS)(
-        key=key, data=digit_packet(network), height="content"
+def digit_network(network: DigitNetwork, *, link: str, key: str) -> dict[str, Any] | None:
+    """Draw the pad, the feature maps and the prediction.
+
+    Args:
+        network: The network.
+        link: CSS selector of a link elsewhere on the page that takes along what is on the pad.
+        key: Key of the component.
+
+    Returns:
+        What was on the pad when the link was just clicked, else None: `{"example": digit}`, or a drawing with
+        `strokes` and `png` as of `drawing_pad`. It comes from a browser and is untrusted.
+    """
+    result = component("digit_network", HERE, css=("strokes.css", "digit_network.css"), js=SCRIPTS)(
+        key=key, data=digit_packet(network, link), height="content", on_open_change=lambda: None
     )
+    opened = result.get("open")
+    return opened if isinstance(opened, dict) else None
 
 
-def digit_packet(network: DigitNetwork) -> bytes:
+def digit_packet(network: DigitNetwork, link: str = "") -> bytes:
     """Serialize the network for `main.js`."""
     preprocessing = network.preprocessing
     facts: dict[str, Any] = {
@@ -65,5 +77,6 @@ def digit_packet(network: DigitNetwork) -> bytes:
             for strokes in STROKES
         ],
         "first": FIRST,
+        "link": link,
     }
     return packet(facts, {"weights": network.program.weights, "table": SEQUENTIAL.astype(np.uint8)})

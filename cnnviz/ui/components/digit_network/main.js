@@ -2,10 +2,25 @@
 // network within one frame, without the server. The drawing is kept while the window is open.
 const DRAWING = "cnnviz-digit", REPLAY_MS = 700, SPOKEN_MS = 500;
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   if (!host.state) begin(host, unpack(data));
+  host.state.open = (drawing) => setTriggerValue("open", drawing);
   return () => {};
+}
+
+// A click on the link to the network view takes along what is on the pad, of which the server knows nothing.
+function takeAlong(state) {
+  const clicked = (event) => {
+    if (!state.host.isConnected) { document.removeEventListener("click", clicked, true); return; }
+    const other = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button;
+    if (other || !event.target.closest?.(state.facts.link) || !state.pad.strokes.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { strokes, canvas } = state.pad;
+    state.open(state.example === null ? { strokes, png: canvas.toDataURL("image/png").split(",")[1] } : { example: state.example });
+  };
+  document.addEventListener("click", clicked, true);
 }
 
 function begin(host, { facts, arrays }) {
@@ -34,6 +49,7 @@ function begin(host, { facts, arrays }) {
   markExample(state);
   document.addEventListener("pointerdown", (event) => { if (!event.composedPath().includes(middle)) hideLens(state.lens); });
   update(state);
+  takeAlong(state);
 }
 
 const copied = (strokes) => strokes.map((stroke) => stroke.map((point) => [...point]));

@@ -35,6 +35,17 @@ def drawing_pad(*, key: str) -> bytes | None:
     return _png(stored)
 
 
+def put_drawing(drawing: object, *, key: str) -> bytes | None:
+    """Put a drawing of another pad, as a browser sent it, on the pad `key`; return it as a PNG file.
+
+    Return None, and leave the pad as it is, if it is not a drawing.
+    """
+    png = _png(drawing)
+    if png is not None:
+        st.session_state[f"{key}-kept"] = drawing
+    return png
+
+
 def _png(known: object) -> bytes | None:
     text = known.get("png") if isinstance(known, dict) else None
     if not isinstance(text, str) or not 0 < len(text) <= MAX_BYTES:

@@ -65,7 +65,7 @@ PATHS = (
                 "Train LeNet-5 on handwritten digits", "train", {"model": "lenet5", "dataset": "digits"}
             ),
             Destination("See what it will learn from", "data", {"dataset": "digits", "model": None}),
-            Destination("Change a network before it trains", "build", {"from": "lenet5", "model": None}),
+            Destination("Change a network before it trains", "build", {"model": "lenet5", "layer": None}),
         ),
     ),
     Path(

@@ -22,6 +22,7 @@ from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.glossary import explanation
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs.live_run import X_TITLES, RunData, XAxis
+from cnnviz.ui.shared.runs.recipe_fields import title_of
 
 # Published accuracy of the model, and how this run differs.
 
@@ -55,13 +56,13 @@ def _differs(figure: Published, recipe: Recipe) -> str:
 
     differences = []
     if figure.on and not _same(figure.on, recipe.dataset):
-        differences.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
+        differences.append(f"{data_name(recipe.dataset)} instead of {figure.on}")
     article = next(
         (article for article in _articles(recipe.model) if _same(figure.on, article.dataset)), None
     )
     if article is not None:
         settings = [
-            f"{field.replace('_', ' ')} {_setting(theirs)} there, {_setting(ours)} here"
+            f"{_title(field)} {_setting(ours)} instead of {_setting(theirs)}"
             for field, (theirs, ours) in article.difference(recipe).items()
             if field not in ("dataset", "model", "device", "seed")
         ]
@@ -69,6 +70,11 @@ def _differs(figure: Published, recipe: Recipe) -> str:
         if len(settings) > MAX_NAMED:
             differences.append(f"{len(settings) - MAX_NAMED} more")
     return f"What differs: {'; '.join(differences)}." if differences else ""
+
+
+def _title(field: str) -> str:
+    title = title_of(field)
+    return title if title[1:2].isupper() else title[0].lower() + title[1:]  # PCA stays PCA
 
 
 def _setting(value: object) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     pass
 
 MEANINGS = {
-    Status.QUEUED: "It waits until its device is free.",
+    Status.QUEUED: "It starts by itself when its device is free; you need not stay on this page.",
     Status.PAUSED: "It has written a checkpoint and gives the device free; it goes on exactly where it was.",
     Status.STOPPED: "It was stopped; its last checkpoint is kept, and it can go on from there.",
     Status.INTERRUPTED: "Its process ended before the run did; it can go on from its last checkpoint.",
@@ -46,9 +46,13 @@ WATCHED_MEANINGS = {
 def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
     """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
-        about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device_text}"
-        more = f", from run {run.parent_id}" if run.parent_id else ""
-        st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
+        about = [_origin(run, recipe), run.device_text]
+        if run.name != (subject := f"{run.model} on {run.data}"):
+            about.insert(0, subject)
+        if run.parent_id:
+            about.append(f"from run {run.parent_id}")
+        title = f"Run {run.id} · {escape(run.name)}"
+        st.html(f'<p class="run-about"><b>{title}</b> · {escape(", ".join(about))}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, run_log))}</div>')
         if run.total_steps:
             _progress(run)
@@ -60,10 +64,8 @@ def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
 
 def _figures(run: Run, run_log: RunData) -> list[str]:
     """Return the headline figures with their labels, most important first."""
-    alive = " lives" if run.active else ""
-    figures = [
-        f'<div><b class="run-state{alive}" role="status">{run.status}</b><span>{_since(run)}</span></div>'
-    ]
+    state = f'<b class="run-state {run.status}" role="status">{run.status}</b>'
+    figures = [f"<div>{state}<span>{_since(run)}</span></div>"]
     if run.total_steps:
         epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
         figures.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
@@ -72,7 +74,8 @@ def _figures(run: Run, run_log: RunData) -> list[str]:
     left = seconds_left(run_log, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
         figures.append(_figure(numbers.duration(left), "left"))
-    figures.append(_figure(numbers.duration(run.seconds), "in training"))
+    if run.began or run.seconds:
+        figures.append(_figure(numbers.duration(run.seconds), "in training"))
     for name, label in (
         ("test/accuracy", "test accuracy"),
         ("images_per_second", "images / s"),

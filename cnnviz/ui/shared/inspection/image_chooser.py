@@ -207,6 +207,7 @@ SOURCES: dict[ImageSource, str] = {
     "camera": ":material/photo_camera: Camera",
     "drawn": ":material/draw: Draw",
 }
+PAD_KEY = "picture-pad"
 CELL = 52
 THUMB = 64
 
@@ -289,7 +290,7 @@ def _camera() -> None:
 
 
 def _pad(image_state: ImageState) -> None:
-    drawn = drawing_pad(key="picture-pad")
+    drawn = drawing_pad(key=PAD_KEY)
     other = image_input.store_drawing(drawn)
     if drawn is not None and other:
         image_input.choose("drawn")
