@@ -177,7 +177,7 @@ def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, val
     shown = [*runs, *published]
     layout = {
         "xaxis": {"type": "log", "title": {"text": f"{TITLES[cost]} →"}, **_span(shown, cost)},
-        "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": "~%"},
+        "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": "~%", "range": _shares(shown)},
         "hovermode": "closest",
         "uirevision": f"{cost}|{value}",
     }
@@ -303,6 +303,14 @@ def _front(points: Sequence[Point]) -> dict[str, Any]:
         "hoverinfo": "skip",
         "opacity": 0.6,
     }
+
+
+def _shares(points: Sequence[Point]) -> list[float]:
+    """Return the range of an axis of shares with margins; above 100 % only what half a marker takes."""
+    values = [point.value for point in points] or [0.0, 1.0]
+    low, high = min(values), max(values)
+    margin = max(0.08 * (high - low), 0.02)
+    return [max(-0.02, low - margin), min(1.02, high + margin)]
 
 
 def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:

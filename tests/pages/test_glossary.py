@@ -3,7 +3,8 @@
 import pytest
 
 from cnnviz.ui.shared.glossary import explanation, terms
-from tests.pages.runner import assert_sound, open_page
+from cnnviz.ui.shared.page_registry import find_pages
+from tests.pages.runner import PAGES, assert_sound, open_page
 
 
 def _names(app: object) -> list[str]:
@@ -14,6 +15,15 @@ def test_it_opens_on_every_term_by_section() -> None:
     app = open_page("glossary")
     assert set(_names(app)) == {term.name for term in terms().values()}
     assert [one.value for one in app.header] == list(dict.fromkeys(t.section for t in terms().values()))
+
+
+def test_a_link_names_the_page_as_the_bar_does_and_code_is_code() -> None:
+    app = open_page("glossary")
+    titles = {page.title for page in find_pages(PAGES).values()}
+    named = [one.proto.label for one in app.get("page_link") if one.proto.label.startswith("See it on ")]
+    assert named
+    assert {label.removeprefix("See it on ") for label in named} <= titles
+    assert "with `balanced` every class" in " ".join(one.value for one in app.markdown)
 
 
 def test_a_search_finds_words_of_the_definition_and_stays_in_the_address() -> None:

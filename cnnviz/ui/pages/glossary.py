@@ -14,6 +14,8 @@ from cnnviz.ui.shared.glossary import Term, terms
 from cnnviz.ui.shared.url_state import quoted
 
 FIND, TERM = "glossary-find", "term"
+TITLES = {"features": "Feature maps"}
+"""Titles of pages that are not their addresses."""
 
 
 def glossary() -> None:
@@ -51,14 +53,26 @@ def _section(section: str, entries: Iterable[Term]) -> None:
             _entry(term)
 
 
+def _with_code(text: str) -> str:
+    """Escape text for Markdown, except for code between backticks."""
+    pieces = re.split(r"(`[^`]+`)", text)
+    return "".join(piece if piece.startswith("`") else _escaped(piece) for piece in pieces)
+
+
+def _escaped(piece: str) -> str:
+    """Escape a piece of a sentence with the blanks at its ends, which `notice.escape` drops."""
+    left, right = (" " if piece[at : at + 1].isspace() else "" for at in (0, len(piece) - 1))
+    return f"{left}{notice.escape(piece)}{right}"
+
+
 def _entry(term: Term) -> None:
     formula = f"  \n`{term.formula}`" if term.formula else ""
-    st.markdown(f"**{term.name}.** {notice.escape(term.definition)}{formula}")
+    st.markdown(f"**{term.name}.** {_with_code(term.definition)}{formula}")
     addresses = re.findall(r"`(/[^`]*)`", term.seen)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for address in addresses:
             parts = urlsplit(address)
             page = parts.path.strip("/") or "start"
-            label = f"See it on {page.replace('-', ' ').capitalize()}"
+            label = f"See it on {TITLES.get(page, page.capitalize())}"
             layout.link(page, label, icon=":material/arrow_forward:", **dict(parse_qsl(parts.query)))
         st.caption(f"in the code: `{term.word}`", width="content")

@@ -221,7 +221,7 @@ def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> Non
         )
         layout.link("train", "Train with it", icon=":material/play_circle:", dataset=page_state.spec.name)
     write = partial(_set, recipe if untouched else None)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="top", key="augmentation-settings"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="top", key="augmentation-settings"):
         _settings(recipe, shape, write)
     try:
         stored, drawn, tested = _sheets(ready, page_state, summary, recipe, shape, row)
@@ -231,11 +231,13 @@ def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> Non
     name = f"{page_state.spec.name.replace('/', '-')}-{page_state.part}-{row}"
     label = ready.classes[part_of(page_state, ready).labels[row]]
     left, right = st.columns([0.22, 0.78], gap="medium")
-    with left:
-        _row("stored", stored, [f"{label}, as stored"], "", 112)
+    with left, st.container(horizontal=True, gap="small", key="augmentation-ends"):
+        with st.container(width=112):
+            _row("stored", stored, [f"{label}, as stored"], "", 112)
         crops = [f"crop {n + 1}" for n in range(10)]
         titles = crops if recipe.ten_crop else ["as tested"]
-        _row("tested", tested, titles, "", 50 if recipe.ten_crop else 112)
+        with st.container(width=112):
+            _row("tested", tested, titles, "", 50 if recipe.ten_crop else 112)
     with right:
         _row("drawn", drawn, [f"epoch {n + 1}" for n in range(DRAWS)], name, 112)
         _describe(recipe, ready.shape, shape)
@@ -345,7 +347,7 @@ def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -
             key=key,
             help=Recipe.model_fields[field].description,
             on_change=partial(_changed, field, key, write),
-            width=158,
+            width=154,
         )
 
 
@@ -362,7 +364,7 @@ def _slider(
         key=key,
         help=Recipe.model_fields[field].description,
         on_change=partial(_changed, field, key, write),
-        width=158,
+        width=154,
     )
 
 
@@ -376,7 +378,7 @@ def _chooser(field: str, title: str, value: int, sizes: list[int], write: Callab
         key=key,
         help=Recipe.model_fields[field].description,
         on_change=partial(_changed, field, key, write),
-        width=158,
+        width=154,
     )
 
 

@@ -273,7 +273,7 @@ def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
     st.html(CSS)
     st.html(f'<div class="steps">{"".join(map(_step, ready.shots))}</div>')
     st.caption("What the network was trained on went the same way. Change a step, and see what that does.")
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="prep"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="prep"):
         for name in predictions.SWITCHES:
             _switch(name, current, own)
         for name in predictions.CHOICES:
@@ -308,7 +308,7 @@ def _choice(name: str, current: Preprocessing, own: Preprocessing) -> None:
     st.session_state[key] = getattr(current, name)
     explanation = type(own).model_fields[name].description
     st.selectbox(
-        LABELS[name], possible, key=key, help=explanation, width=150, on_change=_changed,
+        LABELS[name], possible, key=key, help=explanation, width=132, on_change=_changed,
         args=(name, key, current, own),
     )  # fmt: skip
 

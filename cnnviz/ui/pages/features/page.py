@@ -94,8 +94,9 @@ def views(network: Network, ready: PreprocessedImage, page_state: PageState, own
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="features-look"):
         _choose_view(page_state)
         if page_state.view == "maps":
-            _choice("order", "Order", ORDER_WORDS, page_state.order)
-            _choice("range", "What the colours span", RANGE_WORDS, page_state.range)
+            with st.container(horizontal=True, gap="small", width="content", key="features-order-and-range"):
+                _choice("order", "Order", ORDER_WORDS, page_state.order)
+                _choice("range", "What the colours span", RANGE_WORDS, page_state.range)
     try:
         known[page_state.view]()
     except ValueError as error:

@@ -137,7 +137,7 @@ def confusion_matrices(job_results: JobResults) -> None:
     if not known:
         return
     term_heading("Confusion matrix")
-    st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
+    st.caption("Rows: true class; columns: predicted. On the diagonal it is right.")
     for column, index in zip(st.columns(len(known)), known, strict=True):
         with column:
             _matrix(job_results, index, len(known))

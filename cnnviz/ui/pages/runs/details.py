@@ -140,7 +140,11 @@ def provenance(run: Run) -> None:
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     facts = [
         ("data", run.data, "What it was trained on."),
-        ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
+        (
+            "data fingerprint",
+            _short(run.fingerprint),
+            f"A hash of the images and labels in their order. In full: {run.fingerprint}",
+        ),
         ("seed", run.seed if run.has_recipe else None, "What every random choice follows from."),
         ("device", " on ".join(filter(None, (run.device_text, run.hardware))), "What it was trained on."),
         ("machine", run.host, "Where its files lie."),
@@ -177,6 +181,10 @@ def history_lines(changes: Sequence[StatusChange], restarts: Sequence[Restart]) 
             words += f": {change.reason}"
         lines.append((numbers.moment(change.time), words, numbers.moment(change.time)))
     return lines
+
+
+def _short(fingerprint: str | None) -> str | None:
+    return fingerprint and f"{fingerprint[:12]} …"
 
 
 def _table(lines: Sequence[tuple[str, str, str]]) -> None:

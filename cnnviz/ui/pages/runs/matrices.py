@@ -174,7 +174,7 @@ def _pixels(dataset: str, predictions: Predictions, rows: Any) -> Any:
     return np.ascontiguousarray(data.test.pixels(rows))
 
 
-HEIGHTS = {1: 520, 2: 480, 3: 400, 4: 340}
+HEIGHTS = {1: 440, 2: 480, 3: 400, 4: 340}
 """Height of a matrix in pixels, by the number side by side."""
 
 Found = list[tuple["RunSummary", int, Matrix]]
@@ -191,8 +191,7 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
         st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
         return
     st.caption(
-        "A row is a true class, a column what the network said; on the diagonal it is right. "
-        "Click a cell to see its images."
+        "Rows: true class; columns: predicted. On the diagonal it is right. Click a cell to see its images."
     )
     cell = page_state.cell
     alone = len(entries) == 1  # then the images are drawn beside it
@@ -217,7 +216,7 @@ def run_matrix(run: RunSummary, page_state: PageState) -> None:
     if matrix is None:
         return
     term_heading("Confusion matrix")
-    st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
+    st.caption("Rows: true class; columns: predicted. Click a cell to see its images.")
     left, right = st.columns([0.58, 0.42], gap="medium")
     with left:
         cell = _matrix(run, 0, matrix, 1) or page_state.cell

@@ -74,7 +74,7 @@ def bar(page_state: PageState, listing: Listing) -> None:
 def _find(text: str) -> None:
     show_value("runs-find", text)
     st.text_input(
-        "Find", key="runs-find", placeholder="Find in names, notes, tags …", width=230,
+        "Find", key="runs-find", placeholder="Find in names, notes, tags …", width=215,
         label_visibility="collapsed", icon=":material/search:",
         on_change=lambda: state.change(find=str(st.session_state["runs-find"]).strip() or None),
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _several(
         return
     show_value(key, list(chosen))
     st.multiselect(
-        label.capitalize(), known, key=key, format_func=format_value, placeholder=f"Any {label}", width=150,
+        label.capitalize(), known, key=key, format_func=format_value, placeholder=f"Any {label}", width=130,
         label_visibility="collapsed", on_change=partial(_write, name, key),
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ def _metric(metric: str, known: tuple[str, ...]) -> None:
     options = list(known) if metric in known else [metric, *known]
     show_value("runs-metric", metric)
     st.selectbox(
-        "Measure", options, key="runs-metric", format_func=numbers.metric_title, width=210,
+        "Measure", options, key="runs-metric", format_func=numbers.metric_title, width=180,
         label_visibility="collapsed", help="What the table, the curves and the figures measure.",
         on_change=_measured,
     )  # fmt: skip

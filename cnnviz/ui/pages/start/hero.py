@@ -36,7 +36,7 @@ def hero() -> None:
         st.markdown(caption(network), width="content")
         link(
             "features",
-            "The whole network on one screen, and how each value comes about",
+            "The whole network on one screen",
             icon=":material/arrow_forward:",
             **_network_view(f"sample:digit-{FIRST}"),
         )

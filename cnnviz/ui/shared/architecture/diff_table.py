@@ -110,6 +110,7 @@ def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
         hide_index=True,
         placeholder="",
         height=min(TALLEST, ROW_HEIGHT * (len(frame) + 1) + 3),
+        column_order=_order(frame),
         column_config=_columns(sides),
         alt=f"Difference of {sides.a} and {sides.b}: {diff_sentence(diff, sides)}",
     )
@@ -117,6 +118,12 @@ def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
 
 def _toggled(key: str) -> None:
     url_state.change(view=None if st.session_state[key] else "all")
+
+
+def _order(frame: pd.DataFrame) -> list[str]:
+    """Return the columns as they are drawn: a narrow window shows which layer changed, and how."""
+    first = ["status", "layer a", "layer b", "changed"]
+    return [*first, *(name for name in frame.columns if name not in first)]
 
 
 def _columns(sides: Sides) -> dict[str, Any]:
