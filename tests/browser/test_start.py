@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from cnnviz.analysis import overview
 from cnnviz.figures.architecture.timeline import TIMELINE_MODELS
 from cnnviz.ui.components.digit_network import FIRST
-from tests.browser.chromium import DESKTOP_DARK, PHONE, Look
+from tests.browser.chromium import DESKTOP_DARK, PHONE, PROJECTOR, Look
 from tests.browser.conftest import Visit
 from tests.browser.navigating import FOUND
 from tests.browser.waiting import rerun
@@ -70,6 +70,15 @@ def test_every_example_digit_is_read(visit: Visit) -> None:
     page.get_by_role("button", name="Example digit 4").click()  # drawn as by a hand, and read at the end
     expect(best(page)).to_have_text("It reads 4")
     page.emulate_media(reduced_motion="reduce")  # as windows are handed from test to test
+
+
+def test_on_a_projector_every_layer_stands_in_one_row(visit: Visit) -> None:
+    page = visit("", PROJECTOR)
+    sides = page.locator(".stage").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom])"
+    )
+    assert len(sides) == 7
+    assert max(top for top, _ in sides) < min(bottom for _, bottom in sides)
 
 
 def test_what_is_drawn_goes_along_to_the_network_view(visit: Visit) -> None:

@@ -77,3 +77,9 @@ def test_nothing_is_drawn_of_nothing() -> None:
 def test_time_has_marks_that_people_read() -> None:
     axis = pareto.pareto(points(3), [Point("", "a", 5_000, 0.5)], "time", value="v")["layout"]["xaxis"]
     assert axis["ticktext"] == ("10 s", "1 min", "10 min", "1 h")
+
+
+def test_an_axis_of_shares_ends_at_100_percent() -> None:
+    alone = [Point("1", "run 1", cost=61_706.0, value=0.98)]
+    low, high = pareto.pareto(alone, [], "parameters", value="test accuracy")["layout"]["yaxis"]["range"]
+    assert 0.9 < low < 0.98 < high <= 1.02

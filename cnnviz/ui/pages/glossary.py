@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
+from cnnviz import resources
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.glossary import Term, terms
+from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.url_state import quoted
 
 FIND, TERM = "glossary-find", "term"
-TITLES = {"features": "Feature maps"}
-"""Titles of pages that are not their addresses."""
 
 
 def glossary() -> None:
@@ -73,6 +73,6 @@ def _entry(term: Term) -> None:
         for address in addresses:
             parts = urlsplit(address)
             page = parts.path.strip("/") or "start"
-            label = f"See it on {TITLES.get(page, page.capitalize())}"
+            label = f"See it on {find_pages(resources.ROOT / 'pages')[page].title}"
             layout.link(page, label, icon=":material/arrow_forward:", **dict(parse_qsl(parts.query)))
         st.caption(f"in the code: `{term.word}`", width="content")
