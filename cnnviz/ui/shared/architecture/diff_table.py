@@ -123,7 +123,7 @@ def _toggled(key: str) -> None:
 def _order(frame: pd.DataFrame) -> list[str]:
     """Return the columns as they are drawn: a narrow window shows which layer changed, and how."""
     first = ["status", "layer a", "layer b", "changed"]
-    return [*first, *(name for name in frame.columns if name not in first)]
+    return [*first, *(name for name in map(str, frame.columns) if name not in first)]
 
 
 def _columns(sides: Sides) -> dict[str, Any]:
