@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.ui.shared.glossary import explanation, terms
-from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.layout import find_pages
 from tests.pages.runner import PAGES, assert_sound, open_page
 
 
