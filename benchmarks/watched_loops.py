@@ -1,6 +1,6 @@
 """Faulty and correct training loops under `cnnviz.watch`: detected, cause first, wrong statements.
 
-    python -m benchmarks.watched_loops [--part seen|blind|programs|second] [--only TEXT] [--verbose]
+    python -m benchmarks.watched_loops [--part seen|blind|programs|second|third] [--only TEXT] [--verbose]
 
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
@@ -24,12 +24,12 @@ import torch
 import benchmarks.watched.blind
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
-from benchmarks.watched import programs, second_programs
+from benchmarks.watched import programs, second_programs, third_programs
 from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
 from cnnviz.watching import WatchedRun
 
-PROGRAMS = {"programs": programs, "second": second_programs}
+PROGRAMS = {"programs": programs, "second": second_programs, "third": third_programs}
 
 
 def main() -> None:
