@@ -79,8 +79,11 @@ def test_it_is_trained_diagnosed_looked_into_exported_and_run_elsewhere(
     expect(page.locator(".st-key-features-mosaic canvas.mosaic")).to_be_visible(timeout=PATIENCE_MS)
     page = visit(f"runs?run={run.id}")
     page.get_by_role("button", name="Export").click()
-    with page.expect_download(timeout=PATIENCE_MS) as download:
-        page.get_by_role("button", name="PyTorch source and weights (zip)").click()
+    page.get_by_role("button", name="PyTorch source and weights (zip)").click()
+    save = page.get_by_role("button", name=re.compile("^Save run-.*zip"))
+    expect(save).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as download:
+        save.click()
     with zipfile.ZipFile(download.value.path()) as archive:
         archive.extractall(tmp_path)
     (module,) = (path.stem for path in tmp_path.glob("*.py"))

@@ -19,6 +19,8 @@ from tests.browser.server import Server, serve
 from tests.browser.waiting import rerun, settle
 from tests.ui.pages.runs.making import trained
 
+PATIENCE_MS = 60_000
+"""For what works for seconds on a busy machine."""
 DRAWN = '[class*="st-key-{}"] [data-drawn]'
 
 
@@ -128,7 +130,6 @@ def test_deleting_is_undone(visit: Visit) -> None:
         ("Report (HTML)", "run-1.html", b"<!doctype html>"),
         ("Metrics (CSV)", "run-1.csv", b"name,step,epoch,value"),
         ("Everything (JSON)", "run-1.json", b'{"id":1'),
-        ("Weights, last (safetensors)", "run-1-lenet5.safetensors", b""),
     ],
 )
 def test_a_run_is_taken_along(visit: Visit, label: str, name: str, opening: bytes) -> None:
@@ -138,6 +139,18 @@ def test_a_run_is_taken_along(visit: Visit, label: str, name: str, opening: byte
         page.get_by_role("button", name=label).click()
     assert download.value.suggested_filename == name
     assert Path(download.value.path()).read_bytes().startswith(opening)
+
+
+def test_weights_are_written_and_then_saved(visit: Visit) -> None:
+    page = visit("runs?run=1")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Weights, last (safetensors)").click()
+    save = page.get_by_role("button", name="Save run-1-lenet5.safetensors")
+    expect(save).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as download:
+        save.click()
+    assert download.value.suggested_filename == "run-1-lenet5.safetensors"
+    assert b"__metadata__" in Path(download.value.path()).read_bytes()[:4096]
 
 
 def test_the_report_opens_without_a_network(visit: Visit, witness: Witness, tmp_path: Path) -> None:

@@ -1,11 +1,7 @@
-"""Files of runs: exports, checkpoints on disk, deletion and restoring, recorded runs to add.
-
-Exports are written on demand.
-"""
+"""Files of runs: exports, checkpoints on disk, deletion and restoring, recorded runs to add."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +11,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.tracking import recorded_runs
 from cnnviz.ui.pages.runs import state
+from cnnviz.ui.pages.runs.prepared_files import prepared_files
 from cnnviz.ui.pages.runs.state import PageState
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.runs import run_data
@@ -23,15 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cnnviz.tracking import Checkpoint, Database, Run, RunSummary
-
-ELSEWHERE = (
-    ("PyTorch source and weights (zip)", "A file that makes the network and loads the weights beside it.",
-     "python", ".zip"),
-    ("State dict (.pth)", "What torch.load(…, weights_only=True) reads.", "pth", ".pth"),
-    ("Exported program (.pt2)", "What torch.export.load reads; holds the network too.", "pt2", ".pt2"),
-    ("ONNX", "For onnxruntime and others; input 'image', output 'logits'.", "onnx", ".onnx"),
-)  # fmt: skip
-"""Export formats of the network: label, description, format, file extension."""
 
 
 def exports(run: Run, kinds: Collection[str]) -> None:
@@ -44,33 +32,14 @@ def exports(run: Run, kinds: Collection[str]) -> None:
                 partial(_csv, run.id), f"{stem}.csv", "text/csv")  # fmt: skip
         _button("Everything (JSON)", "Recipe, history, metrics and records.",
                 partial(_json, run.id), f"{stem}.json", "application/json")  # fmt: skip
-        for kind in ("last", "best"):
-            if kind in kinds:
-                _weights(run, kind)
-        if "last" in kinds:
-            st.caption("For use without cnnviz:")
-            for label, about, form, ending in ELSEWHERE:
-                _button(label, about, partial(_exported, run.id, form, f"{stem}-{run.model}"),
-                        f"{stem}{ending}", "application/octet-stream")  # fmt: skip
+        prepared_files(run, kinds)
 
 
-def _button(label: str, about: str, data: partial[str] | partial[bytes], name: str, mime: str) -> None:
+def _button(label: str, about: str, data: partial[str], name: str, mime: str) -> None:
     st.download_button(
         label, data, name, mime, key=f"export-{label}", help=about, on_click="ignore", type="tertiary",
         icon=":material/download:",
     )  # fmt: skip
-
-
-def _weights(run: Run, kind: str) -> None:
-    from cnnviz.inference.export.formats import weights_name
-
-    _button(
-        f"Weights, {kind} (safetensors)",
-        "The model's weights alone, with a card on how to use them; Feature maps and predict open it.",
-        partial(_take, run.id, kind),
-        weights_name(run, kind),
-        "application/octet-stream",
-    )
 
 
 def _report(run_id: int) -> str:
@@ -89,31 +58,6 @@ def _json(run_id: int) -> str:
     from cnnviz import tracking
 
     return "".join(tracking.to_json(run_data.database(), run_id))
-
-
-def _take(run_id: int, kind: str) -> bytes:
-    from cnnviz.inference.export.formats import export_weights
-
-    return export_weights(run_data.database(), run_id, kind)
-
-
-def _exported(run_id: int, form: str, stem: str) -> bytes:
-    """Return the exported file; several files as a zip."""
-    import io
-    import zipfile
-
-    from cnnviz.inference.export import export
-    from cnnviz.inference.weights.loaders import from_run
-
-    stem = re.sub(r"\W", "_", stem)  # A Python file is imported by its name.
-    exported = export(from_run(run_data.database(), run_id), form, stem)
-    if len(exported.files) == 1:
-        return next(iter(exported.files.values()))
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for ending, content in exported.files.items():
-            archive.writestr(f"{stem}{ending}", content)
-    return file.getvalue()
 
 
 # Disk usage of a run.

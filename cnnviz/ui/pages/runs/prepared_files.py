@@ -1,0 +1,166 @@
+"""Weights and network of a run as files: written in a background job, then saved, or refused in a sentence.
+
+A deferred download button has no place for the reason why there is no file, and logs a trace instead.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from cnnviz.datasets.spec import Step
+from cnnviz.figures import numbers
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared.progress import error_text
+from cnnviz.ui.shared.runs import run_data
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Run
+
+KEY = "run-file-job"
+TICK = 0.5
+_TURNS = threading.Semaphore(1)
+"""Only one file at a time is written in this process, for all visitors: a network lies in memory twice."""
+
+
+class FileKind(NamedTuple):
+    """A file that can be made of a run."""
+
+    label: str
+    about: str
+    checkpoint: str
+    form: str
+    """Format of `cnnviz.inference.export`; "safetensors" for the weights with a card."""
+    ending: str
+
+
+class WrittenFile(NamedTuple):
+    """A written file, and what there is to say about it."""
+
+    name: str
+    content: bytes
+    notes: tuple[str, ...] = ()
+
+
+WEIGHTS = tuple(
+    FileKind(
+        f"Weights, {kind} (safetensors)",
+        "The model's weights alone, with a card on how to use them; Feature maps and predict open it.",
+        kind, "safetensors", ".safetensors",
+    )
+    for kind in ("last", "best")
+)  # fmt: skip
+ELSEWHERE = (
+    FileKind("PyTorch source and weights (zip)",
+             "A file that makes the network and loads the weights beside it.", "last", "python", ".zip"),
+    FileKind("State dict (.pth)", "What torch.load(…, weights_only=True) reads.", "last", "pth", ".pth"),
+    FileKind("Exported program (.pt2)", "What torch.export.load reads; holds the network too.",
+             "last", "pt2", ".pt2"),
+    FileKind("ONNX", "For onnxruntime and others; input 'image', output 'logits'.", "last", "onnx", ".onnx"),
+)  # fmt: skip
+
+
+class FileJob(BackgroundJob[WrittenFile]):
+    """Background job that writes one file of a run."""
+
+    def __init__(self, run: Run, kind: FileKind) -> None:
+        self.run_id, self.kind = run.id, kind
+        super().__init__(lambda _: write(run, kind), Step("Writing", 0, 0), "run-file", _TURNS)
+
+
+def write(run: Run, kind: FileKind) -> WrittenFile:
+    """Write a file of a run; several files of one export become a zip.
+
+    Raises:
+        ValueError: In one sentence, for a network that the format cannot represent, or without a checkpoint.
+        OSError: For a checkpoint that cannot be read.
+    """
+    import io
+    import zipfile
+
+    from cnnviz.inference.export import export
+    from cnnviz.inference.export.formats import export_weights, weights_name
+    from cnnviz.inference.weights.loaders import from_run
+
+    if kind.form == "safetensors":
+        content = export_weights(run_data.database(), run.id, kind.checkpoint)
+        return WrittenFile(weights_name(run, kind.checkpoint), content)
+    stem = re.sub(r"\W", "_", f"run-{run.id}-{run.model}")  # A Python file is imported by its name.
+    exported = export(from_run(run_data.database(), run.id, kind.checkpoint), kind.form, stem)
+    name = f"run-{run.id}{kind.ending}"
+    if len(exported.files) == 1:
+        return WrittenFile(name, next(iter(exported.files.values())), exported.notes)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for ending, content in exported.files.items():
+            archive.writestr(f"{stem}{ending}", content)
+    return WrittenFile(name, file.getvalue(), exported.notes)
+
+
+def prepared_files(run: Run, checkpoints: Collection[str]) -> None:
+    """Draw a button for each file that can be written, and what became of the last one."""
+    job: FileJob | None = st.session_state.get(KEY)
+    if job is not None and job.run_id != run.id:
+        job = st.session_state.pop(KEY) and None
+    for kind in WEIGHTS:
+        if kind.checkpoint in checkpoints:
+            _button(run, kind, job)
+    if "last" in checkpoints:
+        st.caption("For use without cnnviz:")
+        for kind in ELSEWHERE:
+            _button(run, kind, job)
+    if job is None:
+        return
+    if job.running:
+        _watch(job)
+    else:
+        _result(job)
+
+
+def _button(run: Run, kind: FileKind, job: FileJob | None) -> None:
+    st.button(
+        kind.label, key=f"export-{kind.label}", help=kind.about, type="tertiary", icon=":material/draft:",
+        disabled=job is not None and job.running, on_click=_begin, args=(run, kind),
+    )  # fmt: skip
+
+
+def _begin(run: Run, kind: FileKind) -> None:
+    st.session_state[KEY] = FileJob(run, kind)
+
+
+def _watch(job: FileJob) -> None:
+    @st.fragment(run_every=TICK)
+    def tick() -> None:
+        url_state.restore()
+        if not job.running:
+            st.rerun()
+        waits = "Waits for another file …" if job.waiting else f"Writing {job.kind.label} …"
+        st.caption(notice.escape(waits))
+
+    tick()
+
+
+def _result(job: FileJob) -> None:
+    if job.result is None:
+        st.error(_reason(job))
+        return
+    name, content, notes = job.result
+    for note in notes:
+        st.caption(notice.escape(note))
+    st.download_button(
+        f"Save {name} ({numbers.size(len(content))})", content, name, "application/octet-stream",
+        key="export-save", on_click="ignore", type="primary", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _reason(job: FileJob) -> str:
+    """Return why there is no file, as escaped text."""
+    error = job.error or ValueError("It ended without a file.")
+    if isinstance(error, ValueError | OSError):
+        return error_text(error)
+    return notice.escape(f"{job.kind.label} could not be written: {type(error).__name__}: {error}")
