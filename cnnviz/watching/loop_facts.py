@@ -282,6 +282,8 @@ class LoopFacts:
             "batches": batches,
             "distinct_batches": len(self._checksums),
             "most_repeated": most_common[0][1] if most_common else 0,
+            "repeated_in_a_row": sum(a == b for a, b in itertools.pairwise(self._order))
+            / max(len(self._order) - 1, 1),
             "marks": self._marks[:200],
             "rates": self._rate_facts(),
             "inputs": {

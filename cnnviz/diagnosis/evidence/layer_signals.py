@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,6 +159,25 @@ def dead_at_initialization(evidence: Evidence) -> list[LayerAt]:
     """Return the ReLU layers that were dead at the first step, before any update."""
     first = first_look(evidence)
     return dead_layers(first, relu_names(evidence)) if first else []
+
+
+def silent_layer(evidence: Evidence, look: Look | None) -> LayerAt | None:
+    """Return the first layer whose values an activation function in code turns to 0 for every image.
+
+    Such a function (`torch.relu`, `F.gelu`) is no layer, so that its outputs are not recorded. That nothing
+    passes is seen around it: values far below 0 that differ between images, and not the least difference
+    after the next layer. Weights that are far too small, which leave biases alone, are another cause.
+    """
+    if look is None or relu_names(evidence):
+        return None
+    for stage, following in itertools.pairwise(layer_signals(evidence, look)):
+        at, entering = stage.at, evidence.input.spread if evidence.input else 0.0
+        if at.mean is None or not at.spread or not at.signal or following.relative_signal is None:
+            continue
+        far_below = at.mean < -MAX_BELOW * at.spread and at.signal > 0.1 * entering
+        if far_below and following.relative_signal < 1e-6:
+            return at
+    return None
 
 
 def layer_before(evidence: Evidence, look: Look, name: str) -> str | None:

@@ -120,6 +120,8 @@ class Loop(_Loose):
     batches: int = 0
     distinct_batches: int = 0
     most_repeated: int = 0
+    repeated_in_a_row: float = 0.0
+    """Fraction of batches that equal the one before."""
     marks: tuple[int, ...] = ()
     """Steps at which epochs presumably ended."""
     rates: Rates = Rates()

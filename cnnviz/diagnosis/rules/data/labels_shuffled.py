@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.evidence.label_noise import agreement
@@ -31,6 +33,10 @@ LUCKY = 2.0
 """Standard errors, of one guess for each class, that random labels explain: images of a class get
 much the same answer, whatever it is, so that a network's accuracy on others' labels varies as that of so many
 guesses as there are classes, not images.
+"""
+APART = 0.3
+"""Cramér's V between true class and answer (0: independent, 1: one follows from the other) from which a
+network tells classes apart.
 """
 MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
@@ -69,7 +75,8 @@ def shuffled(evidence: Evidence) -> Outcome:
     learnt = now.above(now.train_accuracy) > MEMORISED and not _few_images(evidence)
     conclusive = neighbors is not None and _conclusive(neighbors) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
-    if neighbors is None and not learnt and not evidence.probes.get("label-agreement"):
+    apart = _told_apart(evidence, now)
+    if neighbors is None and not learnt and not apart and not evidence.probes.get("label-agreement"):
         return Inconclusive(
             "Nothing was learnt, and nobody looked at the images; run the probe label-agreement."
         )
@@ -79,7 +86,7 @@ def shuffled(evidence: Evidence) -> Outcome:
             "labels are, and they are too few for neighbours to tell."
         )
     unread = _unread(evidence) and not _blurred(evidence)
-    confidence = 0.5 + (0.25 if conclusive or unread else 0.0) + (0.22 if learnt else 0.0)
+    confidence = 0.5 + (0.25 if conclusive or apart or unread else 0.0) + (0.22 if learnt else 0.0)
     if probed and not _blurred(evidence):
         confidence = max(confidence, 0.9)
     return _shuffled(evidence, now, neighbors, confidence)
@@ -144,6 +151,11 @@ def _shuffled(
         if by_heart
         else f"In training, too, it knows no more than {percent(now.train_accuracy)}."
     )
+    if not by_heart and _told_apart(evidence, now):
+        text += (
+            " Yet its answers to held-out images differ from class to class, far more than chance allows: it "
+            "tells them apart, which helps with labels that belong to them."
+        )
     neighbors_text = (
         f"\n\nThe images say so themselves. Of the {neighbors.each} images most like an image, among "
         f"{neighbors.images:,}, {percent(neighbors.share, 1)} have its label; if labels were dealt out at "
@@ -205,6 +217,30 @@ def _few_images(evidence: Evidence) -> bool:
 def _blurred(evidence: Evidence) -> bool:
     """Return whether images have lost the detail that may tell their classes apart."""
     return evidence.quality.detail is not None and is_blurred(evidence.quality.detail)
+
+
+def _told_apart(evidence: Evidence, now: AccuracySummary) -> bool:
+    """Return whether answers depend on the true class while neither part's labels are predicted.
+
+    Cramér's V of the confusion matrix, with a χ² test. A network that tells held-out classes apart would know
+    more of its training images than chance, if their labels belonged to them.
+    """
+    matrix = np.array(evidence.confusion, dtype=float)
+    if matrix.ndim != 2 or evidence.step <= FEW or not _at_chance_in_training(evidence, now):
+        return False
+    matrix = matrix[:, matrix.sum(0) > 0][matrix.sum(1) > 0]
+    if min(matrix.shape) < 2:
+        return False
+    from scipy.stats import chi2_contingency
+
+    test = chi2_contingency(matrix, correction=False)
+    strength = (test.statistic / matrix.sum() / (min(matrix.shape) - 1)) ** 0.5
+    return bool(strength > APART and test.pvalue < 1e-6)
+
+
+def _at_chance_in_training(evidence: Evidence, now: AccuracySummary) -> bool:
+    error = standard_error(now.chance, evidence.data.train or now.images)
+    return abs(now.train_accuracy - now.chance) < ERRORS * error
 
 
 def _conclusive(neighbors: Neighbours) -> bool:

@@ -81,6 +81,10 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
 
 
 MIN_STEPS = 20
+IN_A_ROW = 0.93
+"""Fraction of batches that equal the one before: each is used for some 15 steps and more. What takes several
+steps with a batch on purpose (a critic, an inner loop, an old policy's data) takes up to 10.
+"""
 WHOLE = 257
 """Batch size from which a batch may be a whole small data set: full-batch gradient descent."""
 
@@ -97,7 +101,8 @@ def same_batch(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     if loop.batches < MIN_STEPS:
         return Inconclusive("Too few batches were seen.")
-    if loop.distinct_batches > 2 or loop.most_repeated < 0.6 * loop.batches:
+    one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
+    if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
     if loop.batch_size >= WHOLE:
         return Inconclusive(
@@ -107,7 +112,11 @@ def same_batch(evidence: Evidence) -> Outcome:
         cause="same-batch",
         confidence=0.93,
         effect=0.9,
-        verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images.",
+        verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images."
+        if one
+        else f"Each batch of {loop.batch_size or 'few'} images is used for "
+        f"{loop.batches / max(loop.distinct_batches, 1):.0f} steps in a row: {loop.batches:,} steps see "
+        f"{loop.distinct_batches:,} different ones.",
         explanation=(
             "The loss falls, since one batch is soon memorized, and nothing else is learned. It happens "
             "where the batch is taken outside of the loop, or a loader is begun anew in every step "

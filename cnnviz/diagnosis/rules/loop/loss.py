@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnviz.analysis.checks import activations
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent, short
@@ -239,6 +240,15 @@ def labels_permuted(evidence: Evidence) -> Outcome:
         return Negative(
             f"{percent(plain, 1)} of {images:,} judged images are right; no other numbering of the classes "
             f"makes more than {percent(best, 1)} right."
+        )
+    summary = accuracy_summary(evidence)
+    if summary is not None and 2 * summary.above(summary.train_accuracy) < summary.above(best):
+        # Random training labels, too, leave a network that answers each class alike: by the chance majority
+        # of that class's labels. Where only the judged ones are renumbered, it knows those it learns from.
+        return Negative(
+            f"Another numbering of the classes makes {percent(best, 1)} of the judged images right, but of "
+            f"those that it learns from the network knows only {percent(summary.train_accuracy, 1)}: it is "
+            "not the numbering of the judged ones."
         )
     names = evidence.data.classes
     pairs = ", ".join(f"{_class(names, r)} is answered {_class(names, c)}" for r, c in renamed[:3])

@@ -11,6 +11,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     initializations,
     layer_before,
     relu_names,
+    silent_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
@@ -32,7 +33,7 @@ def dead_relu(evidence: Evidence) -> Outcome:
     names = relu_names(evidence)
     looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
-        return Inconclusive("No ReLU was looked at.")
+        return _in_code(evidence)
     last = dead_layers(looks[-1], names)
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
@@ -43,6 +44,46 @@ def dead_relu(evidence: Evidence) -> Outcome:
     if curve.learned >= POOR:
         return Negative(f"'{last[0].name}' lets little through, but the network learns around it.")
     return _finding(evidence, looks, names, last[0].name)
+
+
+def _in_code(evidence: Evidence) -> Outcome:
+    """Detect an activation function in code, which is no layer, that is 0 for every image from the start."""
+    looks = [look for look in evidence.looks if look.layers]
+    silent = silent_layer(evidence, looks[0]) if looks else None
+    curve = summarize_loss(evidence)
+    if silent is None or silent_layer(evidence, looks[-1]) is None:
+        return Inconclusive("No ReLU was looked at.")
+    if curve is None or curve.learned >= POOR:
+        return Negative(
+            f"What follows '{silent.name}' lets little through, but the network learns around it."
+        )
+    mean, spread = silent.mean or 0.0, silent.spread or 0.0
+    return Finding(
+        cause="dead-relu",
+        confidence=0.95,
+        effect=1.0,
+        verdict=f"Nothing passes the activation after '{silent.name}', from the first step on: its values "
+        "lie far below 0 for every image.",
+        explanation=(
+            "A ReLU gives max(0, x), and far below 0 GELU and SiLU are 0 too. Where x lies there for every "
+            "image the output is 0 and so is its slope: no gradient comes back, so the weights before it "
+            "never move again, and what follows sees only zeros.\n\n"
+            f"It begins so: '{silent.name}' gives values of mean {short(mean)} and standard deviation "
+            f"{short(spread)}: {short(-mean / spread)} standard deviations below 0. The activation is called "
+            "in code and is no layer, so that its own outputs are not recorded; after the next layer not the "
+            "least difference between images is left."
+        ),
+        facts=(
+            Fact("mean before the activation", mean, short(mean)),
+            Fact("standard deviation before it", spread, short(spread)),
+        ),
+        pictures=(loss_curve(curve, evidence.classes),),
+        layers=(silent.name,),
+        steps=(looks[0].step, evidence.step),
+        ruled_out=("The learning rate: it was so before any weight had moved.",),
+        changes=_changes(evidence, dead_from_start=True),
+        explains=_follows(evidence, dead_from_start=True),
+    )
 
 
 def _finding(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:

@@ -26,6 +26,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     initializations,
     layer_signals,
     signal_propagation,
+    silent_layer,
     tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
@@ -194,9 +195,8 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
     ReLUs born dead are the more direct cause, unless the weights leave them dead. In a layer of a handful of
     units chance decides what passes: there usual weights are no cause.
     """
-    nearer = (
-        {"dead-relu"} if dead_at_initialization(evidence) and not he_std_at_dead_relu(evidence) else set()
-    )
+    born_dead = dead_at_initialization(evidence) or silent_layer(evidence, first_look(evidence))
+    nearer = {"dead-relu"} if born_dead and not he_std_at_dead_relu(evidence) else set()
     further = {"under-fitting"} if by_chance(evidence) else set()
     return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
 
