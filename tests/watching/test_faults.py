@@ -117,6 +117,39 @@ def test_a_fault_of_the_loop_is_named_first_and_alone(cause: str, database: Data
     assert finding.fix.text.split()[0] in report._repr_html_()
 
 
+def _in_a_row(labels: Tensor) -> Tensor:
+    """Twenty steps with a batch, before the next comes."""
+    return torch.cat([torch.arange(start, start + 12).repeat(20) for start in range(0, 48, 12)])
+
+
+def test_a_batch_that_is_used_for_many_steps_in_a_row_is_said(database: Database) -> None:
+    report = loop(database, order=_in_a_row, epochs=2).diagnose()
+    assert report.causes == ("same-batch",)
+    assert "for some 20 steps in a row: 160 steps see 4 different ones" in report.verdict
+
+
+class _Sunk(nn.Module):
+    """Layers whose values lie far below 0, and activations in code."""
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(36, 24), nn.Linear(24, 24), nn.Linear(24, CLASSES)
+        for layer in (self.first, self.second):
+            nn.init.constant_(layer.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        out: Tensor = self.head(functional.relu(self.second(functional.relu(self.first(x.flatten(1))))))
+        return out
+
+
+def test_an_activation_in_code_that_lets_nothing_through_is_named_first(database: Database) -> None:
+    report = loop(database, model=_Sunk(-20.0), epochs=8).diagnose()
+    assert report.causes[0] == "dead-relu"
+    assert "after 'first'" in report.verdict
+    assert "dead-relu" not in loop(database, model=_Sunk(0.0), epochs=8).diagnose().causes
+
+
 def _accumulate(divide: bool) -> Make:
     def run(database: Database) -> WatchedRun:
         import cnnviz

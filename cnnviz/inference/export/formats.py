@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 
 from cnnviz.inference import InferenceError
 from cnnviz.inference.export import python_source
+from cnnviz.inference.export.quiet import quiet_exporter
 from cnnviz.inference.weights.loaded_model import Loaded
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _saved(model: nn.Module) -> bytes:
 
 def _program(loaded: Loaded, _: str) -> Exported:
     file = io.BytesIO()
-    with _quiet():
+    with quiet_exporter():
         torch.export.save(_exported(loaded, "an exported program"), file)
     return Exported({".pt2": file.getvalue()})
 
@@ -80,7 +80,7 @@ def _onnx(loaded: Loaded, _: str) -> Exported:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InferenceError(f"ONNX needs the package {error.name}: pip install 'cnnviz[onnx]'.") from None
-    with _quiet():
+    with quiet_exporter():
         try:
             program: Any = torch.onnx.export(
                 _exported(loaded, "ONNX"),
@@ -152,11 +152,9 @@ def _example(loaded: Loaded) -> torch.Tensor:
     return torch.zeros(2, *loaded.input_shape)
 
 
-def _quiet() -> warnings.catch_warnings[None]:
-    return warnings.catch_warnings(action="ignore")
-
-
 def _reason(error: Exception) -> str:
+    if type(error).__name__ == "GuardOnDataDependentSymNode":  # torch names no such exception publicly
+        return "its forward pass branches on the values of its input."
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"{text[:200].rstrip('.')}."
 

@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 
 from cnnviz.inference import InferenceError
+from cnnviz.inference.export.quiet import quiet_exporter
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.models.user_code import registration, source
 
@@ -115,7 +116,7 @@ def _lowered(loaded: Loaded) -> str:
     model = copy.deepcopy(loaded.model).eval()
     batch = torch.export.Dim("batch", min=1, max=65_536)
     example = torch.zeros(2, *loaded.input_shape)
-    with warnings.catch_warnings(action="ignore"):
+    with quiet_exporter():
         program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))
         lowered: Any = program.module(check_guards=False)
     graph = lowered.graph

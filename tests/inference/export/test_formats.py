@@ -205,6 +205,16 @@ def test_source_that_depends_on_its_input_is_one_file_and_gives_the_trained_outp
         assert torch.equal(result, logits(loaded, images))
 
 
+@pytest.mark.parametrize("kind", ["onnx", "pt2"])
+def test_a_branch_on_values_is_refused_in_one_sentence_and_nothing_is_printed(
+    several: Path, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registration.add(f"{several}:Depends@1x8x8")
+    with pytest.raises(InferenceError, match=r"its forward pass branches on the values of its input\.$"):
+        export(fresh("file/Depends"), kind)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_state_dict_is_plain() -> None:
     loaded = fresh("lenet5")
     (content,) = export(loaded, "pth").files.values()

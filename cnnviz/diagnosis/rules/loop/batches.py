@@ -115,8 +115,8 @@ def same_batch(evidence: Evidence) -> Outcome:
         verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images."
         if one
         else f"Each batch of {loop.batch_size or 'few'} images is used for "
-        f"{loop.batches / max(loop.distinct_batches, 1):.0f} steps in a row: {loop.batches:,} steps see "
-        f"{loop.distinct_batches:,} different ones.",
+        f"some {1 / max(1 - loop.repeated_in_a_row, 1 / loop.batches):.0f} steps in a row: "
+        f"{loop.batches:,} steps see {loop.distinct_batches:,} different ones.",
         explanation=(
             "The loss falls, since one batch is soon memorized, and nothing else is learned. It happens "
             "where the batch is taken outside of the loop, or a loader is begun anew in every step "
