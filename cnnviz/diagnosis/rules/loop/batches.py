@@ -104,6 +104,7 @@ def same_batch(evidence: Evidence) -> Outcome:
     one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
+    runs = 1 + (1 - loop.repeated_in_a_row) * (loop.batches - 1)
     if loop.batch_size >= WHOLE:
         return Inconclusive(
             f"Every step sees the same {loop.batch_size:,} images, which may be all that there are."
@@ -115,7 +116,7 @@ def same_batch(evidence: Evidence) -> Outcome:
         verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images."
         if one
         else f"Each batch of {loop.batch_size or 'few'} images is used for "
-        f"some {1 / max(1 - loop.repeated_in_a_row, 1 / loop.batches):.0f} steps in a row: "
+        f"some {loop.batches / runs:.0f} steps in a row: "
         f"{loop.batches:,} steps see {loop.distinct_batches:,} different ones.",
         explanation=(
             "The loss falls, since one batch is soon memorized, and nothing else is learned. It happens "
