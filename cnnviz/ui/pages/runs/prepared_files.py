@@ -16,7 +16,6 @@ from cnnviz.datasets.spec import Step
 from cnnviz.figures import numbers
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.background_job import BackgroundJob
-from cnnviz.ui.shared.progress import error_text
 from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
@@ -162,5 +161,5 @@ def _reason(job: FileJob) -> str:
     """Return why there is no file, as escaped text."""
     error = job.error or ValueError("It ended without a file.")
     if isinstance(error, ValueError | OSError):
-        return error_text(error)
+        return notice.error_text(error)
     return notice.escape(f"{job.kind.label} could not be written: {type(error).__name__}: {error}")
