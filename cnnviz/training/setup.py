@@ -15,7 +15,7 @@ from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
 from cnnviz.training.trainable import check_trainable, load_start
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from cnnviz.datasets import Dataset
 
@@ -230,6 +230,23 @@ def _macs(recipe: Recipe, spec: models.ModelSpec, classes: int) -> int:
         return 0
 
 
+def use_channels_last(model: nn.Module, images: Tensor) -> None:
+    """Lay a model's weights out channels last, unless its forward fails with them.
+
+    oneDNN's and cuDNN's convolutions are faster so, with matrix units and without. But a forward that calls
+    `view` on a feature map, as tutorials do, raises for one that is channels last: a pass in training mode
+    over `images`, float `(N, C, H, W)`, tells. It changes neither buffers nor random numbers.
+    """
+    model.to(memory_format=torch.channels_last)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    devices = [images.device] if images.device.type == "cuda" else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            torch.func.functional_call(model, buffers, (images,))
+    except Exception:  # A network of one's own may raise anything; what else is wrong, its training says.
+        model.to(memory_format=torch.contiguous_format)
+
+
 def _build(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSetup:
     spec = spec_for(recipe)
     check_precision(recipe, device)
@@ -248,8 +265,8 @@ def _build(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSe
     if recipe.start_from or recipe.freeze_until:
         load_start(recipe, model)
     model = model.to(device)
-    if device.type == "cuda" or recipe.precision == "bf16":  # Matrix units are faster with channels last.
-        model = model.to(memory_format=torch.channels_last)
+    if device.type != "mps":
+        use_channels_last(model, torch.zeros(2, spec.input_shape[0], *side, device=device))
     return TrainingSetup(
         recipe, model, DataModule.of(dataset, recipe, spec.input_shape[0], device), side, macs, note
     )

@@ -165,7 +165,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Transform:
-    """Preprocessing and augmentation: uint8 images `(N, C, H, W)` to float input `(N, C, *side)`.
+    """Preprocessing and augmentation: uint8 images `(N, C, H, W)` to contiguous float input `(N, C, *side)`.
 
     Raises `ValueError` if a crop is larger than the image that it is taken from.
     """
@@ -193,16 +193,16 @@ class Transform:
         if recipe.pca_jitter and x.shape[1] == 3:
             x = pca_jitter(x, self.statistics.colours, recipe.pca_jitter, generator)
         x = self.scaled(x)
-        return cutout(x, recipe.cutout, generator) if recipe.cutout else x
+        return contiguous(cutout(x, recipe.cutout, generator) if recipe.cutout else x)
 
     def test(self, images: Tensor) -> Tensor:
         """Preprocess a batch for evaluation: center crop, or all ten crops one after the other."""
         x = self._enlarged(images)
         if self.recipe.ten_crop:
-            return self.scaled(ten_crops(self._with_margin(x), self.side))
+            return contiguous(self.scaled(ten_crops(self._with_margin(x), self.side)))
         height, width = x.shape[-2] - self.side[0], x.shape[-1] - self.side[1]
         top, left = height // 2, width // 2
-        return self.scaled(x[..., top : top + self.side[0], left : left + self.side[1]])
+        return contiguous(self.scaled(x[..., top : top + self.side[0], left : left + self.side[1]]))
 
     def scaled(self, pixels: Tensor) -> Tensor:
         """Scale pixels in [0, 255] as the recipe specifies."""
@@ -232,6 +232,15 @@ class Transform:
         if self.recipe.flip == "random":
             return mirror(x, coin(len(x), x, generator))
         return mirror(x, (_hash_bit(number, self.recipe.seed) + epoch) % 2 == 0)
+
+
+def contiguous(images: Tensor) -> Tensor:
+    """Return images `(N, C, H, W)` with contiguous strides.
+
+    Those of cropped ones are channels last, and with a single channel they count as contiguous all the same.
+    A convolution answers in their layout, and a forward that calls `view` on its maps, as in tutorials, raises.
+    """
+    return images.contiguous().flatten().view(images.shape)
 
 
 def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:

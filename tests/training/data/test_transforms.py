@@ -140,6 +140,18 @@ def test_a_recipe_prepares_batches_of_the_models_size(values: dict[str, object])
     assert prepared.test(images).shape == (50 if recipe.ten_crop else 5, 3, 10, 10)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "values", [{}, {"pad_crop": 2}, {"crop_from": 12, "flip": "random"}, {"ten_crop": True}]
+)
+def test_batches_are_laid_out_as_their_shape_says(channels: int, values: dict[str, object]) -> None:
+    images = torch.randint(0, 256, (5, 8, 8, channels), generator=generator(), dtype=torch.uint8)
+    images = images.permute(0, 3, 1, 2)  # as decoders make them
+    prepared = Transform(Recipe().changed(values), Statistics.of(images), (10, 10))
+    for batch in (prepared.train(images, torch.arange(5), 0, generator(1)), prepared.test(images)):
+        assert batch.stride() == (channels * 100, 100, 10, 1)
+
+
 def test_alternating_flip_shows_both_sides_in_two_epochs() -> None:
     images = torch.randint(0, 256, (64, 1, 8, 8), generator=generator(), dtype=torch.uint8)
     prepared = Transform(Recipe(flip="alternating", scale="raw"), Statistics.of(images), (8, 8))
