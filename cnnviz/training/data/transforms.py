@@ -238,7 +238,7 @@ def contiguous(images: Tensor) -> Tensor:
     """Return images `(N, C, H, W)` with contiguous strides.
 
     Those of cropped ones are channels last, and with a single channel they count as contiguous all the same.
-    A convolution answers in their layout, and a forward that calls `view` on its maps, as in tutorials, raises.
+    A convolution answers in their layout, and a forward that calls `view` on its maps raises.
     """
     return images.contiguous().flatten().view(images.shape)
 
