@@ -31,8 +31,16 @@ def build_optimizer(
         parameters: The model's parameters; those without `requires_grad` are left out.
         head: `id`s of the parameters with the full learning rate, if the recipe has another one for the
             trunk.
+
+    Raises:
+        ValueError: A trained parameter is complex.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if any(parameter.is_complex() for parameter in trained):
+        raise ValueError(
+            "The network has complex weights, which no optimizer here takes; keep real and imaginary parts as "
+            "two parameters, and join them by torch.complex in forward."
+        )
     result = _create(recipe, trained, head)
     # As for gradient scalers: a fused step is a no-op if this is 1.
     result.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]

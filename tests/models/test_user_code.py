@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from cnnviz import models
 from cnnviz.models.user_code import registration, source
@@ -209,6 +210,20 @@ class Codes(Named):
 class Maps(nn.Conv2d):
     def __init__(self):
         super().__init__(3, 4, 3)
+
+
+class Squeezed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 7, 3)
+
+    def forward(self, x):
+        return nn.functional.adaptive_avg_pool2d(self.conv(x), 1).squeeze()
+
+
+class Single(Squeezed):
+    def forward(self, x):
+        return super().forward(x[:1]).flatten()
 """
 PARTS = """
 from torch import nn
@@ -334,6 +349,21 @@ def test_what_gives_maps_is_no_classifier(own: Path) -> None:
     spec = registration.add(f"{own}/net.py:Maps")
     assert registration.NOT_A_CLASSIFIER in spec.tags
     assert "gives 4×30×30 for an image" in spec.notes[0]
+
+
+def test_a_batch_dimension_that_a_single_image_loses_is_put_back(own: Path) -> None:
+    spec = registration.add(f"{own}/net.py:Squeezed")
+    assert registration.NOT_A_CLASSIFIER not in spec.tags
+    assert spec.classes == 7
+    assert "drops the batch dimension of a single image" in spec.notes[0]
+    model = spec.builder(7, spec.input_shape, spec.options())
+    assert [tuple(model(torch.zeros(count, *spec.input_shape)).shape) for count in (1, 2)] == [(1, 7), (2, 7)]
+    assert type(model).__name__ == "Squeezed"
+
+
+def test_a_network_of_one_image_at_a_time_is_no_classifier(own: Path) -> None:
+    spec = registration.add(f"{own}/net.py:Single")
+    assert registration.NOT_A_CLASSIFIER in spec.tags
 
 
 @pytest.mark.parametrize("name", ["Tokens", "Codes"])

@@ -1,11 +1,13 @@
 """Learning rates at the steps that define each schedule."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from cnnviz.training import Recipe
-from cnnviz.training.optimizer import Plateau, learning_rate
+from cnnviz.training.optimizer import Plateau, build_optimizer, learning_rate
 
 
 def rates(recipe: Recipe, steps: int = 10) -> list[float]:
@@ -53,3 +55,12 @@ def test_plateau_waits_and_then_drops() -> None:
         plateau.update(loss)
         scales.append(plateau.scale)
     assert scales == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "rmsprop"])
+def test_complex_weights_are_refused_in_a_sentence(optimiser: str) -> None:
+    weights = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.cfloat))]
+    recipe = Recipe().changed({"optimiser": optimiser})
+    with pytest.raises(ValueError, match="complex weights, which no optimizer here takes"):
+        build_optimizer(recipe, weights)
+    assert build_optimizer(recipe, weights[:1]).param_groups

@@ -55,6 +55,8 @@ class DryRunResult:
     """Numbers that the network outputs for an image; 0 where its output is not a vector."""
     output: str | int | None
     """Name or index of the logits among several outputs; None for a single output."""
+    drops_batch: bool = False
+    """Whether the logits of a single image come as `(classes,)`, as after `squeeze()`."""
     notes: tuple[str, ...] = ()
 
 
@@ -93,15 +95,33 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> DryRunRe
                 f"{title} is TorchScript with several outputs, of which none can be chosen; wrap it in a "
                 "module whose forward returns the logits."
             )
-        if output.dim() != 2:
+        drops_batch = _drops_batch(module, shape, output, title)
+        if drops_batch:
+            notes += (
+                f"{title} drops the batch dimension of a single image, as squeeze() does: it is put back "
+                "here; flatten(1) keeps it.",
+            )
+        elif output.dim() != 2:
             notes += (
                 f"{title} gives {'×'.join(map(str, output.shape[1:])) or 'one number'} for an image, not a "
                 "number a class: it can be looked at, but not trained as a classifier.",
             )
-        return DryRunResult(shape, output.shape[1] if output.dim() == 2 else 0, chosen, notes)
+        classes = output.shape[-1] if output.dim() == 2 or drops_batch else 0
+        return DryRunResult(shape, classes, chosen, drops_batch, notes)
     assert first is not None
     sides = "×".join(map(str, shapes[0]))
     raise ValueError(f"{title} cannot take an input of {sides}: {reason(first)}.")
+
+
+def _drops_batch(module: nn.Module, shape: Shape, output: Tensor, title: str) -> bool:
+    """Return whether the logits `output` of one image are a vector, and those of two images a matrix."""
+    if output.dim() != 1 or len(output) < 2 or isinstance(module, torch.jit.ScriptModule):
+        return False
+    try:
+        _, of_two, _ = choose_output(_pass(module, shape, 2), title)
+    except Exception:  # Then it takes single images only.
+        return False
+    return of_two.shape == (2, len(output))
 
 
 def required_inputs(module: nn.Module) -> list[str]:
@@ -146,16 +166,21 @@ def _ordinal(index: int) -> str:
     return ("first", "second", "third")[index] if index < 3 else f"{index + 1}th"
 
 
-def select_output(module: nn.Module, chosen: Any) -> nn.Module:
-    """Make the module return the selected output only; type name, layers and signature stay the same."""
-    if chosen is None:
+def select_output(module: nn.Module, chosen: Any, drops_batch: bool = False) -> nn.Module:
+    """Make the module return the selected output only; type name, layers and signature stay the same.
+
+    With `drops_batch`, logits `(classes,)` of a single image become `(1, classes)`.
+    """
+    if chosen is None and not drops_batch:
         return module
     kind = type(module)
 
     @functools.wraps(kind.forward)  # Tracing and export read the forward pass's signature.
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         out: Any = kind.forward(self, *args, **kwargs)
-        return out[chosen] if isinstance(out, dict | list | tuple) else out
+        if chosen is not None and isinstance(out, dict | list | tuple):
+            out = out[chosen]
+        return out[None] if drops_batch and isinstance(out, Tensor) and out.dim() == 1 else out
 
     module.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
     return module
@@ -186,7 +211,7 @@ def _first_lazy(module: nn.Module) -> Tensor | None:
     return next((t for t in (*module.parameters(), *module.buffers()) if _has_no_shape(t)), None)
 
 
-def _pass(module: nn.Module, shape: Shape) -> Any:
+def _pass(module: nn.Module, shape: Shape, batch: int = 1) -> Any:
     """Run a forward pass on the meta device, or over zeros where the network needs values."""
     floating = [p for p in module.parameters() if not _has_no_shape(p) and p.is_floating_point()]
     dtype = floating[0].dtype if floating else torch.float32
@@ -194,14 +219,14 @@ def _pass(module: nn.Module, shape: Shape) -> Any:
     with torch.no_grad():
         try:
             if lazy is not None:
-                return _lazy_copy(module)(torch.empty((1, *shape), device=lazy.device, dtype=dtype))
-            return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=dtype))
+                return _lazy_copy(module)(torch.empty((batch, *shape), device=lazy.device, dtype=dtype))
+            return meta_copy(module)(torch.empty((batch, *shape), device="meta", dtype=dtype))
         except Exception as error:
             if "meta" not in str(error) and not isinstance(error, NotImplementedError):
                 raise
         is_incomplete = lazy is not None or any(p.is_meta for p in module.parameters())
         with_values = _with_memory(module) if is_incomplete else module
-        return with_values(torch.zeros((1, *shape), dtype=dtype))
+        return with_values(torch.zeros((batch, *shape), dtype=dtype))
 
 
 def _lazy_copy(module: nn.Module) -> nn.Module:

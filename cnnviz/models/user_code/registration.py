@@ -325,7 +325,7 @@ def _described(constructor: Constructor, reference: ModelReference, loaded: Impo
         spec,
         input_shape=facts.input_shape,
         classes=facts.classes or spec.classes,
-        builder=_builder(constructor, facts.classes, facts.output),
+        builder=_builder(constructor, facts.classes, facts.output, facts.drops_batch),
         notes=facts.notes,
         tags=frozenset(
             {OWN_FILE}
@@ -376,7 +376,12 @@ def spec_without_dry_run(constructor: Constructor, reference: ModelReference) ->
 
 
 def _builder(
-    constructor: Constructor, outputs: int, output: str | int | None, *, is_shape_known: bool = True
+    constructor: Constructor,
+    outputs: int,
+    output: str | int | None,
+    drops_batch: bool = False,
+    *,
+    is_shape_known: bool = True,
 ) -> Builder:
     """Return a builder: constructs the network, materializes lazy layers and selects the logits.
 
@@ -405,7 +410,7 @@ def _builder(
             raise ValueError(
                 f"{constructor.name} cannot take an input of {sides}: {reason(error)}."
             ) from None
-        return select_output(module, output)
+        return select_output(module, output, drops_batch)
 
     build.bound = constructor.bound  # type: ignore[attr-defined]
     build.classes_parameter = constructor.classes_parameter  # type: ignore[attr-defined]
