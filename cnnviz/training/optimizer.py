@@ -38,8 +38,8 @@ def build_optimizer(
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if any(parameter.is_complex() for parameter in trained):
         raise ValueError(
-            "The network has complex weights, which no optimizer here takes; keep real and imaginary parts as "
-            "two parameters, and join them by torch.complex in forward."
+            "The network has complex weights, which no optimizer here takes; keep real and imaginary parts "
+            "as two parameters, and join them by torch.complex in forward."
         )
     result = _create(recipe, trained, head)
     # As for gradient scalers: a fused step is a no-op if this is 1.
