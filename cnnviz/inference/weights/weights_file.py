@@ -194,8 +194,7 @@ def match_state_dict(
     named, notes = without_prefix(weights, expected)
     problem = difference(expected, named)
     if problem:
-        advice = suggest_fix(expected, named)
-        raise InferenceError(f"These weights do not fit {title}: {problem}.{f' {advice}' if advice else ''}")
+        raise InferenceError(f"These weights do not fit {title}: {problem}. {suggest_fix(expected, named)}")
     return convert_dtypes(named, expected, notes)
 
 
@@ -298,7 +297,7 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
 
 
 def suggest_fix(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Suggest a solution for weights that do not fit, in a sentence; empty where none is evident."""
+    """Suggest the likeliest solution for weights that do not fit, in a sentence."""
     shapes_expected = {
         name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)
     }
@@ -340,7 +339,14 @@ def suggest_fix(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
     missing = [name for name in shapes_expected if name not in shapes_given]
     if missing and not mismatched and shared and missing == list(shapes_expected)[-len(missing) :]:
         return "All but the last layers are there: fine-tune from them (start_from), which makes new ones."
-    return ""
+    if not missing and not mismatched:
+        return (
+            "All of the model's own are there: take the model that has the others too (an option may add "
+            "them), or leave them out and save the rest."
+        )
+    return (
+        "The saved network differs in these layers: take the model, and the options, that it was made with."
+    )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -226,8 +226,14 @@ def test_safetensors_of_anybody_need_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda s: s.pop("conv2.bias"), "LeNet-5: conv2.bias is missing."),
-        (lambda s: s.update({"conv3.weight": torch.zeros(1)}), "LeNet-5: the model has no conv3.weight."),
+        (
+            lambda s: s.pop("conv2.bias"),
+            "LeNet-5: conv2.bias is missing. The saved network differs in these layers: take the model, and",
+        ),
+        (
+            lambda s: s.update({"conv3.weight": torch.zeros(1)}),
+            "LeNet-5: the model has no conv3.weight. All of the model's own are there: take the model that",
+        ),
         (
             lambda s: s.update({"conv1.weight": torch.zeros(6, 3, 5, 5)}),
             "LeNet-5: conv1.weight is 6×3×5×5 where the model has 6×1×5×5.",
