@@ -92,7 +92,8 @@ def test_it_is_there_once_and_comes_back_after_a_deletion(database: Database) ->
 
 
 def test_what_there_is_not_is_said(database: Database) -> None:
-    with pytest.raises(recorded_runs.UnknownRecordedRunError, match="there is: lenet5"):
+    listed = ", ".join(recorded_runs.names())
+    with pytest.raises(recorded_runs.UnknownRecordedRunError, match=f"there is: {listed}"):
         recorded_runs.add(database, "nothing")
 
 
