@@ -71,7 +71,9 @@ class Gate:
         self._named = {_host_name(name) for name in hosts}
         self._allowance = allowance
         self._count = count_upload
+        # Bytes of each member: of uploads that are not counted yet, and of all since the start.
         self._arriving: Counter[str] = Counter()
+        self._arrived: Counter[str] = Counter()
         """Bytes of uploads in progress by member, which are not counted as theirs yet."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,8 +144,10 @@ class Gate:
 
         What arrives at the same time counts together, else many uploads at once would evade the limit.
         """
+        # Before the allowance is read: what is counted meanwhile is rather taken off twice than not at all.
+        before, uncounted = self._arrived[member.key], self._arriving[member.key]
         allowed = None if self._allowance is None else await run_sync(self._allowance, member)
-        left = None if allowed is None else allowed - self._arriving[member.key]
+        left = None if allowed is None else allowed - uncounted
         declared = HTTPConnection(scope).headers.get("content-length", "0")
         if left is not None and declared.isdigit() and int(declared) > left:
             await _refuse(
@@ -159,7 +163,8 @@ class Gate:
             size = len(message.get("body", b""))
             received += size
             self._arriving[member.key] += size
-            if allowed is not None and self._arriving[member.key] > allowed:
+            self._arrived[member.key] += size
+            if left is not None and self._arrived[member.key] - before > left:
                 return {"type": "http.disconnect"}
             return message
 
@@ -169,8 +174,6 @@ class Gate:
             if self._count is not None and received:
                 await run_sync(self._count, member, received)
             self._arriving[member.key] -= received
-            if not self._arriving[member.key]:
-                del self._arriving[member.key]
 
     # Forms.
 

@@ -74,10 +74,10 @@ def test_every_example_digit_is_read(visit: Visit) -> None:
 
 def test_on_a_projector_every_layer_stands_in_one_row(visit: Visit) -> None:
     page = visit("", PROJECTOR)
+    expect(page.locator(".stage")).to_have_count(7)
     sides = page.locator(".stage").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect()).map(({ top, bottom }) => [top, bottom])"
     )
-    assert len(sides) == 7
     assert max(top for top, _ in sides) < min(bottom for _, bottom in sides)
 
 

@@ -72,7 +72,8 @@ def test_new_rows_belong_to_the_local_owner_and_a_second_owner_gets_the_next_num
         session.flush()
         assert ada.id == LOCAL_OWNER + 1
         local = session.get_one(OwnerRow, LOCAL_OWNER)
-        assert (local.issuer, local.subject, local.role) == ("local", "local", "admin")
+        # Migration 0004 called the role `admin`; it follows the principal who queues.
+        assert (local.issuer, local.subject, local.role) == ("local", "local", "manager")
 
 
 def test_settings_are_json_by_scope_and_key(database: Database) -> None:

@@ -388,7 +388,8 @@ def test_broken_weights_are_named_and_not_what_they_broke(dataset: Dataset, laye
     run, _ = trainer(SMALL.changed({"epochs": 1}), dataset)
     run.run(lambda: run.step < 2)
     with torch.no_grad():
-        next(getattr(run.model, layer).parameters()).view(-1)[0] = torch.nan
+        weight = next(getattr(run.model, layer).parameters())
+        weight[(0,) * weight.dim()] = torch.nan
     with pytest.raises(NonFiniteLossError, match=f"The first to break: the weights of '{layer}'"):
         run.run()
 
