@@ -289,6 +289,7 @@ def test_uploads_at_the_same_time_count_together(classroom: Classroom) -> None:
     """Three files of 600 bytes arrive in turns, of a student who may hand in 1,000."""
     counted: list[int] = []
     begun: list[bool] = []
+    ended: list[bool] = []
     cookie = classroom.join(classroom.state.code, "Ada")
     answers: list[int] = []
 
@@ -305,25 +306,26 @@ def test_uploads_at_the_same_time_count_together(classroom: Classroom) -> None:
     headers = [(b"host", b"localhost"), (b"cookie", f"{COOKIE}={cookie}".encode())]
     scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/s/f", "headers": headers}
 
-    async def hand_in(count: int = 1) -> None:
+    async def hand_in(place: int = 0, count: int = 1) -> None:
         parts = iter([(b"x" * 300, True), (b"x" * 300, False)])
 
         async def receive() -> Message:
             body, more = next(parts)
             if more:
                 begun.append(True)
-            while len(begun) < count:  # until each has sent its first half
+            while not more and (len(begun) < count or len(ended) < place):  # first halves, then in turn
                 await anyio.sleep(0)
             return {"type": "http.request", "body": body, "more_body": more}
 
         async def send(message: Message) -> None: ...
 
         await gate({**scope, "query_string": b""}, receive, send)
+        ended.append(True)
 
     async def at_once() -> None:
         async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(hand_in, 3)
+            for place in range(3):
+                group.start_soon(hand_in, place, 3)
 
     with start_blocking_portal() as portal:  # A thread of its own: browser tests leave a loop in this one.
         portal.call(at_once)
