@@ -65,7 +65,9 @@ def read(folder: Path, only: str = "") -> list[Case]:
     ]
 
 
-def judged(database: Database, keep: Path, cases: list[Case]) -> Iterator[tuple[Case, Trained, Diagnosis]]:
+def diagnose_cases(
+    database: Database, keep: Path, cases: list[Case]
+) -> Iterator[tuple[Case, Trained, Diagnosis]]:
     """Train each and diagnose it, without probes."""
     trainer = Trainer(database, keep)
     for case in cases:
@@ -77,7 +79,7 @@ def report(database: Database, keep: Path, folder: Path, only: str = "") -> None
     """Print outcome, first cause, accuracy, and whether they are right, a line each."""
     cases, right = read(folder, only), 0
     print(f"\n{'recipe':22s} {'outcome':12s} {'first cause':26s} {'test':>6s}  all named")
-    for case, run, found in judged(database, keep, cases):
+    for case, run, found in diagnose_cases(database, keep, cases):
         named = [finding.cause for finding in found.findings]
         good = case.right(found)
         right += good

@@ -19,7 +19,7 @@ from tests.diagnosis.test_rules_of_data import run
 from tests.diagnosis.told import well_told
 
 
-def judged(learnt: float, held: float, **recipe: Any) -> Any:
+def apply_rule(learnt: float, held: float, **recipe: Any) -> Any:
     return rules()["augmentation-too-strong"].judge(run(learnt, held, recipe=Recipe(epochs=10, **recipe)))
 
 
@@ -47,7 +47,7 @@ def test_a_short_run_is_given_no_augmentation_first_and_a_longer_one_the_usual()
 
 
 def test_both_low_is_found_too() -> None:
-    assert isinstance(judged(0.4, 0.42, cutout=40), Finding)
+    assert isinstance(apply_rule(0.4, 0.42, cutout=40), Finding)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_both_low_is_found_too() -> None:
 def test_it_is_not_said_where_it_is_usual_or_did_no_harm(
     recipe: dict[str, int], learnt: float, held: float, expected: type
 ) -> None:
-    assert isinstance(judged(learnt, held, **recipe), expected)
+    assert isinstance(apply_rule(learnt, held, **recipe), expected)
 
 
 @settings(max_examples=20, deadline=None)

@@ -46,7 +46,7 @@ def normalized(
     return run(1.0, running if running is not None else 0.5, **given)
 
 
-def judged(evidence: Evidence) -> Any:
+def apply_rule(evidence: Evidence) -> Any:
     return rules()["batch-norm-unsettled"].judge(evidence)
 
 
@@ -66,7 +66,7 @@ def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is
 
 @pytest.mark.parametrize(("momentum", "updates"), [(0.1, 200), (0.01, 3000), (None, 200)])
 def test_settled_statistics_are_ruled_out_by_the_same_images(momentum: float | None, updates: int) -> None:
-    outcome = judged(normalized(momentum, 0.93, 0.94, updates))
+    outcome = apply_rule(normalized(momentum, 0.93, 0.94, updates))
     assert isinstance(outcome, Negative)
     assert "93.0 % are known with running statistics and 94.0 %" in outcome.by
 
@@ -75,25 +75,25 @@ def test_settled_statistics_are_ruled_out_by_the_same_images(momentum: float | N
 def test_torchvisions_momenta_are_judged_by_the_steps_that_the_run_had(
     momentum: float | None, updates: int
 ) -> None:
-    assert isinstance(judged(normalized(momentum, 0.4, 0.9, updates)), Finding)
+    assert isinstance(apply_rule(normalized(momentum, 0.4, 0.9, updates)), Finding)
 
 
 def test_a_difference_that_momentum_does_not_explain_is_not_said_of_it() -> None:
     """Momentum 0.1 looks back on ten batches: after 2,000 steps it has long settled."""
-    assert isinstance(judged(normalized(0.1, 0.4, 0.9, 2_000)), Negative)
+    assert isinstance(apply_rule(normalized(0.1, 0.4, 0.9, 2_000)), Negative)
 
 
 def test_without_the_comparison_the_arithmetic_speaks_where_held_out_images_suffer() -> None:
-    assert isinstance(judged(normalized(0.005, None, None)), Finding)
+    assert isinstance(apply_rule(normalized(0.005, None, None)), Finding)
     well = normalized(0.005, None, None, curves=run(0.96, 0.95).curves)
-    assert isinstance(judged(well), Negative)
+    assert isinstance(apply_rule(well), Negative)
 
 
 def test_an_old_run_is_judged_by_its_layer_list() -> None:
     old = run(1.0, 0.5, layers=FACTS, recipe=Recipe(layers=layers(0.005), epochs=10))
-    assert isinstance(judged(old), Finding)
-    assert isinstance(judged(run(1.0, 0.5, layers=FACTS)), Inconclusive)
+    assert isinstance(apply_rule(old), Finding)
+    assert isinstance(apply_rule(run(1.0, 0.5, layers=FACTS)), Inconclusive)
 
 
 def test_without_batch_norm_it_is_ruled_out() -> None:
-    assert isinstance(judged(healthy(layers=FACTS[:1])), Negative)
+    assert isinstance(apply_rule(healthy(layers=FACTS[:1])), Negative)

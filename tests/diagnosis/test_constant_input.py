@@ -27,7 +27,7 @@ def guessed(stored: View, plain: View | None, augmented: View | None, **more: An
     return run(0.1, 0.1, quality=quality, **more)
 
 
-def judged(evidence: Evidence) -> object:
+def apply_rule(evidence: Evidence) -> object:
     return rules()["constant-input"].judge(evidence)
 
 
@@ -59,13 +59,13 @@ def test_a_constant_input_is_said_as_that_and_alone(evidence: Evidence, said: st
 
 def test_what_is_seen_without_images_is_told_beside_a_constant_input() -> None:
     evidence = guessed(BLACK, BLACK, BLACK, in_training_mode=("drop1",), params=10)
-    hiding = judged(evidence)
+    hiding = apply_rule(evidence)
     assert isinstance(hiding, Finding)
     assert not {"classes-missing", "classes-unbalanced", "evaluation-mode"} & set(hiding.hides)
 
 
 def test_a_cutout_that_covers_everything_is_changed_to_one_that_does_not() -> None:
-    result = judged(guessed(EVERY, READ, BLACK, blanked=1.0, kept=0.0, recipe=Recipe(cutout=56)))
+    result = apply_rule(guessed(EVERY, READ, BLACK, blanked=1.0, kept=0.0, recipe=Recipe(cutout=56)))
     assert isinstance(result, Finding)
     off, smaller = (change.recipe(Recipe(cutout=56)).cutout for change in result.changes)
     assert (off, smaller) == (0, 7)
@@ -73,7 +73,7 @@ def test_a_cutout_that_covers_everything_is_changed_to_one_that_does_not() -> No
 
 
 def test_black_images_are_no_matter_of_the_recipe() -> None:
-    result = judged(guessed(BLACK, BLACK, BLACK))
+    result = apply_rule(guessed(BLACK, BLACK, BLACK))
     assert isinstance(result, Finding)
     assert not result.changes
 
@@ -82,12 +82,12 @@ def test_faint_images_that_were_learned_all_the_same_are_no_fault() -> None:
     """Standardised, shades of 0 and 1 are as good as any."""
     seen = Variation(stored=FAINT, plain=READ, augmented=READ, blanked=0.0, kept=1.0)
     quality = DataQuality(variation=seen, test_counts=(100,) * 10)
-    assert isinstance(judged(run(0.97, 0.96, quality=quality)), Negative)
+    assert isinstance(apply_rule(run(0.97, 0.96, quality=quality)), Negative)
 
 
 def test_half_of_the_images_blanked_leaves_the_other_half_to_learn_from() -> None:
-    assert isinstance(judged(guessed(EVERY, READ, READ, blanked=0.57, kept=0.0)), Negative)
+    assert isinstance(apply_rule(guessed(EVERY, READ, READ, blanked=0.57, kept=0.0)), Negative)
 
 
 def test_a_run_of_an_earlier_version_is_not_judged_by_what_it_did_not_record() -> None:
-    assert isinstance(judged(healthy()), Inconclusive)
+    assert isinstance(apply_rule(healthy()), Inconclusive)

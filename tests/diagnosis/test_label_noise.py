@@ -98,7 +98,7 @@ def report_of(within: float, across: float, images: int = 2_000, **changes: Any)
 NOISY = report_of(0.2, 0.35)
 
 
-def judged(evidence: Evidence, cause: str = "labels-noisy") -> object:
+def apply_rule(evidence: Evidence, cause: str = "labels-noisy") -> object:
     return rules()[cause].judge(evidence)
 
 
@@ -109,7 +109,7 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     0.9 · √(0.0057² + (0.4 · 0.0067)²) / 0.25 = 0.023.
     """
     evidence = run(0.2, 0.15, test=0.17, quality=NOISY)
-    result = judged(evidence)
+    result = apply_rule(evidence)
     assert isinstance(result, Finding)
     well_told(result, evidence)
     assert result.verdict.startswith("About 54 % of the training labels are wrong")
@@ -122,12 +122,12 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
 
 
 def test_neighbours_tell_of_it_where_the_network_only_guesses() -> None:
-    assert isinstance(judged(run(0.1, 0.1, quality=NOISY)), Finding)
+    assert isinstance(apply_rule(run(0.1, 0.1, quality=NOISY)), Finding)
 
 
 def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
     evidence = run(0.6, 0.5, 0.9, quality=NOISY)
-    result = judged(evidence)
+    result = apply_rule(evidence)
     assert isinstance(result, Finding)
     well_told(result, evidence)
     assert "validation images" in result.verdict
@@ -138,7 +138,7 @@ def test_a_record_without_them_is_judged_as_before() -> None:
     old = DataQuality.model_validate(NOISY.model_dump(exclude={"neighbours_of_test"}))
     assert agreement(run(0.2, 0.15, quality=old)) is None
     assert '"neighbours_of_test"' not in run(0.2, 0.15, quality=old).model_dump_json(exclude_defaults=True)
-    assert isinstance(judged(run(0.1, 0.1, quality=old)), Inconclusive)
+    assert isinstance(apply_rule(run(0.1, 0.1, quality=old)), Inconclusive)
 
 
 def compared(**changes: Any) -> Evidence:
@@ -166,14 +166,14 @@ UNTRUSTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("what", UNTRUSTED)
 def test_parts_that_do_not_compare_say_nothing(what: str) -> None:
     beyond, before = UNTRUSTED[what]
-    assert isinstance(judged(compared(**beyond)), Inconclusive)
-    assert isinstance(judged(compared(**before)), Finding)
+    assert isinstance(apply_rule(compared(**beyond)), Inconclusive)
+    assert isinstance(apply_rule(compared(**before)), Finding)
 
 
 def test_of_few_test_images_half_are_only_nearly_half() -> None:
     """Of 200 images √(1/4 · (1/200 + 1/2000)) = 3.7 points are one standard error."""
     few = NeighboursOfTest(share=0.5, chance=0.1, images=200, each=5, nearer=0.6)
-    assert isinstance(judged(compared(neighbours_of_test=few)), Finding)
+    assert isinstance(apply_rule(compared(neighbours_of_test=few)), Finding)
 
 
 def test_nothing_is_said_of_labels_of_one_class() -> None:
@@ -182,7 +182,7 @@ def test_nothing_is_said_of_labels_of_one_class() -> None:
 
 
 def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
-    text = judged(run(0.1, 0.1, quality=report_of(0.5, 0.52)))
+    text = apply_rule(run(0.1, 0.1, quality=report_of(0.5, 0.52)))
     assert isinstance(text, Negative)
     assert "fewer than 20 % of the training labels are wrong" in text.by
 
@@ -190,7 +190,7 @@ def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
 @pytest.mark.parametrize(("within", "cleared"), [(0.41, True), (0.39, False)])
 def test_labels_are_cleared_where_accident_cannot_hide_a_fifth(within: float, cleared: bool) -> None:
     """Of 0.29 / 0.35 q is 0.154, known to 0.024; of 0.31 / 0.35 it is 0.103."""
-    assert isinstance(judged(run(0.1, 0.1, quality=report_of(within, 0.45))), Negative) is cleared
+    assert isinstance(apply_rule(run(0.1, 0.1, quality=report_of(within, 0.45))), Negative) is cleared
 
 
 def test_labels_that_agree_with_no_test_image_are_not_cleared() -> None:
@@ -202,11 +202,11 @@ def test_labels_that_agree_with_no_test_image_are_not_cleared() -> None:
 
 def test_sure_answers_of_a_network_that_guesses_say_nothing_beside_neighbours() -> None:
     evidence = run(0.1, 0.1, probes={"label-agreement": DOUBTED}, quality=report_of(0.39, 0.45))
-    assert isinstance(judged(evidence), Inconclusive)
+    assert isinstance(apply_rule(evidence), Inconclusive)
 
 
 def test_where_test_labels_are_worse_figures_on_test_images_clear_nothing() -> None:
-    text = judged(run(0.6, 0.55, quality=report_of(0.5, 0.3)))
+    text = apply_rule(run(0.6, 0.55, quality=report_of(0.5, 0.3)))
     assert isinstance(text, Inconclusive)
     assert "more of the test labels are wrong" in text.why
 
@@ -219,9 +219,9 @@ def test_labels_that_agree_with_no_image_are_shuffled_and_not_noisy() -> None:
 def test_labels_that_agree_with_test_images_are_not_shuffled() -> None:
     """Two training labels of which 65 % are wrong agree an eighth as often as right ones would."""
     quality = report_of(0.107, 0.15)
-    assert isinstance(judged(run(0.3, 0.1, quality=quality), "labels-shuffled"), Negative)
+    assert isinstance(apply_rule(run(0.3, 0.1, quality=quality), "labels-shuffled"), Negative)
     alone = quality.model_copy(update={"neighbours_of_test": None})
-    assert isinstance(judged(run(0.3, 0.1, quality=alone), "labels-shuffled"), Finding)
+    assert isinstance(apply_rule(run(0.3, 0.1, quality=alone), "labels-shuffled"), Finding)
 
 
 @given(
@@ -246,7 +246,7 @@ def test_whatever_neighbours_say_is_told_in_whole_sentences(
             test_counts=(100,) * classes,
         ),
     )
-    result = judged(evidence)
+    result = apply_rule(evidence)
     near = agreement(evidence)
     assert isinstance(result, Finding) == (near is not None and near.found)
     if isinstance(result, Finding):

@@ -8,7 +8,7 @@ from cnnviz.diagnosis.evidence.label_noise import agreement
 from tests.diagnosis.test_rules_of_data import data, run
 
 
-def judged(evidence: Evidence) -> object:
+def apply_rule(evidence: Evidence) -> object:
     return rules()["labels-noisy"].judge(evidence)
 
 
@@ -25,21 +25,21 @@ def ending(evidence: Evidence, **ends: tuple[float, ...]) -> Evidence:
 def test_one_last_epoch_in_which_validation_images_fare_worse_makes_no_wrong_labels() -> None:
     steady = run(0.75, 0.72, 0.72)
     bad = ending(steady, val_accuracy=(0.72, 0.72, 0.45), test_accuracy=(0.72, 0.72, 0.72))
-    assert not isinstance(judged(bad), Finding)
+    assert not isinstance(apply_rule(bad), Finding)
     held = ending(steady, val_accuracy=(0.45, 0.46, 0.45), test_accuracy=(0.72, 0.72, 0.72))
-    assert isinstance(judged(held), Finding)
+    assert isinstance(apply_rule(held), Finding)
 
 
 def test_one_last_epoch_in_which_training_images_fare_worse_makes_no_wrong_labels() -> None:
     few = data(validation=0)
     steady = run(0.95, 0.9, 0.95, data=few)
     bad = ending(steady, train_epoch_accuracy=(0.95, 0.95, 0.6), test_accuracy=(0.95, 0.95, 0.95))
-    assert not isinstance(judged(bad), Finding)
+    assert not isinstance(apply_rule(bad), Finding)
 
 
 def test_thirty_images_say_nothing_of_labels() -> None:
     small = data(train=270, validation=30, test=60, counts=(27,) * 10)
-    result = judged(run(0.75, 0.45, 0.85, data=small))
+    result = apply_rule(run(0.75, 0.45, 0.85, data=small))
     assert not isinstance(result, Finding)
 
 
@@ -52,7 +52,7 @@ def test_both_parts_err_by_accident() -> None:
         name: Points(steps=steps, values=(value,) * len(steps))
         for name, value in (("train/epoch_accuracy", 0.8), ("test/accuracy", 0.92))
     }
-    assert not isinstance(judged(close.model_copy(update={"curves": close.curves | flat})), Finding)
+    assert not isinstance(apply_rule(close.model_copy(update={"curves": close.curves | flat})), Finding)
 
 
 def test_a_run_that_ended_early_says_nothing_of_labels() -> None:
@@ -61,7 +61,7 @@ def test_a_run_that_ended_early_says_nothing_of_labels() -> None:
     kept = {name: curve for name, curve in early.curves.items() if not name.endswith("/loss")}
     early = early.model_copy(update={"curves": kept | {"train/loss": loss}})
     assert isinstance(rules()["too-few-steps"].judge(early), Finding)
-    assert not isinstance(judged(early), Finding)
+    assert not isinstance(apply_rule(early), Finding)
     assert "labels-noisy" not in [one.cause for one in diagnose(early).findings]
 
 

@@ -54,7 +54,7 @@ def _curve(values: Sequence[float] | float) -> Points:
     return Points(steps=STEPS, values=tuple(values) if isinstance(values, Sequence) else (values,) * 10)
 
 
-def judged(evidence: Evidence) -> str:
+def outcome_of(evidence: Evidence) -> str:
     return judge_outcome(evidence, ()).outcome
 
 
@@ -79,13 +79,13 @@ def test_a_broken_run_gets_no_clean_bill_where_a_classifier_without_training_is_
     ],
 )
 def test_runs_that_were_seen_to_be_healthy_are_called_so(test: float, train: float, reference: float) -> None:
-    assert judged(run(test, train, baseline=scored(reference))) == "healthy"
+    assert outcome_of(run(test, train, baseline=scored(reference))) == "healthy"
 
 
 def test_a_run_at_chance_is_never_healthy() -> None:
     for share in (0.08, 0.1, 0.12):
-        assert judged(run(share, share)) == "unexplained"
-        assert judged(run(share, share, baseline=scored(0.15))) == "unexplained"
+        assert outcome_of(run(share, share)) == "unexplained"
+        assert outcome_of(run(share, share, baseline=scored(0.15))) == "unexplained"
 
 
 def test_a_run_that_has_only_begun_is_not_judged_and_not_called_healthy() -> None:
@@ -95,7 +95,7 @@ def test_a_run_that_has_only_begun_is_not_judged_and_not_called_healthy() -> Non
     assert result.outcome == "not-judged"
     assert "train it longer" in result.missing[0]
     cut = run(0.4, 0.42, falling, status="stopped", step=150, total_steps=6000, baseline=scored(0.94))
-    assert judged(cut) == "not-judged"
+    assert outcome_of(cut) == "not-judged"
 
 
 def test_a_run_that_was_still_improving_is_not_judged_where_it_is_somewhat_behind() -> None:
@@ -131,9 +131,9 @@ def test_a_run_that_still_learns_is_healthy_where_it_is_far_better_than_the_stan
 ):
     gained = (0.2, 0.5, 0.7, 0.8, 0.85, 0.87, 0.88, 0.88, 0.88, 0.89)
     falling = tuple(2.2 * 0.85**n for n in range(10))
-    assert judged(run(gained, 0.89, falling, baseline=scored(0.74))) == "healthy"
+    assert outcome_of(run(gained, 0.89, falling, baseline=scored(0.74))) == "healthy"
     steep = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
-    assert judged(run(steep, 0.86, falling, baseline=scored(0.74))) == "not-judged"
+    assert outcome_of(run(steep, 0.86, falling, baseline=scored(0.74))) == "not-judged"
 
 
 def test_a_standard_that_knows_little_vouches_for_no_run() -> None:
@@ -142,13 +142,13 @@ def test_a_standard_that_knows_little_vouches_for_no_run() -> None:
         result = judge_outcome(run(accuracy, accuracy, baseline=scored(0.45)), ())
         assert result.outcome == "not-judged"
         assert "A standard" in result.missing[0]
-    assert judged(run(0.93, 0.95, baseline=scored(0.45))) == "healthy"
+    assert outcome_of(run(0.93, 0.95, baseline=scored(0.45))) == "healthy"
 
 
 def test_accuracy_that_came_late_is_learning_that_was_not_over_though_the_loss_falls_little() -> None:
     late = (0.1, 0.2, 0.3, 0.4, 0.5, 0.56, 0.6, 0.62, 0.7, 0.76)
     slow = (2.2, 1.9, 1.7, 1.5, 1.4, 1.3, 1.2, 1.15, 1.1, 1.08)
-    assert judged(run(late, 0.77, slow, baseline=scored(0.78))) == "not-judged"
+    assert outcome_of(run(late, 0.77, slow, baseline=scored(0.78))) == "not-judged"
 
 
 def test_what_only_sampling_explains_is_neither_a_fault_nor_a_clean_bill() -> None:
@@ -156,13 +156,13 @@ def test_what_only_sampling_explains_is_neither_a_fault_nor_a_clean_bill() -> No
     result = judge_outcome(run(0.7, 0.72, baseline=scored(0.81)), ())
     assert result.outcome == "not-judged"
     assert "Certainty" in result.missing[0]
-    assert judged(run(0.66, 0.68, baseline=scored(0.81))) == "unexplained"
-    assert judged(run(0.75, 0.77, baseline=scored(0.81))) == "healthy"
+    assert outcome_of(run(0.66, 0.68, baseline=scored(0.81))) == "unexplained"
+    assert outcome_of(run(0.75, 0.77, baseline=scored(0.81))) == "healthy"
 
 
 def test_training_images_known_by_heart_are_no_sign_that_more_epochs_would_help() -> None:
     falling = tuple(2.2 * 0.5**n for n in range(10))
-    assert judged(run(0.6, 1.0, falling, baseline=scored(0.94))) == "unexplained"
+    assert outcome_of(run(0.6, 1.0, falling, baseline=scored(0.94))) == "unexplained"
 
 
 def test_hard_images_are_not_judged_by_a_standard_that_there_is_not() -> None:
@@ -172,7 +172,7 @@ def test_hard_images_are_not_judged_by_a_standard_that_there_is_not() -> None:
 
 
 def test_an_old_run_without_the_comparison_is_healthy_only_where_it_is_good_by_itself() -> None:
-    assert judged(run(0.97, 0.98)) == "healthy"
+    assert outcome_of(run(0.97, 0.98)) == "healthy"
     result = judge_outcome(run(0.4, 0.45), ())
     assert result.outcome == "not-judged"
     assert "--probe" in result.missing[0]
@@ -188,7 +188,7 @@ def test_a_comparison_that_was_given_up_is_no_clean_bill() -> None:
 
 def test_what_the_probe_of_labels_measured_stands_in_for_what_was_not_recorded() -> None:
     patches = {"share": 0.93, "chance": 0.1, "images": 600}
-    assert judged(run(0.41, 0.45, probes={"label-agreement": {"patches": patches}})) == "unexplained"
+    assert outcome_of(run(0.41, 0.45, probes={"label-agreement": {"patches": patches}})) == "unexplained"
 
 
 def test_few_held_out_images_judge_nothing() -> None:
@@ -225,7 +225,7 @@ def test_a_probe_that_fails_counts(probes: dict[str, Any], step: str) -> None:
 
 
 def test_one_batch_that_is_not_learned_is_no_sign_where_the_run_is_as_good_as_expected() -> None:
-    assert judged(run(0.95, 0.97, baseline=scored(0.94), probes=arms(0.2, 1.0))) == "healthy"
+    assert outcome_of(run(0.95, 0.97, baseline=scored(0.94), probes=arms(0.2, 1.0))) == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -236,14 +236,14 @@ def test_one_batch_that_is_not_learned_is_no_sign_where_the_run_is_as_good_as_ex
     ],
 )
 def test_a_run_that_broke_off_is_not_healthy(broken: dict[str, Any]) -> None:
-    assert judged(run(0.95, 0.97, baseline=scored(0.94)).model_copy(update=broken)) == "unexplained"
+    assert outcome_of(run(0.95, 0.97, baseline=scored(0.94)).model_copy(update=broken)) == "unexplained"
 
 
 def test_a_loss_that_rose_and_an_accuracy_that_was_lost_are_signs() -> None:
     rising = (2.2, 1.0, 0.5, 0.4, 0.4, 0.5, 0.9, 1.2, 1.3, 1.4)
-    assert judged(run(0.9, 0.95, rising, baseline=scored(0.9))) == "unexplained"
+    assert outcome_of(run(0.9, 0.95, rising, baseline=scored(0.9))) == "unexplained"
     lost = (0.5, 0.7, 0.8, 0.9, 0.93, 0.93, 0.94, 0.94, 0.94, 0.7)
-    assert judged(run(lost, 0.95, baseline=scored(0.75))) == "unexplained"
+    assert outcome_of(run(lost, 0.95, baseline=scored(0.75))) == "unexplained"
 
 
 def test_nothing_recorded_is_said_with_how_it_ended() -> None:

@@ -45,7 +45,7 @@ def test_the_activations_of_the_outputs_are_gathered(last: tuple[str, ...]) -> N
     )
 
 
-def judged(*functions: str, **changes: Any) -> Any:
+def apply_rule(*functions: str, **changes: Any) -> Any:
     """What the rule says of a healthy run, or one with these changes, whose logits pass through these."""
     named = tuple(OutputActivationFact(function=name, layer=f"last{i}") for i, name in enumerate(functions))
     recipe = Recipe(layers=LayerList.model_validate(layer_list(*functions)), dataset="mnist", epochs=10)
@@ -103,7 +103,7 @@ def test_no_bounded_outputs_reach_a_loss_below_the_floor_and_the_best_reach_it(
 
 @pytest.mark.parametrize("function", ["relu", "sigmoid", "tanh"])
 def test_the_first_change_takes_the_activation_out_of_the_layer_list(function: str) -> None:
-    evidence, result = judged(function)
+    evidence, result = apply_rule(function)
     assert isinstance(result, Finding)
     well_told(result, evidence)
     mended = result.changes[0].recipe(evidence.recipe).layers
@@ -126,22 +126,22 @@ def test_log_softmax_is_harmless_since_cross_entropy_leaves_it_as_it_is() -> Non
     once, truth = functional.log_softmax(logits, 1), torch.arange(4)
     assert torch.allclose(functional.cross_entropy(once, truth), functional.cross_entropy(logits, truth))
     assert isinstance(
-        judged("relu", output_activations=(OutputActivationFact(function="log_softmax"),))[1], Negative
+        apply_rule("relu", output_activations=(OutputActivationFact(function="log_softmax"),))[1], Negative
     )
 
 
 def test_a_mild_activation_is_named_only_where_the_run_failed() -> None:
     gelu = (OutputActivationFact(function="gelu", layer="last"),)
-    assert isinstance(judged("relu", output_activations=gelu)[1], Negative)
+    assert isinstance(apply_rule("relu", output_activations=gelu)[1], Negative)
     flat = {
         "train/epoch_loss": healthy().curves["train/epoch_loss"].model_copy(update={"values": (2.3,) * 10})
     }
-    assert isinstance(judged("relu", output_activations=gelu, curves=flat)[1], Finding)
+    assert isinstance(apply_rule("relu", output_activations=gelu, curves=flat)[1], Finding)
 
 
 def test_rectified_maps_that_are_averaged_are_not_called_a_fault_as_in_squeezenet() -> None:
     pooled = (OutputActivationFact(function="relu", layer="classifier.2", pooled=True),)
-    assert isinstance(judged("relu", output_activations=pooled)[1], Negative)
+    assert isinstance(apply_rule("relu", output_activations=pooled)[1], Negative)
 
 
 def test_evidence_of_an_earlier_version_is_judged_by_the_order_of_its_layers() -> None:
@@ -160,7 +160,7 @@ def test_it_stands_before_what_it_causes() -> None:
         for name, points in healthy().curves.items()
     }
     collapsed = {"test": (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)}
-    evidence, result = judged("sigmoid", curves=flat, predicted=collapsed)
+    evidence, result = apply_rule("sigmoid", curves=flat, predicted=collapsed)
     assert isinstance(result, Finding)
     causes = [finding.cause for finding in diagnose(evidence).findings]
     assert causes[:2] == ["output-activation", "one-class"]

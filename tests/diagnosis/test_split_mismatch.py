@@ -30,7 +30,7 @@ def split(train: tuple[int, ...], test: tuple[int, ...], **changes: Any) -> Evid
     return run(0.9, 0.8, 0.5, data=data(**base), quality=quality)
 
 
-def judged(evidence: Evidence, cause: str = "split-mismatch") -> object:
+def apply_rule(evidence: Evidence, cause: str = "split-mismatch") -> object:
     return rules()[cause].judge(evidence)
 
 
@@ -43,27 +43,27 @@ def test_a_class_written_in_two_ways_is_named_before_the_classes_that_it_leaves_
 
 
 def test_a_class_that_is_never_asked_for_is_found() -> None:
-    result = judged(split((100, 100, 100), (0, 30, 30)))
+    result = apply_rule(split((100, 100, 100), (0, 30, 30)))
     assert isinstance(result, Finding)
     assert "no test images of 'Cat'" in result.verdict
 
 
 def test_a_rare_class_that_few_test_images_miss_by_chance_is_no_fault() -> None:
-    assert isinstance(judged(split((10, 500, 500), (0, 100, 100))), Negative)
+    assert isinstance(apply_rule(split((10, 500, 500), (0, 100, 100))), Negative)
 
 
 def test_classes_without_training_images_alone_are_a_cause_of_their_own() -> None:
     evidence = split((0, 100, 100), (30, 30, 30))
-    assert isinstance(judged(evidence), Negative)
-    assert isinstance(judged(evidence, "classes-missing"), Finding)
+    assert isinstance(apply_rule(evidence), Negative)
+    assert isinstance(apply_rule(evidence, "classes-missing"), Finding)
 
 
 def test_the_same_classes_in_both_parts_are_clear() -> None:
-    assert isinstance(judged(split((100, 90, 80), (30, 20, 10))), Negative)
+    assert isinstance(apply_rule(split((100, 90, 80), (30, 20, 10))), Negative)
 
 
 def test_without_counts_nothing_is_said() -> None:
-    assert isinstance(judged(run(0.9, 0.8, quality=DataQuality())), Inconclusive)
+    assert isinstance(apply_rule(run(0.9, 0.8, quality=DataQuality())), Inconclusive)
 
 
 def turned(*rows: tuple[int, int, float]) -> tuple[Resembled, ...]:
@@ -92,7 +92,7 @@ def test_labels_in_another_order_are_found_by_what_images_look_like() -> None:
 def test_classes_that_look_like_others_by_nature_are_not_taken_for_mixed_up(
     rows: tuple[tuple[int, int, float], ...],
 ) -> None:
-    assert isinstance(judged(split((100,) * 3, (60,) * 3, resembled=turned(*rows))), Negative)
+    assert isinstance(apply_rule(split((100,) * 3, (60,) * 3, resembled=turned(*rows))), Negative)
 
 
 PAIR = {"test": 3, "train": 7, "labels": [1, 1], "distance": 0.03, "png": ["iVBORw0KGgo=", "iVBORw0KGgo="]}
@@ -112,14 +112,14 @@ def test_training_images_saved_again_in_the_test_are_leakage_without_a_probe() -
 
 
 def test_of_a_sample_of_training_images_the_share_of_copies_is_scaled_up() -> None:
-    result = judged(copied(300, known=1_800), "leakage")
+    result = apply_rule(copied(300, known=1_800), "leakage")
     assert isinstance(result, Finding)
     assert "About 60 %" in result.verdict
 
 
 @pytest.mark.parametrize("copies", [0, 30, 49])
 def test_copies_as_rare_as_in_cifar_10_are_counted_and_no_fault(copies: int) -> None:
-    result = judged(copied(copies), "leakage")
+    result = apply_rule(copied(copies), "leakage")
     assert isinstance(result, Negative)
     assert f"saved again, {copies} of 1,000" in result.by
 
@@ -157,8 +157,8 @@ def test_one_sign_alone_is_not_enough_to_say_that_test_images_are_of_another_kin
     near = near.model_copy(
         update={"quality": near.quality.model_copy(update={"neighbours_of_test": AS_NEAR})}
     )
-    assert isinstance(judged(near), Negative)
-    assert isinstance(judged(unlike(0.9, 0.88, (0.85, 0.84))), Negative)
+    assert isinstance(apply_rule(near), Negative)
+    assert isinstance(apply_rule(unlike(0.9, 0.88, (0.85, 0.84))), Negative)
 
 
 def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> None:
@@ -169,21 +169,21 @@ def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> Non
             "quality": same.quality.model_copy(update={"neighbours_of_test": AS_NEAR}),
         }
     )
-    assert isinstance(judged(same), Negative)
+    assert isinstance(apply_rule(same), Negative)
     assert diagnose(same).findings[0].cause.startswith("over-fitting")
 
 
 def test_validation_images_that_are_copies_are_no_measure_of_the_test() -> None:
     evidence = unlike(0.9, 0.3)
     copied = evidence.quality.model_copy(update={"repeats": COPIED})
-    assert isinstance(judged(evidence.model_copy(update={"quality": copied})), Negative)
+    assert isinstance(apply_rule(evidence.model_copy(update={"quality": copied})), Negative)
 
 
 def test_other_shares_of_classes_explain_a_test_that_is_known_less() -> None:
     """Of unbalanced training images validation images are too, so that those are known better."""
     evidence = unlike(0.9, 0.4)
     unbalanced = evidence.model_copy(update={"data": data(counts=(3_640, *(40,) * 9))})
-    assert isinstance(judged(unbalanced), Negative)
+    assert isinstance(apply_rule(unbalanced), Negative)
 
 
 def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_look_like() -> None:
@@ -206,4 +206,4 @@ def test_enlarged_images_that_look_like_each_other_are_no_copies() -> None:
             neighbours=SOUND,
             detail=Detail(halved=halved, quartered=0.3),
         )
-        assert isinstance(judged(run(0.83, 0.8, quality=quality), "leakage"), expected)
+        assert isinstance(apply_rule(run(0.83, 0.8, quality=quality), "leakage"), expected)

@@ -32,12 +32,12 @@ def test_every_rule_judges_a_run_of_every_optimizer(name: str) -> None:
 
 
 def test_steps_that_were_clipped_say_nothing_of_how_long_gradients_were() -> None:
-    def judged(**recipe: float) -> object:
+    def apply_rule(**recipe: float) -> object:
         evidence = run(losses=FLAT, accuracy=0.1, updates=(30.0, 2e-3, 1e-3), recipe=recipe)
         return rules()["exploding-gradients"].judge(evidence)
 
-    assert isinstance(judged(lr=0.05), Finding)
-    assert isinstance(judged(lr=0.05, clip_norm=1.0), Negative)
+    assert isinstance(apply_rule(lr=0.05), Finding)
+    assert isinstance(apply_rule(lr=0.05, clip_norm=1.0), Negative)
 
 
 def test_a_balanced_loss_is_measured_against_an_even_guess() -> None:
@@ -52,7 +52,7 @@ def test_a_balanced_loss_is_measured_against_an_even_guess() -> None:
 
 
 def test_unbalanced_classes_can_be_weighed_once() -> None:
-    def judged(kind: str) -> Finding:
+    def apply_rule(kind: str) -> Finding:
         recalls = [[20 if r == c else 0 for c in range(10)] for r in range(10)]
         recalls[1:] = [[15 if c == 0 else 5 if c == r else 0 for c in range(10)] for r in range(1, 10)]
         evidence: Evidence = run(
@@ -62,10 +62,10 @@ def test_unbalanced_classes_can_be_weighed_once() -> None:
         assert isinstance(finding, Finding)
         return finding
 
-    (change,) = judged("none").changes
+    (change,) = apply_rule("none").changes
     assert change.values == {"class_weights": "balanced"}
-    assert not judged("balanced").changes
-    assert "balanced already" in judged("balanced").explanation
+    assert not apply_rule("balanced").changes
+    assert "balanced already" in apply_rule("balanced").explanation
 
 
 def test_accuracy_of_mixed_images_is_not_that_of_the_training_images() -> None:

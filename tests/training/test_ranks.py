@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -181,7 +182,8 @@ def test_three_ranks_stop_together_with_a_last_batch_of_two(
     assert not rank_processes()
 
 
-def train_without_a_database(
+def fail_on_first_rank(
+    error: Exception,
     database: Database,
     lease: Lease,
     progress: Progress,
@@ -189,42 +191,28 @@ def train_without_a_database(
     ranks: Ranks,
     device: str,
 ) -> Status:
-    """A training whose first rank finds that the server of the database is gone."""
+    """A training whose first rank meets an error of the database."""
     if ranks.first:
-        raise tracking.DatabaseUnavailableError("The run database cannot be used.")
-    ranks.wait()
-    return Status.FINISHED
-
-
-def train_without_room(
-    database: Database,
-    lease: Lease,
-    progress: Progress,
-    interrupted: Callable[[], bool],
-    ranks: Ranks,
-    device: str,
-) -> Status:
-    """A training whose first rank finds the disk of the database full."""
-    if ranks.first:
-        raise tracking.DatabaseFullError("There is no space left for the run database.")
+        raise error
     ranks.wait()
     return Status.FINISHED
 
 
 @pytest.mark.parametrize(
-    ("train", "status", "reason"),
+    ("error", "status"),
     [
-        (train_without_a_database, Status.QUEUED, "The run database cannot be used."),
-        (train_without_room, Status.PAUSED, "There is no space left for the run database."),
+        (tracking.DatabaseUnavailableError("The run database cannot be used."), Status.QUEUED),
+        (tracking.DatabaseFullError("There is no space left for the run database."), Status.PAUSED),
     ],
+    ids=["away", "full"],
 )
 def test_ranks_without_a_database_leave_a_run_that_goes_on(
-    database: Database, monkeypatch: pytest.MonkeyPatch, train: object, status: Status, reason: str
+    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception, status: Status
 ) -> None:
-    monkeypatch.setattr(worker, "train", train)
+    monkeypatch.setattr(worker, "train", functools.partial(fail_on_first_rank, error))
     run = follow(database, SHORT.changed({"device": "cpu:2"}))
     assert run.status is status
-    assert tracking.history(database, run.id)[-1].reason == reason
+    assert tracking.history(database, run.id)[-1].reason == str(error)
 
 
 def test_a_loss_that_is_no_number_fails_all_ranks(database: Database) -> None:

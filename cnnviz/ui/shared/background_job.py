@@ -1,4 +1,4 @@
-"""Background job: work in a thread that draws nothing, watched and cancelled from a page."""
+"""Background job: work in a thread that draws nothing; a page shows its progress and can cancel it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import streamlit as st
+
 from cnnviz.access import Principal, acting, principal
 from cnnviz.datasets.spec import Progress, Step
+from cnnviz.ui.shared import url_state
 
 Result = TypeVar("Result")
 
 POLL = 0.25
 """Seconds between two checks of a waiting job for cancellation."""
+TICK = 0.5
+"""Seconds between two drawings of a job's progress."""
 AT_EXIT = 10.0
 """Seconds to wait at process exit for each job to stop: one inside torch would crash the interpreter."""
 
@@ -62,6 +67,11 @@ class BackgroundJob(Generic[Result]):
     def running(self) -> bool:
         """Whether it is waiting or working."""
         return self._thread.is_alive()
+
+    @property
+    def fraction(self) -> float:
+        """Part of the step that is done, from 0 to 1; 0 where its length is unknown."""
+        return min(1.0, self.step.done / self.step.total) if self.step.total else 0.0
 
     @property
     def cancelled(self) -> bool:
@@ -111,6 +121,19 @@ class BackgroundJob(Generic[Result]):
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
             raise CancelledError
+
+
+def redraw_until_ended(job: BackgroundJob[Any], draw: Callable[[], None]) -> None:
+    """Call `draw` every half second until the job ends; then the page is drawn anew."""
+
+    @st.fragment(run_every=TICK)
+    def tick() -> None:
+        url_state.restore()
+        if not job.running:
+            st.rerun()
+        draw()
+
+    tick()
 
 
 @atexit.register

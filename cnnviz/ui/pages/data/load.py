@@ -19,16 +19,16 @@ from cnnviz.figures import numbers
 from cnnviz.sentences import full_stop
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState, facts_html
-from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.architecture import model_picker
-from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 from cnnviz.ui.shared.notice import download_text, error_text, prepare, progress_text
 
 # This visitor's preparation jobs, which run while the page stays usable.
 
 KEY = "data-jobs"
-TICK, PATIENCE = 0.5, 1.0
-"""Rerun interval in seconds, and how long a short job is awaited without drawing progress."""
+PATIENCE = 1.0
+"""Seconds for which a short job is awaited without drawing progress."""
 AT_ONCE = 2
 """Maximum number of concurrent jobs of all visitors; others wait for their turn."""
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
@@ -67,7 +67,7 @@ def dismiss(subject: str) -> None:
 def draw(subject: str, job: Job) -> None:
     """Draw an unfinished or failed job: its progress, or why it ended."""
     if job.running:
-        _watch(subject, job)
+        redraw_until_ended(job, partial(_draw_progress, subject, job))
     elif job.cancelled:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.info(
@@ -88,26 +88,15 @@ def failure(error: Exception) -> str:
     return notice.escape(full_stop(f"It could not be prepared: {type(error).__name__}: {error}"))
 
 
-def _watch(subject: str, job: Job) -> None:
-    """Draw the progress until the job ends; then the page is redrawn."""
-
-    @st.fragment(run_every=TICK)
-    def tick() -> None:
-        url_state.restore()
-        if not job.running:
-            st.rerun()
-        step = job.step
-        share = min(1.0, step.done / step.total) if step.total else 0.0
-        with st.container(border=True, key=f"job-{_slug(subject)}"):
-            st.markdown(f"**Preparing {notice.escape(job.title)}.** The page can be used meanwhile.")
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.progress(share, text=notice.escape(_text(job)))
-                st.button(
-                    "Cancel", icon=":material/close:", key=f"{_slug(subject)}-cancel",
-                    on_click=job.cancel, disabled=job.stopping,
-                )  # fmt: skip
-
-    tick()
+def _draw_progress(subject: str, job: Job) -> None:
+    with st.container(border=True, key=f"job-{_slug(subject)}"):
+        st.markdown(f"**Preparing {notice.escape(job.title)}.** The page can be used meanwhile.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.progress(job.fraction, text=notice.escape(_text(job)))
+            st.button(
+                "Cancel", icon=":material/close:", key=f"{_slug(subject)}-cancel",
+                on_click=job.cancel, disabled=job.stopping,
+            )  # fmt: skip
 
 
 def _text(job: Job) -> str:

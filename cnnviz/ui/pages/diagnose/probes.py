@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cnnviz.datasets.spec import Step
-from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 from cnnviz.ui.shared.notice import progress_text
 from cnnviz.ui.shared.runs import run_data
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cnnviz.datasets import Progress
     from cnnviz.tracking import Database, Run
 
-TICK = 0.5
 HELP = (
     "Seconds of computation with its images, its first weights and its checkpoint: whether it can memorize "
     "one batch, the loss before the first step, how far gradients reach, images that are in both parts."
@@ -69,7 +68,7 @@ def progress(run: Run) -> None:
     if job is None:
         return
     if job.running:
-        _watch(job)
+        redraw_until_ended(job, partial(_draw_progress, job))
     elif job.error is not None:
         why = str(job.error) or type(job.error).__name__
         st.warning(notice.escape(f"The probes ended early. {why}"), icon=":material/info:")
@@ -77,19 +76,11 @@ def progress(run: Run) -> None:
         st.caption("The run has gone on since it was probed, so that the probes do not count any more.")
 
 
-def _watch(job: Job) -> None:
-    @st.fragment(run_every=TICK)
-    def tick() -> None:
-        url_state.restore()
-        if not job.running:
-            st.rerun()
-        step = job.step
-        share = min(1.0, step.done / step.total) if step.total else 0.0
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, text=notice.escape(progress_text(step, time.monotonic() - job.stage_began)))
-            st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
-
-    tick()
+def _draw_progress(job: Job) -> None:
+    text = progress_text(job.step, time.monotonic() - job.stage_began)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(job.fraction, text=notice.escape(text))
+        st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
 
 
 def _begin(run: Run) -> None:

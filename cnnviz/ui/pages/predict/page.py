@@ -20,6 +20,7 @@ from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
 from cnnviz.ui.pages.predict.state import MAX_NETWORKS, PageState, page, written
 from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
 from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.background_job import redraw_until_ended
 from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.inspection.inspect_header import inside_bar, next_links
 from cnnviz.ui.shared.inspection.model_input import Network, choices, network
@@ -63,8 +64,8 @@ def _beside(page_state: PageState) -> None:
 # The prediction job and its progress.
 
 KEY = "predict-job"
-TICK, PATIENCE = 0.5, 1.0
-"""Rerun interval in seconds, and how long a short job is awaited without drawing progress."""
+PATIENCE = 1.0
+"""Seconds for which a short job is awaited without drawing progress."""
 
 
 def job_of(files: Files, networks: Sequence[Network]) -> Job:
@@ -79,27 +80,13 @@ def job_of(files: Files, networks: Sequence[Network]) -> Job:
     return job
 
 
-def watch(job: Job) -> None:
-    """Draw progress and the predictions so far until the job ends; then the page is redrawn."""
-
-    @st.fragment(run_every=TICK)
-    def tick() -> None:
-        url_state.restore()
-        if not job.running:
-            st.rerun()
-        share = job.progress / max(1, job.total)
-        step = Step("Answering", int(job.progress), job.total, "images")
-        text = (
-            "Measuring speed …"
-            if job.done == job.total
-            else progress_text(step, time.monotonic() - job.began)
-        )
-        st.progress(share, text=notice.escape(text))
-        st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
-        if job.done and not bundled():  # nobody waits for these, and what is drawn early would only be moved
-            rows_so_far(JobResults(job), page() or 1)
-
-    tick()
+def _draw_progress(job: Job) -> None:
+    step = Step("Answering", int(job.progress), job.total, "images")
+    text = "Measuring speed …" if job.done == job.total else progress_text(step, time.monotonic() - job.began)
+    st.progress(job.progress / max(1, job.total), text=notice.escape(text))
+    st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
+    if job.done and not bundled():  # nobody waits for these, and what is drawn early would only be moved
+        rows_so_far(JobResults(job), page() or 1)
 
 
 OPTIONS = {"invert": "--invert", "centre": "--center"}
@@ -120,7 +107,7 @@ def predict() -> None:
         upload()
     job = job_of(chosen(), page_state.networks)
     if job.running:
-        watch(job)
+        redraw_until_ended(job, partial(_draw_progress, job))
         return
     _draw_results(job, page_state)
 

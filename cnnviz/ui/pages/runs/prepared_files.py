@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from cnnviz.datasets.spec import Step
 from cnnviz.figures import numbers
-from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Run
 
 KEY = "run-file-job"
-TICK = 0.5
 _TURNS = threading.Semaphore(1)
 """Only one file at a time is written in this process, for all visitors: a network lies in memory twice."""
 
@@ -116,7 +116,7 @@ def prepared_files(run: Run, checkpoints: Collection[str]) -> None:
     if job is None:
         return
     if job.running:
-        _watch(job)
+        redraw_until_ended(job, partial(_draw_progress, job))
     else:
         _result(job)
 
@@ -132,16 +132,9 @@ def _begin(run: Run, kind: FileKind) -> None:
     st.session_state[KEY] = FileJob(run, kind)
 
 
-def _watch(job: FileJob) -> None:
-    @st.fragment(run_every=TICK)
-    def tick() -> None:
-        url_state.restore()
-        if not job.running:
-            st.rerun()
-        waits = "Waits for another file …" if job.waiting else f"Writing {job.kind.label} …"
-        st.caption(notice.escape(waits))
-
-    tick()
+def _draw_progress(job: FileJob) -> None:
+    text = "Waits for another file …" if job.waiting else f"Writing {job.kind.label} …"
+    st.caption(notice.escape(text))
 
 
 def _result(job: FileJob) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
@@ -22,8 +23,8 @@ from cnnviz.figures.curves import range_test, range_test_alt
 from cnnviz.tracking import Run, Status
 from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 from cnnviz.ui.shared.notice import error_text, progress_text
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs import run_data
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from cnnviz.training.rate_finder import RateTest
 
 KEY = "train-rate-job"
-TICK = 0.5
 _TURNS = threading.Semaphore(1)
 """Only one range test at a time trains in this process, for all visitors."""
 _UNTOUCHED = frozenset(
@@ -78,7 +78,7 @@ def rate_finder(plan: Plan) -> None:
         )  # fmt: skip
         return
     if job.running:
-        _watch(job)
+        redraw_until_ended(job, partial(_draw_progress, job))
     else:
         _result(job, plan)
 
@@ -93,20 +93,11 @@ def _begin() -> None:
     st.session_state[KEY] = RateJob(recipe)
 
 
-def _watch(job: RateJob) -> None:
-    @st.fragment(run_every=TICK)
-    def tick() -> None:
-        url_state.restore()
-        if not job.running:
-            st.rerun()
-        step = job.step
-        text = "Waits for another range test …" if job.waiting else progress_text(step, 0.0)
-        share = min(1.0, step.done / step.total) if step.total else 0.0
-        with st.container(key="train-rate-live", gap="small"):
-            st.progress(share, text=notice.escape(text))
-            st.button("Cancel", icon=":material/stop:", key="train-rate-cancel", on_click=job.cancel)
-
-    tick()
+def _draw_progress(job: RateJob) -> None:
+    text = "Waits for another range test …" if job.waiting else progress_text(job.step, 0.0)
+    with st.container(key="train-rate-live", gap="small"):
+        st.progress(job.fraction, text=notice.escape(text))
+        st.button("Cancel", icon=":material/stop:", key="train-rate-cancel", on_click=job.cancel)
 
 
 def _result(job: RateJob, plan: Plan) -> None:
