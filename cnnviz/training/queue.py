@@ -226,8 +226,15 @@ def _estimated_seconds(
 
 
 def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:
-    """Yield timed runs of the device, with MACs of their network, images per second, and precision."""
-    newest = tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
+    """Yield timed runs of the device, with MACs of their network, images per second, and precision.
+
+    Not those that failed: most did in their first steps, which are slower.
+    """
+    newest = [
+        run
+        for run in tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
+        if run.status is not Status.FAILED
+    ]
     timed = [run for run in newest if run.trained and run.device == device and SPEED in run.metrics][:_NEWEST]
     recipes = tracking.recipes(database, [run.id for run in timed])
     for run in timed:

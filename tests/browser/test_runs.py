@@ -13,7 +13,7 @@ from cnnviz.tracking import Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers.worker import work
-from tests.browser.chromium import PHONE, Look, Witness
+from tests.browser.chromium import DESKTOP_DARK, PHONE, Look, Witness
 from tests.browser.conftest import Visit
 from tests.browser.server import Server, serve
 from tests.browser.waiting import rerun, settle
@@ -151,6 +151,15 @@ def test_weights_are_written_and_then_saved(visit: Visit) -> None:
         save.click()
     assert download.value.suggested_filename == "run-1-lenet5.safetensors"
     assert b"__metadata__" in Path(download.value.path()).read_bytes()[:4096]
+
+
+def test_the_name_of_an_open_menu_is_readable_in_the_dark(visit: Visit) -> None:
+    page = visit("runs?run=1", DESKTOP_DARK)
+    menu = page.get_by_test_id("stPopoverButton").filter(has_text="Export")
+    menu.click()
+    page.mouse.move(1, 1)
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    expect(menu).to_have_css("color", "rgb(108, 199, 211)")
 
 
 def test_the_report_opens_without_a_network(visit: Visit, witness: Witness, tmp_path: Path) -> None:

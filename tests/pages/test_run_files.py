@@ -49,6 +49,27 @@ def test_files_of_a_run_are_written_and_saved() -> None:
     assert saves(app)[0].startswith("Save run-1-lenet5.safetensors (")
 
 
+@pytest.mark.usefixtures("trained")
+def test_a_file_stands_where_it_was_asked_for_until_another_is() -> None:
+    app = open_page("runs", run="1")
+    ask(app, "State dict (.pth)")
+    labels = {button.key for button in app.button}
+    assert "export-State dict (.pth)" not in labels
+    ask(app, WEIGHTS[0].label)
+    assert "export-State dict (.pth)" in {button.key for button in app.button}
+    assert [label.split(" (")[0] for label in saves(app)] == ["Save run-1-lenet5.safetensors"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_file_of_a_run_that_went_on_is_no_longer_offered() -> None:
+    app = open_page("runs", run="1")
+    ask(app, "State dict (.pth)")
+    app.session_state[KEY].state = (1, 1, 0)
+    app.run()
+    assert saves(app) == []
+    assert "export-State dict (.pth)" in {button.key for button in app.button}
+
+
 @pytest.mark.parametrize("label", [WEIGHTS[0].label, *(kind.label for kind in ELSEWHERE)])
 def test_a_checkpoint_that_is_elsewhere_is_said(label: str) -> None:
     with tracking.connect() as database:

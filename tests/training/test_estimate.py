@@ -24,7 +24,13 @@ def database() -> Iterator[Database]:
         yield opened
 
 
-def timed(database: Database, recipe: Recipe, speed: float, device: str = "cpu") -> int:
+def timed(
+    database: Database,
+    recipe: Recipe,
+    speed: float,
+    device: str = "cpu",
+    status: Status = Status.FINISHED,
+) -> int:
     run = tracking.create_run(
         database,
         recipe.model_dump(mode="json"),
@@ -38,7 +44,7 @@ def timed(database: Database, recipe: Recipe, speed: float, device: str = "cpu")
     tracking.begin(database, lease)
     with MetricWriter(database, lease) as writer:
         writer.log("images_per_second", speed, 20)
-    tracking.end(database, lease, Status.FINISHED)
+    tracking.end(database, lease, status)
     return run.id
 
 
@@ -55,6 +61,12 @@ def test_the_same_network_takes_what_it_took(database: Database) -> None:
     result = estimate(database, LENET.changed({"epochs": 10}))
     assert result.seconds == pytest.approx(10 * (60_000 + 10_000 / 3) / 20_000)
     assert f"run {number}" in result.basis
+
+
+def test_a_run_that_failed_tells_no_speed(database: Database) -> None:
+    number = timed(database, LENET, 20_000)
+    timed(database, LENET, 300, status=Status.FAILED)
+    assert f"run {number}" in estimate(database, LENET).basis
 
 
 def test_another_network_is_carried_over_from_the_nearest_on_this_device(database: Database) -> None:

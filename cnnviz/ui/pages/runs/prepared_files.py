@@ -68,7 +68,7 @@ class FileJob(BackgroundJob[WrittenFile]):
     """Background job that writes one file of a run."""
 
     def __init__(self, run: Run, kind: FileKind) -> None:
-        self.run_id, self.kind = run.id, kind
+        self.state, self.kind = _state(run), kind
         super().__init__(lambda _: write(run, kind), Step("Writing", 0, 0), "run-file", _TURNS)
 
 
@@ -102,30 +102,38 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
 
 
 def prepared_files(run: Run, checkpoints: Collection[str]) -> None:
-    """Draw a button for each file that can be written, and what became of the last one."""
+    """Draw a button for each file that can be written; progress and the file stand where it was asked for."""
     job: FileJob | None = st.session_state.get(KEY)
-    if job is not None and job.run_id != run.id:
+    if job is not None and job.state != _state(run):
         job = st.session_state.pop(KEY) and None
     for kind in WEIGHTS:
         if kind.checkpoint in checkpoints:
-            _button(run, kind, job)
+            _file(run, kind, job)
     if "last" in checkpoints:
         st.caption("For use without cnnviz:")
         for kind in ELSEWHERE:
-            _button(run, kind, job)
-    if job is None:
+            _file(run, kind, job)
+
+
+def _file(run: Run, kind: FileKind, job: FileJob | None) -> None:
+    asked = job if job is not None and job.kind == kind else None
+    if asked is not None and asked.running:
+        redraw_until_ended(asked, partial(_draw_progress, asked))
         return
-    if job.running:
-        redraw_until_ended(job, partial(_draw_progress, job))
-    else:
-        _result(job)
-
-
-def _button(run: Run, kind: FileKind, job: FileJob | None) -> None:
+    if asked is not None and asked.result is not None:
+        _draw_file(asked.result)
+        return
     st.button(
         kind.label, key=f"export-{kind.label}", help=kind.about, type="tertiary", icon=":material/draft:",
         disabled=job is not None and job.running, on_click=_begin, args=(run, kind),
     )  # fmt: skip
+    if asked is not None:
+        st.error(_reason(asked))
+
+
+def _state(run: Run) -> tuple[int, int, int]:
+    """Return what a written file depends on: a run that goes on has another checkpoint."""
+    return run.id, run.attempt, run.step
 
 
 def _begin(run: Run, kind: FileKind) -> None:
@@ -137,17 +145,14 @@ def _draw_progress(job: FileJob) -> None:
     st.caption(notice.escape(text))
 
 
-def _result(job: FileJob) -> None:
-    if job.result is None:
-        st.error(_reason(job))
-        return
-    name, content, notes = job.result
-    for note in notes:
-        st.caption(notice.escape(note))
+def _draw_file(file: WrittenFile) -> None:
     st.download_button(
-        f"Save {name} ({numbers.size(len(content))})", content, name, "application/octet-stream",
+        f"Save {file.name} ({numbers.size(len(file.content))})", file.content, file.name,
+        "application/octet-stream",
         key="export-save", on_click="ignore", type="primary", icon=":material/download:",
     )  # fmt: skip
+    for note in file.notes:
+        st.caption(notice.escape(note))
 
 
 def _reason(job: FileJob) -> str:
