@@ -29,10 +29,10 @@ if chosen in shared or (current is not None and shared):
     from cnnviz.ui.shared import class_header
 
     page_header(pages, current or "", None if current else class_header.PAGE)
-    class_header.draw(shared[0], pages, at_class=current is None)
-    lesson_bar(current or "")
     try:
-        chosen.run()
+        if class_header.draw(shared[0], pages, at_class=current is None):
+            lesson_bar(current or "")
+            chosen.run()
     finally:
         page_drawn()
 elif current is None:  # a former path, which redirects
@@ -42,5 +42,5 @@ else:
     lesson_bar(current)
     try:
         chosen.run()
-    finally:  # also after st.stop and st.rerun
+    finally:  # also after st.rerun
         page_drawn()

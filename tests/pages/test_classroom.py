@@ -1,13 +1,14 @@
 """The teacher's page: the card to come in by, why nobody can, and what its buttons do to the class."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import access, tracking
-from cnnviz.access import Principal, acting
+from cnnviz.access import Principal, Role, acting
 from cnnviz.access.classroom import MAX_WRONG, Classroom, JoinError, grouped
 from cnnviz.ui.shared import notice, visitors
 from tests.pages.runner import html
@@ -20,9 +21,12 @@ def script() -> None:
 
 
 def line() -> None:
+    import streamlit as st
+
     from cnnviz.ui.shared import class_header
 
-    class_header.draw(None, {"start": class_header.PAGE}, at_class=False)
+    if class_header.draw(None, {"start": class_header.PAGE}, at_class=False):
+        st.write("the page")
 
 
 @pytest.fixture
@@ -93,6 +97,18 @@ def test_a_student_reads_of_a_limit_before_it_is_hit() -> None:
             assert ["10 of your runs wait" in warning.value for warning in app.warning] == [True] * (
                 count == 10
             )
+
+
+def test_a_student_of_a_closed_class_sees_no_page(classroom: Classroom, ada: Principal) -> None:
+    app = AppTest.from_function(line, default_timeout=60).run()
+    assert "the page" in [text.value for text in app.markdown]
+    classroom.close()
+    reader = replace(ada, role=Role.READER)
+    access.resolve_with(lambda: reader)
+    app = AppTest.from_function(line, default_timeout=60).run()
+    assert not app.exception
+    assert "The class is closed" in app.warning[0].value
+    assert not app.markdown
 
 
 def test_the_queue_is_shown_in_round_robin_order(classroom: Classroom) -> None:

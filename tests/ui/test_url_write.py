@@ -77,3 +77,21 @@ def test_the_back_button_is_followed_at_once(app: AppTest, monkeypatch: pytest.M
     app.query_params.clear()
     app.run()
     assert shown(app) == ("left", "left", {})
+
+
+def listed() -> None:
+    import streamlit as st
+
+    from cnnviz.ui.shared.url_state import pick
+
+    st.session_state["list"] = st.session_state["sent"]
+    pick("list", {"1": "Run 1 · stopped"}, st.write)
+
+
+@pytest.mark.parametrize(("sent", "picked"), [("1", ["1"]), ("Run 1 · running", [])])
+def test_a_label_that_has_changed_is_no_choice(sent: str, picked: list[str]) -> None:
+    app = AppTest.from_function(listed, default_timeout=60)
+    app.session_state["sent"] = sent
+    app.run()
+    assert not app.exception
+    assert [text.value for text in app.markdown] == picked

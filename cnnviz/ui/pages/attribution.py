@@ -38,7 +38,7 @@ from cnnviz.ui.shared.inspection.inspect_header import (
 from cnnviz.ui.shared.inspection.model_input import Network, choices, network, shipped
 from cnnviz.ui.shared.inspection.predictions import PreprocessedImage, class_probabilities
 from cnnviz.ui.shared.result_cache import RESULTS
-from cnnviz.ui.shared.url_state import change_without_model, unless
+from cnnviz.ui.shared.url_state import change_without_model, pick, unless
 
 # The bar on top: network, compared network; share and download.
 
@@ -63,7 +63,7 @@ def _beside(network: Network, attribution_state: AttributionState) -> None:
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=BESIDE,
-        on_change=lambda: change_without_model(against=st.session_state[BESIDE] or None),
+        on_change=partial(pick, BESIDE, named, lambda name: change_without_model(against=name or None)),
         required=True,
         label_visibility="collapsed",
         placeholder="Type to find a network",
@@ -154,15 +154,20 @@ def settings(network: Network, attribution_state: AttributionState, predicted: s
 
 def _class(network: Network, attribution_state: AttributionState, predicted: str) -> None:
     names = network.loaded.classes
+    options = [OWN, *range(len(names))]
     st.session_state[CLASS] = OWN if attribution_state.target is None else attribution_state.target
     st.selectbox(
         "Attribution for class",
-        [OWN, *range(len(names))],
+        options,
         format_func=lambda index: f"its answer: {predicted}" if index == OWN else names[index],
         key=CLASS,
-        on_change=lambda: change_without_model(**{"class": unless(str(st.session_state[CLASS]), str(OWN))}),
+        on_change=partial(pick, CLASS, options, _choose_class),
         width=230,
     )
+
+
+def _choose_class(index: int) -> None:
+    change_without_model(**{"class": unless(str(index), str(OWN))})
 
 
 def _layer(network: Network, attribution_state: AttributionState) -> None:

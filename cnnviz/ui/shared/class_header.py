@@ -23,8 +23,8 @@ PAGE = Page(
 """Page header of the teacher's page."""
 
 
-def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
-    """Draw the class line; if the class is closed or the visitor is not signed in, stop the page after it.
+def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> bool:
+    """Draw the class line; return False if no page may follow: class closed, or not signed in.
 
     Args:
         class_page: The route of the teacher's page.
@@ -34,7 +34,7 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
     classroom, who = visitors.classroom(), access.principal()
     if classroom is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
-        st.stop()
+        return False
     reached = ""
     with st.container(
         horizontal=True,
@@ -56,7 +56,8 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
     policy = visitors.sign_in()
     if policy is not None and not policy.guests and not who.may_write:
         st.info("Sign in to see what is here.", icon=":material/lock:")
-        st.stop()
+        return False
+    return True
 
 
 def _sign_in() -> None:

@@ -212,14 +212,18 @@ def follow(page: str, label: str, **changes: str | None) -> NoReturn:
     st.rerun()
 
 
-def following() -> None:
-    """Draw the link if the page is to be left, and stop the run; called before a page draws anything else."""
+def following() -> bool:
+    """Draw the link and return True if the page is to be left: then the page draws nothing else and returns.
+
+    It must not call `st.stop`: a stopped script keeps its fragments, and a tick that waited for its end would
+    draw into containers that are gone, at which the client goes blank.
+    """
     if FOLLOW_KEY not in st.session_state:
-        return
+        return False
     page, label, changes = st.session_state.pop(FOLLOW_KEY)
     with st.container(key=FOLLOW_KEY):
         link(page, label, icon=":material/arrow_forward:", **changes)
         component("follow", HERE, js=("follow.js",), html="")(
             key="follow-link", data={"link": f".st-key-{FOLLOW_KEY} a"}, height="content"
         )
-    st.stop()
+    return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -158,6 +158,17 @@ def show_value(key: str, value: Any) -> None:
     """
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
+
+
+def pick(key: str, options: Container[Any], act: Callable[[Any], object]) -> None:
+    """Call `act` with the value of the list `key` if it is one of its options, for use in callbacks.
+
+    The browser sends the label of what is chosen. Where the label has changed meanwhile (a run has ended),
+    Streamlit 1.67 takes the former label itself for a new value, which nobody has chosen.
+    """
+    value = st.session_state[key]
+    if value in options:
+        act(value)
 
 
 def unless(value: str, default: str) -> str | None:

@@ -31,7 +31,7 @@ from cnnviz.ui.shared import layout, notice
 from cnnviz.ui.shared.architecture.model_picker import by_family, model_label
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.result_cache import RESULTS
-from cnnviz.ui.shared.url_state import SET, unless
+from cnnviz.ui.shared.url_state import SET, pick, unless
 
 CLASSES = 10
 """Rows per page, if all classes are shown."""
@@ -318,14 +318,14 @@ def _choose_recipe(page_state: PageState) -> None:
         known,
         format_func=lambda name: (f"{name}, changed" if page_state.changed else name) if name else none,
         key=RECIPE,
-        on_change=partial(_chosen_recipe, page_state.spec.name),
+        on_change=partial(pick, RECIPE, known, partial(_choose_recipe_of, page_state.spec.name)),
         width=300,
     )
 
 
-def _chosen_recipe(dataset: str) -> None:
+def _choose_recipe_of(dataset: str, recipe: str) -> None:
     dropped = dict.fromkeys(name for name in st.query_params if name.startswith(SET))
-    state.put(**dropped, recipe=st.session_state[RECIPE] or None, dataset=dataset)
+    state.put(**dropped, recipe=recipe or None, dataset=dataset)
 
 
 def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -> None:

@@ -111,7 +111,8 @@ def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
         labels.setdefault(selected, f"{case.name} · {case.evidence.title}")
     show_value(KEY, selected)
     st.selectbox(
-        "Run", list(labels), format_func=lambda run: labels.get(run, run), key=KEY, on_change=_chosen,
+        "Run", list(labels), format_func=lambda run: labels.get(run, run), key=KEY,
+        on_change=partial(url_state.pick, KEY, labels, _choose_run),
         label_visibility="collapsed", placeholder="Choose a run", width=440,
     )  # fmt: skip
 
@@ -136,11 +137,10 @@ def is_suspicious(run: RunSummary) -> bool:
     return measured.last is None or measured.last < HARDLY_LEARNED / len(spec.classes)
 
 
-def _chosen() -> None:
-    chosen = str(st.session_state[KEY] or "")
+def _choose_run(chosen: str) -> None:
     if chosen in recorded.names():
         state.choose(name=chosen)
-    elif chosen:
+    else:
         state.choose(run=int(chosen))
 
 
@@ -221,7 +221,8 @@ TICK_SECONDS = 3.0
 
 def diagnose_page() -> None:
     """Draw the page; if the database cannot be used, an error and the shipped recordings."""
-    following()
+    if following():
+        return
     st.html(CSS)
     page_state, problems = state.current(), []
     runs: Sequence[RunSummary] = ()

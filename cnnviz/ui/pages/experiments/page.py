@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -94,7 +95,7 @@ def _which(loaded: LoadedExperiment | Demo, own: Sequence[SavedExperiment]) -> N
     show_value(WHICH, key)
     st.selectbox(
         "Experiment", list(labels), key=WHICH, format_func=lambda name: labels.get(name, name), width=400,
-        label_visibility="collapsed", on_change=lambda: state.choose(str(st.session_state[WHICH])),
+        label_visibility="collapsed", on_change=partial(url_state.pick, WHICH, labels, state.choose),
     )  # fmt: skip
 
 
@@ -229,7 +230,8 @@ TICK_SECONDS = 2.0
 
 def experiments_page() -> None:
     """Draw the page; if the database cannot be used, an error and the shipped results."""
-    following()
+    if following():
+        return
     st.html(CSS)
     page_state, problems = state.current(), []
     database: Database | None = None

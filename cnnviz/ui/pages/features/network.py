@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,9 +199,13 @@ def _beside(network: Network) -> Network | None:
     st.selectbox(
         "Beside it", list(named), format_func=lambda name: named.get(name, name), key=AGAINST, width=320,
         label_visibility="collapsed",
-        on_change=lambda: change_without_model(against=st.session_state[AGAINST] or None),
+        on_change=partial(url_state.pick, AGAINST, named, _choose_beside),
     )  # fmt: skip
     return model_to_compare(st.session_state[AGAINST]) if st.session_state[AGAINST] else None
+
+
+def _choose_beside(reference: str) -> None:
+    change_without_model(against=reference or None)
 
 
 def _pictures(network: Network, weights: Weights, channel: int, index: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,12 +53,18 @@ def _beside(page_state: PageState) -> None:
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=BESIDE,
-        on_change=lambda: change_without_model(against=written(st.session_state[BESIDE]), page=None),
+        on_change=partial(_choose_beside, named),
         max_selections=MAX_NETWORKS - 1,
         label_visibility="collapsed",
         placeholder=f"up to {MAX_NETWORKS - 1} more beside it",
         width=430,
     )
+
+
+def _choose_beside(named: Mapping[str, str]) -> None:
+    # A label that has changed meanwhile is no choice, see `url_state.pick`.
+    chosen = [reference for reference in st.session_state[BESIDE] if reference in named]
+    change_without_model(against=written(chosen), page=None)
 
 
 # The prediction job and its progress.

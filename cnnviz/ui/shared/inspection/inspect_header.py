@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,7 @@ def stepper(
         names,
         format_func=lambda name: named.get(name, name),
         key=key,
-        on_change=lambda: choose(st.session_state[key]),
+        on_change=partial(url_state.pick, key, named, choose),
         required=True,
         label_visibility="collapsed",
         placeholder=f"Type to find a {label.lower()}",

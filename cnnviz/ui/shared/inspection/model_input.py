@@ -7,6 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -336,7 +337,7 @@ def weights_chooser(network: Network) -> None:
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=CHOICE_KEY,
-        on_change=lambda: choose(st.session_state[CHOICE_KEY]),
+        on_change=partial(url_state.pick, CHOICE_KEY, named, choose),
         required=True,
         label_visibility="collapsed",
         placeholder="Type to find a network",
