@@ -147,12 +147,12 @@ class MetricSummaries(Mapping[str, MetricSummary]):
         self._rows: dict[str, tuple[Any, ...]] = {}
 
     def add(self, row: tuple[Any, ...]) -> None:
-        """Add the values of a `MetricSummary`, in its order."""
-        self._rows[row[0]] = row
+        """Add a run's id with the values of a `MetricSummary`, in its order."""
+        self._rows[row[1]] = row
 
     def __getitem__(self, name: str) -> MetricSummary:
         """Return the summary of a metric; raise `KeyError` for one that was not logged."""
-        return MetricSummary._make(self._rows[name])
+        return MetricSummary._make(self._rows[name][1:])
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names, in the order in which they were first logged."""

@@ -128,17 +128,16 @@ class Job(BackgroundJob[None]):
 
     def _read(self) -> Generator[_Read, None, None]:
         from cnnviz.datasets.decode import in_order
+        from cnnviz.inference.images.read_image import read_all
 
-        return in_order(_read_one, self.files, threads=1)
+        images = read_all(self.files)  # several are decoded at a time; one thread takes them in order
+        return in_order(lambda file: _with_thumb(file, next(images)), self.files, threads=1)
 
 
 _Read = tuple[Seen, "Picture | Refusal"]
 
 
-def _read_one(file: Upload | Refusal) -> _Read:
-    from cnnviz.inference.images.read_image import read
-
-    image = file if isinstance(file, Refusal) else read(file)
+def _with_thumb(file: Upload | Refusal, image: Picture | Refusal) -> _Read:
     thumb = None if isinstance(image, Refusal) else _thumb(image.pixels)
     return Seen(file, thumb), image
 
