@@ -30,7 +30,7 @@ from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.generalization import generalization_gap
 from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, standard_error
 from cnnviz.diagnosis.finding import Finding
-from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.probes.registry import MISSING, probes
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
@@ -104,7 +104,10 @@ _EARLY = frozenset(("chance", "patch-classifier", "training-accuracy", "loss"))
 
 def _early(evidence: Evidence) -> bool:
     """Return whether the run has just begun: few steps, or stopped early, and its loss falls."""
-    few = evidence.step < SHORT_STEPS or (unfinished(evidence) and evidence.step < evidence.total_steps / 3)
+    known = "steps" not in evidence.unknown
+    few = (known and evidence.step < SHORT_STEPS) or (
+        unfinished(evidence) and evidence.step < evidence.total_steps / 3
+    )
     return few and evidence.status != "failed" and improving(evidence)
 
 
@@ -154,6 +157,11 @@ def _healthy(evidence: Evidence) -> str:
 def _not_judged(evidence: Evidence) -> str:
     held = held_out(evidence)
     if held is None:
+        if _held_out_accuracy(evidence) is not None:
+            return (
+                f"Nothing was found, but on how many images the accuracy of "
+                f"{percent(_held_out_accuracy(evidence), 1)} was measured is not known."
+            )
         if evidence.kind != "trained":
             return "Nothing was found, but no accuracy on images not learned from is known."
         return "Nothing was found, but no epoch has ended, so no accuracy was measured."
@@ -161,6 +169,11 @@ def _not_judged(evidence: Evidence) -> str:
         f"Nothing was found, but whether {percent(held.accuracy, 1)} of {held.images:,} held-out images "
         "is what such a run should reach is not known."
     )
+
+
+def _held_out_accuracy(evidence: Evidence) -> float | None:
+    """Return the last accuracy on validation or test images, however many there were."""
+    return evidence.held_out("accuracy").last
 
 
 def _missing(evidence: Evidence) -> tuple[str, ...]:
@@ -173,6 +186,13 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
             "Accuracy on images not learned from: call run.evaluate(logits, labels) in your evaluation loop, "
             "or compute its loss with torch.nn.functional.cross_entropy.",
         )
+    if held is None and _held_out_accuracy(evidence) is not None:
+        return (
+            "The number of images that the accuracy was measured on: give it to "
+            "cnnviz runs import FILE --held-out N.",
+        )
+    if held is None and evidence.kind == "imported":
+        return ("Accuracy on images not learned from: a column such as val_accuracy or test_accuracy.",)
     if held is None:
         return ("Accuracy on images not learned from: let the run reach the end of an epoch.",)
     if held.images < MIN_IMAGES:
@@ -349,7 +369,7 @@ def where(finding: Finding) -> str:
 def status_text(evidence: Evidence) -> str:
     """Format a run's status: `finished after 200 steps`, `running, step 40 of 200`."""
     if evidence.status == "finished":
-        return f"finished after {evidence.step:,} steps"
+        return f"finished after {counted(evidence.step, evidence.data.counted_in.removesuffix('s'))}"
     of = f" of {evidence.total_steps:,}" if evidence.total_steps else ""
     return f"{evidence.status}, step {evidence.step:,}{of}" if evidence.step else evidence.status
 

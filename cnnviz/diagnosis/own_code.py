@@ -162,6 +162,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "weight-decay": ("optimiser", "weight_decay"),
     "batch-too-small": ("optimiser", "lr", "batch_size"),
     "batch-too-large": ("batch_size",),
+    "too-few-steps": ("steps",),
     "unstable-training": ("optimiser",),
     "classes-missing": ("labels",),
     "classes-unbalanced": ("labels",),
@@ -174,6 +175,8 @@ _FIELD_WORDS = {
     "lr": "the learning rate",
     "batch_size": "the batch size: let the loss be seen, or call run.step(loss, logits, labels)",
     "weight_decay": "the weight decay",
+    "steps": "the number of steps: the file counts epochs. Give it to cnnviz runs import FILE "
+    "--steps-per-epoch N",
     "labels": "the labels of training images: let the loss be seen, or call run.step(loss, logits, labels)",
 }
 

@@ -111,10 +111,24 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def meta_copy(model: nn.Module) -> nn.Module:
-    """Copy `model` to the meta device, in evaluation mode; the original is not changed."""
+    """Copy `model` to the meta device, in evaluation mode; the original is not changed.
+
+    Raises:
+        ValueError: In one sentence, for a network that holds something that cannot be copied.
+    """
     tensors = [*model.parameters(), *model.buffers()]
-    memo = {id(tensor): _without_values(tensor) for tensor in tensors}
-    return copy.deepcopy(model, memo).eval()
+    return deep_copy(model, {id(tensor): _without_values(tensor) for tensor in tensors}).eval()
+
+
+def deep_copy(model: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """Copy a network; raise `ValueError` in one sentence where it holds what cannot be copied, as a lock."""
+    try:
+        return copy.deepcopy(model, memo)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "").rstrip(".") or "no reason is given"
+        raise ValueError(
+            f"{type(model).__name__} cannot be copied: {type(error).__name__}, {reason}."
+        ) from None
 
 
 def _forget_values(model: nn.Module) -> nn.Module:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cnnviz.formats import event_file_worker
 from cnnviz.tracking.database import Database
@@ -164,7 +165,14 @@ class ImportedHistory:
 
 
 def import_history(
-    database: Database, path: Path, *, name: str = "", model: str = "", classes: int | None = None
+    database: Database,
+    path: Path,
+    *,
+    name: str = "",
+    model: str = "",
+    classes: int | None = None,
+    held_out: int | None = None,
+    steps_per_epoch: int | None = None,
 ) -> ImportedHistory:
     """Import a CSV file or TensorBoard event files as a run of the kind `imported`.
 
@@ -174,6 +182,9 @@ def import_history(
         name: Name of the run; the file's name by default.
         model: Name of the network.
         classes: Number of classes, which the diagnosis of a loss needs.
+        held_out: Number of images that validation and test accuracies were measured on, which decides how
+            exact they are.
+        steps_per_epoch: Optimizer steps per epoch, for a history that counts epochs alone.
 
     Raises:
         ValueError: The file has another format, or exceeds a limit.
@@ -181,6 +192,10 @@ def import_history(
     """
     if classes is not None and not 2 <= classes <= MAX_CLASSES:
         raise ValueError(f"A run has 2 to {MAX_CLASSES:,} classes, not {classes:,}.")
+    if held_out is not None and held_out < 1:
+        raise ValueError(f"An accuracy is measured on at least one image, not {held_out:,}.")
+    if steps_per_epoch is not None and steps_per_epoch < 1:
+        raise ValueError(f"An epoch has at least one step, not {steps_per_epoch:,}.")
     note = ""
     if is_events(path):
         heading, rows, note = read_events(path)
@@ -191,7 +206,10 @@ def import_history(
         database, Kind.IMPORTED, model=model or "not known", dataset="not known", name=name or path.name
     )
     try:
-        last = _write(database, lease, rows, curves, step, epoch, classes)
+        data = _data(curves, classes, held_out)
+        if step is None and epoch is not None and steps_per_epoch is None:
+            data["counted_in"] = "epochs"
+        last = _write(database, lease, rows, curves, step, epoch, steps_per_epoch, data)
     except Exception as error:
         end(database, lease, Status.FAILED, str(error))
         raise
@@ -276,6 +294,19 @@ def _number(cell: str) -> float | None:
         return None
 
 
+def _data(curves: Mapping[int, str], classes: int | None, held_out: int | None) -> dict[str, Any]:
+    """Return what is known of the data, as the record `data`."""
+    data: dict[str, Any] = {}
+    if classes is not None:
+        data["classes"] = [str(n) for n in range(classes)]
+    if held_out is not None:
+        measured = {curve.partition("/")[0] for curve in curves.values()}
+        data |= {
+            name: held_out for name, part in (("validation", "val"), ("test", "test")) if part in measured
+        }
+    return data
+
+
 def _write(
     database: Database,
     lease: Lease,
@@ -283,16 +314,20 @@ def _write(
     curves: Mapping[int, str],
     step: int | None,
     epoch: int | None,
-    classes: int | None,
+    steps_per_epoch: int | None,
+    data: Mapping[str, Any],
 ) -> tuple[int, float]:
     """Write all values, each curve in the order of its steps; return the last step and epoch."""
     # Without a step column, each row is a step; Lightning's and Keras's epochs begin at 0.
-    positions = [(_whole(row, step, number), _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)]
+    length = steps_per_epoch if step is None and steps_per_epoch is not None else 1
+    positions = [
+        (_whole(row, step, number) * length, _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)
+    ]
     order = sorted(range(len(rows)), key=lambda number: positions[number][0])
     written: dict[str, int] = {}
     with MetricWriter(database, lease) as writer:
-        if classes is not None:
-            writer.record("data", {"classes": [str(n) for n in range(classes)]}, 0)
+        if data:
+            writer.record("data", data, 0)
         for count, number in enumerate(order, 1):
             current, epochs = positions[number]
             for column, curve in curves.items():

@@ -206,6 +206,10 @@ class WatchedRun:
         stopped = isinstance(error, KeyboardInterrupt)
         self._end(Status.STOPPED if stopped else Status.FAILED, text, lines)
 
+    def interrupt(self, reason: str) -> None:
+        """End the run as interrupted; a run that has ended stays as it is."""
+        self._end(Status.INTERRUPTED, reason)
+
     def __enter__(self) -> Self:
         return self
 
@@ -402,12 +406,12 @@ class WatchedRun:
         loss_functions.unlisten(self.monitor)
         try:
             if status is not Status.INTERRUPTED:
-                self._write_final()
+                self._write_final(status)
         finally:
             self.monitor.detach()
             self._close(status, error, last_lines)
 
-    def _write_final(self) -> None:
+    def _write_final(self, status: Status) -> None:
         try:
             self.monitor.finish()
             step = self.monitor.step
@@ -420,10 +424,10 @@ class WatchedRun:
                 self._report.batch_norm(step, describe_batch_norm(self._model))
             self._write_facts()
             self._note_settings()
+            # How long a loop was meant to be is known from one that reached its end.
+            total = round(self._epoch(step), 3) if status is Status.FINISHED else 0.0
             tracking.describe_run(
-                self._database,
-                self._lease,
-                RunFacts(total_steps=step, total_epochs=self._epoch(step) or None),
+                self._database, self._lease, RunFacts(total_steps=step, total_epochs=total or None)
             )
         except Exception as failure:
             warnings.warn(f"cnnviz.watch did not record the end: {failure}", WatchWarning, stacklevel=4)

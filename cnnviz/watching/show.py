@@ -7,7 +7,6 @@ authenticated by a shared secret. The network is copied when it is shown. No cod
 from __future__ import annotations
 
 import atexit
-import copy
 import hmac
 import html
 import inspect
@@ -118,17 +117,25 @@ def _describe(
     from torch import nn
 
     from cnnviz.analysis import analyze
+    from cnnviz.analysis.core import is_several
     from cnnviz.analysis.precomputed import encode
     from cnnviz.inference.weights.weights_facts import WeightsFacts
     from cnnviz.interpret.layer_names import inner_layers, layers
+    from cnnviz.models.builder import deep_copy
+    from cnnviz.models.user_code.dry_run import describe, required_inputs
 
     if not isinstance(module, nn.Module):
         kind = module.__name__ if isinstance(module, type) else type(module).__name__
         hint = " (an object, not its class)" if isinstance(module, type) else ""
         raise ValueError(f"cnnviz.show takes a torch.nn.Module{hint}, not {kind}.")
+    _check_kind(module)
     size = sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * 4
     if size > MAX_BYTES:
         raise ValueError(f"The network has {size / 1e9:.1f} GB of weights; at most 1 GiB is shown.")
+    inputs = required_inputs(module)
+    if len(inputs) > 1 or is_several(input_size):
+        several = f"; this one reads {len(inputs)}: {', '.join(inputs)}" if len(inputs) > 1 else ""
+        raise ValueError(f"cnnviz.show takes a network that reads one image{several}.")
     analysis = analyze(module, input_size)
     if len(analysis.input_shape) != 3 or not analysis.classes:
         raise ValueError(
@@ -140,7 +147,7 @@ def _describe(
     channels, height, width = analysis.input_shape
     facts = WeightsFacts(mean=tuple(mean or ()), std=tuple(std or ()))
     preprocessing = facts.preprocessing(channels, (height, width))
-    model = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
+    model = deep_copy(module).cpu().float().eval().requires_grad_(False)
     file = _file_of(module)
     notes = ["It is shown by another program, as it was then, and not trained here."]
     if file:
@@ -169,9 +176,28 @@ def _describe(
             "cnnviz.preprocessing": preprocessing.model_dump_json() if preprocessing else "",
         },
     }
-    with torch.no_grad():  # Raise here, and not in the app, where the network cannot run.
-        model(torch.zeros(1, channels, height, width))
+    try:  # Raise here, and not in the app, where the network cannot run.
+        with torch.no_grad():
+            model(torch.zeros(1, channels, height, width))
+    except Exception as error:
+        raise ValueError(f"{description['title']} cannot run on one image: {describe(error)}.") from None
     return description, model
+
+
+def _check_kind(module: nn.Module) -> None:
+    """Raise `ValueError` for a network that cannot be copied and run as it is."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    tensors = (*module.parameters(), *module.buffers())
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ValueError("A TorchScript module cannot be shown: give the module from before torch.jit.")
+    if any(is_lazy(tensor) for tensor in tensors):
+        raise ValueError("It has lazily shaped layers: pass a batch through the network before cnnviz.show.")
+    if any(tensor.is_meta for tensor in tensors):
+        raise ValueError(
+            "It has weights without values (device 'meta'): give them values before cnnviz.show."
+        )
 
 
 def _parts(layer: nn.Module) -> list[str]:

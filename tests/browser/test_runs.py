@@ -135,8 +135,11 @@ def test_deleting_is_undone(visit: Visit) -> None:
 def test_a_run_is_taken_along(visit: Visit, label: str, name: str, opening: bytes) -> None:
     page = visit("runs?run=1")
     page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name=label).click()
+    save = page.get_by_role("button", name=f"Save {name}")
+    expect(save).to_be_visible(timeout=PATIENCE_MS)
     with page.expect_download() as download:
-        page.get_by_role("button", name=label).click()
+        save.click()
     assert download.value.suggested_filename == name
     assert Path(download.value.path()).read_bytes().startswith(opening)
 
@@ -165,8 +168,11 @@ def test_the_name_of_an_open_menu_is_readable_in_the_dark(visit: Visit) -> None:
 def test_the_report_opens_without_a_network(visit: Visit, witness: Witness, tmp_path: Path) -> None:
     page = visit("runs?run=1")
     page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Report (HTML)").click()
+    save = page.get_by_role("button", name="Save run-1.html")
+    expect(save).to_be_visible(timeout=PATIENCE_MS)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Report (HTML)").click()
+        save.click()
     report = tmp_path / "report.html"
     download.value.save_as(report)
     page.goto(report.as_uri())

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.inference import InferenceError
 from cnnviz.tracking import Status
-from cnnviz.ui.pages.runs.prepared_files import ELSEWHERE, KEY, WEIGHTS
+from cnnviz.ui.pages.runs.prepared_files import ELSEWHERE, KEY, RECORDS, WEIGHTS, FileKind
 from tests.pages.runner import assert_sound, open_page, said
 from tests.ui.pages.runs.making import trained as untrained
 
@@ -47,6 +47,41 @@ def test_files_of_a_run_are_written_and_saved() -> None:
     job = ask(app, WEIGHTS[0].label)
     assert job.result.name == "run-1-lenet5.safetensors"
     assert saves(app)[0].startswith("Save run-1-lenet5.safetensors (")
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("kind", RECORDS)
+def test_what_was_recorded_is_written_and_saved(kind: FileKind) -> None:
+    app = open_page("runs", run="1")
+    openings = {"html": b"<!doctype html>", "csv": b"name,step,epoch,value", "json": b'{"id":1'}
+    assert ask(app, kind.label).result.content.startswith(openings[kind.form])
+    assert saves(app)[0].startswith(f"Save run-1.{kind.form} (")
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_run_that_is_gone_by_the_click_is_said(kind: FileKind, caplog: pytest.LogCaptureFixture) -> None:
+    with tracking.connect() as database:
+        run = untrained(database)
+        app = open_page("runs", run=str(run))
+        tracking.delete_run(database, run)
+        tracking.purge_runs(database, ids=(run,))
+    job = ask(app, kind.label)
+    assert f"There is no run {run}." in str(job.error)
+    assert f"There is no run {run}." in said(app)
+    assert saves(app) == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_records_of_a_run_that_goes_on_say_up_to_which_step() -> None:
+    with tracking.connect() as database:
+        run = tracking.get_run(database, untrained(database, status=Status.RUNNING))
+        app = open_page("runs", run=str(run.id))
+        ask(app, "Metrics (CSV)")
+        assert "The run goes on: this is what was recorded up to step" in said(app)
+        assert saves(app)[0].startswith("Save run-1.csv (")
+        tracking.end(database, run.lease, Status.FINISHED)
+    app.run()
+    assert saves(app) == []
 
 
 @pytest.mark.usefixtures("trained")

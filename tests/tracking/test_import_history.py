@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
+from cnnviz.diagnosis.outcome import status_text
 from cnnviz.tracking import Database, Kind, Status
 from cnnviz.tracking.import_history import curve_of, import_history
 
@@ -53,6 +54,32 @@ def test_keras_s_log_has_epochs_and_no_steps(sqlite: Database, tmp_path: Path) -
     made = import_history(sqlite, written(tmp_path, KERAS))
     assert set(made.curves) == {"train/epoch_accuracy", "train/epoch_loss", "lr", "val/accuracy", "val/loss"}
     assert curve(sqlite, made.run_id, "train/epoch_loss") == [(1, 1.9), (2, 1.5)]
+
+
+def test_epochs_are_not_taken_for_steps(sqlite: Database, tmp_path: Path) -> None:
+    found = diagnose(gather(sqlite, import_history(sqlite, written(tmp_path, KERAS), classes=10).run_id))
+    assert found.findings == ()
+    (steps,) = (one for one in found.checked if one.cause == "too-few-steps")
+    assert "the file counts epochs" in steps.because
+    assert status_text(gather(sqlite, 1)) == "finished after 2 epochs"
+    made = import_history(sqlite, written(tmp_path, KERAS), classes=10, steps_per_epoch=38)
+    assert curve(sqlite, made.run_id, "val/loss") == [(38, 1.6), (76, 1.3)]
+    found = diagnose(gather(sqlite, made.run_id))
+    assert [finding.cause for finding in found.findings] == ["too-few-steps"]
+    with pytest.raises(ValueError, match="An epoch has at least one step, not 0"):
+        import_history(sqlite, written(tmp_path, KERAS), steps_per_epoch=0)
+
+
+def test_an_accuracy_is_exact_by_the_images_it_was_measured_on(sqlite: Database, tmp_path: Path) -> None:
+    lines = ["step,loss,val_acc"] + [f"{step},{2.3 * 0.98**step:.3f},0.9" for step in range(1, 400)]
+    file = written(tmp_path, "\n".join(lines))
+    found = diagnose(gather(sqlite, import_history(sqlite, file, classes=10).run_id))
+    assert found.verdict.endswith("on how many images the accuracy of 90.0 % was measured is not known.")
+    assert "--held-out N" in found.missing[0]
+    found = diagnose(gather(sqlite, import_history(sqlite, file, classes=10, held_out=597).run_id))
+    assert "90.0 % of 597 held-out images" in found.verdict
+    with pytest.raises(ValueError, match="measured on at least one image, not 0"):
+        import_history(sqlite, file, held_out=0)
 
 
 def test_a_history_is_diagnosed_by_what_it_has(sqlite: Database, tmp_path: Path) -> None:

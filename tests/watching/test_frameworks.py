@@ -21,7 +21,9 @@ from tests.watching.loops import Net, images
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's own, of loaders and devices
 
 
-def _fit(folder: Path, callback: Any, *, fail_at: int | None = None, epochs: int = 6) -> None:
+def _fit(
+    folder: Path, callback: Any, *, fail_at: int | None = None, epochs: int = 6, **settings: Any
+) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
 
     class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]
@@ -50,6 +52,7 @@ def _fit(folder: Path, callback: Any, *, fail_at: int | None = None, epochs: int
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[callback],
+        **settings,
     )
     loader = DataLoader(TensorDataset(*images()), batch_size=12, shuffle=True)
     trainer.fit(Module(), loader, DataLoader(TensorDataset(*images(60, seed=1)), batch_size=30))
@@ -65,6 +68,13 @@ def test_a_lightning_module_is_watched(database: Database, tmp_path: Path) -> No
     assert run.metrics["train/epoch_loss"].rows == 6
     report = callback.run.diagnose()
     assert report.causes == ()
+
+
+def test_an_epoch_of_accumulated_batches_ends_with_its_last(database: Database, tmp_path: Path) -> None:
+    callback = cnnviz.watch.lightning(database=database)
+    _fit(tmp_path, callback, epochs=2, accumulate_grad_batches=3)
+    (run,) = tracking.list_runs(database)
+    assert (run.step, run.total_epochs) == (6, 2.0)  # 8 batches: 3, 3 and 2
 
 
 def test_its_exception_ends_the_run_as_failed(database: Database, tmp_path: Path) -> None:
@@ -123,6 +133,14 @@ def test_a_network_that_computes_its_own_loss(database: Database, monkeypatch: p
     assert report.causes[:1] == ("zero-grad-missing",)
     assert callback.run.monitor.facts.counts["losses"] == 8
     assert not control.should_training_stop
+    callback.on_train_begin(None, None, control, model=model, optimizer=optimizer)
+    second = callback.run.id
+    callback.on_train_begin(None, None, control, model=model, optimizer=optimizer)  # the second one raised
+    assert tracking.get_run(database, second).status is Status.INTERRUPTED
+    callback.on_train_end(None, None, control)
+    assert [run.status for run in tracking.list_runs(database)] == [
+        Status.FINISHED, Status.INTERRUPTED, Status.FINISHED,
+    ]  # fmt: skip
 
 
 def test_a_framework_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,15 +112,68 @@ def test_who_has_no_secret_gets_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         loopback.Elsewhere(port, secret, "mine").describe()
 
 
+class Two(nn.Module):
+    """A network of two images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 8)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return (self.conv(left) - self.conv(right)).flatten(1)
+
+
+class Locked(nn.Module):
+    """A network with a part that cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.lock = nn.Conv2d(1, 3, 8), threading.Lock()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).flatten(1)
+
+
+class OnlyOnMeta(nn.Module):
+    """A network that fails as soon as it reads values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not x.is_meta:
+            raise KeyError("values")
+        return self.conv(x).flatten(1)
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(network(), torch.zeros(1, 1, 8, 8))  # type: ignore[no-any-return, no-untyped-call]
+
+
 @pytest.mark.parametrize(
     ("module", "size", "sentence"),
     [
+        (Two(), (1, 8, 8), r"reads one image; this one reads 2: left, right\.$"),
+        (Two(), [(1, 8, 8), (1, 8, 8)], r"reads one image; this one reads 2: left, right\.$"),
+        (network(), [(1, 8, 8), (1, 8, 8)], r"reads one image\.$"),
+        (Locked(), (1, 8, 8), "Locked cannot be copied: TypeError, cannot pickle '_thread.lock' object"),
+        (
+            OnlyOnMeta(),
+            (1, 8, 8),
+            r"OnlyOnMeta cannot run on one image: KeyError: 'values' \(test_show\.py, line",
+        ),
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), (1, 8, 8), "pass a batch through the network before"),
+        (network().to("meta"), (1, 8, 8), "weights without values"),
+        (scripted(), (1, 8, 8), r"give the module from before torch\.jit"),
         (nn.Linear, (1, 8, 8), r"an object, not its class"),
         (nn.Conv2d(1, 4, 3), (1, 8, 8), "gives a vector of logits"),
         (network(), (3, 8, 8), "3"),
     ],
 )
-def test_what_cannot_be_shown_is_said(module: nn.Module, size: tuple[int, ...], sentence: str) -> None:
+def test_what_cannot_be_shown_is_said(module: nn.Module, size: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         show.show(module, size)
 

@@ -128,6 +128,12 @@ def import_run(
     classes: Annotated[
         int | None, typer.Option(help="How many classes there were; a diagnosis needs to know.")
     ] = None,
+    held_out: Annotated[
+        int | None, typer.Option(help="How many images validation or test accuracies were measured on.")
+    ] = None,
+    steps_per_epoch: Annotated[
+        int | None, typer.Option(help="Optimizer steps per epoch, for a file that counts epochs alone.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Import a training history and print its curves."""
@@ -135,7 +141,7 @@ def import_run(
     from cnnviz.tracking.import_history import import_history
 
     with tracking.connect() as database:
-        made = import_history(database, file, name=name, model=model, classes=classes)
+        made = import_history(database, file, name=name, model=model, classes=classes, held_out=held_out)
     if as_json:
         _print_json({"run": made.run_id, "curves": made.curves, "rows": made.rows, "ignored": made.ignored})
         return

@@ -118,6 +118,8 @@ class Data(_Plain):
     test: int = 0
     shape: tuple[int, ...] = ()
     """Shape of a stored image `(C, H, W)`, before it is resized."""
+    counted_in: str = "steps"
+    """`epochs` for an imported history without steps, whose rows are epochs."""
     notes: tuple[str, ...] = ()
 
 

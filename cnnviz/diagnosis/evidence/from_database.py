@@ -77,6 +77,7 @@ def gather(database: Database, run_id: int) -> Evidence:
     else:
         recipe, unknown = _inferred_recipe(run, read)
         unknown += () if sum(data.counts) else ("labels",)
+        unknown += ("steps",) if data.counted_in == "epochs" else ()
         analysis, side = _own_analysis(network), _own_side(data)
     evaluated = _or_none(TrainEvaluated, newest("train/evaluated"))
     return Evidence(
@@ -143,13 +144,17 @@ def _own_side(data: Data) -> tuple[int, int]:
     return (data.shape[1], data.shape[2]) if len(data.shape) == 3 else (0, 0)
 
 
+_KINDS = {"Conv": "conv", "Linear": "fc", "Dense": "fc"}
+"""Kinds of layers by what their type's name contains; Dense is Keras's fully connected layer."""
+
+
 def _plain_layers(network: Mapping[str, Any] | None) -> tuple[LayerFact, ...]:
     """Return the layers of a network that could not be analyzed: no shapes, their kind guessed by type."""
     layers = network.get("layers", ()) if network else ()
     return tuple(
         LayerFact(
             name=layer["name"], type=layer["type"], params=layer["params"], out=(),
-            kind="conv" if "Conv" in layer["type"] else "fc" if "Linear" in layer["type"] else "other",
+            kind=next((kind for part, kind in _KINDS.items() if part in layer["type"]), "other"),
         )
         for layer in layers
     )  # fmt: skip

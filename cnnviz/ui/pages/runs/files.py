@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -24,40 +23,8 @@ if TYPE_CHECKING:
 
 def exports(run: Run, kinds: Collection[str]) -> None:
     """Draw the menu; `kinds` are the available checkpoints."""
-    stem = f"run-{run.id}"
     with st.popover("Export", icon=":material/download:", key="run-export", type="tertiary"):
-        _button("Report (HTML)", "One file: curves, matrix, recipe, hardware. Opens without a network.",
-                partial(_report, run.id), f"{stem}.html", "text/html")  # fmt: skip
-        _button("Metrics (CSV)", "Every value that was logged, a line each.",
-                partial(_csv, run.id), f"{stem}.csv", "text/csv")  # fmt: skip
-        _button("Everything (JSON)", "Recipe, history, metrics and records.",
-                partial(_json, run.id), f"{stem}.json", "application/json")  # fmt: skip
         prepared_files(run, kinds)
-
-
-def _button(label: str, about: str, data: partial[str], name: str, mime: str) -> None:
-    st.download_button(
-        label, data, name, mime, key=f"export-{label}", help=about, on_click="ignore", type="tertiary",
-        icon=":material/download:",
-    )  # fmt: skip
-
-
-def _report(run_id: int) -> str:
-    from cnnviz.figures.report import html_report
-
-    return html_report(run_data.database(), run_id)
-
-
-def _csv(run_id: int) -> str:
-    from cnnviz import tracking
-
-    return "".join(tracking.to_csv(run_data.database(), run_id))
-
-
-def _json(run_id: int) -> str:
-    from cnnviz import tracking
-
-    return "".join(tracking.to_json(run_data.database(), run_id))
 
 
 # Disk usage of a run.

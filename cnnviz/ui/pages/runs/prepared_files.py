@@ -1,4 +1,4 @@
-"""Weights and network of a run as files: written in a background job, then saved, or refused in a sentence.
+"""Files of a run: written in a background job, then saved, or refused in a sentence.
 
 A deferred download button has no place for the reason why there is no file, and logs a trace instead.
 """
@@ -34,7 +34,8 @@ class FileKind(NamedTuple):
     about: str
     checkpoint: str
     form: str
-    """Format of `cnnviz.inference.export`; "safetensors" for the weights with a card."""
+    """Format of `cnnviz.inference.export`; "safetensors" for weights with a card; "html", "csv" or "json"
+    for what the database holds."""
     ending: str
 
 
@@ -46,6 +47,12 @@ class WrittenFile(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+RECORDS = (
+    FileKind("Report (HTML)", "One file: curves, matrix, recipe, hardware. Opens without a network.",
+             "", "html", ".html"),
+    FileKind("Metrics (CSV)", "Every value that was logged, a line each.", "", "csv", ".csv"),
+    FileKind("Everything (JSON)", "Recipe, history, metrics and records.", "", "json", ".json"),
+)  # fmt: skip
 WEIGHTS = tuple(
     FileKind(
         f"Weights, {kind} (safetensors)",
@@ -68,7 +75,7 @@ class FileJob(BackgroundJob[WrittenFile]):
     """Background job that writes one file of a run."""
 
     def __init__(self, run: Run, kind: FileKind) -> None:
-        self.state, self.kind = _state(run), kind
+        self.state, self.kind = _state(run, kind), kind
         super().__init__(lambda _: write(run, kind), Step("Writing", 0, 0), "run-file", _TURNS)
 
 
@@ -76,7 +83,8 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
     """Write a file of a run; several files of one export become a zip.
 
     Raises:
-        ValueError: In one sentence, for a network that the format cannot represent, or without a checkpoint.
+        ValueError: In one sentence, for a network that the format cannot represent, without a checkpoint, or
+            for a run that was deleted meanwhile.
         OSError: For a checkpoint that cannot be read.
     """
     import io
@@ -86,6 +94,8 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
     from cnnviz.inference.export.formats import export_weights, weights_name
     from cnnviz.inference.weights.loaders import from_run
 
+    if kind in RECORDS:
+        return _write_records(run, kind)
     if kind.form == "safetensors":
         content = export_weights(run_data.database(), run.id, kind.checkpoint)
         return WrittenFile(weights_name(run, kind.checkpoint), content)
@@ -101,11 +111,28 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
     return WrittenFile(name, file.getvalue(), exported.notes)
 
 
+def _write_records(run: Run, kind: FileKind) -> WrittenFile:
+    """Write what the database holds of a run, as it is now."""
+    from cnnviz import tracking
+    from cnnviz.figures.report import html_report
+
+    database = run_data.database()
+    now = tracking.get_run(database, run.id)
+    if kind.form == "html":
+        text = html_report(database, run.id)
+    else:
+        text = "".join((tracking.to_csv if kind.form == "csv" else tracking.to_json)(database, run.id))
+    notes = (f"The run goes on: this is what was recorded up to step {now.step:,}.",) if now.active else ()
+    return WrittenFile(f"run-{run.id}{kind.ending}", text.encode(), notes)
+
+
 def prepared_files(run: Run, checkpoints: Collection[str]) -> None:
     """Draw a button for each file that can be written; progress and the file stand where it was asked for."""
     job: FileJob | None = st.session_state.get(KEY)
-    if job is not None and job.state != _state(run):
+    if job is not None and job.state != _state(run, job.kind):
         job = st.session_state.pop(KEY) and None
+    for kind in RECORDS:
+        _file(run, kind, job)
     for kind in WEIGHTS:
         if kind.checkpoint in checkpoints:
             _file(run, kind, job)
@@ -131,9 +158,12 @@ def _file(run: Run, kind: FileKind, job: FileJob | None) -> None:
         st.error(_reason(asked))
 
 
-def _state(run: Run) -> tuple[int, int, int]:
-    """Return what a written file depends on: a run that goes on has another checkpoint."""
-    return run.id, run.attempt, run.step
+def _state(run: Run, kind: FileKind) -> tuple[int, int, int | bool]:
+    """Return what a written file depends on: a run that goes on has another checkpoint.
+
+    What the database holds grows all the time: a written file says up to which step, until the run has ended.
+    """
+    return run.id, run.attempt, run.active if kind in RECORDS else run.step
 
 
 def _begin(run: Run, kind: FileKind) -> None:
