@@ -157,10 +157,11 @@ def _healthy(evidence: Evidence) -> str:
 def _not_judged(evidence: Evidence) -> str:
     held = held_out(evidence)
     if held is None:
-        if _held_out_accuracy(evidence) is not None:
+        accuracy = _held_out_accuracy(evidence)
+        if accuracy is not None:
             return (
-                f"Nothing was found, but on how many images the accuracy of "
-                f"{percent(_held_out_accuracy(evidence), 1)} was measured is not known."
+                f"Nothing was found, but on how many images the accuracy of {percent(accuracy, 1)} was "
+                "measured is not known."
             )
         if evidence.kind != "trained":
             return "Nothing was found, but no accuracy on images not learned from is known."

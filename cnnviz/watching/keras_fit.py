@@ -7,6 +7,7 @@ of layers and loop facts are not recorded.
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 import warnings
@@ -113,10 +114,10 @@ class KerasFit:
         self._model, self._length = model, max(1, int(params.get("steps") or 1))
         self._classes = tuple(classes or ()) or _class_numbers(model)
         self._before: dict[str, list[Tensor]] = {}
-        self._location = database
+        self._url = None if isinstance(database, Database) else database
+        self._own = not isinstance(database, Database)
         try:
-            self._database = tracking.connect(database) if not isinstance(database, Database) else database
-            self._own = self._database is not database
+            self._database = database if isinstance(database, Database) else tracking.connect(database)
             self._begin(params, name, dataset)
         except (ValueError, OSError) as error:
             self._give_up(error)
@@ -252,7 +253,7 @@ class KerasFit:
             self._guard(self._writer.flush)
         if not (self.ended and self._own):
             return Report(diagnose(gather(self._database, self.id)), ())
-        with tracking.connect(self._location) as database:
+        with tracking.connect(self._url) as database:
             return Report(diagnose(gather(database, self.id)), ())
 
     def _end(self, status: Status, error: str | None = None, last_lines: str | None = None) -> None:
@@ -279,7 +280,7 @@ class KerasFit:
         dropout = {
             layer.name: float(layer.rate)
             for layer in _layers(self._model)
-            if "Dropout" in type(layer).__name__ and getattr(layer, "rate", 0)
+            if "Dropout" in type(layer).__name__ and getattr(layer, "rate", None)
         }
         why = "Of a Keras model layers and parameters are recorded, not their shapes."
         body = {"analysis": None, "why": why, "layers": layers, "dropout": dropout}
@@ -349,7 +350,7 @@ def _changes(name: str, before: Sequence[Tensor], after: Sequence[Tensor]) -> La
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:
-    return sum(float(tensor.double().square().sum()) for tensor in tensors) ** 0.5
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
 def _class_numbers(model: Any) -> tuple[str, ...]:

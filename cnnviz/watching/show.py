@@ -12,6 +12,7 @@ import html
 import inspect
 import io
 import json
+import math
 import os
 import secrets
 import subprocess
@@ -145,7 +146,9 @@ def _describe(
     if classes is not None and len(classes) != analysis.classes:
         raise ValueError(f"The network has {analysis.classes} outputs, and {len(classes)} classes are named.")
     channels, height, width = analysis.input_shape
-    facts = WeightsFacts(mean=tuple(mean or ()), std=tuple(std or ()))
+    facts = WeightsFacts(mean=_per_channel("mean", mean, channels), std=_per_channel("std", std, channels))
+    if bool(facts.mean) != bool(facts.std):
+        raise ValueError("Normalization takes both: mean and std.")
     preprocessing = facts.preprocessing(channels, (height, width))
     model = deep_copy(module).cpu().float().eval().requires_grad_(False)
     file = _file_of(module)
@@ -182,6 +185,21 @@ def _describe(
     except Exception as error:
         raise ValueError(f"{description['title']} cannot run on one image: {describe(error)}.") from None
     return description, model
+
+
+def _per_channel(name: str, values: Sequence[float] | None, channels: int) -> tuple[float, ...]:
+    """Return a number for each channel, or none; raise `ValueError` for anything else."""
+    if values is None:
+        return ()
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} takes a number for each channel, not {values!r:.60}.") from None
+    if len(numbers) != channels:
+        raise ValueError(f"{name} takes a number for each of the {channels} channels, not {len(numbers)}.")
+    if not all(math.isfinite(number) for number in numbers) or (name == "std" and min(numbers) <= 0):
+        raise ValueError(f"{name} takes finite numbers{', above 0' if name == 'std' else ''}: {numbers}.")
+    return numbers
 
 
 def _check_kind(module: nn.Module) -> None:

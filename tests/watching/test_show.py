@@ -178,6 +178,21 @@ def test_what_cannot_be_shown_is_said(module: nn.Module, size: Any, sentence: st
         show.show(module, size)
 
 
+@pytest.mark.parametrize(
+    ("mean", "std", "sentence"),
+    [
+        ([0.5], None, "takes both: mean and std"),
+        ("x", [1.0], "mean takes a number for each channel, not 'x'"),
+        (0.5, [1.0], "mean takes a number for each channel, not 0.5"),
+        ([0.5, 0.5], [1.0], "mean takes a number for each of the 1 channels, not 2"),
+        ([0.5], [0.0], "std takes finite numbers, above 0"),
+    ],
+)
+def test_a_normalization_is_a_mean_and_a_deviation_per_channel(mean: Any, std: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        show.show(network(), (1, 8, 8), mean=mean, std=std)
+
+
 def test_a_class_in_a_file_is_named_for_training() -> None:
     assert show._file_of(Block()) == f"{os.path.abspath(__file__)}:Block"
     assert show._file_of(nn.Linear(1, 1)) == ""
