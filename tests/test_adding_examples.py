@@ -16,14 +16,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-import cnnviz.diagnosis.registry
 import cnnviz.experiments.presets
 import cnnviz.training.recipes
 import cnnviz.ui.pages
 from cnnviz.cli.app import main
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, rules
-from cnnviz.diagnosis.evidence.evidence import BatchNorm, Data
-from cnnviz.diagnosis.probes import registry
+from cnnviz.diagnosis.evidence import BatchNorm, Data
 from cnnviz.experiments.presets import list_presets
 from cnnviz.training.recipes import all_recipes
 from tests.diagnosis.evidence import healthy
@@ -31,6 +29,9 @@ from tests.diagnosis.test_probes import subject
 from tests.test_adding_documents import EXAMPLES, ROOT
 
 CODE = dict(EXAMPLES)
+# By import_module: the package has functions of these names.
+RULES = importlib.import_module("cnnviz.diagnosis.rules")
+PROBES = importlib.import_module("cnnviz.diagnosis.probes")
 Printed = pytest.CaptureFixture[str]
 
 
@@ -102,7 +103,7 @@ def test_the_rule_finds_rules_out_and_says_what_is_missing(tmp_path: Path) -> No
     ) as name:
         importlib.import_module(name)
     try:
-        judge = cnnviz.diagnosis.registry._RULES.pop("guide-batch").judge
+        judge = RULES._RULES.pop("guide-batch").judge
         some = healthy()
         left = some.recipe.batch_size + 1
         alone = some.data.model_copy(update={"counts": (left,), "classes": ("0",)})
@@ -113,18 +114,18 @@ def test_the_rule_finds_rules_out_and_says_what_is_missing(tmp_path: Path) -> No
         assert isinstance(judge(some.model_copy(update={"data": alone})), Negative)
         assert isinstance(judge(some.model_copy(update={"data": Data()})), Inconclusive)
     finally:
-        assert known == dict(cnnviz.diagnosis.registry._RULES) == dict(rules())
+        assert known == dict(RULES._RULES) == dict(rules())
 
 
 def test_the_probe_measures(tmp_path: Path) -> None:
-    known = dict(registry.probes())
+    known = dict(PROBES.probes())
     place = "cnnviz/diagnosis/probes/guide.py"
     with placed(
         importlib.import_module("cnnviz.diagnosis.probes"), tmp_path, place, "pixel-range", "guide-range"
     ) as name:
         importlib.import_module(name)
-    probe = registry._PROBES.pop("guide-range")
-    assert known == registry._PROBES
+    probe = PROBES._PROBES.pop("guide-range")
+    assert known == PROBES._PROBES
     context = subject()
     images = context.data_module.train.images
     assert isinstance(images, torch.Tensor)

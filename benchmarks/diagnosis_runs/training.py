@@ -15,7 +15,7 @@ from benchmarks.diagnosis_runs.setups import Setup
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
 from cnnviz.diagnosis import Evidence, gather
-from cnnviz.diagnosis.probes.registry import probe
+from cnnviz.diagnosis.probes import probe
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe, trainer
 from cnnviz.training.metrics import Score, evaluate

@@ -11,12 +11,12 @@ themselves.
 
 from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.engine import Checked, Diagnosis, diagnose
-from cnnviz.diagnosis.evidence.evidence import Evidence, Look, Points
+from cnnviz.diagnosis.evidence import Evidence, Look, Points
 from cnnviz.diagnosis.evidence.from_database import gather
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Note, Series
 from cnnviz.diagnosis.outcome import Outcome
-from cnnviz.diagnosis.probes.registry import Probe, probe, probes
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, note, notes, rule, rules
+from cnnviz.diagnosis.probes import Probe, probe, probes
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Rule, note, notes, rule, rules
 
 __all__ = [
     "Bars",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from cnnviz import models
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.models.layers import Activation, Conv, Dropout, Flatten, Layer, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence.evidence import BaselineScore, Evidence
+from cnnviz.diagnosis.evidence import BaselineScore, Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     WELL,

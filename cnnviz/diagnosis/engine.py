@@ -16,14 +16,14 @@ import orjson
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.diagnosis import own_code
 from cnnviz.diagnosis.comparisons import Comparison
-from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Evidence
+from cnnviz.diagnosis.evidence import Data, DataQuality, Evidence
 from cnnviz.diagnosis.exclusions import OVER_FITTING, excludes
 from cnnviz.diagnosis.finding import Change, Finding, Note
 from cnnviz.diagnosis.fixes import valid_changes
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.outcome import Outcome, judge_outcome
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
-from cnnviz.diagnosis.registry import Outcome as RuleOutcome
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Rule, notes, rules
+from cnnviz.diagnosis.rules import Outcome as RuleOutcome
 from cnnviz.training.recipe import Recipe
 
 if TYPE_CHECKING:

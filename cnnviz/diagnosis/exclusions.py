@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cnnviz.diagnosis.evidence import layer_signals
-from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence import Evidence, Neighbours, layer_signals
 from cnnviz.diagnosis.evidence.layer_signals import (
     dead_at_initialization,
     dead_layers,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, layer_signals
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve
 from cnnviz.diagnosis.finding import Bars, Lines, Series

@@ -16,7 +16,7 @@ from cnnviz.diagnosis.alternative_networks import (
     small_network,
     uses_augmentation,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import first_look, layer_signals
 from cnnviz.diagnosis.finding import Change
 from cnnviz.models.layers import Activation, BatchNorm, Conv, Init, Layer, LayerList, Linear

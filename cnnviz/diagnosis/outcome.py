@@ -26,12 +26,12 @@ from cnnviz.diagnosis.comparisons import (
     still_learning,
     unfinished,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.generalization import generalization_gap
 from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import counted, percent
-from cnnviz.diagnosis.probes.registry import MISSING, probes
+from cnnviz.diagnosis.probes import MISSING, probes
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 """`healthy`: no fault and no sign of one; `cause-found`; `unexplained`: a fault without a known cause;

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.diagnosis import Diagnosis, Finding, Outcome
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.probes import MISSING, probes
 from cnnviz.diagnosis.probes.context import ProbeContext
-from cnnviz.diagnosis.probes.registry import MISSING, probes
-from cnnviz.diagnosis.registry import rules
+from cnnviz.diagnosis.rules import rules
 from cnnviz.sentences import percent
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform

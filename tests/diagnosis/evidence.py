@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis import Evidence, Points
-from cnnviz.diagnosis.evidence.evidence import Data, Histogram
+from cnnviz.diagnosis.evidence import Data, Histogram
 from cnnviz.training import Recipe
 
 CLASSES = tuple("0123456789")

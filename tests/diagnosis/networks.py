@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnviz.diagnosis import Evidence, Look, Points
-from cnnviz.diagnosis.evidence.evidence import Data, Histogram, Input, LayerAt, LayerFact
+from cnnviz.diagnosis.evidence import Data, Histogram, Input, LayerAt, LayerFact
 from cnnviz.models.layers import Activation, Conv, Flatten, Init, LayerList, Linear
 from cnnviz.training import Recipe
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import TrainEvaluated
+from cnnviz.diagnosis.evidence import TrainEvaluated
 from cnnviz.diagnosis.rules.data.augmentation import blanked, shifted, visible
 from cnnviz.training import Recipe
 from cnnviz.training.data.transforms import cutout, pad_crop

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Accuracy, BatchNorm, BatchNormLayer, LayerFact
+from cnnviz.diagnosis.evidence import Accuracy, BatchNorm, BatchNormLayer, LayerFact
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.training import Recipe

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.diagnosis import Change, Evidence, Fact, Finding, diagnose, registry, rules
+from cnnviz.diagnosis import Change, Evidence, Fact, Finding, diagnose, rules
 from cnnviz.diagnosis.engine import EXCLUSIVE, resolve_conflicts
-from cnnviz.diagnosis.evidence.evidence import Data, Histogram
+from cnnviz.diagnosis.evidence import Data, Histogram
 from cnnviz.diagnosis.exclusions import EXCLUDES, excludes
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import CLASSES, healthy
@@ -28,7 +28,7 @@ PLAIN = Finding(
     facts=(Fact("n", 1.0, "1"),),
 )
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
-SOURCES = sorted((Path(registry.__file__).parent / "rules").rglob("*.py"))
+SOURCES = sorted((Path(rules.__file__).parent / "rules").rglob("*.py"))
 
 
 def test_a_cause_that_is_found_is_not_ruled_out_by_another_finding() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Input, Repeats, Variation, View
+from cnnviz.diagnosis.evidence import DataQuality, Input, Repeats, Variation, View
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.test_rules_of_data import run

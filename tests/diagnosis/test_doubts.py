@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.evidence import DataQuality, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.training import Recipe
 from tests.diagnosis.test_rules_of_data import data, run
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, engine, note, registry, rules
+from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, engine, note, rules
 from cnnviz.diagnosis.engine import rank_findings
-from cnnviz.diagnosis.evidence.evidence import Histogram
+from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.models import layer_list
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
@@ -81,4 +81,4 @@ def test_two_functions_cannot_write_the_same_note() -> None:
         def second(_: Evidence) -> Note | None:
             return None
 
-    registry._NOTES.pop("test-of-the-registry")
+    rules._NOTES.pop("test-of-the-registry")

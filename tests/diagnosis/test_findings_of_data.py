@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.alternative_networks import small_network
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Histogram, LayerFact
+from cnnviz.diagnosis.evidence import DataQuality, Histogram, LayerFact
 from cnnviz.diagnosis.evidence.learning_curves import summarize_loss
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for

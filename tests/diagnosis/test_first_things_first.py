@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import TrainEvaluated
+from cnnviz.diagnosis.evidence import TrainEvaluated
 from cnnviz.training import Recipe
 from tests.diagnosis.networks import FLAT, run
 from tests.diagnosis.test_rules_of_data import chain

@@ -9,7 +9,7 @@ import pytest
 
 from cnnviz.diagnosis import Evidence, diagnose, rules
 from cnnviz.diagnosis.alternative_networks import widen_bottlenecks
-from cnnviz.diagnosis.evidence.evidence import Data, LayerAt, LayerFact, Look, Points
+from cnnviz.diagnosis.evidence import Data, LayerAt, LayerFact, Look, Points
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.fixes import rejection_reason, step_count
 from cnnviz.models.layers import Activation, Conv, Flatten, LayerList, Linear, Pool

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Detail
+from cnnviz.diagnosis.evidence import DataQuality, Detail
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data

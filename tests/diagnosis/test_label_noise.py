@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cnnviz.datasets import Dataset, Part, load
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
 from cnnviz.training import Recipe
 from cnnviz.training.data.quality import dataset_report

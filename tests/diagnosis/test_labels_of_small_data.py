@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import Evidence, Finding, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Neighbours, NeighboursOfTest
+from cnnviz.diagnosis.evidence import DataQuality, Neighbours, NeighboursOfTest
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from tests.diagnosis.test_rules_of_data import data, run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, rules
-from cnnviz.diagnosis.evidence.evidence import Data
+from cnnviz.diagnosis.evidence import Data
 from cnnviz.diagnosis.evidence.loop import Loop
 from tests.diagnosis.evidence import healthy
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Data, Histogram, Input, LayerAt, Look, NonFinite
+from cnnviz.diagnosis.evidence import Data, Histogram, Input, LayerAt, Look, NonFinite
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import run

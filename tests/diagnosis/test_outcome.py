@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Diagnosis, Evidence, Points, diagnose
 from cnnviz.diagnosis.comparisons import expected_fraction, held_out
-from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, Data, DataQuality, Histogram
+from cnnviz.diagnosis.evidence import Baseline, BaselineScore, Data, DataQuality, Histogram
 from cnnviz.diagnosis.outcome import judge_outcome
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import CLASSES, healthy

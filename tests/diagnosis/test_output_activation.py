@@ -14,7 +14,7 @@ from torch.nn import functional
 from cnnviz import tracking
 from cnnviz.analysis.checks import activations
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, gather, rules
-from cnnviz.diagnosis.evidence.evidence import Histogram, LayerFact, OutputActivationFact
+from cnnviz.diagnosis.evidence import Histogram, LayerFact, OutputActivationFact
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy

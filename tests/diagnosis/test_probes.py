@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis import Evidence, Points, probes
+from cnnviz.diagnosis.probes import Result
 from cnnviz.diagnosis.probes.context import ProbeContext
-from cnnviz.diagnosis.probes.registry import Result
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 from cnnviz.training.data.patch_classifier import half_split_accuracy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.evidence import Data, DataQuality, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for

@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.engine import hint
-from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, LayerFact, NonFinite
+from cnnviz.diagnosis.evidence import Baseline, BaselineScore, LayerFact, NonFinite
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.models.layers import Init
 from tests.diagnosis.networks import FLAT, run

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import (
+from cnnviz.diagnosis.evidence import (
     Baseline,
     BaselineScore,
     DataQuality,

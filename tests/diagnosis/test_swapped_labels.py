@@ -9,7 +9,7 @@ import torch
 
 from cnnviz.datasets import Part
 from cnnviz.diagnosis import Evidence, Finding, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, NeighboursOfTest
+from cnnviz.diagnosis.evidence import Data, DataQuality, NeighboursOfTest
 from cnnviz.diagnosis.rules.data.label_noise import swapped_classes
 from cnnviz.training.data.quality import Outlined, neighbours_of_test
 from cnnviz.training.data.tensors import Labelled

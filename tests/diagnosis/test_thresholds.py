@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Points, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.evidence import DataQuality, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, WELL
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe

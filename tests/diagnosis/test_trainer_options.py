@@ -7,7 +7,7 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, Finding, Negative, rules
-from cnnviz.diagnosis.evidence.evidence import Data
+from cnnviz.diagnosis.evidence import Data
 from cnnviz.diagnosis.evidence.from_database import gather
 from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
 from cnnviz.diagnosis.rules.training.regularization import OPTIMISERS, USUAL

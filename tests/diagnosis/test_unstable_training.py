@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import DataQuality
+from cnnviz.diagnosis.evidence import DataQuality
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary, has_risen, last_epoch_fall
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis.evidence.evidence import Histogram, Points
+from cnnviz.diagnosis.evidence import Histogram, Points
 from cnnviz.diagnosis.recorded import RecordedCondition
 from cnnviz.experiments.verdict import Interval
 from cnnviz.figures.alexnet_stl10 import (

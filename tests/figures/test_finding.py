@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
-from cnnviz.diagnosis.evidence.evidence import Histogram
+from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.figures.finding import MAX_LABELS, alt, bars, images_html, lines
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.report.curve_svg import WIDTH

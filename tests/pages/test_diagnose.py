@@ -21,7 +21,7 @@ from cnnviz.diagnosis import (
     Negative,
     Series,
     recorded,
-    registry,
+    rules,
 )
 from cnnviz.diagnosis.outcome import MARKS, Outcome
 from cnnviz.experiments.experiment import unpack
@@ -55,14 +55,14 @@ WIDE = Finding(
 def two_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules of this test's own beside the real one: two of few, so that texts can be told exactly."""
 
-    def high(evidence: Evidence) -> registry.Outcome:
+    def high(evidence: Evidence) -> rules.Outcome:
         return WIDE if evidence.recipe.lr > 0.1 else Negative("The steps are short enough.")
 
-    own = registry.Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
-    real = registry.rules()["one-class"]
-    monkeypatch.setattr(registry, "rules", lambda: {"one-class": real, "rate-too-high": own})
+    own = rules.Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
+    real = rules.rules()["one-class"]
+    monkeypatch.setattr(rules, "rules", lambda: {"one-class": real, "rate-too-high": own})
     for module in ("cnnviz.diagnosis.engine", "cnnviz.ui.pages.diagnose.findings"):
-        monkeypatch.setattr(f"{module}.rules", registry.rules)
+        monkeypatch.setattr(f"{module}.rules", rules.rules)
 
 
 def said(app: AppTest) -> str:

@@ -1,5 +1,6 @@
 """Probes begun from the page Diagnose: in the background, told how far, and judged when they are done."""
 
+import importlib
 import threading
 import time
 from collections.abc import Iterator
@@ -10,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.datasets import Step
-from cnnviz.diagnosis import Evidence, gather, registry
-from cnnviz.diagnosis.probes import registry as probe_registry
+from cnnviz.diagnosis import Evidence, gather, rules
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.ui.pages.diagnose import probes
 from tests.diagnosis.runs import told
 from tests.pages.runner import assert_sound, open_page
 
 DEADLINE = 20.0
+PROBES = importlib.import_module("cnnviz.diagnosis.probes")  # the package has a function of this name
 FRESH = {"loss": 7.5, "chance_loss": 2.302585}
 
 
@@ -40,13 +41,13 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             update={"probes": {"by-heart": {"loss": 0.5}, "initial-loss": FRESH}}
         )
 
-    def judge(evidence: Evidence) -> registry.Outcome:
+    def judge(evidence: Evidence) -> rules.Outcome:
         if "by-heart" in evidence.probes:
-            return registry.Negative("One batch was learned by heart.")
-        return registry.Inconclusive("Nobody has probed it.")
+            return rules.Negative("One batch was learned by heart.")
+        return rules.Inconclusive("Nobody has probed it.")
 
-    own = registry.Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
-    monkeypatch.setattr(probe_registry, "probe", probe)
+    own = rules.Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
+    monkeypatch.setattr(PROBES, "probe", probe)
     monkeypatch.setattr("cnnviz.diagnosis.engine.rules", lambda: {"by-heart": own})
     yield opened
     opened.set()
@@ -103,7 +104,7 @@ def test_why_probes_ended_early_is_said(
     def probe(database: Database, run_id: int, progress: Any) -> Evidence:
         raise ValueError("The images are not here.")
 
-    monkeypatch.setattr(probe_registry, "probe", probe)
+    monkeypatch.setattr(PROBES, "probe", probe)
     run = told(runs, collapsed=False)
     app = open_page("diagnose", run=str(run))
     app.button(key="diagnose-probe").click().run()

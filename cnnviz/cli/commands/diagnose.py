@@ -80,11 +80,11 @@ def _evidence(run: str, probed: bool) -> Evidence:
         if not probed:
             return gather(database, int(run))
         from cnnviz import threads
-        from cnnviz.diagnosis.probes import registry
+        from cnnviz.diagnosis import probes
 
         threads.set_passive_wait()
         with Bar() as bar:
-            return registry.probe(database, int(run), progress=bar)
+            return probes.probe(database, int(run), progress=bar)
 
 
 def _causes(as_json: bool) -> None:

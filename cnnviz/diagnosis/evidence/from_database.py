@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.analysis.checks import Network
-from cnnviz.diagnosis.evidence.evidence import (
+from cnnviz.diagnosis.evidence import (
     Baseline,
     BatchNorm,
     Data,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, NeighboursOfTest
+from cnnviz.diagnosis.evidence import Evidence, Neighbours, NeighboursOfTest
 from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, neighbors_agree, standard_error
 from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent

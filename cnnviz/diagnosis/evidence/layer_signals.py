@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from cnnviz import models
-from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, LayerFact, Look
+from cnnviz.diagnosis.evidence import Evidence, LayerAt, LayerFact, Look
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.models.layer_list_edit import fan_in

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, Points
+from cnnviz.diagnosis.evidence import Evidence, Neighbours, Points
 from cnnviz.diagnosis.finding import Fact, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, first_look, layer_signals
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.numbers import short

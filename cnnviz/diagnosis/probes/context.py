@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz import tracking
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, portion

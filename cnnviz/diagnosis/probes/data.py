@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.probes import Result, register
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
-from cnnviz.diagnosis.probes.registry import Result, register
 from cnnviz.training.data.patch_classifier import half_split_accuracy
 from cnnviz.training.data.quality import SIDE, neighbours, repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion

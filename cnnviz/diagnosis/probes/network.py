@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.dropout import _DropoutNd
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.probes import Result, register
 from cnnviz.diagnosis.probes.context import ProbeContext, finite_or_none, format_value, main_logits
-from cnnviz.diagnosis.probes.registry import Result, register
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, derive_seed
 from cnnviz.training.metrics import evaluate

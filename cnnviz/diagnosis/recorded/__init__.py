@@ -12,7 +12,7 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.experiments.verdict import Interval, paired
 
 FOLDER = Path(__file__).parent

@@ -11,7 +11,7 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, probe, probes
-from cnnviz.diagnosis.probes.registry import MISSING
+from cnnviz.diagnosis.probes import MISSING
 from cnnviz.tracking import Database
 from cnnviz.training.queue import enqueue
 from tests.diagnosis.tiny import RECIPE, trained

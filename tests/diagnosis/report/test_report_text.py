@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.diagnosis.outcome import describe_probes
-from cnnviz.diagnosis.probes.registry import MISSING, probes
+from cnnviz.diagnosis.probes import MISSING, probes
 
 LAYER = {"weight": 1.0, "gradient": 0.5, "ratio": 0.5}
 FOUND = {

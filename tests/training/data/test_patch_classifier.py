@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
-from cnnviz.diagnosis.evidence.evidence import Baseline
+from cnnviz.diagnosis.evidence import Baseline
 from cnnviz.training import Recipe
 from cnnviz.training.data import patch_classifier
 from cnnviz.training.data.patch_classifier import PATCH, STRIDE, THRESHOLD, PatchClassifier, baseline

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.alternative_networks import uses_augmentation
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
@@ -18,7 +18,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.training.recipe import Recipe
 
 # Visible fraction of an image under augmentation, computed from the recipe alone.

@@ -7,11 +7,11 @@ from typing import Literal
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
 from cnnviz.diagnosis.comparisons import EASY, chance_corrected, patch_classifier_score
-from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
+from cnnviz.diagnosis.evidence import Detail, Evidence, Variation
 from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule, rules
 
 # Constant or nearly constant model input, due to the data, the scale or augmentation.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALLEST_IN_COLOR, registered_model, with_input_channels
-from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
+from cnnviz.diagnosis.evidence import Evidence, Input, Neighbours
 from cnnviz.diagnosis.evidence.layer_signals import (
     WIDE,
     LayerSignal,
@@ -27,7 +27,7 @@ from cnnviz.diagnosis.evidence.step_size import early_update_ratio
 from cnnviz.diagnosis.figures import loss_curve
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.initialization import SURPRISED
 from cnnviz.diagnosis.rules.training.learning_rate import FAR
 from cnnviz.diagnosis.rules.training.steps import FEW

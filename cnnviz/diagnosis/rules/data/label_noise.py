@@ -6,8 +6,7 @@ import math
 from typing import Any
 
 from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
-from cnnviz.diagnosis.evidence import label_noise
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence, label_noise
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ENOUGH,
@@ -23,7 +22,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 from cnnviz.diagnosis.evidence.step_size import has_batch_norm
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.steps import too_few_steps
 
 TOO_GOOD = 0.05

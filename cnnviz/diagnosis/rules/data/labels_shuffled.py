@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
-from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
@@ -19,7 +19,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.numbers import fixed, percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.data.images import is_blurred
 from cnnviz.diagnosis.rules.training.over_fitting import FEW as FEW_IMAGES
 from cnnviz.diagnosis.rules.training.steps import FEW

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats
+from cnnviz.diagnosis.evidence import Evidence, NearDuplicates, Repeats
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.data.images import constant, is_blurred
 
 # Data leakage.

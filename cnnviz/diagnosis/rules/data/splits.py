@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cnnviz.datasets.layouts.class_folders import same_name
-from cnnviz.diagnosis.evidence.evidence import Evidence, Resembled
-from cnnviz.diagnosis.evidence.input_shift import InputShift, input_shift
+from cnnviz.diagnosis.evidence import Evidence, Resembled
+from cnnviz.diagnosis.evidence.generalization import InputShift, input_shift
 from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error
 from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 EXPECTED = 5.0
 """Expected test images of a class by its share of the training images: with so many, none is no accident

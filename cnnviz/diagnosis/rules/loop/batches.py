@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import counted, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop.gradients import EFFECTS, FEW
 
 MIN_BATCH = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis.alternative_networks import dropout_rates, uses_augmentation
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
@@ -15,7 +15,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, note, rule
 from cnnviz.diagnosis.rules.data.augmentation import augmentation_too_strong
 from cnnviz.diagnosis.rules.data.leakage import leakage
 from cnnviz.diagnosis.rules.training.regularization import dropout

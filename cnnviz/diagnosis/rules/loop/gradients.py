@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 EFFECTS = (
     "batch-norm-unsettled", "batch-too-large", "batch-too-small", "classes-unbalanced", "dead-relu",

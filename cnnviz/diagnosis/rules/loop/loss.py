@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cnnviz.analysis.checks import activations
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop.gradients import EFFECTS
 
 CLOSE = 2e-3

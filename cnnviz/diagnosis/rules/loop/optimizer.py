@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
 from cnnviz.diagnosis.numbers import counted, percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, note, rule
 from cnnviz.diagnosis.rules.loop.gradients import (
     EFFECTS,
     FEW,

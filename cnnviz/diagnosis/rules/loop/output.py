@@ -5,11 +5,11 @@ from __future__ import annotations
 from cnnviz.analysis.checks import activations
 from cnnviz.analysis.checks.network import WEIGHTED
 from cnnviz.diagnosis import alternative_networks, fixes
-from cnnviz.diagnosis.evidence.evidence import Evidence, Histogram, LayerFact, OutputActivationFact
+from cnnviz.diagnosis.evidence import Evidence, Histogram, LayerFact, OutputActivationFact
 from cnnviz.diagnosis.evidence.learning_curves import POOR, WELL, LossCurve, summarize_loss
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop.loss import activation_by_bounds
 
 # Collapse to one class: a symptom more than a cause (AlexNet/STL-10 paper review).

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.evidence.evidence import BatchNorm, BatchNormLayer, Evidence
+from cnnviz.diagnosis.evidence import BatchNorm, BatchNormLayer, Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     NEARLY_THERE,
@@ -21,7 +21,7 @@ from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.fixes import affordable_epochs, faster_batch_norm, more_epochs, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.training.recipe import ADAPTIVE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, Look
+from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.evidence.layer_signals import (
     dead_layers,
     died_in_tiny_network,
@@ -18,7 +18,7 @@ from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.figures import loss_curve
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 
 @rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     LayerSignal,
     explain_first_loss,
@@ -19,7 +19,7 @@ from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 # Exploding gradients: far too large at initialization, or growing on the way back.

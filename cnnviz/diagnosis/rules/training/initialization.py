@@ -6,7 +6,7 @@ import math
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     ALIKE,
     FAINT,
@@ -33,7 +33,7 @@ from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 FOLLOWS = (

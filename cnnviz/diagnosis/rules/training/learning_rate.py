@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.comparisons import below_patch_classifier
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
     dead_at_initialization,
@@ -32,7 +32,7 @@ from cnnviz.diagnosis.evidence.step_size import (
 from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.unstable_training import accounts_for_long_steps
 from cnnviz.training.recipe import ADAPTIVE
 

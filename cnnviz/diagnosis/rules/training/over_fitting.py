@@ -6,7 +6,7 @@ import math
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import uses_augmentation
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.generalization import RISEN, generalization_gap, held_out_loss
 from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
@@ -26,7 +26,7 @@ from cnnviz.diagnosis.fixes import (
     use_all_images,
 )
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.batch_norm import slowest, unsettled
 
 SETTLED = 30

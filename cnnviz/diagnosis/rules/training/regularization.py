@@ -6,7 +6,7 @@ import math
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import dropout_rates, with_dropout
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     NEARLY_THERE,
     WELL,
@@ -18,7 +18,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 from cnnviz.diagnosis.exclusions import overfits_without
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 _SYMPTOMS = (
     "one-class",

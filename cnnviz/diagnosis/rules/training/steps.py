@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.comparisons import below_patch_classifier
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import typical_update_ratio
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, POOR, WELL, LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import NEAR
@@ -12,7 +12,7 @@ from cnnviz.diagnosis.figures import loss_curve
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.fixes import affordable_epochs, available_images, suggest_batch_size
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 FEW = 100
 """Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks need more."""

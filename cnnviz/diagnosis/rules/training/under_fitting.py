@@ -11,12 +11,12 @@ from cnnviz.diagnosis.alternative_networks import (
     widen,
     widen_bottlenecks,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import died_in_tiny_network, tiny_layer
 from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.initialization import by_chance
 
 ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1

@@ -11,7 +11,7 @@ from cnnviz.diagnosis.comparisons import (
     is_informative,
     patch_classifier_score,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
 )
@@ -33,7 +33,7 @@ from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.figures import loss_curve, update_lines
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent, short
-from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 FOLLOWS = (*OVER_FITTING, "one-class", "labels-noisy", "evaluation-mode")
 ENDED = ("finished", "stopped", "failed")

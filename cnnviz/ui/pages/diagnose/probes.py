@@ -34,7 +34,7 @@ class Job(BackgroundJob[Mapping[str, Any]]):
 
 
 def _probe(database: Database, run_id: int, progress: Progress) -> Mapping[str, Any]:
-    from cnnviz.diagnosis.probes.registry import probe
+    from cnnviz.diagnosis.probes import probe
 
     return probe(database, run_id, progress=progress).probes
 
