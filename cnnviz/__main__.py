@@ -3,7 +3,7 @@
 import sys
 import warnings
 
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 
 
 def run() -> int:

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 import cnnviz.experiments.presets
 import cnnviz.training.recipes
 import cnnviz.ui.pages
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, rules
 from cnnviz.diagnosis.evidence import BatchNorm, Data
 from cnnviz.experiments.presets import list_presets

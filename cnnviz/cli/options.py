@@ -137,7 +137,7 @@ def load_model(
 def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Loaded:
     """Load an ONNX file with its class names and normalization, which are stored beside it."""
     from cnnviz.inference.weights import loaders, weights_facts
-    from cnnviz.models.external import registration as data_files
+    from cnnviz.models import external as data_files
 
     path = data_files.DataFile.read(given_name).path if data_files.is_data_file(given_name) else None
     known = weights_facts.read_stored(path) if path else weights_facts.WeightsFacts()

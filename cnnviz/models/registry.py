@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rapidfuzz import process
 
 from cnnviz.models import families
-from cnnviz.models.external.registration import DataFile, from_bytes
+from cnnviz.models.external import DataFile, from_bytes
 from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
 from cnnviz.models.spec import ModelSpec, Options, Shape
 from cnnviz.models.user_code import registration

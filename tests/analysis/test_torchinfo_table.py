@@ -8,7 +8,7 @@ from torch import nn
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.analysis.export import torchinfo_table
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 
 LAYERS = LayerList(

@@ -37,7 +37,7 @@ from cnnviz.models.layers import (
     Pool,
     Softmax,
 )
-from cnnviz.ui.components.shared import HERE, read
+from cnnviz.ui.components import HERE, read
 
 WEIGHTS = "lenet5-mnist"
 RUN = """([program, weights, inputs]) => {

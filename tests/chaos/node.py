@@ -25,7 +25,7 @@ def main(name: str, kind: str, port: str = "") -> None:
     begin = partialmethod(LocalLauncher.__init__, MORTAL)
     setattr(LocalLauncher, "__init__", begin)  # noqa: B010 (mypy refuses a method's assignment)
     if kind == "work":
-        from cnnviz.cli.app import main as command_line
+        from cnnviz.cli import main as command_line
 
         sys.exit(command_line(["work", "--device", "cpu"]))
     from streamlit.web import cli

@@ -12,7 +12,7 @@ import pytest
 from streamlit import config
 
 from cnnviz import resources
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.cli.commands import app
 
 

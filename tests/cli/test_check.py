@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnnviz.analysis.checks import checks
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 
 Printed = pytest.CaptureFixture[str]
 BODY: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ import pytest
 
 from cnnviz.access import classroom
 from cnnviz.access.classroom import Classroom, normalized
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 
 
 class StartedError(Exception):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from cnnviz import datasets
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.cli.output import Bar, line
 from cnnviz.datasets import Step, library
 from tests.datasets.making import classes, write

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.cli.commands.diagnose import EXIT_CODES
 from cnnviz.datasets import Progress, Step
 from cnnviz.diagnosis import Evidence, gather, probes, recorded, rules

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 
 SMALL = (
     "train",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.models.user_code import registration
 from tests.models.external import onnx_files
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.models.user_code import registration
 
 NET = """

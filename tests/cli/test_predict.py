@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from cnnviz import datasets, models
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.inference.weights import bundled
 from tests.datasets.making import encoded, pixels
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.cli.foreground import place_text, train_in_turn
 from cnnviz.cli.output import Bar
 from cnnviz.datasets.spec import silent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.tracking import MetricWriter, RunFacts, Status
 
 Run = pytest.CaptureFixture[str]

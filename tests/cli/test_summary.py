@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 
 OWN = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.tracking import Database, Lease, MetricWriter, Status
 from cnnviz.training import Recipe, all_recipes
 from tests.training.workers.making import until

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnviz import datasets
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.datasets import DataError, Dataset, cache, user_data
 from cnnviz.datasets.decode import in_order
 from tests.datasets.making import classes, encoded, pixels, write

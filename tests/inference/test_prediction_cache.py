@@ -10,7 +10,7 @@ from safetensors import safe_open
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
 from cnnviz.inference import InferenceError, evaluate
-from cnnviz.inference.export.formats import export_weights, weights_name
+from cnnviz.inference.export import export_weights, weights_name
 from cnnviz.inference.weights.bundled import FORMAT, read_card
 from cnnviz.tracking import Database
 

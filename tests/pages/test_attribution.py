@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.inference.samples import get
 from cnnviz.interpret.attribution import METHODS
 from tests.pages.runner import assert_sound, html, open_page, said

@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import datasets
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.inference import evaluate, predict
 from cnnviz.inference.predict import STRETCHES, Predictor
 from cnnviz.ui.pages.predict import page

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.diagnosis import diagnose, gather
 from cnnviz.models import get
 from cnnviz.tracking import Database, Kind, Status, recorded_runs

@@ -1,6 +1,7 @@
 """Recipes as files: read, written, changed, compared; and the named ones against the articles."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cnnviz import models
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.models.layers.layer_list import MAX_LAYERS
+from cnnviz.resources import CHECKPOINTS
 from cnnviz.training import Recipe, all_recipes, get
 from cnnviz.training.recipe import MAX_BYTES
 from cnnviz.training.setup import device_of
@@ -150,3 +152,12 @@ def test_any_device_is_had_or_refused_in_one_sentence(device: str) -> None:
     assert result in ("cpu", "cuda", "mps") or "device" in text
     assert "\n" not in text
     assert not text.endswith("..")
+
+
+def test_recipes_of_the_weights_that_ship_can_be_trained_by_the_command_on_their_cards() -> None:
+    commands = [
+        re.search(r"cnnviz train ([\w-]+)\s", card.read_text("utf-8"))
+        for card in CHECKPOINTS.glob("*/card.md")
+    ]
+    named = {command[1] for command in commands if command}
+    assert {"lenet5-mnist", "small-googlenet-cifar10"} <= named <= set(all_recipes())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.datasets.spec import silent
 from cnnviz.models.library import home
 from cnnviz.tracking import Command, Database, DatabaseDamagedError, Status

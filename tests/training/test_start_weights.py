@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cnnviz import models, tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
 from cnnviz.training.optimizer import build_optimizer, head_parameters, layer_rates, set_lr

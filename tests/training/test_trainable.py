@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cnnviz import models, tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.models.builder import on_meta
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe

@@ -5,9 +5,16 @@ problems = check_layers(LayerList.read(text))      # the same for a layer list, 
 """
 
 from cnnviz.analysis.checks import activations
-from cnnviz.analysis.checks.layer_list import check_layers
 from cnnviz.analysis.checks.network import Network, OutputActivation
-from cnnviz.analysis.checks.registry import SEVERITIES, Check, Problem, Severity, check_analysis, checks
+from cnnviz.analysis.checks.registry import (
+    SEVERITIES,
+    Check,
+    Problem,
+    Severity,
+    check_analysis,
+    check_layers,
+    checks,
+)
 
 __all__ = [
     "SEVERITIES",

@@ -138,7 +138,7 @@ def _loaded(
 ) -> Loaded:
     if model is not None and (run, checkpoint, weights) == (None, None, None):
         from cnnviz.inference.weights.loaders import fresh
-        from cnnviz.models.external.registration import is_data_file
+        from cnnviz.models.external import is_data_file
 
         name, options = named_model(model, option)
         if not is_data_file(model):

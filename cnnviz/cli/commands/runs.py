@@ -68,7 +68,7 @@ def export(
     with tracking.connect() as database:
         record = tracking.get_run(database, run)
         if wanted is Format.WEIGHTS:
-            from cnnviz.inference.export.formats import export_weights, weights_name
+            from cnnviz.inference.export import export_weights, weights_name
 
             path = output or Path(weights_name(record, checkpoint.value))
             path.write_bytes(export_weights(database, run, checkpoint.value))

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.models.external import registration as data_files
-from cnnviz.models.external.registration import DataFile
+from cnnviz.models import external as data_files
+from cnnviz.models.external import DataFile
 from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
 from cnnviz.models.user_code import importer, source
 from cnnviz.models.user_code.importer import Constructor, Imported

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from cnnviz.ui.components import component
 from cnnviz.ui.components.navigation import Item, guard, navigation
-from cnnviz.ui.components.shared import component
 from cnnviz.ui.shared.url_state import carried, change_without_model, follow_link, restore
 
 NOT_PAGES = frozenset({"__init__", "navigation"})

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cnnviz import models
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import weights_facts
 from cnnviz.inference.weights.loaders import from_file, from_path

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from cnnviz import tracking
-from cnnviz.cli.app import main
+from cnnviz.cli import main
 from cnnviz.cli.foreground import NO_SUPERVISOR
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training.workers import LocalLauncher, is_supervised, launcher

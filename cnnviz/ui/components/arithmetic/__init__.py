@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.interpret.colormaps import DIVERGING
-from cnnviz.ui.components.shared import component, packet
+from cnnviz.ui.components import component, packet
 
 if TYPE_CHECKING:
     from cnnviz.interpret.arithmetic import Payload, Working

@@ -15,7 +15,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.samples import STROKES
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.interpret.colormaps import SEQUENTIAL
-from cnnviz.ui.components.shared import component, packet
+from cnnviz.ui.components import component, packet
 
 HERE = Path(__file__).parent
 SCRIPTS = (

@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.analysis.types import KIND_TITLES, KINDS, Graph
 from cnnviz.figures.numbers import shape
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.ui.components.shared import read
+from cnnviz.ui.components import read
 
 __all__ = ["module_graph"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cnnviz.analysis.types import WHOLE, ReceptiveField
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
 from cnnviz.interpret.mosaic import ChannelFlags, Floats, pack_maps
-from cnnviz.ui.components.shared import component, packet
+from cnnviz.ui.components import component, packet
 
 __all__ = ["MosaicView", "feature_mosaic", "mosaic_packet"]
 

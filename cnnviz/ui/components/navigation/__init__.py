@@ -18,7 +18,7 @@ from typing import TypedDict
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import component
+from cnnviz.ui.components import component
 
 HERE = Path(__file__).parent
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
-from cnnviz.ui.components.shared import component, packet, read
+from cnnviz.ui.components import component, packet, read
 
 __all__ = ["NetworkView", "kernel_slot", "network_arrays", "network_packet", "network_view", "quantized"]
 

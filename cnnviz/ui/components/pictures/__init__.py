@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnnviz.figures.sprite_sheet import Sprite
 from cnnviz.sentences import short_names
-from cnnviz.ui.components.shared import component, sheet, state_callback
+from cnnviz.ui.components import component, sheet, state_callback
 
 HERE = Path(__file__).parent
 CAPTION = 20

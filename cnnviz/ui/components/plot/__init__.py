@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from cnnviz.figures.plotly_theme import Theme, template
 from cnnviz.figures.sprite_sheet import Sprite
-from cnnviz.ui.components.shared import read, sheet
+from cnnviz.ui.components import read, sheet
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import component
+from cnnviz.ui.components import component
 
 HERE = Path(__file__).parent
 

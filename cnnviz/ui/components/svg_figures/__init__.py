@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.figures.architecture.layer_bars import Area, Bars
 from cnnviz.figures.architecture.side_by_side import SideBySide
 from cnnviz.sentences import short_names
-from cnnviz.ui.components.shared import component, state_callback
+from cnnviz.ui.components import component, state_callback
 
 # Scatter plot of all models, with hover, arrow keys and click.
 

@@ -90,8 +90,7 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
     import io
     import zipfile
 
-    from cnnviz.inference.export import export
-    from cnnviz.inference.export.formats import export_weights, weights_name
+    from cnnviz.inference.export import export, export_weights, weights_name
     from cnnviz.inference.weights.loaders import from_run
 
     if kind in RECORDS:

@@ -199,10 +199,9 @@ def _own_file() -> None:
 
 
 def _register_upload(name: str, data: bytes) -> str:
-    from cnnviz.models import registry
-    from cnnviz.models.external import registration
+    from cnnviz.models import external, registry
 
-    if not registration.is_data_file(name):
+    if not external.is_data_file(name):
         raise ValueError(f"'{name[:80]}' is neither an .onnx nor a .keras file, which are opened here.")
     return registry.add_upload(data, name).name
 

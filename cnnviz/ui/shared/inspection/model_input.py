@@ -128,7 +128,7 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
     """
     from cnnviz.inference.weights.loaders import from_file, of_description
     from cnnviz.models import registry
-    from cnnviz.models.external.registration import is_data_file
+    from cnnviz.models.external import is_data_file
 
     if is_data_file(name):
         spec = registry.add_upload(data, name)

@@ -1,4 +1,7 @@
-"""Recipes of the articles exactly as published; `assumed` lists and explains settings that they omit."""
+"""Recipes as published: the articles' exactly, the paper's on data sets that are available.
+
+`assumed` lists and explains settings that the source omits or that differ from it.
+"""
 
 from cnnviz.training.recipe import Recipe
 
@@ -120,6 +123,34 @@ RECIPES = (
             "optimiser": "Not stated; at this learning rate plain SGD would hardly move.",
             "scale": "Not stated; torchvision's ToTensor gives pixels in [0, 1].",
             "size": "Inferred: at 32 the network's last pooling does not fit.",
+        },
+    ),
+    Recipe(
+        name="paper-alexnet-stl10",
+        description="AlexNet trained as Krizhevsky et al. (2012) trained it, on STL-10 in place of ImageNet.",
+        model="alexnet",
+        options={"init": "paper", "normalisation": "lrn-paper"},
+        dataset="stl10",
+        validation=0.1,
+        epochs=90,
+        batch_size=128,
+        optimiser="sgd",
+        lr=0.01,
+        momentum=0.9,
+        weight_decay=5e-4,
+        schedule="plateau",
+        step_factor=0.1,
+        patience=5,
+        scale="raw-minus-mean",
+        size=227,
+        crop_from=256,
+        flip="random",
+        pca_jitter=0.1,
+        ten_crop=True,
+        assumed={
+            "dataset": "ImageNet is too large for most; STL-10 is what the AlexNet/STL-10 paper review took.",
+            "patience": "The paper lowers the rate by hand when validation stops to improve.",
+            "validation": "STL-10 has no validation images of its own.",
         },
     ),
 )
