@@ -114,6 +114,13 @@ def specs() -> dict[str, DatasetSpec]:
     return {spec.name: spec for spec in (*known, *(own.spec for own in library.user_datasets().values()))}
 
 
+def _registered(name: str) -> DatasetSpec | None:
+    """Return a data set registered by code, whose name no data set of the user's has (`mine/NAME`)."""
+    _load_sources()
+    _load_entry_points()
+    return _SPECS.get(name)
+
+
 def names() -> list[str]:
     """Return the names of all data sets."""
     return list(specs())
@@ -121,6 +128,9 @@ def names() -> list[str]:
 
 def get(name: str) -> DatasetSpec:
     """Return the spec called `name`; raise `UnknownDatasetError`, which suggests the most similar names."""
+    spec = _registered(name)
+    if spec is not None:
+        return spec
     known = specs()
     if name in known:
         return known[name]
@@ -192,7 +202,7 @@ def load(
         ValueError: For unknown options.
     """
     requested, chosen = os.fspath(name), options or {}
-    dataset = library.opened(requested, chosen)
+    dataset = None if _registered(requested) else library.opened(requested, chosen)
     if dataset is not None:
         return dataset
     entry, make = _wanted(requested, chosen)
@@ -202,7 +212,7 @@ def load(
 def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Dataset | None:
     """Return the data set if it is prepared, else None; nothing is downloaded or decoded."""
     requested, chosen = os.fspath(name), options or {}
-    if requested in library.user_datasets():
+    if not _registered(requested) and requested in library.user_datasets():
         return library.opened(requested, chosen)
     return cache.open_entry(_wanted(requested, chosen)[0])
 
@@ -215,7 +225,7 @@ def check(name: str) -> str:
     Raises:
         UnknownDatasetError: Where it is neither a name nor a path.
     """
-    if name in specs():
+    if _is_name(name):
         return name
     if is_path(name):
         return os.path.abspath(name)
@@ -224,16 +234,23 @@ def check(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Return whether `name` is an existing folder or file; registered names take precedence."""
-    return name not in specs() and os.path.exists(name)
+    return not _is_name(name) and os.path.exists(name)
+
+
+def _is_name(name: str) -> bool:
+    return _registered(name) is not None or name in library.user_datasets()
 
 
 def _wanted(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
+    spec = _registered(name)
+    if spec is not None:
+        return wanted(spec, options)
     own = library.user_datasets().get(name)
     if own is not None:
         return library.source(own, options)
     if is_path(name):
         return user_data.wanted(name, Path(name), options)
-    if name not in specs() and _at_hub(name):
+    if _at_hub(name):
         return hub.wanted(name, options)
     return wanted(get(name), options)
 

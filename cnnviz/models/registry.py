@@ -165,7 +165,7 @@ def get(name: str) -> ModelSpec:
     Raises:
         UnknownModelError: Where there is none; it suggests the most similar names.
     """
-    spec = in_memory(name)
+    spec = _built_in(name) or in_memory(name)
     if spec is not None:
         return spec
     known = specs()
@@ -199,6 +199,13 @@ def get(name: str) -> ModelSpec:
     near = [match for match, _, _ in process.extract(name, known.keys(), limit=3, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz models` lists them all."
     raise UnknownModelError(f"There is no model '{name}'; {hint}")
+
+
+def _built_in(name: str) -> ModelSpec | None:
+    """Return a model of cnnviz or torchvision; their names cannot be taken, so no file of the user's is read."""
+    _load_families()
+    spec = _SPECS.get(name)
+    return spec if spec is not None and spec.source in ("cnnviz", "torchvision") else None
 
 
 def resolve(

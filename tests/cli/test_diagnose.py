@@ -1,5 +1,6 @@
 """`cnnviz diagnose` as a user meets it."""
 
+import importlib
 import json
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from cnnviz import tracking
 from cnnviz.cli import main
 from cnnviz.cli.commands.diagnose import EXIT_CODES
 from cnnviz.datasets import Progress, Step
-from cnnviz.diagnosis import Evidence, gather, probes, recorded, rules
+from cnnviz.diagnosis import Evidence, gather, recorded, rules
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import Recipe
 from tests.diagnosis.runs import bare, told
@@ -141,7 +142,7 @@ def test_probes_are_made_before_it_is_judged(
         asked.append(run_id)
         return gather(database, run_id)
 
-    monkeypatch.setattr(probes, "probe", probe)
+    monkeypatch.setattr(importlib.import_module("cnnviz.diagnosis.probes"), "probe", probe)
     run = told(runs, collapsed=False)
     assert main(["diagnose", str(run), "--probe"]) == 0
     assert "asking" in capsys.readouterr().err

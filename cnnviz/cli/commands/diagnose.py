@@ -80,11 +80,11 @@ def _evidence(run: str, probed: bool) -> Evidence:
         if not probed:
             return gather(database, int(run))
         from cnnviz import threads
-        from cnnviz.diagnosis import probes
+        from cnnviz.diagnosis.probes import probe
 
         threads.set_passive_wait()
         with Bar() as bar:
-            return probes.probe(database, int(run), progress=bar)
+            return probe(database, int(run), progress=bar)
 
 
 def _causes(as_json: bool) -> None:
