@@ -47,15 +47,15 @@ def main() -> None:
     results = []
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        for number, one in enumerate(chosen):
-            result = run_case(one, f"{folder}/{number}.sqlite")
-            results.append((one, result))
-            print(_line(one, result), flush=True)
+        for number, case in enumerate(chosen):
+            result = run_case(case, f"{folder}/{number}.sqlite")
+            results.append((case, result))
+            print(_line(case, result), flush=True)
             if asked.verbose:
                 print(result.text)
     print()
     for part in ("seen", "blind"):
-        of_part = [(one, result) for one, result in results if one.part == part]
+        of_part = [(case, result) for case, result in results if case.part == part]
         if of_part:
             print(table(part, of_part))
     print(f"{len(results)} loops in {time.perf_counter() - began:.0f} s\n{describe('torch')}")
@@ -71,14 +71,14 @@ class Result:
     text: str
 
 
-def run_case(one: Case, database: str) -> Result:
+def run_case(case: Case, database: str) -> Result:
     """Run a loop and ask for its diagnosis."""
     with connect(f"sqlite:///{database}") as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         bench = Bench(opened)
         run = None
         try:
-            run = one.loop(bench)
+            run = case.loop(bench)
         except Exception as error:
             if not bench.runs:
                 raise
@@ -133,9 +133,9 @@ def run_programs(programs: Any, only: str, verbose: bool) -> None:
         if verbose:
             print(results["faulty"].text)
     total = len(lines)
-    print(f"\n{total} programs of {len({one.cause for one, *_ in lines})} causes")
+    print(f"\n{total} programs of {len({case.cause for case, *_ in lines})} causes")
     print(f"something found {sum(bool(r['faulty'].causes) for _, r, *_ in lines)}")
-    print(f"cause named {sum(one.cause in r['faulty'].causes for one, r, *_ in lines)}")
+    print(f"cause named {sum(case.cause in r['faulty'].causes for case, r, *_ in lines)}")
     print(f"cause first {sum(first for _, _, first, *_ in lines)}")
     print(f"fixed by the proposed change {sum(first and mends for _, _, first, mends, _ in lines)}")
     print(f"change mends, whatever was named {sum(mends for _, _, _, mends, _ in lines)}")
@@ -144,32 +144,36 @@ def run_programs(programs: Any, only: str, verbose: bool) -> None:
     print(f"{time.perf_counter() - began:.0f} s\n{describe('torch')}")
 
 
-def wrong(one: Case, result: Result) -> list[str]:
+def wrong(case: Case, result: Result) -> list[str]:
     """The causes that were named and are none of this loop's."""
-    return [cause for cause in result.causes if cause != one.cause and cause not in one.allowed]
+    return [cause for cause in result.causes if cause != case.cause and cause not in case.allowed]
 
 
-def _line(one: Case, result: Result) -> str:
+def _line(case: Case, result: Result) -> str:
     named = ", ".join(result.causes) or result.outcome
-    if one.cause is None:
+    if case.cause is None:
         mark = "ok" if not result.causes else "WRONG"
     else:
         mark = (
-            "ok" if result.causes[:1] == (one.cause,) else "late" if one.cause in result.causes else "MISSED"
+            "ok"
+            if result.causes[:1] == (case.cause,)
+            else "late"
+            if case.cause in result.causes
+            else "MISSED"
         )
-        mark += " +wrong" if wrong(one, result) else ""
-    return f"{mark:12} {one.part:6} {one.name:40} {one.cause or 'correct':28} {named}"
+        mark += " +wrong" if wrong(case, result) else ""
+    return f"{mark:12} {case.part:6} {case.name:40} {case.cause or 'correct':28} {named}"
 
 
 def table(part: str, results: list[tuple[Case, Result]]) -> str:
     """The part's figures, as Markdown."""
-    faulty = [(one, result) for one, result in results if one.cause]
-    correct = [(one, result) for one, result in results if not one.cause]
-    kinds = Counter(one.cause for one, _ in faulty)
+    faulty = [(case, result) for case, result in results if case.cause]
+    correct = [(case, result) for case, result in results if not case.cause]
+    kinds = Counter(case.cause for case, _ in faulty)
     detected = sum(bool(result.causes) for _, result in faulty)
-    named = sum(one.cause in result.causes for one, result in faulty)
-    first = sum(result.causes[:1] == (one.cause,) for one, result in faulty)
-    beside = sum(len(wrong(one, result)) for one, result in faulty)
+    named = sum(case.cause in result.causes for case, result in faulty)
+    first = sum(result.causes[:1] == (case.cause,) for case, result in faulty)
+    beside = sum(len(wrong(case, result)) for case, result in faulty)
     false = sum(bool(result.causes) for _, result in correct)
     lines = [
         f"| {part} | figure |",

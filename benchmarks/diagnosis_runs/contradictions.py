@@ -28,7 +28,7 @@ def contradictions(diagnosis: Diagnosis, evidence: Evidence) -> list[str]:
 
 
 def _ruled_out_and_found(diagnosis: Diagnosis) -> Iterator[str]:
-    titles = {one.cause: one.title for one in diagnosis.checked}
+    titles = {checked.cause: checked.title for checked in diagnosis.checked}
     for finding in diagnosis.findings:
         # A sentence names what is out, and after its first colon why.
         heads = [sentence.removeprefix("Not this: ").split(":", 1)[0] for sentence in finding.ruled_out]
@@ -50,12 +50,12 @@ def _names(head: str, name: str) -> bool:
 
 
 def _opposite_changes(diagnosis: Diagnosis, evidence: Evidence) -> Iterator[str]:
-    for one, other in combinations(diagnosis.findings, 2):
-        for left, right in ((a, b) for a in one.changes[:1] for b in other.changes[:1]):
+    for first, second in combinations(diagnosis.findings, 2):
+        for left, right in ((a, b) for a in first.changes[:1] for b in second.changes[:1]):
             moves = [_moves(change, evidence) for change in (left, right)]
             for field in sorted(moves[0].keys() & moves[1].keys()):
                 if moves[0][field] * moves[1][field] < 0:
-                    yield f"'{one.cause}' and '{other.cause}' move '{field}' in opposite directions."
+                    yield f"'{first.cause}' and '{second.cause}' move '{field}' in opposite directions."
 
 
 def _moves(change: Change, evidence: Evidence) -> dict[str, int]:
@@ -76,9 +76,9 @@ def _is_number(value: Any) -> bool:
 def _named_as_reason_and_clear(diagnosis: Diagnosis) -> Iterator[str]:
     """A cause that is clear, and yet found or said to bring about what is found."""
     found = {finding.cause for finding in diagnosis.findings}
-    for one in diagnosis.checked:
-        if one.outcome == "clear" and one.cause in found:
-            yield f"'{one.cause}' is found and clear."
+    for checked in diagnosis.checked:
+        if checked.outcome == "clear" and checked.cause in found:
+            yield f"'{checked.cause}' is found and clear."
     for first, second in combinations(diagnosis.findings, 2):
         if second.cause in first.explains and first.cause in second.explains:
             yield f"'{first.cause}' and '{second.cause}' follow from each other."

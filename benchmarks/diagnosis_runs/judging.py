@@ -42,11 +42,11 @@ class Failing:
 
 def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say: Say) -> Iterator[Failing]:
     """Train what is planted and the twins."""
-    for one in chosen:
-        twin = set_up(trainer, one.twin_name, one.twin, one.seed, data)
-        run = Failing(one, set_up(trainer, one.name, one.spoiled, one.seed, data), twin)
+    for planned in chosen:
+        twin = set_up(trainer, planned.twin_name, planned.twin, planned.seed, data)
+        run = Failing(planned, set_up(trainer, planned.name, planned.spoiled, planned.seed, data), twin)
         say(
-            f"  {one.name:58s} {run.spoiled.accuracy:6.1%} (validation {run.spoiled.honest:6.1%}, "
+            f"  {planned.name:58s} {run.spoiled.accuracy:6.1%} (validation {run.spoiled.honest:6.1%}, "
             f"training {run.spoiled.fitted:6.1%}), twin {twin.accuracy:6.1%}"
             f"{'' if run.fails else '  no plant: it does no harm, or its twin has not learned'}"
         )

@@ -11,14 +11,14 @@ from benchmarks.diagnosis_runs.judging import Kept
 from benchmarks.diagnosis_runs.scoring import Named, share, with_interval
 from cnnviz.diagnosis import diagnose
 
-Said = list[tuple[str, Named]]
+Judgments = list[tuple[str, Named]]
 
 
 def names(kept: Kept, probed: bool) -> None:
     """What is named, cause by cause; what is missed; and false comfort."""
-    said = [(run.planned.name, judging.named(run, evidence)) for run, evidence in kept.evidence(probed)]
-    every = [one for _, one in said]
-    known = [one for one in every if not one.of_unknown_cause]
+    judgments = [(run.planned.name, judging.named(run, evidence)) for run, evidence in kept.evidence(probed)]
+    every = [judgment for _, judgment in judgments]
+    known = [judgment for judgment in every if not judgment.of_unknown_cause]
     print(f"\nNamed {'with' if probed else 'without'} probes, n = {len(every)} failing runs")
     print(f"  {'cause':28s} {'runs':>4s} {'first':>6s} {'at all':>7s} {'first, but not planted':>23s}")
     for score in scoring.by_cause(every):
@@ -27,74 +27,74 @@ def names(kept: Kept, probed: bool) -> None:
             f"{score.falsely:11d} of {score.others}"
         )
     print(f"  of a cause that a rule is meant to know, n = {len(known)}:")
-    print(f"    named first, by its own name: {with_interval(one.strictly_first for one in known)}")
-    print(f"    named first: {with_interval(one.first for one in known)}")
-    print(f"    first or its mechanism: {with_interval(one.by_mechanism for one in known)}")
-    print(f"    every planted cause named: {with_interval(one.complete for one in known)}")
-    pairs = [one for one in known if len(one.planted) == 2]
-    print(f"    of two causes both: {share(one.complete for one in pairs)}")
-    unknown = [one for one in every if one.of_unknown_cause]
-    print(
-        f"  of no known cause: unexplained {with_interval(one.strictly_first for one in unknown)}; ", end=""
-    )
-    print(f"or what comes nearest {share(one.by_mechanism for one in unknown)}")
-    for name, one in said:
-        if not one.first:
-            mark = "its mechanism" if one.by_mechanism else "missed"
-            print(f"    {mark}: {name}: {', '.join(one.named) or 'nothing'} ({one.outcome})")
+    print(f"    named first, by its own name: {with_interval(judgment.strictly_first for judgment in known)}")
+    print(f"    named first: {with_interval(judgment.first for judgment in known)}")
+    print(f"    first or its mechanism: {with_interval(judgment.by_mechanism for judgment in known)}")
+    print(f"    every planted cause named: {with_interval(judgment.complete for judgment in known)}")
+    pairs = [judgment for judgment in known if len(judgment.planted) == 2]
+    print(f"    of two causes both: {share(judgment.complete for judgment in pairs)}")
+    unknown = [judgment for judgment in every if judgment.of_unknown_cause]
+    unexplained = with_interval(judgment.strictly_first for judgment in unknown)
+    print(f"  of no known cause: unexplained {unexplained}; ", end="")
+    print(f"or what comes nearest {share(judgment.by_mechanism for judgment in unknown)}")
+    for name, judgment in judgments:
+        if not judgment.first:
+            mark = "its mechanism" if judgment.by_mechanism else "missed"
+            print(f"    {mark}: {name}: {', '.join(judgment.named) or 'nothing'} ({judgment.outcome})")
     fallen = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.fallen]
-    _comfort([*said, *fallen], len(fallen))
+    _comfort([*judgments, *fallen], len(fallen))
     healthy = alarms(kept, probed)
     _twins(kept, probed)
-    _together([*said, *fallen, *healthy])
+    _together([*judgments, *fallen, *healthy])
 
 
-def alarms(kept: Kept, probed: bool) -> Said:
+def alarms(kept: Kept, probed: bool) -> Judgments:
     """What is said of healthy runs, which is printed and returned."""
-    said = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.healthy]
-    if said:
-        print(f"  wrong statements on healthy runs: {with_interval(bool(one.named) for _, one in said)}")
-        outcomes = Counter(one.outcome for _, one in said)
+    judgments = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.healthy]
+    if judgments:
+        wrong = with_interval(bool(judgment.named) for _, judgment in judgments)
+        print(f"  wrong statements on healthy runs: {wrong}")
+        outcomes = Counter(judgment.outcome for _, judgment in judgments)
         print("  outcomes of healthy runs:", ", ".join(f"{key} {count}" for key, count in outcomes.items()))
-    for name, one in said:
-        if one.named or one.outcome != "healthy":
-            print(f"    {name}: {', '.join(one.named) or 'nothing'} ({one.outcome})")
-    return said
+    for name, judgment in judgments:
+        if judgment.named or judgment.outcome != "healthy":
+            print(f"    {name}: {', '.join(judgment.named) or 'nothing'} ({judgment.outcome})")
+    return judgments
 
 
 def _twins(kept: Kept, probed: bool) -> None:
     """What is said of twins that have learned; some have few images, much dropout or few steps on purpose."""
     every = {run.planned.twin_name: run.twin for run in kept.runs if run.twin.accuracy >= scoring.LEARNT}
-    said = [(name, _of_healthy(kept, name, twin.run, probed)) for name, twin in every.items()]
-    print(f"  something is said of twins, some lean on purpose: {share(bool(one.named) for _, one in said)}")
-    for name, one in said:
-        if one.named or one.outcome != "healthy":
-            print(
-                f"    {name} {every[name].accuracy:.1%}: {', '.join(one.named) or 'nothing'} ({one.outcome})"
-            )
+    judgments = [(name, _of_healthy(kept, name, twin.run, probed)) for name, twin in every.items()]
+    named = share(bool(judgment.named) for _, judgment in judgments)
+    print(f"  something is said of twins, some lean on purpose: {named}")
+    for name, judgment in judgments:
+        if judgment.named or judgment.outcome != "healthy":
+            causes = ", ".join(judgment.named) or "nothing"
+            print(f"    {name} {every[name].accuracy:.1%}: {causes} ({judgment.outcome})")
 
 
 def _of_healthy(kept: Kept, name: str, run: int, probed: bool) -> Named:
     return judging.of_healthy(kept.trainer.evidence(name, run, probed))
 
 
-def _comfort(said: Said, fallen: int) -> None:
+def _comfort(judgments: Judgments, fallen: int) -> None:
     """Runs below 90 % of what a healthy one reaches that are called healthy."""
     print(
-        f"  false comfort: {with_interval(one.comforts for _, one in said)}; "
+        f"  false comfort: {with_interval(judgment.comforts for _, judgment in judgments)}; "
         f"{fallen} of them were meant to be healthy and ended badly"
     )
-    for name, one in said:
-        if one.comforts:
+    for name, judgment in judgments:
+        if judgment.comforts:
             print(f"    called healthy: {name}")
 
 
-def _together(said: Said) -> None:
+def _together(judgments: Judgments) -> None:
     """Diagnoses in which two statements cannot both be true."""
-    clashing = [bool(one.contradictions) for _, one in said]
+    clashing = [bool(judgment.contradictions) for _, judgment in judgments]
     print(f"  diagnoses that contradict themselves: {with_interval(clashing)}")
-    for name, one in said:
-        for sentence in one.contradictions:
+    for name, judgment in judgments:
+        for sentence in judgment.contradictions:
             print(f"    {name}: {sentence}")
 
 

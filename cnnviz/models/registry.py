@@ -202,7 +202,7 @@ def get(name: str) -> ModelSpec:
 
 
 def _built_in(name: str) -> ModelSpec | None:
-    """Return a model of cnnviz or torchvision; their names cannot be taken, so no file of the user's is read."""
+    """Return a model of cnnviz or torchvision by its name, which nobody else can take."""
     _load_families()
     spec = _SPECS.get(name)
     return spec if spec is not None and spec.source in ("cnnviz", "torchvision") else None

@@ -87,7 +87,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Stored:
+class CheckpointContents:
     """Contents of a checkpoint without the optimizer's state."""
 
     position: Position
@@ -203,7 +203,7 @@ def position_of(path: Path) -> Position:
         return _position(file.metadata())
 
 
-def read(path: Path) -> Stored:
+def read(path: Path) -> CheckpointContents:
     """Read everything but the optimizer state in one pass; a running worker may replace the file meanwhile.
 
     Raises:
@@ -215,7 +215,7 @@ def read(path: Path) -> Stored:
         stored = {name: file.get_tensor(name) for name in names}
     written = details.get("interface")
     signature = None if written is None else ModelSignature.read(written, stored)
-    return Stored(_position(details), _weights(stored), signature)
+    return CheckpointContents(_position(details), _weights(stored), signature)
 
 
 def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:

@@ -11,7 +11,7 @@ from cnnviz.tracking import Database, Status
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
 from tests.browser.waiting import settle
-from tests.diagnosis.runs import told
+from tests.diagnosis.runs import run_with_curves
 
 PATIENCE_MS = 200_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
@@ -96,8 +96,8 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
 
 @pytest.mark.slow
 def test_it_fits_every_window(visit: Visit, runs: Database, look: Look) -> None:
-    failed = told(runs, collapsed=True, device=NOBODYS)
-    told(runs, collapsed=False, parent_id=failed, lr=0.01, device=NOBODYS)
+    failed = run_with_curves(runs, collapsed=True, device=NOBODYS)
+    run_with_curves(runs, collapsed=False, parent_id=failed, lr=0.01, device=NOBODYS)
     page = visit(f"diagnose?run={failed}", look)
     page.wait_for_function(f"{DRAWN} === 2", timeout=PATIENCE_MS)
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")

@@ -13,7 +13,7 @@ from cnnviz.datasets import Progress, Step
 from cnnviz.diagnosis import Evidence, gather, recorded, rules
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import Recipe
-from tests.diagnosis.runs import bare, told
+from tests.diagnosis.runs import run_with_curves, run_without_records
 
 FAILED = "alexnet-stl10-failed"
 Printed = pytest.CaptureFixture[str]
@@ -34,7 +34,7 @@ def said(capsys: Printed, code: int, *arguments: str) -> str:
 
 
 def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Printed, runs: Database) -> None:
-    run = told(runs, collapsed=True)
+    run = run_with_curves(runs, collapsed=True)
     text = said(capsys, 1, str(run))
     assert text.startswith(f"Run {run}, lenet5 on digits: finished after 200 steps\n")
     assert "Collapse to one class (one-class), almost certain" in text
@@ -42,14 +42,14 @@ def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Print
 
 
 def test_the_text_fits_the_terminal(capsys: Printed, runs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = told(runs, collapsed=True)
+    run = run_with_curves(runs, collapsed=True)
     for columns, widest in ((80, 80), (300, 100)):
         monkeypatch.setenv("COLUMNS", str(columns))
         assert 60 < max(map(len, said(capsys, 1, str(run)).splitlines())) <= widest
 
 
 def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
-    run = told(runs, collapsed=True)
+    run = run_with_curves(runs, collapsed=True)
     document = json.loads(said(capsys, 1, str(run), "--json"))
     assert {"run", "outcome", "verdict", "findings", "notes", "checked"} <= set(document)
     assert document["outcome"] == "cause-found"
@@ -76,7 +76,7 @@ def test_a_change_is_told_in_words_and_printed_as_a_recipe_that_train_takes(caps
 
 
 def test_a_healthy_run_gets_a_clean_bill_and_exit_code_0(capsys: Printed, runs: Database) -> None:
-    text = said(capsys, 0, str(told(runs, collapsed=False)))
+    text = said(capsys, 0, str(run_with_curves(runs, collapsed=False)))
     assert "Nothing found" in text
     assert "The commonest answer takes 10 % of the images" in text
 
@@ -106,7 +106,7 @@ def test_wrong_use_is_one_sentence(capsys: Printed, arguments: tuple[str, ...], 
 def test_a_run_without_records_is_not_judged_and_says_what_is_missing(
     capsys: Printed, runs: Database
 ) -> None:
-    run = str(bare(runs))
+    run = str(run_without_records(runs))
     text = " ".join(said(capsys, 4, run).split())
     assert "Not judged: too little was recorded." in text
     assert "has recorded nothing that it could be judged by. It ended with: It ended early." in text
@@ -119,7 +119,7 @@ def test_a_run_without_records_is_not_judged_and_says_what_is_missing(
 def test_a_run_that_no_cause_explains_has_an_exit_code_of_its_own_and_says_what_to_try(
     capsys: Printed, runs: Database
 ) -> None:
-    run = told(runs, collapsed=False, behind=True)
+    run = run_with_curves(runs, collapsed=False, behind=True)
     text = " ".join(said(capsys, 3, str(run)).split())
     assert "Not healthy, cause unknown." in text
     assert "What to try next, in this order 1. " in text
@@ -143,7 +143,7 @@ def test_probes_are_made_before_it_is_judged(
         return gather(database, run_id)
 
     monkeypatch.setattr(importlib.import_module("cnnviz.diagnosis.probes"), "probe", probe)
-    run = told(runs, collapsed=False)
+    run = run_with_curves(runs, collapsed=False)
     assert main(["diagnose", str(run), "--probe"]) == 0
     assert "asking" in capsys.readouterr().err
     assert asked == [run]

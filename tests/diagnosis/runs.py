@@ -1,4 +1,4 @@
-"""Runs in a database as a worker would have told them, sound and collapsed ones; nothing is trained."""
+"""Runs in a database as a worker would have recorded them, sound and collapsed ones; nothing is trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EPOCHS, STEPS = 10, 200
 CLASSES = [str(digit) for digit in range(10)]
 
 
-def told(
+def run_with_curves(
     database: Database,
     *,
     collapsed: bool,
@@ -68,8 +68,10 @@ def _epoch(log: MetricWriter, epoch: int, collapsed: bool, behind: bool) -> None
     log.record("test/predicted", counts, step, float(epoch))
 
 
-def bare(database: Database, status: Status = Status.FAILED, error: str | None = "It ended early.") -> int:
-    """A run that told nothing."""
+def run_without_records(
+    database: Database, status: Status = Status.FAILED, error: str | None = "It ended early."
+) -> int:
+    """A run without any metric or record."""
     whole = Recipe()
     run = tracking.create_run(
         database, whole.model_dump(mode="json"), model=whole.model, dataset=whole.dataset, seed=0

@@ -16,7 +16,7 @@ from cnnviz.diagnosis.rules.data.augmentation import blanked, shifted, visible
 from cnnviz.training import Recipe
 from cnnviz.training.data.transforms import cutout, pad_crop
 from tests.diagnosis.test_rules_of_data import run
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 
 def apply_rule(learnt: float, held: float, **recipe: Any) -> Any:
@@ -34,7 +34,7 @@ def test_crops_from_a_margin_as_wide_as_the_image_are_named_first() -> None:
     assert finding.cause == "augmentation-too-strong"
     assert "24 %" in finding.verdict
     assert finding.changes[0].values == {"pad_crop": 3}
-    well_told(finding, evidence)
+    assert_well_formed(finding, evidence)
 
 
 def test_a_short_run_is_given_no_augmentation_first_and_a_longer_one_the_usual() -> None:

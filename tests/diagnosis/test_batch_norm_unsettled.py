@@ -13,7 +13,7 @@ from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.test_rules_of_data import run
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 FACTS = (
     LayerFact(name="conv1", type="Conv2d", kind="conv", params=80, out=(8, 26, 26)),
@@ -56,7 +56,7 @@ def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is
     assert diagnosis.findings[0].cause == "batch-norm-unsettled"
     assert not [one.cause for one in diagnosis.findings if one.cause.startswith("over-fitting")]
     finding = diagnosis.findings[0]
-    well_told(finding, evidence)
+    assert_well_formed(finding, evidence)
     assert f"(1 − 0.005)^200 = {100 * 0.995**200:.0f} %" in finding.explanation
     assert "1/0.005 = 200 batches" in finding.explanation
     faster = finding.changes[0].recipe(evidence.recipe).layers

@@ -22,7 +22,7 @@ from tests.diagnosis import networks
 from tests.diagnosis.test_batch_norm_unsettled import apply_rule as apply_norm_rule
 from tests.diagnosis.test_batch_norm_unsettled import normalized
 from tests.diagnosis.test_rules_of_data import data, run
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 SMALL = data(train=450, counts=(45,) * 10, validation=50, test=400)
 
@@ -79,7 +79,7 @@ def test_images_without_detail_are_named_where_the_classifier_without_training_m
     result = apply_rule("data-enlarged", evidence)
     assert isinstance(result, kind)
     if isinstance(result, Finding):
-        well_told(result, evidence)
+        assert_well_formed(result, evidence)
         assert diagnose(evidence).outcome == "cause-found"
 
 
@@ -96,7 +96,7 @@ def test_labels_at_random_are_met_by_luck_as_often_as_a_guess_for_each_class_is(
     evidence = run(0.24, 0.1, test=0.178, data=SMALL, quality=unrelated(), baseline=scored(0.118))
     result = apply_rule("labels-shuffled", evidence)
     assert isinstance(result, Finding)
-    well_told(result, evidence)
+    assert_well_formed(result, evidence)
     assert "10 guesses" in result.explanation
     assert diagnose(evidence).findings[0].cause == "labels-shuffled"
 

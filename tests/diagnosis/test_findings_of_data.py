@@ -12,7 +12,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
 from tests.diagnosis.test_rules_of_data import PLANTED, RANDOM, chain, confusion, data, run
 from tests.diagnosis.test_rules_of_signal import SPOILT
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 
 def test_a_probe_makes_weight_decay_certain() -> None:
@@ -94,7 +94,7 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
         judged = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
         assert isinstance(judged, Finding)
         assert judged.explanation.endswith(f"its loss {words}: more epochs will not fix it.")
-        well_told(judged, tiny)
+        assert_well_formed(judged, tiny)
 
 
 def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
@@ -153,7 +153,7 @@ def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
     judged = rules()["dropout"].judge(failed)
     assert isinstance(judged, Finding)
     assert "exploding-gradients" in judged.explains
-    well_told(judged, failed)
+    assert_well_formed(judged, failed)
     assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Inconclusive)
 
 

@@ -23,7 +23,7 @@ from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import DataModule
 from tests.diagnosis.evidence import CLASSES
 from tests.diagnosis.test_rules_of_data import DOUBTED, data, run
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 Matrix = NDArray[np.float64]
 REPEATED = Repeats(test=3, validation=0, train=0, conflicting=0)
@@ -111,7 +111,7 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     evidence = run(0.2, 0.15, test=0.17, quality=NOISY)
     result = apply_rule(evidence)
     assert isinstance(result, Finding)
-    well_told(result, evidence)
+    assert_well_formed(result, evidence)
     assert result.verdict.startswith("About 54 % of the training labels are wrong")
     assert "0.100 / 0.250 = 0.40, and q = (1 − 0.40) · 9 / 10 = 0.54" in result.explanation
     assert [fact.text for fact in result.facts][:3] == ["35.0 %", "20.0 %", "54 % ± 2 %"]
@@ -129,7 +129,7 @@ def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
     evidence = run(0.6, 0.5, 0.9, quality=NOISY)
     result = apply_rule(evidence)
     assert isinstance(result, Finding)
-    well_told(result, evidence)
+    assert_well_formed(result, evidence)
     assert "validation images" in result.verdict
     assert any(fact.text == "54 % ± 2 %" for fact in result.facts)
 
@@ -253,7 +253,7 @@ def test_whatever_neighbours_say_is_told_in_whole_sentences(
         assert near is not None
         assert 0.2 < near.wrong < 1
         assert not near.sound
-        well_told(result, evidence)
+        assert_well_formed(result, evidence)
 
 
 @cache

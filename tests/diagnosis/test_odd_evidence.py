@@ -14,7 +14,7 @@ from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import run
 from tests.diagnosis.test_rules_of_signal import SPOILT
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 EMPTY = Evidence(recipe=Recipe())
 ODD: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def _judged(evidence: Evidence) -> None:
         outcome = rule.judge(evidence)
         if isinstance(outcome, Finding):
             assert outcome.cause == cause
-            well_told(outcome, evidence)
+            assert_well_formed(outcome, evidence)
         else:
             assert (outcome.by if isinstance(outcome, Negative) else outcome.why).endswith(".")
     diagnosis = diagnose(evidence)

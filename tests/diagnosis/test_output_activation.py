@@ -18,8 +18,8 @@ from cnnviz.diagnosis.evidence import Histogram, LayerFact, OutputActivationFact
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
-from tests.diagnosis.runs import told
-from tests.diagnosis.told import well_told
+from tests.diagnosis.runs import run_with_curves
+from tests.diagnosis.well_formed import assert_well_formed
 
 BODY: list[dict[str, Any]] = [
     {"kind": "conv", "out": 4, "kernel": 5},
@@ -38,7 +38,7 @@ def layer_list(*last: str) -> dict[str, Any]:
 @pytest.mark.parametrize("last", [(), ("sigmoid",), ("relu", "tanh")])
 def test_the_activations_of_the_outputs_are_gathered(last: tuple[str, ...]) -> None:
     with tracking.connect() as database:
-        run = told(database, collapsed=False, layers=layer_list(*last))
+        run = run_with_curves(database, collapsed=False, layers=layer_list(*last))
         output_activations = gather(database, run).output_activations
     assert output_activations == tuple(
         OutputActivationFact(function=name, layer=f"last{i}") for i, name in enumerate(last)
@@ -73,7 +73,7 @@ def test_outputs_that_pass_through_a_bounded_activation_are_found_with_their_los
         floor
     )
     assert f"{floor:.3f}" in judged.verdict
-    well_told(judged, evidence)
+    assert_well_formed(judged, evidence)
 
 
 @given(
@@ -105,7 +105,7 @@ def test_no_bounded_outputs_reach_a_loss_below_the_floor_and_the_best_reach_it(
 def test_the_first_change_takes_the_activation_out_of_the_layer_list(function: str) -> None:
     evidence, result = apply_rule(function)
     assert isinstance(result, Finding)
-    well_told(result, evidence)
+    assert_well_formed(result, evidence)
     mended = result.changes[0].recipe(evidence.recipe).layers
     assert mended is not None
     assert [layer.kind for layer in mended.layers] == [layer["kind"] for layer in BODY]

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.diagnosis_runs.parts import failing
 from cnnviz.diagnosis import Evidence, diagnose
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
 PLANTS = {
@@ -35,7 +35,7 @@ def test_what_was_planted_is_named_first(path: Path) -> None:
 def test_what_is_found_is_told_in_whole_sentences(path: Path) -> None:
     evidence = Evidence.read(path)
     for finding in diagnose(evidence).findings:
-        well_told(finding, evidence)
+        assert_well_formed(finding, evidence)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if name_of(path) not in PLANTS], ids=name_of)

@@ -18,7 +18,7 @@ from cnnviz.diagnosis.evidence import (
     Resembled,
 )
 from tests.diagnosis.test_rules_of_data import SOUND, data, run
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 NONE_TWICE = Repeats(test=0, validation=0, train=0, conflicting=0)
 
@@ -147,7 +147,7 @@ def test_test_images_of_another_kind_are_a_split_that_does_not_match_and_no_over
     evidence = unlike(0.9, test)
     result = diagnose(evidence)
     assert result.findings[0].cause == "split-mismatch"
-    well_told(result.findings[0], evidence)
+    assert_well_formed(result.findings[0], evidence)
     assert not [one for one in result.findings if one.cause.startswith("over-fitting")]
     assert "not like those that were learned from" in result.verdict
 

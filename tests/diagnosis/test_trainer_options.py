@@ -13,7 +13,7 @@ from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_los
 from cnnviz.diagnosis.rules.training.regularization import OPTIMISERS, USUAL
 from cnnviz.training.recipe import Optimiser
 from tests.diagnosis.networks import CLASSES, FLAT, run
-from tests.diagnosis.runs import told
+from tests.diagnosis.runs import run_with_curves
 
 UNEQUAL = Data(
     classes=CLASSES, counts=(900, *(20,) * 9), train=1080, validation=100, test=200, shape=(1, 8, 8)
@@ -70,7 +70,7 @@ def test_unbalanced_classes_can_be_weighed_once() -> None:
 
 def test_accuracy_of_mixed_images_is_not_that_of_the_training_images() -> None:
     with tracking.connect() as database:
-        plain, mixed = (told(database, collapsed=False, mixup=alpha) for alpha in (0.0, 0.4))
+        plain, mixed = (run_with_curves(database, collapsed=False, mixup=alpha) for alpha in (0.0, 0.4))
         assert len(gather(database, plain).curve("train/epoch_accuracy")) == 10
         assert not gather(database, mixed).curve("train/epoch_accuracy").steps
         assert len(gather(database, mixed).curve("train/epoch_loss")) == 10

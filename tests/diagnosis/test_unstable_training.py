@@ -15,7 +15,7 @@ from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import FALLING, run
 from tests.diagnosis.test_rules_of_data import SOUND, data
-from tests.diagnosis.told import well_told
+from tests.diagnosis.well_formed import assert_well_formed
 
 GOOD = (0.5, 0.7, 0.8, 0.84, 0.86, 0.87, 0.88, 0.88, 0.89, 0.89)
 
@@ -51,7 +51,7 @@ def test_one_bad_last_epoch_is_instability_and_not_over_fitting() -> None:
     evidence = course((*GOOD[:-1], 0.55), losses)
     diagnosis = diagnose(evidence)
     assert [one.cause for one in diagnosis.findings] == ["unstable-training"]
-    well_told(diagnosis.findings[0], evidence)
+    assert_well_formed(diagnosis.findings[0], evidence)
     assert "has risen" not in diagnosis.findings[0].explanation
 
 
@@ -145,7 +145,7 @@ def test_long_steps_with_an_unusual_memory_are_unstable_training_and_get_the_usu
     evidence = run(losses=losses, accuracy=0.7, updates=(0.1, 0.12, 0.03), step=140, recipe=recipe)
     findings = diagnose(evidence).findings
     assert findings[0].cause == "unstable-training"
-    well_told(findings[0], evidence)
+    assert_well_formed(findings[0], evidence)
     assert findings[0].changes[0].values[name] == (0.9 if name == "momentum" else 0.999)
     assert findings[0].changes[0].values["lr"] < recipe["lr"]
 

@@ -28,7 +28,7 @@ from cnnviz.experiments.experiment import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.diagnose.story import FAILED, FIXED
-from tests.diagnosis.runs import bare, told
+from tests.diagnosis.runs import run_with_curves, run_without_records
 from tests.pages.runner import assert_sound, components, figures, links, open_page
 
 
@@ -85,7 +85,7 @@ def assert_followed(app: AppTest, run: int) -> None:
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(runs: Database) -> None:
-    run = told(runs, collapsed=True, status=Status.FAILED, error="It *broke*.", lr=0.5)
+    run = run_with_curves(runs, collapsed=True, status=Status.FAILED, error="It *broke*.", lr=0.5)
     app = open_page("diagnose", run=str(run))
     assert "<b>Steps too long.</b> Steps are far too long." in verdict(app)
     assert "failed, step 200" in verdict(app)
@@ -134,7 +134,7 @@ def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
-    app = open_page("diagnose", run=str(told(runs, collapsed=False)))
+    app = open_page("diagnose", run=str(run_with_curves(runs, collapsed=False)))
     assert "Nothing found: 2 known causes" in verdict(app)
     assert "What was looked for: 2 ruled out" in said(app)
     assert "The steps are short enough." in said(app)
@@ -161,7 +161,7 @@ def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
 def test_each_of_four_outcomes_is_told_in_words_with_a_mark_of_its_own(
     runs: Database, run: dict[str, Any] | None, kind: Outcome, words: list[str]
 ) -> None:
-    number = bare(runs, Status.FAILED) if run is None else told(runs, **run)
+    number = run_without_records(runs, Status.FAILED) if run is None else run_with_curves(runs, **run)
     app = open_page("diagnose", run=str(number))
     assert_sound(app)
     assert f'class="verdict {kind}"' in verdict(app)
@@ -172,7 +172,7 @@ def test_each_of_four_outcomes_is_told_in_words_with_a_mark_of_its_own(
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Database) -> None:
-    run = told(runs, collapsed=True, lr=0.5, batch_size=32, name="mine")
+    run = run_with_curves(runs, collapsed=True, lr=0.5, batch_size=32, name="mine")
     app = open_page("diagnose", run=str(run))
     app.button(key=f"apply-run-{run}-rate-too-high-0").click().run()
     assert_sound(app)
@@ -191,7 +191,7 @@ def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Data
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_run_that_still_goes_is_stopped_for_its_mended_copy(runs: Database) -> None:
-    run = told(runs, collapsed=True, lr=0.5, status=Status.RUNNING)
+    run = run_with_curves(runs, collapsed=True, lr=0.5, status=Status.RUNNING)
     app = open_page("diagnose", run=str(run))
     button = app.button(key=f"apply-run-{run}-rate-too-high-0")
     assert button.label == "Stop it, apply and run"
@@ -203,7 +203,7 @@ def test_a_run_that_still_goes_is_stopped_for_its_mended_copy(runs: Database) ->
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_change_is_tested_by_an_experiment_behind_a_link(runs: Database) -> None:
-    run = told(runs, collapsed=True, lr=0.5)
+    run = run_with_curves(runs, collapsed=True, lr=0.5)
     app = open_page("diagnose", run=str(run))
     link = next(one.proto for one in app.get("page_link") if one.proto.label == "Run as experiment")
     experiment = unpack(parse_qs(link.query_string)["test"][0])
@@ -214,7 +214,7 @@ def test_a_change_is_tested_by_an_experiment_behind_a_link(runs: Database) -> No
 
 @pytest.mark.usefixtures("two_rules")
 def test_a_change_that_cannot_be_queued_is_said(runs: Database) -> None:
-    run = told(runs, collapsed=True, lr=0.5, dataset="no-such-data")
+    run = run_with_curves(runs, collapsed=True, lr=0.5, dataset="no-such-data")
     app = open_page("diagnose", run=str(run))
     app.button(key=f"apply-run-{run}-rate-too-high-0").click().run()
     assert_sound(app)
@@ -223,8 +223,8 @@ def test_a_change_that_cannot_be_queued_is_said(runs: Database) -> None:
 
 
 def test_the_mended_run_stands_beside_the_failed_one(runs: Database) -> None:
-    failed = told(runs, collapsed=True, lr=0.5)
-    mended = told(runs, collapsed=False, lr=0.01, parent_id=failed)
+    failed = run_with_curves(runs, collapsed=True, lr=0.5)
+    mended = run_with_curves(runs, collapsed=False, lr=0.01, parent_id=failed)
     app = open_page("diagnose", run=str(failed))
     better = f"Run {mended} reaches 98.00 %, Run {failed} 10.00 %. What differs: learning rate 0.5 → 0.01."
     assert better in said(app)
@@ -244,7 +244,7 @@ def test_the_mended_run_stands_beside_the_failed_one(runs: Database) -> None:
     ],
 )
 def test_a_run_without_records_says_so(runs: Database, status: Status, words: str) -> None:
-    app = open_page("diagnose", run=str(bare(runs, status)))
+    app = open_page("diagnose", run=str(run_without_records(runs, status)))
     assert words in verdict(app)
     assert ("It ended with: It ended early." in said(app)) == (status is Status.FAILED)
     assert ("It is still going" in said(app)) == (status is not Status.FAILED)
@@ -252,7 +252,7 @@ def test_a_run_without_records_says_so(runs: Database, status: Status, words: st
 
 
 def test_a_run_that_goes_on_is_judged_as_far_as_it_is(runs: Database) -> None:
-    app = open_page("diagnose", run=str(told(runs, collapsed=True, status=Status.RUNNING)))
+    app = open_page("diagnose", run=str(run_with_curves(runs, collapsed=True, status=Status.RUNNING)))
     assert "100 % of the images are called" in verdict(app)
     assert "It is still going" in said(app)
 
@@ -268,7 +268,7 @@ def test_a_run_that_goes_on_is_judged_as_far_as_it_is(runs: Database) -> None:
 def test_what_is_wrong_in_the_address_is_said_and_another_is_shown(
     runs: Database, query: dict[str, str], sentence: str
 ) -> None:
-    told(runs, collapsed=True)
+    run_with_curves(runs, collapsed=True)
     app = open_page("diagnose", **query)
     assert sentence in said(app)
     assert verdict(app)
@@ -276,7 +276,7 @@ def test_what_is_wrong_in_the_address_is_said_and_another_is_shown(
 
 def test_a_recipe_of_another_version_is_said(runs: Database) -> None:
     run = tracking.create_run(runs, {"lr": 0.1, "warp": 9}, model="lenet5", dataset="digits", seed=0)
-    told(runs, collapsed=False)
+    run_with_curves(runs, collapsed=False)
     app = open_page("diagnose", run=str(run.id))
     assert "A recipe has no field 'warp'" in said(app)
 
@@ -291,14 +291,18 @@ def test_a_database_that_cannot_be_used_is_said_in_a_sentence() -> None:
 
 
 def test_runs_that_failed_or_hardly_learned_are_marked(runs: Database) -> None:
-    failed, weak, good = bare(runs), told(runs, collapsed=True), told(runs, collapsed=False)
+    failed, weak, good = (
+        run_without_records(runs),
+        run_with_curves(runs, collapsed=True),
+        run_with_curves(runs, collapsed=False),
+    )
     options = open_page("diagnose", run=str(good)).selectbox(key="diagnose-run").options
     marked = {run: any(one.startswith(f"▲ Run {run} ") for one in options) for run in (failed, weak, good)}
     assert marked == {failed: True, weak: True, good: False}
 
 
 def test_another_run_is_chosen_from_the_list(runs: Database) -> None:
-    first, second = told(runs, collapsed=True), told(runs, collapsed=False)
+    first, second = run_with_curves(runs, collapsed=True), run_with_curves(runs, collapsed=False)
     app = open_page("diagnose", run=str(first))
     app.selectbox(key="diagnose-run").set_value(str(second)).run()
     assert_sound(app)

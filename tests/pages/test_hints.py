@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.train import jobs
-from tests.diagnosis.runs import bare, told
+from tests.diagnosis.runs import run_with_curves, run_without_records
 from tests.pages.runner import assert_sound, open_page
 
 DEADLINE = 20.0
@@ -45,7 +45,7 @@ def links(app: AppTest) -> list[str]:
 
 
 def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None:
-    run = told(runs, collapsed=True, status=Status.RUNNING)
+    run = run_with_curves(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
     until(app, lambda: "Collapse to one class?" in said(app))
     assert "100 % of the images are called '3'" in said(app)
@@ -58,7 +58,7 @@ def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None
 
 
 def test_a_sound_run_has_none_but_the_way_to_its_diagnosis(runs: Database) -> None:
-    run = told(runs, collapsed=False, status=Status.RUNNING)
+    run = run_with_curves(runs, collapsed=False, status=Status.RUNNING)
     known = jobs.shared_hints()
     result = known.of(runs, tracking.get_run(runs, run))
     app = open_page("train", run=str(run))
@@ -68,15 +68,15 @@ def test_a_sound_run_has_none_but_the_way_to_its_diagnosis(runs: Database) -> No
 
 
 def test_a_failed_run_leads_to_the_reason(runs: Database) -> None:
-    app = open_page("train", run=str(bare(runs)))
+    app = open_page("train", run=str(run_without_records(runs)))
     assert [link.proto.label for link in app.get("page_link")].count("Why did it fail?") == 1
     details = open_page("runs", run="1")
     assert "Why did it fail?" in links(details)
 
 
 def test_a_copy_leads_to_where_it_stands_beside_its_original(runs: Database) -> None:
-    first = told(runs, collapsed=True)
-    copy = told(runs, collapsed=False, parent_id=first)
+    first = run_with_curves(runs, collapsed=True)
+    copy = run_with_curves(runs, collapsed=False, parent_id=first)
     assert f"Beside run {first}" in links(open_page("train", run=str(copy)))
 
 
@@ -91,7 +91,7 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
 
     monkeypatch.setattr(jobs, "_early_diagnosis", found)
     monkeypatch.setattr(jobs, "PATIENCE", DEADLINE)
-    run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
+    run = tracking.get_run(runs, run_with_curves(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
     monkeypatch.setattr(jobs, "MIN_SECONDS", 3600.0)
     monkeypatch.setattr(jobs, "MAX_SECONDS", 3600.0)
@@ -111,7 +111,7 @@ def test_a_look_that_fails_is_no_hint(runs: Database, monkeypatch: pytest.Monkey
         raise RuntimeError("no")
 
     monkeypatch.setattr(jobs, "_early_diagnosis", broken)
-    run = told(runs, collapsed=True, status=Status.RUNNING)
+    run = run_with_curves(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
     app.run()
     assert_sound(app)

@@ -14,7 +14,7 @@ from cnnviz.datasets import Step
 from cnnviz.diagnosis import Evidence, gather, rules
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.ui.pages.diagnose import probes
-from tests.diagnosis.runs import told
+from tests.diagnosis.runs import run_with_curves
 from tests.pages.runner import assert_sound, open_page
 
 DEADLINE = 20.0
@@ -68,7 +68,7 @@ def ended(runs: Database, run: int) -> None:
 def test_probes_run_in_the_background_and_what_they_find_is_judged(
     runs: Database, gate: threading.Event
 ) -> None:
-    run = told(runs, collapsed=False)
+    run = run_with_curves(runs, collapsed=False)
     app = open_page("diagnose", run=str(run))
     assert "Nobody has probed it." in said(app)
     app.button(key="diagnose-probe").click().run()
@@ -87,7 +87,7 @@ def test_probes_run_in_the_background_and_what_they_find_is_judged(
 
 
 def test_a_probe_that_is_stopped_leaves_all_as_it_was(runs: Database, gate: threading.Event) -> None:
-    run = told(runs, collapsed=False)
+    run = run_with_curves(runs, collapsed=False)
     app = open_page("diagnose", run=str(run))
     app.button(key="diagnose-probe").click().run()
     app.button(key="diagnose-probe-stop").click().run()
@@ -105,7 +105,7 @@ def test_why_probes_ended_early_is_said(
         raise ValueError("The images are not here.")
 
     monkeypatch.setattr(PROBES, "probe", probe)
-    run = told(runs, collapsed=False)
+    run = run_with_curves(runs, collapsed=False)
     app = open_page("diagnose", run=str(run))
     app.button(key="diagnose-probe").click().run()
     ended(runs, run)
@@ -114,7 +114,7 @@ def test_why_probes_ended_early_is_said(
 
 
 def test_probes_of_an_earlier_step_do_not_count(runs: Database, gate: threading.Event) -> None:
-    run = told(runs, collapsed=False, status=Status.RUNNING)
+    run = run_with_curves(runs, collapsed=False, status=Status.RUNNING)
     gate.set()
     app = open_page("diagnose", run=str(run))
     app.button(key="diagnose-probe").click().run()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cnnviz.analysis.checks import activations
 from cnnviz.analysis.checks.network import OUTPUT, Network, OutputActivation
-from cnnviz.analysis.checks.registry import Found, check
+from cnnviz.analysis.checks.registry import Violation, check
 from cnnviz.analysis.types import Node
 from cnnviz.sentences import percent
 
@@ -21,7 +21,7 @@ REMOVE = "Remove it: train on the plain sums, and apply softmax only where proba
 
 
 @check("output-activation", title="Activation on the outputs", reference=NEURALINT)
-def output_activation(network: Network) -> Iterator[Found]:
+def output_activation(network: Network) -> Iterator[Violation]:
     """Find an activation between the last layer with weights and the output."""
     for last in network.output_activations()[-1:]:
         name = activations.name_of(last.function)
@@ -29,15 +29,15 @@ def output_activation(network: Network) -> Iterator[Found]:
         layers = (last.layer,) if last.layer else ()
         if last.pooled:
             message = f"{subject} before the mean over positions, as in SqueezeNet: they are never below 0."
-            yield Found("note", layers, message, "Remove it if classes are never predicted.")
+            yield Violation("note", layers, message, "Remove it if classes are never predicted.")
         elif last.function in activations.HARMLESS:
             message = f"{subject}, which cross-entropy applies itself: it changes nothing."
-            yield Found("note", layers, message, "It may be left out.")
+            yield Violation("note", layers, message, "It may be left out.")
         else:
             yield _cut_off(network, last, subject, layers)
 
 
-def _cut_off(network: Network, last: OutputActivation, subject: str, layers: tuple[str, ...]) -> Found:
+def _cut_off(network: Network, last: OutputActivation, subject: str, layers: tuple[str, ...]) -> Violation:
     classes = network.analysis.classes
     if last.function in activations.BOUNDED and classes > 1:
         low, high = activations.BOUNDED[last.function]
@@ -47,16 +47,16 @@ def _cut_off(network: Network, last: OutputActivation, subject: str, layers: tup
             f"{subject}, so they lie between {low:g} and {high:g}: cross-entropy applies softmax itself and "
             f"cannot fall below {floor:.3f}, as no class gets a probability above {percent(best, 1)}."
         )
-        return Found("error", layers, message, REMOVE)
+        return Violation("error", layers, message, REMOVE)
     if last.function in activations.CUTTING:
         message = f"{subject}: logits below 0 become 0 and get no gradient, so classes can stay unreachable."
-        return Found("error", layers, message, REMOVE)
+        return Violation("error", layers, message, REMOVE)
     message = f"{subject} before cross-entropy, which applies softmax itself and wants plain sums."
-    return Found("warning", layers, message, REMOVE)
+    return Violation("warning", layers, message, REMOVE)
 
 
 @check("output-dropout", title="Dropout after the output", reference=NEURALINT)
-def output_dropout(network: Network) -> Iterator[Found]:
+def output_dropout(network: Network) -> Iterator[Violation]:
     """Find dropout between the last layer with weights and the output."""
     for node in network.output_path()[1:]:
         if network.is_dropout(node):
@@ -65,11 +65,11 @@ def output_dropout(network: Network) -> Iterator[Found]:
                 f"{name} drops outputs at random: the right class's logit becomes 0 in part of the steps."
             )
             fix = "Move it before the last layer with weights, or remove it."
-            yield Found("error", (node.row,) if network.is_layer(node) else (), message, fix)
+            yield Violation("error", (node.row,) if network.is_layer(node) else (), message, fix)
 
 
 @check("output-norm", title="Normalization after the output", reference=NEURALINT)
-def output_norm(network: Network) -> Iterator[Found]:
+def output_norm(network: Network) -> Iterator[Violation]:
     """Find normalization between the last layer with weights and the output."""
     for node in network.output_path()[1:]:
         if node.kind == "norm":
@@ -78,11 +78,11 @@ def output_norm(network: Network) -> Iterator[Found]:
                 f"{name} normalizes the outputs, so how sure the network is of an image gets lost in part."
             )
             fix = "Move it before the last layer with weights, or remove it."
-            yield Found("warning", (node.row,) if network.is_layer(node) else (), message, fix)
+            yield Violation("warning", (node.row,) if network.is_layer(node) else (), message, fix)
 
 
 @check("class-count", title="Outputs do not match the classes", reference=NEURALINT)
-def class_count(network: Network) -> Iterator[Found]:
+def class_count(network: Network) -> Iterator[Violation]:
     """Find outputs that are no vector, or of another length than there are classes."""
     output = network.nodes.get(OUTPUT)
     shape, classes = (output.output_shape if output else ()), network.analysis.classes
@@ -95,13 +95,13 @@ def class_count(network: Network) -> Iterator[Found]:
         fix = (
             "End with global average pooling or a flatten, and a linear layer with as many units as classes."
         )
-        yield Found("error", ending, message, fix)
+        yield Violation("error", ending, message, fix)
     elif math.prod(shape) == 1:
         message = "There is one output only: its softmax is always 1, and cross-entropy always 0."
-        yield Found("error", ending, message, "Give each class an output of its own, two classes too.")
+        yield Violation("error", ending, message, "Give each class an output of its own, two classes too.")
     elif classes and shape[0] != classes:
         message = f"The network gives {shape[0]:,} outputs, but there are {classes:,} classes."
-        yield Found("error", ending, message, f"Give the last layer {classes:,} units.")
+        yield Violation("error", ending, message, f"Give the last layer {classes:,} units.")
 
 
 SUMS = ("conv", "fc")
@@ -120,7 +120,7 @@ def _listed(names: list[str]) -> str:
 
 
 @check("missing-activation", title="No activation between two layers", reference=NEURALINT)
-def missing_activation(network: Network) -> Iterator[Found]:
+def missing_activation(network: Network) -> Iterator[Violation]:
     """Find convolutions and linear layers that follow one another without a non-linearity between them.
 
     Excluded is what published networks do on purpose: grouped and depthwise convolutions, which a 1×1
@@ -142,7 +142,7 @@ def missing_activation(network: Network) -> Iterator[Found]:
         "the second layer adds nothing that one layer could not compute."
     )
     names = tuple(dict.fromkeys(name for pair in pairs for name in pair))
-    yield Found("warning", names, message, f"Put an activation, such as ReLU, after '{first}'.")
+    yield Violation("warning", names, message, f"Put an activation, such as ReLU, after '{first}'.")
 
 
 def _linear_source(network: Network, node: Node) -> Node | None:
@@ -174,7 +174,7 @@ def _linear_bottleneck(network: Network, node: Node) -> bool:
 
 
 @check("activation-twice", title="Two activations in a row", reference=NEURALINT)
-def activation_twice(network: Network) -> Iterator[Found]:
+def activation_twice(network: Network) -> Iterator[Violation]:
     """Find an activation that directly follows another one, except at the output."""
     ending = {node.id for node in network.output_path()}
     for node in network.layers():
@@ -193,7 +193,7 @@ def activation_twice(network: Network) -> Iterator[Found]:
                 message = (
                     f"{second} follows {first} with no layer between them{names_text}, which narrows values."
                 )
-            yield Found("warning", names, f"{message[:1].upper()}{message[1:]}", "Remove one of the two.")
+            yield Violation("warning", names, f"{message[:1].upper()}{message[1:]}", "Remove one of the two.")
 
 
 @check(
@@ -201,7 +201,7 @@ def activation_twice(network: Network) -> Iterator[Found]:
     title="Bias before batch normalization",
     reference="Ioffe and Szegedy, Batch normalization, 2015, section 3.2",
 )
-def bias_before_norm(network: Network) -> Iterator[Found]:
+def bias_before_norm(network: Network) -> Iterator[Violation]:
     """Find biases that the following batch normalization subtracts."""
     names, redundant = [], 0
     for node in network.layers():
@@ -217,18 +217,18 @@ def bias_before_norm(network: Network) -> Iterator[Found]:
             f"{_listed(names)} {count} that the batch normalization behind subtracts with the mean: "
             f"{redundant:,} parameters do nothing."
         )
-        yield Found("note", tuple(names), message, "Build these layers with bias=False.")
+        yield Violation("note", tuple(names), message, "Build these layers with bias=False.")
 
 
 @check("norm-twice", title="Two batch normalizations in a row", reference=NEURALINT)
-def norm_twice(network: Network) -> Iterator[Found]:
+def norm_twice(network: Network) -> Iterator[Violation]:
     """Find batch normalization that directly follows batch normalization."""
     for node in network.layers():
         sources = network.before(node)
         if network.is_batch_norm(node) and len(sources) == 1 and network.is_batch_norm(sources[0]):
             names = (sources[0].row, node.row)
             message = f"{_listed(list(names))} normalize the same values twice in a row."
-            yield Found("warning", names, message, f"Remove '{node.row}'.")
+            yield Violation("warning", names, message, f"Remove '{node.row}'.")
 
 
 @check(
@@ -236,7 +236,7 @@ def norm_twice(network: Network) -> Iterator[Found]:
     title="Dropout before batch normalization",
     reference="Li et al., Understanding the disharmony between dropout and batch normalization, 2019",
 )
-def dropout_before_norm(network: Network) -> Iterator[Found]:
+def dropout_before_norm(network: Network) -> Iterator[Violation]:
     """Find dropout that reaches batch normalization through at most one layer with weights."""
     for node in network.layers():
         if not network.is_batch_norm(node):
@@ -251,7 +251,7 @@ def dropout_before_norm(network: Network) -> Iterator[Found]:
                     "measures in training, so its statistics do not fit when nothing is dropped."
                 )
                 names = tuple(part.row for part in (source, node) if part.row)
-                yield Found("warning", names, message, f"Move the dropout behind '{node.row}'.")
+                yield Violation("warning", names, message, f"Move the dropout behind '{node.row}'.")
                 break
             if not (source.kind in (*SUMS, "activation") or network.is_linear(source)):
                 break
@@ -267,17 +267,17 @@ def _rate(network: Network, node: Node) -> float:
     title="Dropout of nearly everything",
     reference="Srivastava et al., Dropout, 2014, section 7.3",
 )
-def dropout_rate(network: Network) -> Iterator[Found]:
+def dropout_rate(network: Network) -> Iterator[Violation]:
     """Find dropout that retains less than a fifth of the values."""
     for node in network.layers():
         rate = _rate(network, node)
         if network.is_dropout(node) and network.is_layer(node) and rate > HIGHEST_DROPOUT:
             message = f"'{node.row}' drops {percent(rate)} of its values in training: little is left to use."
-            yield Found("warning", (node.row,), message, "Drop a half at most; 0.5 and 0.2 are usual.")
+            yield Violation("warning", (node.row,), message, "Drop a half at most; 0.5 and 0.2 are usual.")
 
 
 @check("hidden-softmax", title="Softmax between layers", reference=NEURALINT)
-def hidden_softmax(network: Network) -> Iterator[Found]:
+def hidden_softmax(network: Network) -> Iterator[Violation]:
     """Find softmax whose result is the input of a convolution or linear layer."""
     for node in network.layers():
         if network.function(node) == "softmax" and node.kind == "activation":
@@ -287,7 +287,7 @@ def hidden_softmax(network: Network) -> Iterator[Found]:
                     f"'{readers[0]}' reads a softmax: its values add up to 1, so most of them are near 0."
                 )
                 names = (node.row,) if network.is_layer(node) else ()
-                yield Found("warning", (*names, *readers), message, "Use ReLU between layers.")
+                yield Violation("warning", (*names, *readers), message, "Use ReLU between layers.")
 
 
 @check(
@@ -295,7 +295,7 @@ def hidden_softmax(network: Network) -> Iterator[Found]:
     title="Saturating activations in many layers",
     reference="Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010",
 )
-def saturating_activations(network: Network) -> Iterator[Found]:
+def saturating_activations(network: Network) -> Iterator[Violation]:
     """Find deep networks of sigmoid or tanh without normalization; multiplicative gates are excluded."""
     if any(node.kind == "norm" for node in network.layers()):
         return
@@ -314,11 +314,11 @@ def saturating_activations(network: Network) -> Iterator[Found]:
             "their way back: the slope is small where values are large."
         )
         rows = tuple(name for name in names if name in {row.name for row in network.analysis.rows})
-        yield Found("note", rows, message, "Use ReLU, or batch normalization before each activation.")
+        yield Violation("note", rows, message, "Use ReLU, or batch normalization before each activation.")
 
 
 @check("unused-layer", title="Layers that take no part", reference=NEURALINT)
-def unused_layer(network: Network) -> Iterator[Found]:
+def unused_layer(network: Network) -> Iterator[Violation]:
     """Find layers with parameters that no forward pass uses, not even in training."""
     unused = [
         row
@@ -330,4 +330,4 @@ def unused_layer(network: Network) -> Iterator[Found]:
         names = [row.name or "the model itself" for row in unused]
         message = f"{_listed(names)} hold {count:,.0f} parameters, but the forward pass never uses them."
         fix = "Call them in forward, or remove them."
-        yield Found("warning", tuple(row.name for row in unused), message, fix)
+        yield Violation("warning", tuple(row.name for row in unused), message, fix)

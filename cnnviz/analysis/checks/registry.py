@@ -36,7 +36,7 @@ MODULES = ("layers", "shapes")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Violation:
     """Result of a check function, without the metadata of its check."""
 
     severity: Severity
@@ -74,7 +74,7 @@ class Problem:
         }
 
 
-CheckFunction = Callable[[Network], Iterable[Found]]
+CheckFunction = Callable[[Network], Iterable[Violation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(identifier: str, *, title: str, reference: str) -> Callable[[CheckFunction], CheckFunction]:
-    """Return a decorator that registers a function `(Network) -> Iterable[Found]` as a check."""
+    """Return a decorator that registers a function `(Network) -> Iterable[Violation]` as a check."""
 
     def wrap(function: CheckFunction) -> CheckFunction:
         if identifier in _CHECKS:

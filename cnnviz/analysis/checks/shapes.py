@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cnnviz.analysis.checks.layers import NEURALINT, SUMS, _listed
 from cnnviz.analysis.checks.network import INPUT, Network
-from cnnviz.analysis.checks.registry import Found, check
+from cnnviz.analysis.checks.registry import Violation, check
 from cnnviz.analysis.types import Node, Row
 from cnnviz.analysis.worked_numbers import pair
 from cnnviz.sentences import percent
@@ -25,7 +25,7 @@ On images with fewer pixels a side a few textures may be all there is.
 
 
 @check("bottleneck", title="Bottleneck narrower than the classes", reference=NEURALINT)
-def bottleneck(network: Network) -> Iterator[Found]:
+def bottleneck(network: Network) -> Iterator[Violation]:
     """Find a layer before the last, on every path, with far fewer outputs than there are classes."""
     classes = network.analysis.classes
     last = {node.id for node in network.output_path()}
@@ -36,11 +36,13 @@ def bottleneck(network: Network) -> Iterator[Found]:
                 f"All that is known of an image passes '{node.row}' as {values:,} numbers, too few to tell "
                 f"{classes:,} classes apart with ease."
             )
-            yield Found("warning", (node.row,), message, f"Give '{node.row}' at least {classes:,} outputs.")
+            yield Violation(
+                "warning", (node.row,), message, f"Give '{node.row}' at least {classes:,} outputs."
+            )
 
 
 @check("flatten-large-map", title="A large map is flattened", reference=NEURALINT)
-def flatten_large_map(network: Network) -> Iterator[Found]:
+def flatten_large_map(network: Network) -> Iterator[Violation]:
     """Find a linear layer with most of the parameters that reads a large flattened map."""
     for node in network.layers():
         row = network.row(node)
@@ -57,7 +59,7 @@ def flatten_large_map(network: Network) -> Iterator[Found]:
                 f"{percent(share)} of all, and learns every position anew."
             )
             fix = "Pool or stride more before it, or use global average pooling in place of the flatten."
-            yield Found("warning", (row.name,), message, fix)
+            yield Violation("warning", (row.name,), message, fix)
 
 
 def _flattened(network: Network, node: Node) -> tuple[int, ...] | None:
@@ -72,7 +74,7 @@ def _flattened(network: Network, node: Node) -> tuple[int, ...] | None:
 
 
 @check("kernel-in-padding", title="A window that reaches into padding only", reference=NEURALINT)
-def kernel_in_padding(network: Network) -> Iterator[Found]:
+def kernel_in_padding(network: Network) -> Iterator[Violation]:
     """Find convolutions with weights that never coincide with a pixel at any position of the window."""
     names, first = [], ""
     for row in network.analysis.predicting:
@@ -90,7 +92,7 @@ def kernel_in_padding(network: Network) -> Iterator[Found]:
     if names:
         more = f", and so in {len(names) - 1:,} other layers" if len(names) > 1 else ""
         fix = "Use larger images, fewer strides and poolings before it, or a smaller window."
-        yield Found("warning", tuple(names), f"{first}{more}.", fix)
+        yield Violation("warning", tuple(names), f"{first}{more}.", fix)
 
 
 def _used(row: Row, axis: int) -> float:
@@ -116,7 +118,7 @@ def _span(row: Row) -> tuple[int, int] | None:
 
 
 @check("stride-skips-pixels", title="A stride that skips pixels", reference=NEURALINT)
-def stride_skips_pixels(network: Network) -> Iterator[Found]:
+def stride_skips_pixels(network: Network) -> Iterator[Violation]:
     """Find windows with a stride larger than their span, where no other path reads the skipped pixels."""
     for node in network.chain():
         row = network.row(node)
@@ -133,11 +135,11 @@ def stride_skips_pixels(network: Network) -> Iterator[Found]:
                 f"{percent(read)} of the positions are ever read."
             )
             fix = f"Use a stride of at most {min(span)}, or a window of at least {max(step)}."
-            yield Found("warning", (row.name,), message, fix)
+            yield Violation("warning", (row.name,), message, fix)
 
 
 @check("pooling-twice", title="Two poolings in a row", reference=NEURALINT)
-def pooling_twice(network: Network) -> Iterator[Found]:
+def pooling_twice(network: Network) -> Iterator[Violation]:
     """Find pooling that directly follows pooling, where both downsample; adaptive pooling is excluded."""
     for node in network.layers():
         sources = network.before(node)
@@ -146,7 +148,7 @@ def pooling_twice(network: Network) -> Iterator[Found]:
             message = (
                 f"{_listed(list(names))} follow each other with no convolution that could use the detail."
             )
-            yield Found(
+            yield Violation(
                 "warning", names, message, "Put a convolution between them, or use one larger stride."
             )
 
@@ -159,7 +161,7 @@ def _shrinks(network: Network, node: Node) -> bool:
 
 
 @check("channels-fall", title="Fewer channels in later layers", reference=NEURALINT)
-def channels_fall(network: Network) -> Iterator[Found]:
+def channels_fall(network: Network) -> Iterator[Violation]:
     """Find a convolution wider than 1×1, in a sequential part, that halves its channels or more."""
     path = [node for node in network.chain() if node.kind == "conv"]
     if len(path) != sum(node.kind == "conv" for node in network.layers()):
@@ -175,11 +177,11 @@ def channels_fall(network: Network) -> Iterator[Found]:
                 f"'{row.name}' makes {settings['out']:,} maps of {settings['in']:,}: later layers usually "
                 "have as many or more, as they tell more kinds of things apart."
             )
-            yield Found("note", (row.name,), message, f"Give it {settings['in']:,} maps or more.")
+            yield Violation("note", (row.name,), message, f"Give it {settings['in']:,} maps or more.")
 
 
 @check("receptive-field", title="Each position sees little", reference=NEURALINT)
-def receptive_field(network: Network) -> Iterator[Found]:
+def receptive_field(network: Network) -> Iterator[Violation]:
     """Find a network with a small receptive field before global pooling."""
     path = list(network.chain())
     pooled = [n for n in path if n.kind == "pool" and math.prod(n.output_shape[1:]) == 1]
@@ -197,4 +199,4 @@ def receptive_field(network: Network) -> Iterator[Found]:
             f"Each position of '{row.name}' sees {row.receptive_field} of {side} pixels, and then all of "
             "them are averaged: the network cannot see how parts further apart belong together."
         )
-        yield Found("note", (row.name,), message, "Add pooling or strides between the convolutions.")
+        yield Violation("note", (row.name,), message, "Add pooling or strides between the convolutions.")

@@ -122,7 +122,7 @@ def _to_device(statistics: Statistics, device: torch.device) -> Statistics:
 
 def _trained(
     database: Database, run_id: int | None, network: nn.Module
-) -> tuple[nn.Module | None, str, checkpoint.Stored | None]:
+) -> tuple[nn.Module | None, str, checkpoint.CheckpointContents | None]:
     """Return the network at its last checkpoint, or why there is none, and the stored checkpoint."""
     if run_id is None:
         return None, "What ships has no checkpoint to probe.", None

@@ -235,17 +235,17 @@ def _reason(facts: dict[str, object], data: bytes) -> str:
     return reasons[refused]
 
 
-Found = Upload | Refusal
+UploadOrRefusal = Upload | Refusal
 
 
-def from_upload(name: str, data: bytes) -> list[Found]:
+def from_upload(name: str, data: bytes) -> list[UploadOrRefusal]:
     """Return the images of an upload: a single one, or a zip of images or of class folders."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [Upload(name, data)]
     return _or_refusal(name, functools.partial(from_zip, name, io.BytesIO(data)))
 
 
-def from_uploaded_folder(files: Mapping[str, bytes]) -> list[Found]:
+def from_uploaded_folder(files: Mapping[str, bytes]) -> list[UploadOrRefusal]:
     """Return the images of an uploaded folder, given by relative path, with the classes of class folders."""
     top = {name.partition("/")[0] for name in files}
     start = len(f"{min(top)}/") if len(top) == 1 else 0
@@ -255,7 +255,7 @@ def from_uploaded_folder(files: Mapping[str, bytes]) -> list[Found]:
     ]
 
 
-def from_paths(paths: Iterable[Path]) -> Iterator[Found]:
+def from_paths(paths: Iterable[Path]) -> Iterator[UploadOrRefusal]:
     """Yield the images of files, folders and zips; missing ones are refused."""
     for path in paths:
         yield from _or_refusal(str(path), functools.partial(_from_path, path))
@@ -312,7 +312,7 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _or_refusal(name: str, find: Callable[[], list[Upload]]) -> list[Found]:
+def _or_refusal(name: str, find: Callable[[], list[Upload]]) -> list[UploadOrRefusal]:
     try:
         return [*find()] or [Refusal(name, f"'{name}' holds no files.")]
     except DataError as error:

@@ -31,9 +31,9 @@ def test_a_checkpoint_without_a_signature_is_completed_from_the_data(
     known = from_run(database, 1)
     read = checkpoint.read
 
-    def old(path: Path) -> checkpoint.Stored:
+    def old(path: Path) -> checkpoint.CheckpointContents:
         stored = read(path)
-        return checkpoint.Stored(stored.position, stored.weights, None)
+        return checkpoint.CheckpointContents(stored.position, stored.weights, None)
 
     monkeypatch.setattr(checkpoint, "read", old)
     assert from_run(database, 1).preprocessing == known.preprocessing

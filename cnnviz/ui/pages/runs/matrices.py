@@ -177,7 +177,7 @@ def _pixels(dataset: str, predictions: Predictions, rows: Any) -> Any:
 HEIGHTS = {1: 440, 2: 480, 3: 400, 4: 340}
 """Height of a matrix in pixels, by the number side by side."""
 
-Found = list[tuple["RunSummary", int, Matrix]]
+Entries = list[tuple["RunSummary", int, Matrix]]
 """The compared runs that have a matrix: run, index among the compared, matrix."""
 
 
@@ -253,7 +253,7 @@ def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
     return cell
 
 
-def _class_by_class(entries: Found) -> None:
+def _class_by_class(entries: Entries) -> None:
     st.header("Accuracy class by class", anchor=False)
     shown = [(short_name(run), matrix.counts, COMPARED[index]) for run, index, matrix in entries]
     classes = entries[0][2].classes
@@ -264,7 +264,7 @@ def _class_by_class(entries: Found) -> None:
     )  # fmt: skip
 
 
-def _difference(entries: Found, page_state: PageState) -> None:
+def _difference(entries: Entries, page_state: PageState) -> None:
     st.header("Two matrices' difference", anchor=False)
     indices = [index for _, index, _ in entries]
     pair = page_state.pair if set(page_state.pair) <= set(indices) else (indices[0], indices[1])
@@ -285,7 +285,7 @@ def _difference(entries: Found, page_state: PageState) -> None:
     )  # fmt: skip
 
 
-def _choose_pair(entries: Found, pair: tuple[int, int]) -> None:
+def _choose_pair(entries: Entries, pair: tuple[int, int]) -> None:
     names = {index: short_name(run) for run, index, _ in entries}
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("From", "to")):

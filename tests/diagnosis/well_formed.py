@@ -1,4 +1,4 @@
-"""How a finding has to be told: whole sentences, and changes that can be made."""
+"""Check of a finding: whole sentences, values in range, and changes that can be made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNTIDY = re.compile(r"^\s|\s$|  | [.,;:]|[{}]|\bnan\b|\.\.|[^.]$")
 """In a sentence: blanks where none belong, a place that was not filled in, and an end that is no end."""
 
 
-def well_told(finding: Finding, evidence: Evidence) -> None:
+def assert_well_formed(finding: Finding, evidence: Evidence) -> None:
     """Fails where a sentence is untidy, a number is out of range, or a change cannot be made."""
     description = [finding.verdict, *finding.explanation.split("\n\n"), *finding.ruled_out]
     description += [change.why for change in finding.changes]
