@@ -3,7 +3,8 @@
 Recipe to weights: a queued run of LeNet-5 on digits is claimed, trained for an epoch and saved. Image to
 mosaic: an uploaded PNG is read, preprocessed and sent through LeNet-5, and the maps of a layer are packed for
 the page. Metric to point: a value is logged, read back by the page's live run, and put into the figure of the
-curves. Each walk is made once before it is traced, so that imports and caches of facts do not count.
+curves. Each walk is made once before it is traced, so that imports and caches of facts do not count; nor does
+what a page does by the clock (every few seconds it looks whether workers live).
 
     python -m benchmarks.walks [--files]
 """
@@ -95,11 +96,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--files", action="store_true", help="name the files of each walk")
     given = parser.parse_args()
+    from cnnviz.ui.shared.runs import run_data
+
     walks: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as home, tracking.connect(f"sqlite:///{home}/runs.sqlite") as database:
         recipe_to_weights(database)
         walks["recipe → weights"] = files_called(lambda: recipe_to_weights(database))
         image_to_mosaic(0)
+        run_data.database()
         walks["image → mosaic"] = files_called(lambda: image_to_mosaic(1))
         recipe = Recipe().model_dump(mode="json")
         run = tracking.create_run(database, recipe, model="lenet5", dataset="digits", seed=0, device=NOWHERE)

@@ -5,6 +5,7 @@ from cnnviz.datasets.library import forget, save_user_dataset
 from cnnviz.datasets.registry import (
     UnknownDatasetError,
     check,
+    find,
     get,
     is_path,
     load,
@@ -34,6 +35,7 @@ __all__ = [
     "check",
     "convert_images",
     "describe_conversion",
+    "find",
     "forget",
     "get",
     "how",

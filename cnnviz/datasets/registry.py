@@ -114,6 +114,11 @@ def specs() -> dict[str, DatasetSpec]:
     return {spec.name: spec for spec in (*known, *(own.spec for own in library.user_datasets().values()))}
 
 
+def find(name: str) -> DatasetSpec | None:
+    """Return the spec called `name`, or None: a path, a repository, or nothing."""
+    return _registered(name) or specs().get(name)
+
+
 def _registered(name: str) -> DatasetSpec | None:
     """Return a data set registered by code, whose name no data set of the user's has (`mine/NAME`)."""
     _load_sources()
@@ -128,13 +133,10 @@ def names() -> list[str]:
 
 def get(name: str) -> DatasetSpec:
     """Return the spec called `name`; raise `UnknownDatasetError`, which suggests the most similar names."""
-    spec = _registered(name)
+    spec = find(name)
     if spec is not None:
         return spec
-    known = specs()
-    if name in known:
-        return known[name]
-    near = [match for match, _, _ in process.extract(name, known.keys(), limit=3, score_cutoff=60)]
+    near = [match for match, _, _ in process.extract(name, specs().keys(), limit=3, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz data list` lists them all."
     raise UnknownDatasetError(f"There is no data set and no folder or file '{name}'; {hint}")
 
@@ -225,7 +227,7 @@ def check(name: str) -> str:
     Raises:
         UnknownDatasetError: Where it is neither a name nor a path.
     """
-    if _is_name(name):
+    if find(name):
         return name
     if is_path(name):
         return os.path.abspath(name)
@@ -234,11 +236,7 @@ def check(name: str) -> str:
 
 def is_path(name: str) -> bool:
     """Return whether `name` is an existing folder or file; registered names take precedence."""
-    return not _is_name(name) and os.path.exists(name)
-
-
-def _is_name(name: str) -> bool:
-    return _registered(name) is not None or name in library.user_datasets()
+    return find(name) is None and os.path.exists(name)
 
 
 def _wanted(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:

@@ -181,7 +181,7 @@ def _work(recipe: Recipe) -> _Work:
 
 def _data(name: str) -> tuple[int, int, int, Shape, bool]:
     """Return numbers of classes, training and test images, image shape, and whether the data are cached."""
-    spec = datasets.specs().get(name)
+    spec = datasets.find(name)
     prepared = datasets.prepared(name) if spec or datasets.is_path(name) else None
     if prepared is not None:
         return len(prepared.classes), len(prepared.train), len(prepared.test), prepared.shape, True

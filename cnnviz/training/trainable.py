@@ -237,7 +237,7 @@ def _identity(recipe: Recipe) -> str:
 
 def known_data(recipe: Recipe) -> tuple[int, int | None]:
     """Return the number of classes, and the number of training images if the data are on this machine."""
-    spec = datasets.specs().get(recipe.dataset)
+    spec = datasets.find(recipe.dataset)
     prepared = datasets.prepared(recipe.dataset) if spec or datasets.is_path(recipe.dataset) else None
     if prepared is None:
         return (len(spec.classes) if spec else 10), None

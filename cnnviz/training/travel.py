@@ -116,11 +116,11 @@ def _is_available_anywhere(dataset: str) -> bool:
     """Return whether the data set is available on every machine: bundled, or downloaded by name."""
     if dataset.startswith(library.PREFIX) or datasets.is_path(dataset) or os.path.isabs(dataset):
         return False
-    return dataset in datasets.specs() or "/" in dataset
+    return datasets.find(dataset) is not None or "/" in dataset
 
 
 def _is_local(dataset: str) -> bool:
-    return dataset in datasets.specs() or datasets.is_path(dataset)
+    return datasets.find(dataset) is not None or datasets.is_path(dataset)
 
 
 # Data: the files of a cache entry as one object, named by its fingerprint.

@@ -1,5 +1,6 @@
 """The page Diagnose, run without a browser: every kind of run, and what can be done about it."""
 
+import importlib
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -24,6 +25,8 @@ from cnnviz.diagnosis import (
     rules,
 )
 from cnnviz.diagnosis.outcome import MARKS, Outcome
+from cnnviz.diagnosis.rules import Outcome as RuleOutcome
+from cnnviz.diagnosis.rules import Rule
 from cnnviz.experiments.experiment import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
@@ -55,14 +58,14 @@ WIDE = Finding(
 def two_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules of this test's own beside the real one: two of few, so that texts can be told exactly."""
 
-    def high(evidence: Evidence) -> rules.Outcome:
+    def high(evidence: Evidence) -> RuleOutcome:
         return WIDE if evidence.recipe.lr > 0.1 else Negative("The steps are short enough.")
 
-    own = rules.Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
-    real = rules.rules()["one-class"]
-    monkeypatch.setattr(rules, "rules", lambda: {"one-class": real, "rate-too-high": own})
+    own = Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
+    two = {"one-class": rules()["one-class"], "rate-too-high": own}
+    monkeypatch.setattr(importlib.import_module("cnnviz.diagnosis.rules"), "rules", lambda: two)
     for module in ("cnnviz.diagnosis.engine", "cnnviz.ui.pages.diagnose.findings"):
-        monkeypatch.setattr(f"{module}.rules", rules.rules)
+        monkeypatch.setattr(f"{module}.rules", lambda: two)
 
 
 def said(app: AppTest) -> str:

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.datasets import Step
-from cnnviz.diagnosis import Evidence, gather, rules
+from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Rule, gather
+from cnnviz.diagnosis.rules import Outcome
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.ui.pages.diagnose import probes
 from tests.diagnosis.runs import run_with_curves
@@ -41,12 +42,12 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             update={"probes": {"by-heart": {"loss": 0.5}, "initial-loss": FRESH}}
         )
 
-    def judge(evidence: Evidence) -> rules.Outcome:
+    def judge(evidence: Evidence) -> Outcome:
         if "by-heart" in evidence.probes:
-            return rules.Negative("One batch was learned by heart.")
-        return rules.Inconclusive("Nobody has probed it.")
+            return Negative("One batch was learned by heart.")
+        return Inconclusive("Nobody has probed it.")
 
-    own = rules.Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
+    own = Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
     monkeypatch.setattr(PROBES, "probe", probe)
     monkeypatch.setattr("cnnviz.diagnosis.engine.rules", lambda: {"by-heart": own})
     yield opened

@@ -79,13 +79,13 @@ def default_recipe(spec: models.ModelSpec, dataset: str | None = None) -> Recipe
 
 def is_on_disk(dataset: str) -> bool:
     """Return whether a registered data set is available offline."""
-    spec = datasets.specs().get(dataset)
+    spec = datasets.find(dataset)
     return spec is not None and (spec.offline or datasets.prepared(dataset) is not None)
 
 
 def _generic(spec: models.ModelSpec, dataset: str) -> Recipe:
     """Create a recipe with common settings, depending on the number of images."""
-    data_spec = datasets.specs().get(dataset)
+    data_spec = datasets.find(dataset)
     is_small = data_spec is not None and data_spec.train <= _SMALL
     size = {} if is_small else {"epochs": 10, "batch_size": 128, "lr": 0.05}
     about = f"Common settings for {spec.title} on {data_spec.title if data_spec else dataset}; not measured."

@@ -53,7 +53,7 @@ def reference(
             which only fresh weights exist.
     """
     run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
-    model = model if model in models.specs() else None
+    model = model if model and model in models.specs() else None
     if run and (given or "").partition("/")[0] != f"run:{run}":
         return f"run:{run}"
     if given and (model is None or model_of(given, known) in (None, model)):
