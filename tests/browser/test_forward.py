@@ -37,7 +37,7 @@ from cnnviz.models.layers import (
     Pool,
     Softmax,
 )
-from cnnviz.ui.components import HERE, read
+from cnnviz.ui.components import SHARED, read
 
 WEIGHTS = "lenet5-mnist"
 RUN = """([program, weights, inputs]) => {
@@ -61,7 +61,7 @@ CENTER = """([pictures, how]) => pictures.map(([height, width, text]) => {
 def scripts(chromium: Browser) -> Iterator[Page]:
     """An empty window with the two files in it."""
     page = chromium.new_page()
-    page.add_script_tag(content=read(HERE, "forward.js", "center_digit.js"))
+    page.add_script_tag(content=read(SHARED, "forward.js", "center_digit.js"))
     yield page
     page.close()
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnnviz import diagnosis
 from cnnviz.diagnosis import Change, Evidence, Fact, Finding, diagnose, rules
 from cnnviz.diagnosis.engine import EXCLUSIVE, resolve_conflicts
 from cnnviz.diagnosis.evidence import Data, Histogram
@@ -28,7 +29,7 @@ PLAIN = Finding(
     facts=(Fact("n", 1.0, "1"),),
 )
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
-SOURCES = sorted((Path(rules.__file__).parent / "rules").rglob("*.py"))
+SOURCES = sorted((Path(diagnosis.__file__).parent / "rules").rglob("*.py"))
 
 
 def test_a_cause_that_is_found_is_not_ruled_out_by_another_finding() -> None:

@@ -1,5 +1,6 @@
 """Findings come in order, what follows from another after it; evidence survives its file."""
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,4 +82,4 @@ def test_two_functions_cannot_write_the_same_note() -> None:
         def second(_: Evidence) -> Note | None:
             return None
 
-    rules._NOTES.pop("test-of-the-registry")
+    importlib.import_module("cnnviz.diagnosis.rules")._NOTES.pop("test-of-the-registry")
