@@ -174,7 +174,7 @@ def test_a_picture_of_one_pixel_makes_no_library_warn(capsys: Run, tmp_path: Pat
 
 def test_the_command_shows_no_warnings_of_libraries(tmp_path: Path) -> None:
     warns = "import warnings, runpy, sys; sys.argv = ['cnnviz', '--version']\n"
-    warns += "from cnnviz.cli import app\n"
+    warns += "import cnnviz.cli as app\n"
     warns += "app.main = lambda: warnings.warn('of a library', UserWarning) or 0\n"
     warns += "runpy.run_module('cnnviz', run_name='__main__')"
     ran = subprocess.run([sys.executable, "-c", warns], capture_output=True, text=True, check=True)
