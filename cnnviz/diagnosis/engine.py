@@ -227,7 +227,7 @@ def _apply_rules(evidence: Evidence, selected: Sequence[Rule]) -> tuple[list[Fin
         if isinstance(outcome, Finding):
             outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
             if evidence.kind != "trained":
-                outcome = own_code.with_code_fix(outcome)
+                outcome = own_code.with_code_fix(outcome, evidence.framework)
             if outcome.confidence >= MIN_CONFIDENCE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))

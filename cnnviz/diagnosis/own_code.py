@@ -124,13 +124,22 @@ def as_code_fix(change: Change) -> CodeFix:
     return CodeFix(f"Use {' and '.join(words)}. {change.why}", "\n".join(code))
 
 
-def with_code_fix(finding: Finding) -> Finding:
-    """Return the finding with a fix in text and code in place of recipe changes."""
+def _for_keras(fix: CodeFix, change: Change | None) -> CodeFix:
+    """Return a fix without PyTorch's code, for `model.fit`."""
+    rate = change.values.get("lr") if change is not None else None
+    text = fix.text.replace("in your DataLoader", "in model.fit")
+    return CodeFix(text, f"model.optimizer.learning_rate = {rate:.3g}" if rate is not None else "")
+
+
+def with_code_fix(finding: Finding, framework: str = "torch") -> Finding:
+    """Return the finding with a fix in text and code, for `torch` or `keras`, in place of recipe changes."""
     fix = finding.fix
     if fix is None and finding.changes:
         fix = as_code_fix(finding.changes[0])
     if fix is None:
         fix = _BY_CAUSE.get(finding.cause)
+    if fix is not None and framework == "keras":
+        fix = _for_keras(fix, finding.changes[0] if finding.changes else None)
     return replace(finding, changes=(), fix=fix)
 
 

@@ -283,7 +283,7 @@ class KerasFit:
             if "Dropout" in type(layer).__name__ and getattr(layer, "rate", None)
         }
         why = "Of a Keras model layers and parameters are recorded, not their shapes."
-        body = {"analysis": None, "why": why, "layers": layers, "dropout": dropout}
+        body = {"analysis": None, "why": why, "layers": layers, "dropout": dropout, "framework": "keras"}
         self._writer.record("network", body, 0)
 
     def _write_data(self) -> None:

@@ -11,6 +11,8 @@ import torch
 
 import cnnviz
 from cnnviz import tracking
+from cnnviz.diagnosis.finding import Change, Finding
+from cnnviz.diagnosis.own_code import with_code_fix
 from cnnviz.tracking import Command, Database, Kind, Status
 from cnnviz.watching.recording import open_runs
 
@@ -142,7 +144,25 @@ def test_settings_layers_and_images_are_recorded(keras: types.ModuleType, databa
     data = tracking.latest_record(database, run.id, "data")
     assert data is not None
     assert data.body == {"classes": ["0", "1", "2"], "train": 64, "validation": 50}
-    assert callback.run.diagnose().causes == ("too-few-steps",)
+    (finding,) = callback.run.diagnose().findings
+    assert finding.cause == "too-few-steps"
+    assert "DataLoader" not in str(finding.fix)
+
+
+def test_a_rate_is_changed_in_keras_s_words() -> None:
+    change = Change({"lr": 0.05}, "Shorter steps.")
+    finding = Finding(
+        cause="rate-too-high",
+        confidence=0.9,
+        effect=1.0,
+        verdict="",
+        explanation="",
+        facts=(),
+        changes=(change,),
+    )
+    fix = with_code_fix(finding, "keras").fix
+    assert fix is not None
+    assert fix.code == "model.optimizer.learning_rate = 0.05"
 
 
 def test_an_exception_ends_the_run_as_failed(

@@ -90,6 +90,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         unknown=unknown,
         loop=_or_none(Loop, newest("loop")),
         dropout=network["dropout"] if network else None,
+        framework=network.get("framework", "torch") if network else "torch",
         step=run.step,
         total_steps=run.total_steps or (0 if run.has_recipe else run.step),
         stopped_early=bool((newest("early_stopping") or {}).get("stopped")),
