@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("commit")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--models", type=int, default=20, help="architectures analysed in a round")
+    parser.add_argument("--models", type=int, default=20, help="architectures analyzed in a round")
     parser.add_argument("--only", choices=("pages", "analysis"))
     parser.add_argument("--most", type=float, default=1.05, help="the largest ratio that passes")
     given = parser.parse_args()

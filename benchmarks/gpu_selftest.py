@@ -99,7 +99,7 @@ def selftest(device: torch.device) -> Iterator[Outcome]:
         yield Outcome(check.name, outcome, words, time.perf_counter() - start)
 
 
-# What is trained: four colours under noise.
+# What is trained: four colors under noise.
 
 
 def drawn(count: int, seed: int = 0, side: int = SIDE) -> Part:

@@ -3,7 +3,7 @@
 First images a second of our engine, of the article's own loop (torchvision's way to hand out items,
 `ToTensor`, `DataLoader`, the loss read in every step) and of Lightning's Trainer, for LeNet-5 and
 SmallAlexNet, interleaved, on this device; ratios are of medians in the same run. Ours is timed twice: with
-the article's batch and optimiser in fp32, as the others are, and as its `fast-` recipe has it. Metrics, looks
+the article's batch and optimizer in fp32, as the others are, and as its `fast-` recipe has it. Metrics, looks
 at layers and fixed images are in its time, evaluation at an epoch's end is in nobody's.
 
 Then time to accuracy of `fast-lenet5-mnist`, several seeds: the clock starts when the data are decoded and on

@@ -1,4 +1,4 @@
-"""Paths of the files that ship beside the package: app script, pages, bundled checkpoints, glossary.
+"""Paths of the files that ship beside the package: app script, pages, checkpoints, glossary, lesson plan.
 
 In the repository they lie at the root; in a wheel, pyproject.toml maps the same tree to `cnnviz/packaged`.
 """
@@ -12,3 +12,4 @@ ROOT = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1]
 APP = ROOT / "app.py"
 CHECKPOINTS = ROOT / "checkpoints"
 GLOSSARY = ROOT / "docs" / "glossary.md"
+LESSON = ROOT / "docs" / "lesson.md"

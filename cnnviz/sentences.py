@@ -1,5 +1,6 @@
-"""Text helpers for messages: full stops, percentages, and names where there is little space."""
+"""Text helpers for messages: full stops, percentages, stored keys as words, names with little space."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -25,6 +26,28 @@ def percent(fraction: float, digits: int = 0) -> str:
     if fraction < 1 and float(text) == 100:
         return f"> {100 - least:g} %"
     return f"{text} %"
+
+
+STORED_SPELLINGS = {
+    "centre": "center",
+    "colour": "color",
+    "grey": "gray",
+    "initialisation": "initialization",
+    "normalisation": "normalization",
+    "optimiser": "optimizer",
+    "standardised": "standardized",
+}
+"""Words of stored keys and values that are spelled otherwise than in the pages: British, as they began."""
+
+
+def american(value: str) -> str:
+    """Spell a stored key or value as the pages do: `unit-standardised` → `unit-standardized`."""
+    return re.sub(r"[a-z]+", lambda word: STORED_SPELLINGS.get(word[0], word[0]), value)
+
+
+def key_words(key: str) -> str:
+    """Write a stored key as words: `colour_jitter` → `color jitter`."""
+    return american(key.replace("_", " "))
 
 
 LONG_NAME, LONG_PREFIX = 14, 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnviz
-from cnnviz.sentences import full_stop, percent, short_names
+from cnnviz.sentences import american, full_stop, key_words, percent, short_names
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,44 @@ def test_long_names_lose_what_they_share_and_keep_what_tells_them_apart() -> Non
     assert short_names(["all", *plants])[:2] == ["all", "… 1 (Linnaeus)"]
     for names in (["cat", "dog"], ["n02085620-Chihuahua", "n02085782-Japanese_spaniel"], plants[:1] * 2, []):
         assert short_names(names) == names
+
+
+def test_stored_keys_are_shown_in_american_spelling() -> None:
+    assert (key_words("colour_jitter"), key_words("optimiser")) == ("color jitter", "optimizer")
+    assert american("unit-standardised") == "unit-standardized"
+    assert american("/data/colours/Grey.png") == "/data/colours/Grey.png"
+
+
+BRITISH = re.compile(
+    r"\b\w*(colour|neighbour|behaviour|normalis|standardis|initialis|optimis|generalis|summaris|memoris|"
+    r"recognis|visualis|regularis|organis|labell|cancelled|analysed|analysing|centred)\w*\b(?![_.=`(:-])",
+    re.IGNORECASE,
+)
+
+
+def test_documents_are_in_american_spelling() -> None:
+    """Keys that are stored or typed stay as they began; in prose they stand between backquotes."""
+    root = Path(cnnviz.__file__).parents[1]
+    found = []
+    for path in sorted([root / "README.md", *(root / "docs").glob("*.md")]):
+        text = re.sub(
+            r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", path.read_text(encoding="utf-8"), flags=re.DOTALL
+        )
+        found += [f"{path.name}: {match.group()}" for match in BRITISH.finditer(text)]
+    assert not found
+
+
+def test_what_the_program_says_is_in_american_spelling() -> None:
+    """In strings of several words: one word alone may be a stored key."""
+    folder = Path(cnnviz.__file__).parent
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                text = re.sub(r"`[^`\n]*`|'[^'\n]*'|\"[^\"\n]*\"", "", node.value)
+                found += [f"{path.relative_to(folder)}: {word}" for word in _british(text)]
+    assert not found
+
+
+def _british(text: str) -> list[str]:
+    return [match.group() for match in BRITISH.finditer(text) if match.group().islower()]

@@ -143,7 +143,7 @@ def _moved(images: Pixels, by: int, seed: int) -> Pixels:
 def _hues() -> Values:
     angle = 2 * np.pi * np.arange(CLASSES)[:, None] / CLASSES + np.array([0, 2 * np.pi / 3, 4 * np.pi / 3])
     hue = 1 + 0.6 * np.cos(angle)
-    return np.asarray(hue / (hue @ np.array(LUMA))[:, None])  # Rec. BT.601, as grey is made.
+    return np.asarray(hue / (hue @ np.array(LUMA))[:, None])  # Rec. BT.601, as gray is made.
 
 
 _HUES = _hues()

@@ -16,7 +16,7 @@ def pixels(values: NDArray[np.float64]) -> Pixels:
 
 
 def gratings(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Coloured, of 16×16; the class is which way they run."""
+    """Colored, of 16×16; the class is which way they run."""
     random, side = np.random.default_rng(seed), 16
     labels = random.integers(0, CLASSES, count)
     angle = np.pi * (labels + random.uniform(-0.3, 0.3, count)) / CLASSES
@@ -48,7 +48,7 @@ def clocks(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def tiles(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Coloured, of 14×14: one of ten patterns of 4×4, again and again."""
+    """Colored, of 14×14: one of ten patterns of 4×4, again and again."""
     random, side = np.random.default_rng((6, seed)), 14
     patterns = np.random.default_rng(8).uniform(-1, 1, (CLASSES, 4, 4))
     labels, corner = random.integers(0, CLASSES, count), random.integers(0, 4, (count, 2))
@@ -75,7 +75,7 @@ def halos(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def pairs(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """A large disc and a small one on 14×14, coloured; the class is the direction from one to the other."""
+    """A large disc and a small one on 14×14, colored; the class is the direction from one to the other."""
     random, side = np.random.default_rng((10, seed)), 14
     labels = random.integers(0, CLASSES, count)
     angle = 2 * np.pi * (labels + random.uniform(-0.3, 0.3, count)) / CLASSES
@@ -93,7 +93,7 @@ def pairs(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def painted(images: Pixels, side: int, seed: int, noise: float = 12) -> Pixels:
-    """Grey images `(N, 1, h, w)` as masks of ink, anywhere on a ground of `side`×`side`."""
+    """Gray images `(N, 1, h, w)` as masks of ink, anywhere on a ground of `side`×`side`."""
     random, (count, _, height, width) = np.random.default_rng((4, seed)), images.shape
     mask = np.zeros((count, 1, side, side))
     top, left = random.integers(0, side - height + 1, count), random.integers(0, side - width + 1, count)

@@ -27,7 +27,7 @@ RECIPE = Recipe(model="lenet5", dataset="digits", epochs=30, batch_size=64, lr=0
 def speeds(database: Database, repeat: int) -> tuple[list[float], list[float]]:
     """Steps a second with nobody asking, and with hints asked for, in pairs after a first run.
 
-    Of every other pair the one with hints comes first, so that a machine that slows down favours neither.
+    Of every other pair the one with hints comes first, so that a machine that slows down favors neither.
     """
     _steps_a_second(database, asked=False)
     found: dict[bool, list[float]] = {False: [], True: []}

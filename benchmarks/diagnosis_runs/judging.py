@@ -31,7 +31,7 @@ class Failing:
     def fails(self) -> bool:
         """Whether what was planted really hurts.
 
-        A figure that flatters is held against the twin's, which learnt the same and has honest test images.
+        A figure that flatters is held against the twin's, which learned the same and has honest test images.
         """
         if self.planned.plant.flatters:
             return hurts(self.twin.accuracy, self.spoiled.accuracy)

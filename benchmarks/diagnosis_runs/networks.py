@@ -1,4 +1,4 @@
-"""Small networks as plans, from which a plant changes one thing: plain, or with batch normalisation."""
+"""Small networks as plans, from which a plant changes one thing: plain, or with batch normalization."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ TALL = Plan("tall", ((16, 7, True), (32, 3, True), (48, 3, False)), (96, 48))
 MEAN = Plan("mean", ((10, 5, "average"), (24, 5, "average")), (80,), function="tanh", init=GLOROT)
 """With what was usual in 1998: means and tanh."""
 VGG = Plan("vgg", ((10, 3, False), (12, 3, True), (20, 3, False), (24, 3, True)), norm=True)
-"""Pairs of small convolutions, normalised."""
+"""Pairs of small convolutions, normalized."""
 BROAD = Plan("broad", ((8, 5, True), (20, 5, True)), (256, 128), init=HE)
 """Most weights are fully connected."""
 LEAKY = Plan("leaky", ((16, 3, True), (24, 3, True), (24, 3, False)), (48,), function="leaky_relu", init=HE)
@@ -115,5 +115,5 @@ FUNNEL = Plan("funnel", ((32, 5, "stride"), (24, 3, False), (16, 3, "average")),
 
 
 def normed(plan: Plan) -> Plan:
-    """With batch normalisation before each activation."""
+    """With batch normalization before each activation."""
     return replace(plan, name=f"{plan.name}-bn", norm=True)

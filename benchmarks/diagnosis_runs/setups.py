@@ -106,5 +106,5 @@ class Plant:
 
 
 def with_norm(setup: Setup) -> Setup:
-    """With batch normalisation."""
+    """With batch normalization."""
     return setup.but(normed(setup.net))

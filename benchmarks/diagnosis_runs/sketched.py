@@ -24,7 +24,7 @@ _LETTERS = (
 
 
 def letters(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """One of ten letters, twice as large as its dots, anywhere on 14×14, grey with noise."""
+    """One of ten letters, twice as large as its dots, anywhere on 14×14, gray with noise."""
     shapes = np.array([[[float(dot) for dot in row] for row in letter] for letter in _LETTERS])
     large = shapes.repeat(2, axis=1).repeat(2, axis=2)[:, None] * 255
     labels = np.random.default_rng((21, seed)).integers(0, CLASSES, count)
@@ -32,7 +32,7 @@ def letters(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def arrows(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """An arrow on 12×12, coloured, that points in one of ten directions."""
+    """An arrow on 12×12, colored, that points in one of ten directions."""
     random, side = np.random.default_rng((22, seed)), 12
     labels = random.integers(0, CLASSES, count)
     angle = (2 * np.pi * (labels + random.uniform(-0.3, 0.3, count)) / CLASSES)[:, None, None]
@@ -62,7 +62,7 @@ def constellations(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def checks(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """A coloured pattern of 12×12: checks or stripes, fine to coarse, ten kinds."""
+    """A colored pattern of 12×12: checks or stripes, fine to coarse, ten kinds."""
     random, side = np.random.default_rng((25, seed)), 12
     labels = random.integers(0, CLASSES, count)
     size = (1 + labels % 5 * 0.75 + random.uniform(-0.1, 0.1, count))[:, None, None]
@@ -96,7 +96,7 @@ def fog(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def flags(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Two bands of colour on 10×10, in ten combinations, with little noise: forty images teach it."""
+    """Two bands of color on 10×10, in ten combinations, with little noise: forty images teach it."""
     random, side = np.random.default_rng((29, seed)), 10
     hues = np.random.default_rng(30).uniform(30, 225, (CLASSES, 2, 3))
     labels = random.integers(0, CLASSES, count)
@@ -126,7 +126,7 @@ def runes(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def ripples(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Coloured waves on 14×14 from a point anywhere: round or straight, in five lengths, ten kinds."""
+    """Colored waves on 14×14 from a point anywhere: round or straight, in five lengths, ten kinds."""
     random, side = np.random.default_rng((33, seed)), 14
     labels = random.integers(0, CLASSES, count)
     y, x = np.mgrid[:side, :side]
@@ -164,7 +164,7 @@ def tokens(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def weaves(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Coloured cloth of 12×12: threads across and down, each of a width, in ten combinations."""
+    """Colored cloth of 12×12: threads across and down, each of a width, in ten combinations."""
     random, side = np.random.default_rng((35, seed)), 12
     labels = random.integers(0, CLASSES, count)
     widths = np.array([(a, b) for a in (2.0, 3.2, 5.0, 7.5) for b in (2.0, 3.2, 5.0, 7.5) if a <= b])
@@ -178,7 +178,7 @@ def weaves(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def cards(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Four fields of colour on 10×10, in ten combinations, with little noise: forty images teach it."""
+    """Four fields of color on 10×10, in ten combinations, with little noise: forty images teach it."""
     random, side = np.random.default_rng((36, seed)), 10
     hues = np.random.default_rng(37).uniform(40, 215, (CLASSES, 3, 2, 2))
     labels = random.integers(0, CLASSES, count)
@@ -218,7 +218,7 @@ def signals(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def maps(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Coloured hills on 12×12, one of ten landscapes of four hills and hollows, seen from a pixel beside."""
+    """Colored hills on 12×12, one of ten landscapes of four hills and hollows, seen from a pixel beside."""
     random, side = np.random.default_rng((47, seed)), 12
     fixed = np.random.default_rng(48)
     places = fixed.uniform(1.5, side - 2.5, (CLASSES, 4, 2))
@@ -234,7 +234,7 @@ def maps(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def buttons(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """A disc of one colour on another, on 10×10, in ten combinations, with little noise: few images do."""
+    """A disc of one color on another, on 10×10, in ten combinations, with little noise: few images do."""
     random, side = np.random.default_rng((49, seed)), 10
     hues = np.random.default_rng(51).uniform(35, 220, (CLASSES, 2, 3))
     labels = random.integers(0, CLASSES, count)

@@ -54,7 +54,7 @@ def mnist(folder: Path | None) -> Arrays:
 
 
 def signs(folder: Path | None) -> Arrays:
-    """1,500 and 400 other images of MNIST, 11×11, anywhere on 14×14, light ink of any colour on dark."""
+    """1,500 and 400 other images of MNIST, 11×11, anywhere on 14×14, light ink of any color on dark."""
     return _painted(_middle(images(folder, "mnist", folders.SIGNS)), 11, 14)
 
 
@@ -64,12 +64,12 @@ def numerals(folder: Path | None) -> Arrays:
 
 
 def stamps(folder: Path | None) -> Arrays:
-    """1,500 and 400 that are in none of these, 10×10, anywhere on 12×12, dark ink of any colour on light."""
+    """1,500 and 400 that are in none of these, 10×10, anywhere on 12×12, dark ink of any color on light."""
     return _dark(_painted(_middle(images(folder, "mnist", folders.STAMPS)), 10, 12))
 
 
 def faint(folder: Path | None) -> Arrays:
-    """And as many others, 24×24, grey on lighter grey."""
+    """And as many others, 24×24, gray on lighter gray."""
     made = adapted(images(folder, "mnist", folders.FAINT), (1, 24, 24))
     train, test = (pixels(np.float64(180) - 0.4 * part) for part in (made.train_images, made.test_images))
     return replace(made, train_images=train, test_images=test)
@@ -89,7 +89,7 @@ def garments(folder: Path | None) -> Arrays:
 
 
 def notes(folder: Path | None) -> Arrays:
-    """1,500 and 400 of MNIST that no other part has, 13×13, anywhere on 16×16, light ink of any colour."""
+    """1,500 and 400 of MNIST that no other part has, 13×13, anywhere on 16×16, light ink of any color."""
     return _painted(_middle(images(folder, "mnist", folders.NOTES)), 13, 16)
 
 
@@ -112,7 +112,7 @@ def ciphers(folder: Path | None) -> Arrays:
 
 
 def scrawls(folder: Path | None) -> Arrays:
-    """As many others, 11×11, anywhere on 13×13, dark ink of any colour on light."""
+    """As many others, 11×11, anywhere on 13×13, dark ink of any color on light."""
     return _dark(_painted(_middle(images(folder, "mnist", folders.SCRAWLS)), 11, 13))
 
 
@@ -145,7 +145,7 @@ def sleeves(folder: Path | None) -> Arrays:
 
 
 def linens(folder: Path | None) -> Arrays:
-    """500 and 300 of Fashion-MNIST that no earlier part has, 12×12, dark on paper with grey lines."""
+    """500 and 300 of Fashion-MNIST that no earlier part has, 12×12, dark on paper with gray lines."""
     made = adapted(images(folder, "fashion", folders.LINENS), (1, 12, 12))
     lines = np.where(np.arange(12)[:, None] % 4 == 1, 60.0, 0.0)
     train, test = (
@@ -178,7 +178,7 @@ def hats(folder: Path | None) -> Arrays:
 
 
 def cheques(folder: Path | None) -> Arrays:
-    """600 and 300 of MNIST that no earlier part has, the middle, 12×12, dark on a grey that darkens."""
+    """600 and 300 of MNIST that no earlier part has, the middle, 12×12, dark on a gray that darkens."""
     made = adapted(_middle(images(folder, "mnist", folders.CHEQUES)), (1, 12, 12))
     ground = np.linspace(225, 165, 12)[:, None]
     train, test = (pixels(ground - 0.6 * part) for part in (made.train_images, made.test_images))
@@ -213,7 +213,7 @@ def dresses(folder: Path | None) -> Arrays:
 
 
 def gratings(folder: Path | None) -> Arrays:
-    """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
+    """2,000 and 400 colored gratings of 16×16 in noise; the class is which way they run."""
     return Arrays(*drawn.gratings(2_000, seed=0), *drawn.gratings(400, seed=1))
 
 

@@ -192,7 +192,7 @@ def zoomed_test(arrays: Arrays) -> Arrays:
 
 
 def coarse_test(arrays: Arrays) -> Arrays:
-    """Test images are mosaics of squares of five pixels a side, each of one colour."""
+    """Test images are mosaics of squares of five pixels a side, each of one color."""
     rows = np.minimum(np.arange(arrays.test_images.shape[-1]) // 5 * 5 + 2, arrays.test_images.shape[-1] - 1)
     return replace(arrays, test_images=arrays.test_images[:, :, rows[:, None], rows[None, :]])
 

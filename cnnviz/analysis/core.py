@@ -78,7 +78,7 @@ def analyze_module(
         except (Exception, SystemExit) as error:
             if _needs_values(error):
                 raise ValueError(_unknowable(title, error)) from None
-            raise ValueError(f"{title} cannot be analysed: {describe(error)}.") from None
+            raise ValueError(f"{title} cannot be analyzed: {describe(error)}.") from None
         return analysis if size is not None or shape == shapes[0] else _with_assumed_input(analysis, shape)
     assert first is not None
     raise ValueError(_other_dimensions(module, title) or misfit(title, shapes[0], None, first)) from None
@@ -124,9 +124,9 @@ def _needs_values(error: BaseException) -> bool:
 def _unknowable(title: str, error: BaseException) -> str:
     line = source.of_error(error)
     if isinstance(error, NotImplementedError) and "forward" in str(error):
-        return f"{title} cannot be analysed: it defines no forward."
+        return f"{title} cannot be analyzed: it defines no forward."
     return (
-        f"{title} cannot be analysed without running it: its forward pass needs the values of its input"
+        f"{title} cannot be analyzed without running it: its forward pass needs the values of its input"
         f"{f' ({line})' if line else ''}."
     )
 
@@ -241,7 +241,7 @@ def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysi
             ) from None
     if not isinstance(module, nn.Module):
         raise ValueError(
-            f"A {type(module).__name__} cannot be analysed; what can is a model's name, a layer list, or a "
+            f"A {type(module).__name__} cannot be analyzed; what can is a model's name, a layer list, or a "
             "torch.nn.Module."
         )
     name = type(module).__name__

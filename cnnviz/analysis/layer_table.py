@@ -361,7 +361,7 @@ _ASSUMED = {"__bool__": "a condition on its values held", "__index__": "the valu
 def _notes(seen: Trace, table: tuple[Any, ...]) -> tuple[str, ...]:
     notes = [
         f"The forward pass depends on its input's values{f' ({line})' if line else ''}: one path was "
-        f"analysed, as if {_ASSUMED.get(name, 'the value were 1')}."
+        f"analyzed, as if {_ASSUMED.get(name, 'the value were 1')}."
         for name, line in seen.decided
     ]
     seen.unknown.pop("TorchScript", None)

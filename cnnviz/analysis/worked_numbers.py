@@ -177,7 +177,7 @@ def _by_kind(row: Counted) -> str:
         )
     if row.type == "LocalResponseNorm":
         maps = row.settings.get("size")
-        return f"Divides each value by a sum over {maps} neighbouring maps. It has no weights."
+        return f"Divides each value by a sum over {maps} neighboring maps. It has no weights."
     if row.kind == "norm":
         return "Brings values to a common mean and standard deviation, then applies a trained gain and shift."
     if row.kind == "attention":

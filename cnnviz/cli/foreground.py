@@ -234,7 +234,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 # `cnnviz runs stop|pause|resume`: the command is written to the run database, as pages do.
 
 _HELP = {
-    "stop": "Stop a run; what it has learnt is kept, and it can be resumed.",
+    "stop": "Stop a run; what it has learned is kept, and it can be resumed.",
     "pause": "Pause a run: its worker writes a checkpoint and leaves.",
     "resume": "Queue a run again, from its last checkpoint.",
 }

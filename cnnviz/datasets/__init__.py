@@ -15,6 +15,7 @@ from cnnviz.datasets.registry import (
     register,
     remove,
     specs,
+    title_of,
 )
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, Step
 
@@ -48,4 +49,5 @@ __all__ = [
     "remove",
     "save_user_dataset",
     "specs",
+    "title_of",
 ]

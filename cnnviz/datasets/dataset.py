@@ -302,11 +302,9 @@ def describe_conversion(source: Shape, target: Shape) -> str:
     if source[0] != target[0]:
         if {source[0], target[0]} != {1, 3}:
             raise DataError(
-                f"Images of {source[0]} channels cannot be made into {target[0]}: only grey and colour can."
+                f"Images of {source[0]} channels cannot be made into {target[0]}: only gray and color can."
             )
-        steps.append(
-            "grey copied into three channels" if target[0] == 3 else "colour turned to grey (BT.601)"
-        )
+        steps.append("gray copied into three channels" if target[0] == 3 else "color turned to gray (BT.601)")
     if source[1:] != target[1:]:
         verb = "enlarged" if target[1] * target[2] > source[1] * source[2] else "reduced"
         is_cropped = _crop(source, target) != source[1:]

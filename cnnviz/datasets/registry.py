@@ -131,6 +131,12 @@ def names() -> list[str]:
     return list(specs())
 
 
+def title_of(name: str) -> str:
+    """Return the title of the data set called `name`; of an unknown one, such as a folder's, the name."""
+    spec = specs().get(name)
+    return name if spec is None else spec.title
+
+
 def get(name: str) -> DatasetSpec:
     """Return the spec called `name`; raise `UnknownDatasetError`, which suggests the most similar names."""
     spec = find(name)

@@ -1,6 +1,6 @@
 """Shipped test images, so that views of test images work without a network.
 
-`NAME.png` contains them side by side, `NAME.json` their labels, source and licence, which its README.md also
+`NAME.png` contains them side by side, `NAME.json` their labels, source and license, which its README.md also
 states. The images of `digits` come with scikit-learn, a dependency of cnnviz.
 
 `python -m cnnviz.datasets.shipped_images FOLDER` makes MNIST's. FOLDER contains MNIST in any layout that
@@ -45,7 +45,7 @@ def test_images(name: str) -> Dataset | None:
         train=Part(images[:0], labels[:0]),
         test=Part(images, labels),
         fingerprint=hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
-        notes=(facts["source"], f"Licence: {facts['licence']}."),
+        notes=(facts["source"], f"License: {facts['licence']}."),
         folder=FOLDER,
     )
 

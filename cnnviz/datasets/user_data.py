@@ -78,7 +78,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
 def choose_form(headers: Labels, side: int) -> Form:
     """Select a common size and number of channels for `headers` `(kinds, 4)`: height, width, color, count."""
     colours = set(headers[:, 2].tolist())
-    notes = ["Grey images among coloured ones became coloured."] if colours == {0, 1} else []
+    notes = ["Gray images among colored ones became colored."] if colours == {0, 1} else []
     sizes = {(int(height), int(width)) for height, width, *_ in headers}
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_SIDE and not side:
         return Form(next(iter(sizes)), 1 in colours, tuple(notes))

@@ -64,7 +64,7 @@ def rule_out_shuffled_labels(neighbors: Neighbours | None) -> tuple[str, ...]:
     if neighbors is None or not neighbors_agree(neighbors):
         return ()
     return (
-        f"Shuffled labels: neighbours share one {percent(neighbors.share)} of the time, "
+        f"Shuffled labels: neighbors share one {percent(neighbors.share)} of the time, "
         f"{percent(neighbors.chance)} by "
         "chance.",
     )

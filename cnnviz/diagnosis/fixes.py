@@ -349,7 +349,7 @@ def standardize_pixels() -> Change:
     """Propose standardized pixels: mean 0 and standard deviation 1."""
     return Change(
         {"scale": "standardised"},
-        "Standardised pixels have mean 0 and standard deviation 1 in each channel, as rules for initial "
+        "Standardized pixels have mean 0 and standard deviation 1 in each channel, as rules for initial "
         "weights expect.",
     )
 

@@ -1,6 +1,6 @@
 """Experiments: recipes that differ in one thing, run with the same seeds, and compared by their results.
 
-    experiment = from_change(recipe, {"scale": "standardised"}, "Does normalising the input help?")
+    experiment = from_change(recipe, {"scale": "standardised"}, "Does normalizing the input help?")
     number = start(database, experiment)        # queued like any other runs
     result(database, number).verdict            # "with the change: +11.2 ± 1.9 points at 5 epochs, n = 5."
 

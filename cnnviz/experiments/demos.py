@@ -157,7 +157,7 @@ def _run_weightless() -> DemoResult:
     return DemoResult(
         head=("layer", "weights to learn", "buffers"),
         lines=tuple((name, f"{weights:,}", f"{buffers:,}") for name, weights, buffers in counts),
-        conclusion=f"{len(without)} of these {len(counts)} have nothing to initialise: {', '.join(without)}.",
+        conclusion=f"{len(without)} of these {len(counts)} have nothing to initialize: {', '.join(without)}.",
     )
 
 
@@ -191,16 +191,16 @@ def _buffers(layer: nn.Module) -> int:
 WEIGHTLESS = Demo(
     name="weightless",
     title="Do pooling and LRN have weights?",
-    question="Do pooling and local response normalisation have weights to initialise?",
+    question="Do pooling and local response normalization have weights to initialize?",
     asked_by="an article on AlexNet for STL-10",
     explanation=(
         "A layer has weights where its formula has numbers that training is to find: a convolution's kernel, "
-        "a fully connected layer's matrix, batch normalisation's gain and shift.\n\n"
+        "a fully connected layer's matrix, batch normalization's gain and shift.\n\n"
         "Max pooling takes the largest of a window and average pooling the mean: nothing to find. Local "
-        "response normalisation divides by (k + α/n·Σ a²)^β, and k, α, β and n are chosen by hand: they are "
-        "settings, not weights. So there is nothing to initialise in either, and a loop that initialises "
+        "response normalization divides by (k + α/n·Σ a²)^β, and k, α, β and n are chosen by hand: they are "
+        "settings, not weights. So there is nothing to initialize in either, and a loop that initializes "
         "every layer has to pass them by.\n\n"
-        "Buffers are numbers that a layer keeps without learning them by gradient: batch normalisation's "
+        "Buffers are numbers that a layer keeps without learning them by gradient: batch normalization's "
         "running mean and variance, and a count of batches. LeNet-5 of 1998 is an exception to look at: its "
         "subsampling has a trainable gain and bias for each map."
     ),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cnnviz.models import url_codec
 from cnnviz.models.layers import LayerList
+from cnnviz.sentences import key_words
 from cnnviz.training.recipe import MAX_BYTES, Recipe, differing, value_text
 
 METRIC = "test/accuracy"
@@ -201,7 +202,7 @@ NAMED = 4
 def changes_text(experiment: Experiment, name: str) -> str:
     """Describe the changes of a condition: `scale unit → standardised; layers norm1, norm2 added`."""
     pairs = list_changes(experiment.recipe(experiment.base_name), experiment.recipe(name))
-    return "; ".join(f"{field.replace('_', ' ')} {words}" for field, words in pairs)
+    return "; ".join(f"{key_words(field)} {words}" for field, words in pairs)
 
 
 class Changed(NamedTuple):

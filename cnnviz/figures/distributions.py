@@ -28,7 +28,7 @@ GREY = (Color("#40484c", "#c3cbcf"), "solid")
 
 def channel_names(count: int) -> Sequence[str]:
     """Return the names of the channels: gray, or red, green and blue."""
-    return ("grey",) if count == 1 else tuple(CHANNELS)
+    return ("gray",) if count == 1 else tuple(CHANNELS)
 
 
 def channel_histogram(histogram: NDArray[np.int64]) -> Figure:

@@ -299,7 +299,7 @@ def stripes() -> Image.Image:
 TEST_CARDS = (
     Sample("zone-plate", "Zone plate", "test card", OURS, LICENCE, zone_plate),
     Sample("stripes", "Stripes in eight directions", "test card", OURS, LICENCE, stripes),
-    Sample("colour-wheel", "Colour wheel", "test card", OURS, LICENCE, colour_wheel),
+    Sample("colour-wheel", "Color wheel", "test card", OURS, LICENCE, colour_wheel),
 )
 
 

@@ -21,4 +21,4 @@ class NotCoveredError(InterpretError):
 
 
 class StoppedError(Exception):
-    """Long work was cancelled by its caller."""
+    """Long work was canceled by its caller."""

@@ -141,8 +141,8 @@ MEANINGS: dict[Method, str] = {
         "shows edges of the image more than the class (Adebayo et al., 2018)."
     ),
     "smoothgrad": "The mean saliency of many copies of the image with noise added: speckle averages out.",
-    "integrated-gradients": "What each pixel adds to the score on the way from a grey image to this one.",
-    "occlusion": "How much the score falls when a patch is covered in grey.",
+    "integrated-gradients": "What each pixel adds to the score on the way from a gray image to this one.",
+    "occlusion": "How much the score falls when a patch is covered in gray.",
 }
 STEPS = 32
 """Integration steps of integrated gradients."""

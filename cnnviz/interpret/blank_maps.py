@@ -24,7 +24,7 @@ SPEAKS_AGAINST = (
     "Try another layer or class."
 )
 IS_BASELINE = (
-    "The image is the grey that the method starts from (0 for the network), so the way there has no length."
+    "The image is the gray that the method starts from (0 for the network), so the way there has no length."
 )
 COVERED_ALIKE = "The score stays the same whichever patch is covered, so no place matters to it."
 ROUNDING = 1e-6

@@ -87,7 +87,7 @@ Stop = Callable[[], bool]
 
 
 def never_stop() -> bool:
-    """Return False: the work is not cancelled."""
+    """Return False: the work is not canceled."""
     return False
 
 

@@ -144,7 +144,7 @@ def draw_first_layer(weights: Weights, zoom: int = 1, theme: Theme = "light") ->
     if inputs == 1:
         return by_input(weights, 0, zoom, theme)
     if inputs != 3:
-        raise InterpretError(f"'{weights.layer}' reads {inputs} channels; only three make a colour image.")
+        raise InterpretError(f"'{weights.layer}' reads {inputs} channels; only three make a color image.")
     plain = mosaic(weights.values[:, 0], scale="diverging", theme=theme, zoom=zoom)
     pixels = plain.pixels.copy()
     scaled = weights.values / (2 * (weights.magnitude or 1)) + 0.5

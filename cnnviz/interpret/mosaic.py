@@ -258,7 +258,7 @@ def limits(
         return np.full(len(maps), network[0], np.float32), np.full(len(maps), network[1], np.float32)
     if colour_range not in RANGES:
         names = f"{', '.join(RANGES[:-1])} or {RANGES[-1]}"
-        raise InterpretError(f"Colours span the {names}, not {colour_range!r}.")
+        raise InterpretError(f"Colors span the {names}, not {colour_range!r}.")
     finite = np.isfinite(maps)
     low = np.where(finite, maps, np.inf).min(axis=(1, 2))
     high = np.where(finite, maps, -np.inf).max(axis=(1, 2))

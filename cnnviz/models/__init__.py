@@ -16,6 +16,7 @@ from cnnviz.models.registry import (
     resolve,
     sequential,
     specs,
+    title_of,
 )
 from cnnviz.models.spec import ModelSpec, NoOptions, Options, Published, Shape
 
@@ -37,4 +38,5 @@ __all__ = [
     "resolve",
     "sequential",
     "specs",
+    "title_of",
 ]

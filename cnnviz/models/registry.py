@@ -159,6 +159,12 @@ def names() -> list[str]:
     return list(specs())
 
 
+def title_of(name: str) -> str:
+    """Return the title of the model called `name`; of an unknown one, such as a layer list, the name."""
+    spec = specs().get(name)
+    return name if spec is None else spec.title
+
+
 def get(name: str) -> ModelSpec:
     """Return the spec called `name`.
 

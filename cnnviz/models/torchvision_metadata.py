@@ -38,7 +38,7 @@ class Family:
 FAMILIES = (
     Family("alexnet", "AlexNet (torchvision)", "AlexNet", 2014,
            "One Weird Trick for Parallelizing Convolutional Neural Networks (Krizhevsky, 2014)",
-           "AlexNet's narrower one-tower form of 2014, without local response normalisation."),
+           "AlexNet's narrower one-tower form of 2014, without local response normalization."),
     Family("convnext_(.+)", "ConvNeXt-{0}", "ConvNeXt", 2022, "A ConvNet for the 2020s (Liu et al., 2022)",
            "A ResNet brought up to a vision transformer's habits: patches, 7×7 depthwise kernels, layer "
            "norm."),
@@ -53,7 +53,7 @@ FAMILIES = (
            "EfficientNet searched again for training speed, with whole convolutions in its early blocks."),
     Family("googlenet", "GoogLeNet (torchvision)", "GoogLeNet", 2014,
            "Going Deeper with Convolutions (Szegedy et al., 2014)",
-           "Inception blocks with batch normalisation, and 3×3 where the paper has 5×5."),
+           "Inception blocks with batch normalization, and 3×3 where the paper has 5×5."),
     Family("inception_v3", "Inception v3", "GoogLeNet", 2015,
            "Rethinking the Inception Architecture for Computer Vision (Szegedy et al., 2015)",
            "Inception blocks whose large kernels are split into small and one-sided ones."),
@@ -98,7 +98,7 @@ FAMILIES = (
     Family("vgg(..)_bn", "VGG-{0} with batch norm", "VGG", 2014,
            "Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan and Zisserman, "
            "2014)",
-           "VGG with a batch normalisation after every convolution, which came a year later."),
+           "VGG with a batch normalization after every convolution, which came a year later."),
     Family("vit_(.)_(..)", "ViT-{0}/{1}", "ViT", 2020,
            "An Image Is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et "
            "al., 2020)",

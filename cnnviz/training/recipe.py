@@ -17,7 +17,7 @@ from cnnviz.analysis import Analysis, analyze
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
 from cnnviz.models.user_code import registration
-from cnnviz.sentences import full_stop
+from cnnviz.sentences import american, full_stop, key_words
 
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
 Optimiser = Literal["sgd", "nesterov", "adam", "adamw", "rmsprop"]
@@ -286,11 +286,13 @@ def value_text(value: Any) -> str:
         case {"layers": list(layers)}:
             return f"a list of {len(layers)} layers"
         case dict():
-            return ", ".join(f"{key} {value_text(part)}" for key, part in value.items())
+            return ", ".join(f"{key_words(key)} {value_text(part)}" for key, part in value.items())
         case float():
             return f"{value:g}"
         case int():
             return f"{value:,}" if value >= 10_000 else str(value)
+        case str() if " " not in value and "/" not in value:  # a choice, and not a title or a path
+            return american(value)
         case _:
             return str(value)
 

@@ -143,7 +143,7 @@ def settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
 def analyze_network(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:
     """Analyze a network on a copy on the meta device; None and the reason where that fails."""
     if len(shape) != 3:
-        return None, f"Only networks that read images (C, H, W) are analysed, not {shape}."
+        return None, f"Only networks that read images (C, H, W) are analyzed, not {shape}."
     uncompiled = getattr(model, "_orig_mod", None) or (
         model.module if isinstance(model, nn.DataParallel) else model
     )

@@ -87,7 +87,7 @@ def test_of_a_branch_that_depends_on_data_one_path_is_analysed_and_said_which() 
 def test_a_loop_that_waits_for_its_values_ends() -> None:
     result = of("Loops", 8)
     assert result.row("conv").calls > 1
-    assert "one path was analysed" in result.notes[0]
+    assert "one path was analyzed" in result.notes[0]
 
 
 def test_a_value_taken_of_the_input_is_said() -> None:
@@ -103,7 +103,7 @@ def test_two_inputs_are_refused_with_their_names() -> None:
     ("name", "error"), [("Fails", "KeyError: 'missing'"), ("Breaks", "ZeroDivisionError")]
 )
 def test_an_error_in_forward_is_a_sentence_with_the_users_file_and_line(name: str, error: str) -> None:
-    with pytest.raises(ValueError, match="cannot be analysed") as errors:
+    with pytest.raises(ValueError, match="cannot be analyzed") as errors:
         of(name, 28)
     assert error in str(errors.value)
     assert f"(foreign_nets.py, line {line_of(f'# fails: {name}')})" in str(errors.value)

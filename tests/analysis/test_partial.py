@@ -1,4 +1,4 @@
-"""A layer list analysed as far as it fits, against the whole analysis and against its own arithmetic."""
+"""A layer list analyzed as far as it fits, against the whole analysis and against its own arithmetic."""
 
 import pytest
 from hypothesis import given, settings

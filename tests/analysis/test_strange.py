@@ -1,4 +1,4 @@
-"""Strange networks: each is analysed, or refused in one sentence that names the user's own line."""
+"""Strange networks: each is analyzed, or refused in one sentence that names the user's own line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_class_is_made_without_arguments(name: str) -> None:
 def test_a_class_that_needs_arguments_is_refused() -> None:
     with pytest.raises(ValueError, match=r"hand in a network, as analyze\(Conv2d\(…\)\)"):
         analyze(nn.Conv2d, (3, 8, 8))
-    with pytest.raises(ValueError, match="A dict cannot be analysed"):
+    with pytest.raises(ValueError, match="A dict cannot be analyzed"):
         analyze({}, (3, 8, 8))  # type: ignore[arg-type]
 
 

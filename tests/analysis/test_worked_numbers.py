@@ -63,7 +63,7 @@ def test_formulas_as_they_are_read() -> None:
         ("alexnet-cifar10", "pool1", "so windows overlap"),
         ("lenet5", "fc1", "Each of 120 units sums all 400 inputs"),
         ("alexnet-cifar10", "dropout1", "zeroes 50 % of its inputs"),
-        ("alexnet", "norm1", "5 neighbouring maps"),
+        ("alexnet", "norm1", "5 neighboring maps"),
         ("torchvision/mobilenet_v2", "features.1.conv.0.0", "depthwise"),
         ("torchvision/vit_b_16", "encoder.layers.encoder_layer_0.self_attention", "reads all others"),
     ],

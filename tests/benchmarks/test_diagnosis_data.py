@@ -73,7 +73,7 @@ def test_tints_tell_the_class_in_colour_and_not_in_grey(arrays: Arrays) -> None:
     assert (nearest == spoiled.train_labels).mean() > 0.95
     grey = colours @ np.array(LUMA)
     assert np.ptp([grey[spoiled.train_labels == label].mean() for label in range(10)]) < 5
-    assert describe_conversion((3, 8, 8), (1, 8, 8)).startswith("Colour turned to grey")
+    assert describe_conversion((3, 8, 8), (1, 8, 8)).startswith("Color turned to gray")
 
 
 def test_the_first_images_are_all_that_is_left(arrays: Arrays) -> None:

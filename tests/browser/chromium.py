@@ -42,7 +42,7 @@ PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 @dataclass(frozen=True)
 class Look:
-    """How a person looks at the app: the window's size in CSS pixels and the colour scheme."""
+    """How a person looks at the app: the window's size in CSS pixels and the color scheme."""
 
     width: int = 1440
     height: int = 900

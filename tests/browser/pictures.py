@@ -182,9 +182,9 @@ def take_moving(page: Page, url: str) -> bytes:
 
 
 def smaller(png: bytes) -> bytes:
-    """The same picture in fewer bytes: no transparency, and 256 colours where that changes no pixel visibly.
+    """The same picture in fewer bytes: no transparency, and 256 colors where that changes no pixel visibly.
 
-    A picture of many maps keeps all its colours: a palette would draw steps into their scale.
+    A picture of many maps keeps all its colors: a palette would draw steps into their scale.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     indexed = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=20, dither=Image.Dither.NONE)

@@ -101,7 +101,7 @@ def test_layers_are_added_duplicated_moved_removed_and_all_of_it_undone(visit: V
     page = visit("build?model=alexnet-cifar10&layer=conv1")
     page.get_by_role("button", name="Add a layer").click()
     with rerun(page):
-        page.get_by_text("Batch normalisation", exact=True).click()
+        page.get_by_text("Batch normalization", exact=True).click()
     begins(page, "conv1", "batch_norm1", "relu1")
     expect(line(page, "batch_norm1")).to_have_attribute("aria-current", "true")
     press(page, "Duplicate")

@@ -73,12 +73,12 @@ def upload(page: Page, files: list[FilePayload]) -> None:
 
 
 def corner(page: Page) -> list[int]:
-    """The colour in the upper left of what the network sees, which is black in every digit."""
+    """The color in the upper left of what the network sees, which is black in every digit."""
     return pixel(page, "0, 0")
 
 
 def middle(page: Page) -> list[int]:
-    """The colour in the middle of what the network sees."""
+    """The color in the middle of what the network sees."""
     return pixel(page, "c.width >> 1, c.height >> 1")
 
 

@@ -122,7 +122,7 @@ def test_the_download_holds_the_colours_of_the_values(page: Page) -> None:
     for y, x in ((0, 0), (2, 5), (5, 7)):
         wanted = SEQUENTIAL[int((7 + y / 10 + x / 100 - low) / (high - low) * 254 + 0.5)]
         cell = pixels[y * zoom : (y + 1) * zoom, x * zoom : (x + 1) * zoom]
-        assert (np.abs(cell.astype(int) - wanted) <= 1).all(), "crisp: one colour a cell"
+        assert (np.abs(cell.astype(int) - wanted) <= 1).all(), "crisp: one color a cell"
 
 
 def test_a_phone_shows_it_within_its_width(windows: Windows, inside: Server) -> None:

@@ -47,7 +47,7 @@ def test_info_counts_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
     assert both == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert main(["data", "info", "digits"]) == 0
     printed = capsys.readouterr().out
-    assert "licence: CC BY 4.0" in printed
+    assert "license: CC BY 4.0" in printed
     assert f"mean {document['mean'][0]:.4f}" in printed
 
 

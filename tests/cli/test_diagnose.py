@@ -64,7 +64,7 @@ def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
 
 def test_a_change_is_told_in_words_and_printed_as_a_recipe_that_train_takes(capsys: Printed) -> None:
     text = said(capsys, 1, FAILED)
-    assert "Change 1.1: init article → he; scale unit → standardised" in text
+    assert "Change 1.1: init article → he; scale unit → standardized" in text
     assert f"cnnviz diagnose {FAILED} --change 1.1 > fixed.json" in text
     assert "{" not in text
     recipe = Recipe.read(said(capsys, 0, FAILED, "--change", "1.1"))

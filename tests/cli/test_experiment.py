@@ -91,8 +91,8 @@ def test_what_is_listed_and_shown_fits_the_terminal_with_the_answer_that_ships(
     monkeypatch.setenv("COLUMNS", "80")
     for arguments, words in (
         (("list",), "What do the 1×1 reductions"),
-        (("show", "alexnet-stl10"), "He initialisation: +"),
-        (("show", "article-d"), "He initialisation: +"),  # what it was called before
+        (("show", "alexnet-stl10"), "He initialization: +"),
+        (("show", "article-d"), "He initialization: +"),  # what it was called before
         (("run", "weightless"), "614,656"),
     ):
         assert main(["experiment", *arguments]) == 0

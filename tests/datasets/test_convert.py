@@ -19,13 +19,13 @@ def _random(*shape: int) -> torch.Tensor:
     ("have", "want", "sentence"),
     [
         ((1, 28, 28), (1, 28, 28), ""),
-        ((1, 28, 28), (3, 28, 28), "Grey copied into three channels."),
-        ((3, 32, 32), (1, 32, 32), "Colour turned to grey (BT.601)."),
+        ((1, 28, 28), (3, 28, 28), "Gray copied into three channels."),
+        ((3, 32, 32), (1, 32, 32), "Color turned to gray (BT.601)."),
         ((1, 28, 28), (1, 32, 32), "Enlarged from 28×28 to 32×32 pixels (bilinear)."),
         (
             (3, 96, 96),
             (1, 28, 28),
-            "Colour turned to grey (BT.601), reduced from 96×96 to 28×28 pixels (bilinear).",
+            "Color turned to gray (BT.601), reduced from 96×96 to 28×28 pixels (bilinear).",
         ),
         ((3, 40, 60), (3, 32, 32), "The middle reduced from 40×60 to 32×32 pixels (bilinear)."),
     ],

@@ -29,7 +29,7 @@ def test_every_format_that_is_promised_is_read(form: str) -> None:
         (Image.new("RGBA", (4, 4), (10, 20, 30, 0)), True, {255}),
         (Image.new("RGB", (4, 4), (200, 0, 50)).quantize(4), True, {200, 0, 50}),
     ],
-    ids=["8 bits", "1 bit", "16 bits", "clear grey", "grey palette", "clear colour", "colour palette"],
+    ids=["8 bits", "1 bit", "16 bits", "clear gray", "gray palette", "clear color", "color palette"],
 )
 def test_every_mode_is_read(picture: Image.Image, colour: bool, values: set[int]) -> None:
     data = encoded(picture)

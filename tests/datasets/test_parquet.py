@@ -108,7 +108,7 @@ def test_a_folder_without_a_training_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "mean", "std"),
     [
-        # The statistics that everybody normalises these data sets with.
+        # The statistics that everybody normalizes these data sets with.
         ("mnist", (1, 28, 28), [0.1307], [0.3081]),
         ("cifar10-jpeg", (3, 32, 32), [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]),
     ],

@@ -76,7 +76,7 @@ def _register(name: str, arrays: Arrays) -> None:
     datasets.register(
         name,
         title="Mine",
-        summary="Two colours.",
+        summary="Two colors.",
         shape=(3, 4, 4),
         classes=("dark", "light"),
         train=4,

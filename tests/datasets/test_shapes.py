@@ -1,4 +1,4 @@
-"""The generator: the same seed draws the same bytes, and what it draws can be learnt but not read off."""
+"""The generator: the same seed draws the same bytes, and what it draws can be learned but not read off."""
 
 import hashlib
 
@@ -77,13 +77,13 @@ def test_shapes_have_the_area_of_their_formula(name: str, area: float) -> None:
     assert _area(name) == pytest.approx(area, rel=0.01)
 
 
-@pytest.mark.parametrize("read", ["mean colour", "pixels"])
+@pytest.mark.parametrize("read", ["mean color", "pixels"])
 def test_colours_and_brightness_do_not_give_the_class_away(read: str) -> None:
-    """The nearest mean, of colours or of pixels, sees all but the shape: barely better than guessing."""
+    """The nearest mean, of colors or of pixels, sees all but the shape: barely better than guessing."""
     train, labels = shapes.draw(2000, 16, seed=1)
     test, truth = shapes.draw(1000, 16, seed=1, stream=1)
     known, asked = ((part / 255).reshape(len(part), 3, -1) for part in (train, test))
-    if read == "mean colour":
+    if read == "mean color":
         known, asked = (part.mean(axis=2, keepdims=True) for part in (known, asked))
     means = np.stack([known[labels == label].mean(axis=0) for label in range(10)])
     distance = ((asked[:, None] - means) ** 2).sum(axis=(2, 3))

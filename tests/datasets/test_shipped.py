@@ -1,4 +1,4 @@
-"""Test images that ship: what they are, how small, and that their licence is stated beside them."""
+"""Test images that ship: what they are, how small, and that their license is stated beside them."""
 
 import json
 

@@ -114,7 +114,7 @@ def test_grey_among_colour_becomes_colour(tmp_path: Path) -> None:
     files["cat/grey.png"] = encoded(pixels(1, channels=1))
     ready = datasets.load(write(tmp_path / "data", files))
     assert ready.shape[0] == 3
-    assert "Grey images among coloured ones became coloured." in ready.notes
+    assert "Gray images among colored ones became colored." in ready.notes
 
 
 PNG = encoded(pixels(0, (20, 20)))

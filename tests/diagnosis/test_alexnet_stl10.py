@@ -28,7 +28,7 @@ from cnnviz.tracking import Database
 from cnnviz.training import get
 from tests.diagnosis.tiny import trained
 
-MENDING = ("He initialisation", "He, standardised, rate 0.01", "pixels up to ±255", "as the paper")
+MENDING = ("He initialization", "He, standardized, rate 0.01", "pixels up to ±255", "as the paper")
 FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 
 

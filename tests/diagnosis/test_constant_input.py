@@ -79,7 +79,7 @@ def test_black_images_are_no_matter_of_the_recipe() -> None:
 
 
 def test_faint_images_that_were_learned_all_the_same_are_no_fault() -> None:
-    """Standardised, shades of 0 and 1 are as good as any."""
+    """Standardized, shades of 0 and 1 are as good as any."""
     seen = Variation(stored=FAINT, plain=READ, augmented=READ, blanked=0.0, kept=1.0)
     quality = DataQuality(variation=seen, test_counts=(100,) * 10)
     assert isinstance(apply_rule(run(0.97, 0.96, quality=quality)), Negative)

@@ -44,7 +44,7 @@ def test_digits_are_not_mirrored() -> None:
 def test_doubted_images_are_shown_with_both_classes() -> None:
     result = diagnose(PLANTED["wrong everywhere"]()[1]).findings[0]
     shown = next(picture for picture in result.pictures if hasattr(picture, "images"))
-    assert "labelled '2'" in shown.images[0][1]
+    assert "labeled '2'" in shown.images[0][1]
     assert "'7'" in shown.images[0][1]
 
 
@@ -98,7 +98,7 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
 
 
 def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
-    shuffled = PLANTED["shuffled, not learnt"]()[1]
+    shuffled = PLANTED["shuffled, not learned"]()[1]
     for losses, explained in (((2.3, 2.4, 2.3), True), ((2.3, 90.0, 2.3), False)):
         curves = shuffled.curves | {"train/loss": Points(steps=(1, 20, 200), values=losses)}
         judged = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
@@ -199,7 +199,7 @@ def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
 
 
 def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> None:
-    """60 % wrong labels: steps are long, and by validation images nothing is learnt."""
+    """60 % wrong labels: steps are long, and by validation images nothing is learned."""
     wrong = PLANTED["wrong in training, so that validation looks like guessing"]()[1]
     curve = summarize_loss(wrong)
     assert curve is not None

@@ -84,7 +84,7 @@ def test_a_network_that_learns_around_dead_relus_is_clear_and_one_without_a_loss
 
 @pytest.mark.parametrize(("learnt", "cause"), [(0.12, "data-enlarged"), (0.95, "labels-shuffled")])
 def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause: str) -> None:
-    """They may have lost what tells classes apart; what is learnt by heart all the same speaks of labels."""
+    """They may have lost what tells classes apart; what is learned by heart all the same speaks of labels."""
     evidence = of_data.run(learnt, 0.1, quality=DataQuality(neighbours=of_data.RANDOM, detail=BLURRED))
     assert first(evidence) == cause
     judged = rules()["labels-shuffled"].judge(evidence)

@@ -1,4 +1,4 @@
-"""Wrong labels by neighbours: the formula, what it is not asked, and what it says of real images."""
+"""Wrong labels by neighbors: the formula, what it is not asked, and what it says of real images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def wrongly(part: float, classes: int) -> Matrix:
 
 
 def counted(pairs: Matrix, images: Matrix, others: Matrix) -> dict[str, float]:
-    """Of pairs by their classes (row the image, column its neighbour), how many labels agree; and chance."""
+    """Of pairs by their classes (row the image, column its neighbor), how many labels agree; and chance."""
     shares = pairs.sum(1)
     return {
         "share": float((images.T @ pairs @ others).trace()),
@@ -55,7 +55,7 @@ def expected(pairs: Matrix, train: Matrix, test: Matrix) -> Agreement:
 
 @st.composite
 def classes_of_pairs(draw: st.DrawFn) -> Matrix:
-    """How often an image of one class has a neighbour of another: any, but its own class oftenest."""
+    """How often an image of one class has a neighbor of another: any, but its own class oftenest."""
     classes = draw(st.integers(2, 12))
     mixed = draw(arrays(float, (classes, classes), elements=st.floats(0.01, 1)))
     own = draw(arrays(float, classes, elements=st.floats(0.5, 20)))
@@ -86,7 +86,7 @@ def test_of_wrong_test_labels_so_many_fewer_training_labels_seem_wrong(
 
 
 def report_of(within: float, across: float, images: int = 2_000, **changes: Any) -> DataQuality:
-    """So often two training images agree that are neighbours, so often a test image and training images."""
+    """So often two training images agree that are neighbors, so often a test image and training images."""
     base: dict[str, Any] = {
         "neighbours": Neighbours(share=within, chance=0.1, images=images, each=5),
         "neighbours_of_test": NeighboursOfTest(share=across, chance=0.1, images=images, each=5, nearer=0.5),
@@ -116,7 +116,7 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     assert "0.100 / 0.250 = 0.40, and q = (1 − 0.40) · 9 / 10 = 0.54" in result.explanation
     assert [fact.text for fact in result.facts][:3] == ["35.0 %", "20.0 %", "54 % ± 2 %"]
     assert result.pictures[0].alt == (
-        "Neighbours with the same label: of a test image 35 %, by chance 10 %; "
+        "Neighbors with the same label: of a test image 35 %, by chance 10 %; "
         "of a training image 20 %, by chance 10 %."
     )
 
@@ -148,7 +148,7 @@ def compared(**changes: Any) -> Evidence:
 
 
 UNTRUSTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "test images that were learnt from": (
+    "test images that were learned from": (
         {"repeats": REPEATED},
         {"repeats": REPEATED.model_copy(update={"test": 0})},
     ),

@@ -20,7 +20,7 @@ from cnnviz.models.library import spec_of
 
 
 def images(count: int = 12, side: int = 67) -> Tensor:
-    """Smooth colours that differ from image to image, pixels in [0, 1]."""
+    """Smooth colors that differ from image to image, pixels in [0, 1]."""
     coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(3))
     return nn.functional.interpolate(coarse, (side, side), mode="bilinear")
 

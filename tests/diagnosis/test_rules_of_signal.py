@@ -180,7 +180,7 @@ def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
 
 @pytest.mark.parametrize(("first", "expected"), [(10.0, Negative), (20.0, Finding)])
 def test_gradients_that_grow_sixteenfold_on_their_way_back_explode(first: float, expected: type) -> None:
-    """Whatever the optimiser: Adam's steps do not tell how large gradients are."""
+    """Whatever the optimizer: Adam's steps do not tell how large gradients are."""
     evidence = run(**STUCK, gradients=(first, 5.0, 2.0, 1.0), recipe={"optimiser": "adam"})
     outcome = rules()["exploding-gradients"].judge(evidence)
     assert isinstance(outcome, expected)

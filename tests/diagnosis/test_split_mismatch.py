@@ -74,7 +74,7 @@ def test_labels_in_another_order_are_found_by_what_images_look_like() -> None:
     mixed = turned((0, 1, 0.9), (1, 2, 0.85), (2, 0, 0.95))
     result = diagnose(split((100, 100, 100), (60, 60, 60), resembled=mixed)).findings[0]
     assert result.cause == "split-mismatch"
-    assert "3 of 3 classes are labelled otherwise" in result.verdict
+    assert "3 of 3 classes are labeled otherwise" in result.verdict
     assert "'Cat' looks like 'cat' (90 %)" in result.explanation
 
 

@@ -56,7 +56,7 @@ def surest(share: float) -> Evidence:
 
 
 def mislabelled(wrong: float) -> Evidence:
-    """By neighbours: r = 1 − 10/9 of what is wrong; 2,000 images let the difference err by a point."""
+    """By neighbors: r = 1 − 10/9 of what is wrong; 2,000 images let the difference err by a point."""
     size = {"chance": 0.1, "images": 2_000, "each": 5}
     within = Neighbours(share=0.1 + 0.4 * (1 - wrong / 0.9), **size)
     tested = NeighboursOfTest(share=0.5, nearer=0.5, **size)

@@ -118,7 +118,7 @@ def test_a_finding_more_likely_wrong_than_right_is_not_told() -> None:
 
 @pytest.mark.parametrize(("worst", "kept"), [(3.3, True), (3.9, False)])
 def test_labels_are_no_reason_for_a_loss_half_as_large_again_as_it_began(worst: float, kept: bool) -> None:
-    evidence = of_data.PLANTED["shuffled, not learnt"]()[1]
+    evidence = of_data.PLANTED["shuffled, not learned"]()[1]
     loss = run(losses=(2.4, worst, 2.4), step=200).curves["train/loss"]
     text = found(
         "labels-shuffled", evidence.model_copy(update={"curves": evidence.curves | {"train/loss": loss}})

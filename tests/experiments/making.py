@@ -14,10 +14,10 @@ from cnnviz.training import Recipe
 BASE = Recipe(dataset="digits", scale="unit", epochs=5, device="cpu")
 NORMALISING = Experiment.of(
     name="normalising",
-    question="Does normalising the input raise accuracy?",
+    question="Does normalizing the input raise accuracy?",
     base=BASE,
     base_name="pixels in [0, 1]",
-    conditions=(Condition(name="normalising the input", changes={"scale": "standardised"}),),
+    conditions=(Condition(name="normalizing the input", changes={"scale": "standardised"}),),
     seeds=(0, 1, 2),
 )
 

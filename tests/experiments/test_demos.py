@@ -42,4 +42,4 @@ def test_weights_are_counted() -> None:
     assert weights["Conv2d(96, 256, 5)"] == (f"{256 * (96 * 25 + 1):,}", "0")
     assert weights["BatchNorm2d(96)"] == ("192", "193")
     assert weights["MaxPool2d(3, 2)"] == weights["LocalResponseNorm(5)"] == ("0", "0")
-    assert shown.conclusion.startswith("8 of these 12 have nothing to initialise: MaxPool2d(3, 2)")
+    assert shown.conclusion.startswith("8 of these 12 have nothing to initialize: MaxPool2d(3, 2)")

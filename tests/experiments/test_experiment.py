@@ -15,7 +15,7 @@ from tests.experiments.making import BASE, NORMALISING
 def test_seeds_are_the_same_in_every_arm_and_pairs_come_together() -> None:
     assert list(NORMALISING.cells())[:3] == [
         Cell("pixels in [0, 1]", 0),
-        Cell("normalising the input", 0),
+        Cell("normalizing the input", 0),
         Cell("pixels in [0, 1]", 1),
     ]
     base, arm = (NORMALISING.recipe(name, 2) for name in NORMALISING.names)
@@ -62,7 +62,7 @@ def test_what_is_no_change_is_refused_in_a_sentence(change: dict[str, Any], sent
         ({"seeds": (1, 1)}, "a seed is given twice"),
         ({"seeds": (-1,)}, "from 0 on"),
         ({"seeds": ()}, "at least 1 item"),
-        ({"base_name": "normalising the input"}, "same name"),
+        ({"base_name": "normalizing the input"}, "same name"),
         ({"question": ""}, "question"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_preset_answers_to_the_name_that_it_had_before() -> None:
 
 
 def test_another_start_is_told_in_a_line() -> None:
-    text = changes_text(get_preset("alexnet-stl10").small, "He initialisation")
+    text = changes_text(get_preset("alexnet-stl10").small, "He initialization")
     assert text == (
         "layers conv1, conv3, fc1 and 2 more: init weights normal → he; "
         "conv2, conv4, conv5: init weights normal → he, bias 1 → 0"

@@ -42,8 +42,8 @@ def test_the_answer_is_of_last_epochs_and_paired(database: Database) -> None:
     assert arm.difference is not None
     assert arm.difference.mean == pytest.approx(0.11)
     # Differences 10, 11, 12 points: s = 1, t(2) = 4.303, 4.303/√3 = 2.48.
-    assert results.verdict == "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3."
-    assert arm.changes == "scale unit → standardised"
+    assert results.verdict == "normalizing the input: +11.0 ± 2.5 points at 5 epochs, n = 3."
+    assert arm.changes == "scale unit → standardized"
     assert results.complete
 
 
@@ -58,7 +58,7 @@ def test_failed_and_missing_runs_are_told_and_their_pairs_left_out(database: Dat
     tracking.delete_run(database, ids[Cell(BASE, 2)])
     results = result(database, number)
     assert results.verdict.startswith(
-        "So far, 3 of 6 runs: normalising the input: +10.0 points at 5 epochs, n = 1;"
+        "So far, 3 of 6 runs: normalizing the input: +10.0 points at 5 epochs, n = 1;"
     )
     assert any("seed 1 (run 4): failed (The loss is no longer" in note for note in results.notes)
     assert any("seed 2: no run" in note for note in results.notes)
@@ -95,7 +95,7 @@ def test_several_arms_share_the_chance_of_error(database: Database) -> None:
     end_all(database, number, values)
     results = result(database, number)
     # t(2) at 97.5 %, both sides: 6.205; 6.205/√3 = 3.58.
-    assert "normalising the input: +11.0 ± 3.6 points" in results.verdict
+    assert "normalizing the input: +11.0 ± 3.6 points" in results.verdict
     assert "raw: 0.0 points at 5 epochs in each of 3 pairs; without any spread" in results.verdict
     assert any("Bonferroni" in note for note in results.notes)
 

@@ -21,5 +21,5 @@ def test_shares_add_up_and_what_is_not_taken_is_a_gap() -> None:
 
 def test_grey_has_one_channel_and_no_legend() -> None:
     figure = channel_histogram(np.ones((1, 256), dtype=np.int64))
-    assert channel_names(1) == ("grey",)
+    assert channel_names(1) == ("gray",)
     assert not figure["layout"]["showlegend"]

@@ -1,4 +1,4 @@
-"""Colours stay apart for colour-blind eyes, by the simulation of Machado, Oliveira and Fernandes, 2009."""
+"""Colors stay apart for color-blind eyes, by the simulation of Machado, Oliveira and Fernandes, 2009."""
 
 import itertools
 from collections.abc import Iterable

@@ -40,7 +40,7 @@ def test_first_convolution_sees_its_window_in_the_middle() -> None:
 def test_stride_is_told_as_the_step_between_neighbours() -> None:
     row = analyze("alexnet").row("conv1")
     assert "11×11" in receptive_words(row, (227, 227))
-    assert "its neighbour those 4 further on" in receptive_words(row, (227, 227))
+    assert "its neighbor those 4 further on" in receptive_words(row, (227, 227))
 
 
 def test_what_is_wider_than_the_picture_is_cut_and_its_padding_dashed() -> None:

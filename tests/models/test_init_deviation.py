@@ -1,4 +1,4 @@
-"""What an initialisation says of its spread is what torch draws."""
+"""What an initialization says of its spread is what torch draws."""
 
 from typing import Literal
 

@@ -13,7 +13,7 @@ from cnnviz.models.modules import PartialConv2d, RadialBasis, ScaledTanh, Subsam
 
 
 def contiguous(seen: tuple[int, ...]) -> bool:
-    """Whether the maps are neighbours on a circle of six."""
+    """Whether the maps are neighbors on a circle of six."""
     return any({(start + i) % 6 for i in range(len(seen))} == set(seen) for start in range(6))
 
 

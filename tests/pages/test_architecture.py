@@ -84,7 +84,7 @@ def test_what_is_wrong_is_said_and_the_page_is_there(query: dict[str, str], word
 
 def test_a_huge_model_says_that_neighbours_share_a_column() -> None:
     app = open_page("architecture", model="torchvision/efficientnet_v2_l", view="treemap")
-    assert any("groups of neighbours" in caption.value for caption in app.caption)
+    assert any("groups of neighbors" in caption.value for caption in app.caption)
     app.button(key="columns").click().run()
     assert_sound(app)
     assert app.query_params["columns"] == "all"

@@ -167,7 +167,7 @@ def test_settings_of_augmentation_go_to_the_address_and_to_training(photographs:
 
 def test_a_recipe_and_a_model_decide_what_is_done() -> None:
     app = open_page("data", recipe="article-alexnet-stl10", dataset="digits")
-    assert "Grey copied into three channels." in steps(app)
+    assert "Gray copied into three channels." in steps(app)
     assert "Enlarged from 28×28 to 256×256" in steps(app)
     app.selectbox(key="data-model").select("lenet5").run()
     assert app.query_params["model"] == "lenet5"
@@ -318,7 +318,7 @@ def test_a_cancelled_preparation_keeps_nothing_and_can_be_begun_again(gate: Gate
     app = begun(gate, "pets.zip", packed(classes(10)))
     app.button(key="prepare-upload-cancel").click().run()
     settled(app)
-    assert "pets.zip was cancelled; nothing of it was kept." in app.info[0].value.replace("\\", "")
+    assert "pets.zip was canceled; nothing of it was kept." in app.info[0].value.replace("\\", "")
     assert list(library.uploads().glob("*")) == []
     assert library.user_datasets() == {}
     assert [path.name for path in cache.folder().glob("*.tmp")] == []
@@ -350,7 +350,7 @@ def test_a_third_preparation_waits_for_its_turn_and_can_be_cancelled_there(gate:
     assert progress_text(app) == "Waiting for other data sets that are being prepared …"
     app.button(key="prepare-upload-cancel").click().run()
     settled(app)
-    assert "late.zip was cancelled" in app.info[0].value.replace("\\", "")
+    assert "late.zip was canceled" in app.info[0].value.replace("\\", "")
     gate.opened.set()
     assert [settled(other).query_params["dataset"] for other in others] == ["mine/pets0", "mine/pets1"]
 

@@ -33,7 +33,7 @@ def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:
     app = open_page("experiments")
     said = text(app)
     assert "recorded on" in said
-    assert "Does normalising the input raise accuracy?" in said
+    assert "Does normalizing the input raise accuracy?" in said
     labels = [link.proto.label for link in app.get("page_link")]
     assert {ready.title for ready in list_presets().values()} <= set(labels)
     assert "n = 4 to 5." in said, "of the rates of SGD one run has no accuracy"
@@ -71,7 +71,7 @@ def test_a_finished_one_shows_verdict_table_and_its_runs() -> None:
         end_all(database, number, {base: [0.80, 0.84, 0.82], arm: [0.90, 0.95, 0.94]})
     app = open_page("experiments", experiment=str(number))
     said = text(app)
-    assert "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3." in said
+    assert "normalizing the input: +11.0 ± 2.5 points at 5 epochs, n = 3." in said
     assert "93.00 %" in said
     assert parameters(NORMALISING)["test"] in app.code[1].value
     link = next(link for link in app.get("page_link") if link.proto.label == "Its runs side by side")

@@ -8,7 +8,7 @@ SECTIONS = [
     "What the article saw",
     "Where the images get lost",
     "And the way back",
-    "Is it the weaker normalisation?",
+    "Is it the weaker normalization?",
     "The fixed run beside the failed one",
     "The proof: one change at a time",
     "Try it yourself",
@@ -40,7 +40,7 @@ def test_another_start_is_reckoned_at_once() -> None:
     assert_sound(app)
     assert (app.query_params["start"], app.query_params["pixels"]) == ("he", "standardised")
     after = _said(app)
-    assert "Standardised pixels differ" in after
+    assert "Standardized pixels differ" in after
     assert "Biases of 1 stand in conv2" in before
     assert "Biases of" not in after
 

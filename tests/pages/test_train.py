@@ -162,7 +162,7 @@ def test_a_failed_run_says_why_and_shows_the_last_lines(runs: Database) -> None:
     ]
     assert "line one\nline two" in [block.value for block in app.code]
     assert "was no longer a finite number" in html(app), "the history gives the reason too"
-    assert "test accuracy" in html(app), "what it learnt before is still there"
+    assert "test accuracy" in html(app), "what it learned before is still there"
     assert "Find out why; then resume it, or" in said(app)
     assert app.button(key="run-resume").proto.type == "secondary", "what failed would fail again"
 

@@ -44,7 +44,7 @@ def test_what_ships_is_small_names_registered_things_and_no_machine(name: str) -
     assert get(run.model).name == run.model
     assert "/" not in run.dataset
     assert 0.5 < run.accuracy < 1
-    assert (b"fixed_images" in text) is (run.dataset == "mnist"), "the licence of CIFAR-10 is not stated"
+    assert (b"fixed_images" in text) is (run.dataset == "mnist"), "the license of CIFAR-10 is not stated"
 
 
 @pytest.mark.parametrize("name", recorded_runs.names())

@@ -1,4 +1,4 @@
-"""A small data set that can be learnt in seconds."""
+"""A small data set that can be learned in seconds."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cnnviz.datasets import Dataset, Part
 
 
 def stripes(count: int = 160, seed: int = 0) -> Part:
-    """Grey 28×28 images of three classes: a bright band at the top, in the middle, at the bottom."""
+    """Gray 28×28 images of three classes: a bright band at the top, in the middle, at the bottom."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     images = random.integers(0, 90, (count, 1, 28, 28)).astype(np.uint8)

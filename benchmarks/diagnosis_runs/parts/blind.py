@@ -70,7 +70,7 @@ PARTS = {
         registered=(registered("lenet5", "clocks", options={"activation": "tanh"}, size=28, epochs=8),),
         left_out={
             ("long-small-digits", "data-enlarged"),
-            ("long-small-digits", "data-channels"),  # So bright that tints are cut off, which grey shows.
+            ("long-small-digits", "data-channels"),  # So bright that tints are cut off, which gray shows.
         },
         seed=60,
     ),

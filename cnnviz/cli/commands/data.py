@@ -152,7 +152,7 @@ def _print_waiting(spec: DatasetSpec, as_json: bool) -> None:
 
 
 def _provenance(spec: DatasetSpec) -> list[str]:
-    return [text for text in (spec.origin, spec.citation, f"licence: {spec.licence}") if text]
+    return [text for text in (spec.origin, spec.citation, f"license: {spec.licence}") if text]
 
 
 def _headline(ready: Dataset) -> str:

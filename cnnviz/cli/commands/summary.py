@@ -100,7 +100,7 @@ def _headline(analysis: Analysis, batch: int, name: str) -> str:
     kinds = {
         "convolutional": analysis.conv_params,
         "fully connected": analysis.fc_params,
-        "normalisation": analysis.norm_params,
+        "normalization": analysis.norm_params,
         "other": analysis.other_params,
     }
     if recurrent := analysis.params_of("recurrent"):

@@ -184,7 +184,7 @@ class ShapesOptions(Options):
 @register(
     "shapes",
     title="Shapes",
-    summary="Ten coloured shapes of any place, size, turn and colour on uneven, noisy ground.",
+    summary="Ten colored shapes of any place, size, turn and color on uneven, noisy ground.",
     shape=(3, 32, 32),
     classes=NAMES,
     train=10_000,

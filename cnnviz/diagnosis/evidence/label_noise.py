@@ -186,7 +186,7 @@ def arithmetic(estimate: Agreement) -> str:
         f"another training image {percent(of_train.share, 1)}, {100 * within:.1f} points more than chance "
         f"({percent(of_train.chance, 1)}). Images are as much alike in both: {percent(of_test.nearer)} of "
         "the test "
-        "images have a nearer neighbour than half of the training images have. But in the first pairs one "
+        "images have a nearer neighbor than half of the training images have. But in the first pairs one "
         "label is a training label, in the second both are."
         f"\n\nIf a part q of the training labels is wrong, each of the other {others} classes as often as "
         f"any, that is as if 1 − r = q · {classes} / {others} of them were dealt out at random. A pair "
@@ -203,12 +203,10 @@ def facts(estimate: Agreement) -> tuple[Fact, ...]:
     """Return both agreements and the estimate."""
     of_train, of_test = estimate.within, estimate.across
     return (
-        Fact("neighbours of a test image with its label", of_test.share, f"{percent(of_test.share, 1)}"),
+        Fact("neighbors of a test image with its label", of_test.share, f"{percent(of_test.share, 1)}"),
+        Fact("neighbors of a training image with its label", of_train.share, f"{percent(of_train.share, 1)}"),
         Fact(
-            "neighbours of a training image with its label", of_train.share, f"{percent(of_train.share, 1)}"
-        ),
-        Fact(
-            "wrong labels by neighbours",
+            "wrong labels by neighbors",
             estimate.wrong,
             f"{percent(estimate.wrong)} ± {percent(estimate.error)}",
         ),
@@ -226,8 +224,8 @@ def agreement_figure(estimate: Agreement) -> Bars:
             "found": tuple(agreement.share for agreement in both),
             "by chance": tuple(agreement.chance for agreement in both),
         },
-        y_label="part of the neighbours",
-        alt="Neighbours with the same label: "
+        y_label="part of the neighbors",
+        alt="Neighbors with the same label: "
         + "; ".join(
             f"{name} {percent(agreement.share)}, by chance {percent(agreement.chance)}"
             for name, agreement in pairs
@@ -240,8 +238,8 @@ def agreement_figure(estimate: Agreement) -> Bars:
 def sound(estimate: Agreement) -> str:
     """Explain why training labels are ruled out as a cause."""
     return (
-        f"Neighbours among the training images share a label {percent(estimate.within.share)} of the time, "
-        f"test images and their neighbours {percent(estimate.across.share)}: fewer than {percent(MIN_WRONG)} "
+        f"Neighbors among the training images share a label {percent(estimate.within.share)} of the time, "
+        f"test images and their neighbors {percent(estimate.across.share)}: fewer than {percent(MIN_WRONG)} "
         "of the training labels are wrong at random, unless test labels are too."
     )
 
@@ -249,9 +247,9 @@ def sound(estimate: Agreement) -> str:
 def worse_in_test(estimate: Agreement) -> str:
     """Explain why test accuracy is not reliable."""
     return (
-        f"Neighbours among the training images share a label {percent(estimate.within.share)} of the time, "
+        f"Neighbors among the training images share a label {percent(estimate.within.share)} of the time, "
         "but "
-        f"test images and their neighbours only {percent(estimate.across.share)}, though they are as much "
+        f"test images and their neighbors only {percent(estimate.across.share)}, though they are as much "
         "alike: "
         "more of the test labels are wrong than of the training labels, so that figures on test images say "
         "little."

@@ -31,7 +31,7 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
     sentences = []
     if neighbors is not None:
         sentences.append(
-            f"An image's nearest neighbours have its label {percent(neighbors['share'])} of the time, "
+            f"An image's nearest neighbors have its label {percent(neighbors['share'])} of the time, "
             f"{percent(neighbors['chance'])} by chance."
         )
     if patches is not None:
@@ -45,7 +45,7 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
 @register(
     "label-agreement",
     title="Labels and images",
-    summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
+    summary="Labels should be what an image's neighbors, patches and a trained network say they are.",
     describe=_describe_agreement,
 )
 def label_agreement(context: ProbeContext) -> Result:
@@ -141,7 +141,7 @@ def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
 @register(
     "duplicates",
     title="Images in two parts",
-    summary="No image that judges the network should be one, or nearly one, that it learnt from.",
+    summary="No image that judges the network should be one, or nearly one, that it learned from.",
     describe=_describe_duplicates,
 )
 def duplicates(context: ProbeContext) -> Result:

@@ -46,11 +46,11 @@ def _without_biases(layers: LayerList) -> LayerList:
 AS_WRITTEN = "as the article"
 CONDITIONS: dict[str, dict[str, Any]] = {
     AS_WRITTEN: {},
-    "He initialisation": {"init": "he"},
+    "He initialization": {"init": "he"},
     "learning rate 0.01": {"lr": 0.01},
-    "He, standardised, rate 0.01": {"init": "he", "scale": "standardised", "lr": 0.01},
+    "He, standardized, rate 0.01": {"init": "he", "scale": "standardised", "lr": 0.01},
     "pixels up to ±255": {"scale": "raw-minus-mean"},
-    "standardised input": {"scale": "standardised"},
+    "standardized input": {"scale": "standardised"},
     "as the paper": {"init": "paper", "normalisation": "lrn-paper", "scale": "raw-minus-mean", "lr": 0.01},
     "biases 0": {"biases": False},
     "LRN as strong as the paper's": {"normalisation": "lrn-paper"},
@@ -90,10 +90,10 @@ def changes(
 
 
 _TOLD = (
-    "He initialisation",
+    "He initialization",
     "learning rate 0.01",
-    "He, standardised, rate 0.01",
-    "standardised input",
+    "He, standardized, rate 0.01",
+    "standardized input",
     "pixels up to ±255",
     "as the paper",
 )

@@ -31,7 +31,7 @@ ACTIVATION = Preset(
         "runs as well as at their ends."
     ),
     asked_by="the AlexNet paper, as articles retell it",
-    limits=f"{THIN}. He's initialisation suits ReLU; tanh is often started with half its variance.",
+    limits=f"{THIN}. He's initialization suits ReLU; tanh is often started with half its variance.",
     order=7,
     small=Experiment(
         base=thin_on_digits(layers=thin_alexnet(activation="tanh")),
@@ -65,7 +65,7 @@ AUXILIARY = Preset(
     ),
     asked_by="an article on GoogLeNet for CIFAR-10",
     limits=(
-        "A half-width GoogLeNet with batch normalisation, which carries gradients anyway: the paper had "
+        "A half-width GoogLeNet with batch normalization, which carries gradients anyway: the paper had "
         "none. Few images and 60 steps, after which seeds of one condition still end far apart."
     ),
     order=11,
@@ -133,7 +133,7 @@ _POOLING_QUESTION = {
 POOLING = Preset(
     title="Overlapping pooling?",
     about=(
-        "Windows of 3×3 that move by 2 share a row with their neighbours; windows of 2×2 do not. The "
+        "Windows of 3×3 that move by 2 share a row with their neighbors; windows of 2×2 do not. The "
         "paper says 0.4 points of top-1 error less on ImageNet, and a little less over-fitting."
     ),
     asked_by="the AlexNet paper, as articles retell it",
@@ -296,20 +296,20 @@ DROPOUT = Preset(
 )
 
 
-# Does normalising the input raise accuracy?
+# Does normalizing the input raise accuracy?
 
 _NORMALIZATION_QUESTION = {
     "name": "normalising",
-    "question": "Does normalising the input raise accuracy?",
+    "question": "Does normalizing the input raise accuracy?",
     "base_name": "pixels in [0, 1]",
     "conditions": (
-        Condition(name="normalising the input", changes={"scale": "standardised"}),
+        Condition(name="normalizing the input", changes={"scale": "standardised"}),
         Condition(name="raw pixels, 0 to 255", changes={"scale": "raw"}),
     ),
 }
 
 NORMALIZATION = Preset(
-    title="Normalise the input?",
+    title="Normalize the input?",
     about=(
         "The same network reads pixels in [0, 1], pixels with mean 0 and standard deviation 1, or raw ones "
         "up to 255. Gradients of the first layer grow with its input, so that one learning rate does not "
@@ -327,19 +327,19 @@ NORMALIZATION = Preset(
 )
 
 
-# Does local response normalisation help?
+# Does local response normalization help?
 
 _LRN_QUESTION = {
     "name": "lrn",
-    "question": "Does local response normalisation help?",
+    "question": "Does local response normalization help?",
     "base_name": "without LRN",
 }
 _ARMS = {"LRN as in the paper": "lrn-paper", "LRN five times weaker": "lrn-article"}
 
 LRN = Preset(
-    title="Local response normalisation?",
+    title="Local response normalization?",
     about=(
-        "After the first two activations each value is divided by a function of its neighbours in four "
+        "After the first two activations each value is divided by a function of its neighbors in four "
         "other maps, or not. The paper says that it took 1.2 points off the top-5 error on ImageNet; VGG's "
         "authors saw nothing. The article's code makes it five times weaker by accident."
     ),

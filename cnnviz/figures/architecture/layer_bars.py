@@ -90,7 +90,7 @@ def _values(group: Group, batch: int) -> tuple[int, int, int]:
 def _measures(analysis: Analysis, batch: int) -> tuple[Measure, ...]:
     images = "1 image" if batch == 1 else f"{batch:,} images"
     return (
-        Measure("Parameters", "what is learnt", numbers.short(analysis.total_params)),
+        Measure("Parameters", "what is learned", numbers.short(analysis.total_params)),
         Measure("Compute", "multiply-adds (MACs)", numbers.macs(analysis.macs)),
         Measure("Memory", f"activations, {images}", numbers.mib(analysis.forward_bytes(batch))),
     )

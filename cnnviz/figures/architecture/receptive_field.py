@@ -48,7 +48,7 @@ def receptive_words(row: Row, input_size: tuple[int, int]) -> str:
     height, width = field.size
     words = f"One output sees {height:g}×{width:g} pixels of the input"
     if field.jump[0] == field.jump[1] and field.jump != (1, 1):
-        words += f", its neighbour those {field.jump[0]:g} further on"
+        words += f", its neighbor those {field.jump[0]:g} further on"
     top, left, bottom, right = visible_field(row, input_size)
     if top < 0 or left < 0 or bottom > input_size[0] or right > input_size[1]:
         return f"{words}. It is wider than the image: what lies outside is padding, zeros."

@@ -87,7 +87,7 @@ def measures(batch: int) -> tuple[Measure, ...]:
     """Return the measures: parameters, multiply-adds, and activation bytes at a batch size."""
     images = "1 image" if batch == 1 else f"{batch:,} images"
     return (
-        Measure("Parameters", "what is learnt", lambda row: row.params, numbers.short, numbers.exact),
+        Measure("Parameters", "what is learned", lambda row: row.params, numbers.short, numbers.exact),
         Measure("Compute", "multiply-adds (MACs)", lambda row: row.macs, numbers.macs, numbers.exact),
         Measure(
             "Memory",

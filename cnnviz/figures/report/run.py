@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnviz import __version__
+from cnnviz import __version__, datasets, models
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import Counts, confusion_alt, per_class
 from cnnviz.figures.curves import Part
@@ -211,7 +211,8 @@ def _head(record: RunRecord) -> str:
     shown = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for value, label in figures
     )
-    about = f"{run.model} on {run.data}, begun {numbers.moment(run.began)}."
+    subject = f"{models.title_of(run.model)} on {datasets.title_of(run.data)}"
+    about = f"{subject}, begun {numbers.moment(run.began)}."
     return (
         f"<h1>{escape(run.name)} {tags}</h1><p>Run {run.id}, {run.status.value}: {escape(about)}</p>"
         f'{error}<div class="figures">{shown}</div>'
@@ -316,7 +317,7 @@ def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
         f"{kind} at step {checkpoint.step:,}" for kind, checkpoint in record.checkpoints.items()
     )
     facts: list[tuple[str, Any]] = [
-        ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
+        ("data", f"{datasets.title_of(run.data)}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),
         ("done to the data", " ".join(map(str, data.get("notes", [])))),
         ("seed", run.seed),

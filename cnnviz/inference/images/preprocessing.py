@@ -38,10 +38,10 @@ class Preprocessing(BaseModel):
 
     background: Background = Field("white", description="What shows through where an image is transparent.")
     oriented: bool = Field(True, description="Turn the image upright as its camera noted (EXIF).")
-    channels: Literal[1, 3] = Field(3, description="1 for grey (BT.601), 3 for colour.")
+    channels: Literal[1, 3] = Field(3, description="1 for gray (BT.601), 3 for color.")
     invert: bool = Field(False, description="Exchange light and dark, as for ink on paper.")
     centre: bool = Field(
-        False, description="Cut to what is light and centre it in a frame, as MNIST's digits were."
+        False, description="Cut to what is light and center it in a frame, as MNIST's digits were."
     )
     fit: Fit = Field(
         "crop",

@@ -12,6 +12,7 @@ from cnnviz.datasets.image_files import DEEP, GRAY
 from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.preprocessing import Background, Preprocessing, Size
 from cnnviz.inference.images.read_image import Picture
+from cnnviz.sentences import american
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -208,7 +209,7 @@ def steps(picture: Picture, preprocessing: Preprocessing) -> tuple[Step, ...]:
         f"Pixels {SCALES[preprocessing.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, "
         "shown stretched."
     )
-    shown = _shown(_Stage("normalised", text, _stretched(tensor)))
+    shown = _shown(_Stage("normalized", text, _stretched(tensor)))
     return (*result, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
 
 
@@ -223,7 +224,9 @@ def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
     pixels = flattened(picture, preprocessing.background)
     if picture.pixels.shape[2] == 4:
         yield _Stage(
-            "flattened", f"What is transparent shows {preprocessing.background} from behind.", pixels
+            "flattened",
+            f"What is transparent shows {american(preprocessing.background)} from behind.",
+            pixels,
         )
     turned = upright(pixels, picture.orientation) if preprocessing.oriented else pixels
     yield _Stage("oriented", _oriented_text(picture.orientation, preprocessing.oriented), turned)
@@ -231,7 +234,7 @@ def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
     grey = picture.mode in GRAY and preprocessing.channels == 1
     pixels = turned[..., :1] if grey else in_channels(turned, preprocessing.channels)
     yield _Stage(
-        "grey" if preprocessing.channels == 1 else "colour",
+        "gray" if preprocessing.channels == 1 else "color",
         _channels_text(picture.mode, preprocessing.channels),
         pixels,
     )
@@ -240,7 +243,7 @@ def _stages(picture: Picture, preprocessing: Preprocessing) -> Iterator[_Stage]:
         yield _Stage("inverted", "Light and dark exchanged: every value is 255 less what it was.", pixels)
     if preprocessing.centre:
         pixels = centred(pixels)
-        yield _Stage("centred", "Cut to what is light, its centre of mass in the middle of a frame.", pixels)
+        yield _Stage("centered", "Cut to what is light, its center of mass in the middle of a frame.", pixels)
     resized = resize(pixels, preprocessing)
     yield _Stage("resized", _resized_text(pixels, resized, preprocessing), resized)
 
@@ -266,7 +269,7 @@ def _oriented_text(orientation: int, oriented: bool) -> str:
 def _channels_text(mode: str, channels: int) -> str:
     if channels == 3:
         grey = mode in GRAY
-        return "Unchanged: three channels." if not grey else "Grey copied into three channels."
+        return "Unchanged: three channels." if not grey else "Gray copied into three channels."
     return "One channel: 0.299 red, 0.587 green, 0.114 blue (BT.601)."
 
 

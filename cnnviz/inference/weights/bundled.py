@@ -18,7 +18,7 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
 from cnnviz.models.library import spec_of
-from cnnviz.sentences import percent
+from cnnviz.sentences import american, percent
 from cnnviz.training import all_recipes
 from cnnviz.training.recipe import Recipe
 
@@ -126,9 +126,9 @@ def _title(recipe: Recipe) -> str:
 
 def _input(card: Card) -> str:
     preprocessing = card.preprocessing
-    kind = "grey" if preprocessing.channels == 1 else "colour"
+    kind = "gray" if preprocessing.channels == 1 else "color"
     height, width = preprocessing.side
-    return f"{width}×{height} {kind}, pixels {preprocessing.scale}"
+    return f"{width}×{height} {kind}, pixels {american(preprocessing.scale)}"
 
 
 def _classes(card: Card) -> str:

@@ -128,7 +128,7 @@ class BatchNormalisation(ChannelwiseArithmetic):
             Step("input", value),
             Step("running mean", mean),
             Step("running standard deviation", math.sqrt(variance + self.layer.eps)),
-            Step("normalised", scaled),
+            Step("normalized", scaled),
             Step("gain", gain),
             Step("shift", shift),
             Step("result", scaled * gain + shift),

@@ -29,8 +29,8 @@ class AlexNetOptions(Options):
     normalisation: Literal["none", "lrn-paper", "lrn-article", "batch"] = Field(
         "none",
         description=(
-            "Local response normalisation after the first two activations, by the paper's formula "
-            "or five times weaker as the article's code has it; or batch normalisation before "
+            "Local response normalization after the first two activations, by the paper's formula "
+            "or five times weaker as the article's code has it; or batch normalization before "
             "every convolution's activation."
         ),
     )
@@ -116,7 +116,7 @@ SPLIT = (2, 4, 5)
         Published("seconds", 76 * 60, "CIFAR-10", ON_CIFAR.format("about 76")),
     ),
     notes=(
-        "The article says it over-fits past about 80 %; it does not state optimiser, learning rate, batch or "
+        "The article says it over-fits past about 80 %; it does not state optimizer, learning rate, batch or "
         "augmentation.",
     ),
 )  # fmt: skip
@@ -175,15 +175,15 @@ def small_alexnet(classes: int, input_shape: Shape, options: AlexNetOptions) -> 
     ),
     notes=(
         "The paper says 224×224; 227×227 is what makes the arithmetic fit: 55, 27, 13, 6.",
-        "torch divides the normalisation's alpha by its window: the paper's 1e-4 over 5 maps is 5e-4 in "
-        "torch, so the article's code, which hands over 1e-4, normalises five times more weakly "
+        "torch divides the normalization's alpha by its window: the paper's 1e-4 over 5 maps is 5e-4 in "
+        "torch, so the article's code, which hands over 1e-4, normalizes five times more weakly "
         "(`lrn-article`).",
-        "The article's code normalises before it pools, as the paper says; its table lists the reverse.",
+        "The article's code normalizes before it pools, as the paper says; its table lists the reverse.",
         "The article's run on STL-10 is options normalisation=lrn-article, init=article with 10 classes: "
         "its loss stayed near ln 10, with the same prediction for nearly every image of a batch.",
-        "Pooling and local response normalisation have no weights, so there is nothing in them to "
-        "initialise.",
-        "The paper says that local response normalisation cut top-1 and top-5 error by 1.4 and 1.2 "
+        "Pooling and local response normalization have no weights, so there is nothing in them to "
+        "initialize.",
+        "The paper says that local response normalization cut top-1 and top-5 error by 1.4 and 1.2 "
         "points, the split over two GPUs by 1.7 and 1.2; with it (towers=2) the network has 60,965,224 "
         "parameters, the “60 million” of the paper, and 62,378,344 without.",
     ),
@@ -232,7 +232,7 @@ class KerasAlexNetOptions(Options):
 
     activation: Literal["relu", "tanh"] = Field("relu", description="What follows each layer.")
     normalisation: Literal["batch", "none"] = Field(
-        "batch", description="Batch normalisation after each pooling, with Keras's defaults, or none."
+        "batch", description="Batch normalization after each pooling, with Keras's defaults, or none."
     )
     dropout: float = Field(
         0.5,
@@ -255,7 +255,7 @@ class KerasAlexNetOptions(Options):
     year=2012,
     summary=(
         "AlexNet at its full size for small images: it enlarges them to 227×227 inside, and "
-        "normalises batches."
+        "normalizes batches."
     ),
     input_shape=(3, 32, 32),
     classes=10,
@@ -266,9 +266,9 @@ class KerasAlexNetOptions(Options):
         Published("loss", 1.2488, "CIFAR-10", "an article on AlexNet in Keras: test loss"),
     ),
     notes=(
-        "The article feeds raw pixels, 0 to 255, without scaling; the first normalisation comes after the "
+        "The article feeds raw pixels, 0 to 255, without scaling; the first normalization comes after the "
         "first pooling.",
-        "The article's author could not explain the over-fitting, and does not state optimiser, batch or "
+        "The article's author could not explain the over-fitting, and does not state optimizer, batch or "
         "epochs.",
         "Keras counts the running means and variances as non-trainable parameters; here they are buffers.",
     ),

@@ -60,7 +60,7 @@ class GoogLeNetOptions(Options):
 
     normalisation: Literal["none", "batch"] = Field(
         "none",
-        description="Batch normalisation before every ReLU (Ioffe and Szegedy, 2015), or none as published.",
+        description="Batch normalization before every ReLU (Ioffe and Szegedy, 2015), or none as published.",
     )
     stem_activation: Literal["none", "relu"] = Field(
         "none",
@@ -92,9 +92,9 @@ class GoogLeNetOptions(Options):
     ),
     notes=(
         "The article does not say at which size it feeds the images: 224×224 is inferred, since at 32×32 "
-        "the last pooling fails. It does not state the optimiser either.",
+        "the last pooling fails. It does not state the optimizer either.",
         "The article's stem has no ReLU and goes from 64 maps to 192 directly; the paper has a 1×1 "
-        "convolution between, and local response normalisation.",
+        "convolution between, and local response normalization.",
         "The 5×5 branch is 5×5 here; torchvision's googlenet has 3×3 there.",
         "On 480 maps of 14×14, 48 maps of 5×5 cost 112.9 million multiply-adds directly and 5.3 million "
         "through a 1×1 to 16 maps. The article calls these parameters; the parameters are 576,048 and "
@@ -289,7 +289,7 @@ class SmallOptions(GoogLeNetOptions):
     year=2014,
     summary=(
         "GoogLeNet for small images: no eightfold shrinking before the first block, and batch "
-        "normalisation."
+        "normalization."
     ),
     input_shape=(3, 32, 32),
     classes=10,

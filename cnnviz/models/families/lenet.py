@@ -142,8 +142,8 @@ class LeNet1998Options(Options):
         Published("accuracy", 0.9905, "MNIST", "LeCun et al., 1998: 0.95 % error without distorted images"),
     ),
     notes=(
-        "C3's 16 maps see 3, 4 or 6 of S2's six maps by the paper's table: six see 3 neighbours, six see "
-        "4 neighbours, three see 4 that are not, one sees all; 1,516 parameters where a full convolution "
+        "C3's 16 maps see 3, 4 or 6 of S2's six maps by the paper's table: six see 3 neighbors, six see "
+        "4 neighbors, three see 4 that are not, one sees all; 1,516 parameters where a full convolution "
         "has 2,416.",
         "The output compares F6's 84 values with a 7×12 image of each digit; a logit is minus the squared "
         "distance, so the network has images for ten classes only.",

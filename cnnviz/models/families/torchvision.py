@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).with_name("torchvision_models.json")
 NOTES = {
     "alexnet": (
-        "Not the network of 2012: 64, 192, 384, 256 and 256 maps, no local response normalisation, and "
+        "Not the network of 2012: 64, 192, 384, 256 and 256 maps, no local response normalization, and "
         "224×224 inputs, which padding in the first convolution makes fit.",
     ),
     "googlenet": (
         "Built without its auxiliary classifiers, as its published parameters are counted.",
-        "It has 3×3 where the paper has 5×5, and batch normalisation; `googlenet` here is as in the "
+        "It has 3×3 where the paper has 5×5, and batch normalization; `googlenet` here is as in the "
         "paper's figure.",
     ),
     "inception_v3": (

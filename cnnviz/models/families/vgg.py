@@ -20,7 +20,7 @@ class VggOptions(Options):
 
     activation: Literal["relu", "tanh"] = Field("relu", description="What follows each convolution.")
     normalisation: Literal["batch", "none"] = Field(
-        "batch", description="Batch normalisation before every activation, or none as in 2014."
+        "batch", description="Batch normalization before every activation, or none as in 2014."
     )
     dropout: float = Field(
         0.0, ge=0, le=0.9, description="Chance that a value into the last layer is zeroed in training."
@@ -45,7 +45,7 @@ class VggOptions(Options):
     paper="Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan and Zisserman, 2014)",
     notes=(
         "The usual form for CIFAR: five stages of VGG-16's convolutions bring 32×32 to 1×1, and one fully "
-        "connected layer follows where the paper has three; batch normalisation came a year later.",
+        "connected layer follows where the paper has three; batch normalization came a year later.",
         "In the paper's VGG-16 (torchvision/vgg16) the fully connected layers are 89 % of the parameters "
         "and 0.8 % of the multiply-adds.",
     ),

@@ -153,7 +153,7 @@ class GlobalPool(Layer):
 class BatchNorm(Layer):
     """Batch normalization (Ioffe and Szegedy, 2015): a learned scale and shift per channel."""
 
-    title: ClassVar[str] = "Batch normalisation"
+    title: ClassVar[str] = "Batch normalization"
     group: ClassVar[str] = "normalisation"
     kind: Literal["batch_norm"] = "batch_norm"
     eps: float = Field(1e-5, gt=0, le=0.1)
@@ -183,7 +183,7 @@ class LocalResponseNorm(Layer):
     Alpha is in torch's convention, which divides it by the window: the paper's 1e-4 over 5 maps is 5e-4 here.
     """
 
-    title: ClassVar[str] = "Local response normalisation"
+    title: ClassVar[str] = "Local response normalization"
     group: ClassVar[str] = "normalisation"
     kind: Literal["lrn"] = "lrn"
     size: Extent = 5

@@ -42,7 +42,7 @@ def package_run(
         dataset: The registered data set that its recipe names.
         data: Description of the data that it was trained on.
         command: The command that created it.
-        images: Whether the images of its sample predictions ship; not where their licence is not stated.
+        images: Whether the images of its sample predictions ship; not where their license is not stated.
 
     Raises:
         ValueError: The run is not finished.

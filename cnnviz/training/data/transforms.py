@@ -387,17 +387,17 @@ def _describe_steps(recipe: Recipe, channels: int) -> list[tuple[bool, str]]:
         "raw-minus-mean": "The mean image is subtracted.",
     }
     return [
-        (recipe.crop_from is not None, "A window of {side} at a random place; in tests, the centre."),
+        (recipe.crop_from is not None, "A window of {side} at a random place; in tests, the center."),
         (recipe.pad_crop > 0, "{pad_crop} black pixels around it, then a window of {side} at random."),
         (recipe.flip == "random", "Mirrored left to right, or not, by a coin."),
         (recipe.flip == "alternating", "Mirrored in every other epoch."),
         (recipe.colour_jitter > 0, "Brightness and contrast changed by up to {percent} % at random."),
         (
             recipe.pca_jitter > 0 and channels == 3,
-            "Shifted along the data's principal colours by a random amount (standard deviation "
+            "Shifted along the data's principal colors by a random amount (standard deviation "
             "{pca_jitter:g}).",
         ),
-        (recipe.pca_jitter > 0 and channels != 3, "No colour shift: that takes three channels."),
+        (recipe.pca_jitter > 0 and channels != 3, "No color shift: that takes three channels."),
         (True, scales[recipe.scale]),
         (recipe.cutout > 0, "A square of side {cutout} set to zero, anywhere."),
         (recipe.ten_crop, "In tests, ten crops are judged and averaged."),

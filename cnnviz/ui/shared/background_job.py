@@ -28,14 +28,14 @@ _AT_WORK: weakref.WeakSet[BackgroundJob[Any]] = weakref.WeakSet()
 
 
 class CancelledError(Exception):
-    """Raised in the job's thread when it was cancelled."""
+    """Raised in the job's thread when it was canceled."""
 
 
 class BackgroundJob(Generic[Result]):
     """Background job, which starts when it is created; its state can be read at any time from any thread.
 
     Args:
-        work: The work; calling its progress callback raises `CancelledError` once the job is cancelled.
+        work: The work; calling its progress callback raises `CancelledError` once the job is canceled.
         first: The step shown before the first report.
         name: Name of the thread.
         turns: Semaphore that limits concurrent jobs of a kind; None for no limit.
@@ -81,7 +81,7 @@ class BackgroundJob(Generic[Result]):
 
     @property
     def stopping(self) -> bool:
-        """Whether it was cancelled but has not ended yet."""
+        """Whether it was canceled but has not ended yet."""
         return self._cancelled.is_set() and self.running
 
     def cancel(self) -> None:

@@ -15,12 +15,13 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import steps, stored_pixels
 from cnnviz.inference.images.read_image import Picture
+from cnnviz.sentences import american
 from cnnviz.training import Recipe
 from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.setup import TrainingSetup, build_training
 
-NAMES = ["original", "oriented", "grey", "resized", "normalised"]
+NAMES = ["original", "oriented", "gray", "resized", "normalized"]
 
 
 def data(channels: int, size: tuple[int, int]) -> Dataset:
@@ -107,13 +108,13 @@ def test_transparency_is_laid_over_the_stated_background(background: str, value:
         "original",
         "flattened",
         "oriented",
-        "colour",
+        "color",
         "resized",
-        "normalised",
+        "normalized",
     ]
     assert result[1].picture[0].tolist() == [[10, 20, 30]] * 2
     assert result[1].picture[1].tolist() == [[value] * 3] * 2
-    assert background in result[1].text
+    assert american(background) in result[1].text
 
 
 @given(
@@ -158,7 +159,7 @@ def test_drawn_digits_are_centred_as_mnists_were() -> None:
     ink[10:50, 80:100] = 0
     how = Preprocessing.plain(1, (28, 28)).changed(invert=True, centre=True)
     result = steps(Picture("x", ink), how)
-    assert [step.name for step in result[2:]] == ["grey", "inverted", "centred", "resized", "normalised"]
+    assert [step.name for step in result[2:]] == ["gray", "inverted", "centered", "resized", "normalized"]
     tensor = result[-1].tensor
     assert tensor is not None
     rows, columns = (tensor[0, 0].sum(axis) / tensor.sum() for axis in (1, 0))

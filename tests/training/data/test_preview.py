@@ -32,7 +32,7 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_statistics_are_those_that_training_would_compute(images: np.ndarray, channels: int) -> None:
     result = statistics_of(*moments(images), channels)
     theirs = Statistics.of(convert_images(torch.from_numpy(images), (channels, 12, 12)))
-    # Turning colour into grey rounds each pixel; a linear map of the means does not.
+    # Turning color into gray rounds each pixel; a linear map of the means does not.
     assert result.mean.tolist() == pytest.approx(theirs.mean.tolist(), abs=0.5)
     assert result.spread.tolist() == pytest.approx(theirs.spread.tolist(), rel=0.01)
     assert torch.allclose(result.mean_image, theirs.mean_image, atol=0.5)
@@ -102,15 +102,15 @@ def test_the_steps_are_told_in_order() -> None:
     )
     text = steps(recipe, (1, 28, 28), (3, 32, 32))
     assert text == [
-        "Grey copied into three channels.",
+        "Gray copied into three channels.",
         "Enlarged from 28×28 to 40×40 pixels (bilinear).",
-        "A window of 32×32 at a random place; in tests, the centre.",
+        "A window of 32×32 at a random place; in tests, the center.",
         "Mirrored left to right, or not, by a coin.",
         "Brightness and contrast changed by up to 25 % at random.",
-        "Shifted along the data's principal colours by a random amount (standard deviation 0.1).",
+        "Shifted along the data's principal colors by a random amount (standard deviation 0.1).",
         "Left as pixels from 0 to 255.",
         "A square of side 8 set to zero, anywhere.",
         "In tests, ten crops are judged and averaged.",
     ]
     assert steps(Recipe(scale="unit"), (1, 28, 28), (1, 28, 28)) == ["Divided by 255, to lie in [0, 1]."]
-    assert "No colour shift" in steps(Recipe(pca_jitter=0.1), (1, 28, 28), (1, 20, 20))[1]
+    assert "No color shift" in steps(Recipe(pca_jitter=0.1), (1, 28, 28), (1, 20, 20))[1]

@@ -1,4 +1,4 @@
-"""What is told of the images before the first step: repeats, labels among neighbours, detail, lost colour."""
+"""What is told of the images before the first step: repeats, labels among neighbors, detail, lost color."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_test_images_are_compared_with_training_images() -> None:
 
 
 def test_chance_counts_the_classes_of_both_parts() -> None:
-    """Of 160 stripes 54 are at the top: so often a neighbour at random is one."""
+    """Of 160 stripes 54 are at the top: so often a neighbor at random is one."""
     clean = striped()
     top = clean.test.labels == 0
     one = Part(clean.test.images[top], clean.test.labels[top])
@@ -115,7 +115,7 @@ def test_where_colour_alone_tells_and_the_model_reads_grey_the_dataset_report_sh
     labels = random.integers(0, 2, 200)
     images = random.integers(0, 40, (200, 3, 28, 28)).astype(np.uint8)
     images[labels == 0, 0] += 100  # So much red
-    images[labels == 1, 1] += 51  # and so much green are of one grey, after BT.601: 299 · 100 = 587 · 51.
+    images[labels == 1, 1] += 51  # and so much green are of one gray, after BT.601: 299 · 100 = 587 · 51.
     coloured = Part(images, labels)
     dataset = Dataset("tints", "Tints", ("red", "green"), coloured, coloured, "f" * 64, (), Path())
     result = dataset_report(data_module(dataset))

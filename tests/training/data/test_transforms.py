@@ -73,7 +73,7 @@ def test_colour_jitter_stays_in_range_and_nothing_is_nothing() -> None:
 
 
 def test_pca_jitter_moves_each_image_along_the_colours_it_has() -> None:
-    """Where all colours lie on one line, the shift lies on it too; it is drawn once an image."""
+    """Where all colors lie on one line, the shift lies on it too; it is drawn once an image."""
     grey = torch.randint(0, 256, (500, 1, 4, 4), generator=generator()).expand(-1, 3, -1, -1).to(torch.uint8)
     statistics = Statistics.of(grey)
     shift = transforms.pca_jitter(grey.float(), statistics.colours, 0.1, generator()) - grey.float()

@@ -21,7 +21,7 @@ def side(name: str, accuracy: float | None, **recipe: float) -> Side:
 
 def test_settings_that_differ_are_told_with_both_values() -> None:
     old, new = Recipe(lr=0.5), Recipe(lr=0.05, scale="unit")
-    assert in_words(old, new) == "learning rate 0.5 → 0.05, scale standardised → unit"
+    assert in_words(old, new) == "learning rate 0.5 → 0.05, scale standardized → unit"
     assert in_rows(old, new).count("<tr>") == 2
     assert in_words(old, old) == ""
 

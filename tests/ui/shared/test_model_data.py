@@ -76,4 +76,4 @@ def test_a_model_that_cannot_be_analysed_at_all_is_said() -> None:
     assert current.selection.spec.name == url_state.DEFAULT_MODEL
     assert current.batch == 3
     (text,) = current.selection.problems
-    assert "Broken cannot be analysed" in text
+    assert "Broken cannot be analyzed" in text

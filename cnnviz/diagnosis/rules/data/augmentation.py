@@ -116,7 +116,7 @@ def augmentation_too_strong(evidence: Evidence) -> Outcome:
         return Inconclusive("Augmentation leaves nothing of the images: that is a constant input.")
     if now is None:
         return Inconclusive(
-            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+            "No epoch has ended yet, so nobody knows how well the training images are learned."
         )
     if now.well or now.fits_training:
         return Negative(

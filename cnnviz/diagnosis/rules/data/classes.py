@@ -62,7 +62,7 @@ def missing(evidence: Evidence) -> Outcome:
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
                 if is_limited
-                else "Only the data can fix it: look for folders that are empty or misspelt, or a split "
+                else "Only the data can fix it: look for folders that are empty or misspelled, or a split "
                 "that was not made class by class."
             )
         ),
@@ -105,7 +105,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
     if of_common - of_rare < SUFFERS and of_common >= LEARNT:
         return Negative(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
-            f"recognised as well ({percent(of_rare)}, common ones {percent(of_common)})."
+            f"recognized as well ({percent(of_rare)}, common ones {percent(of_common)})."
         )
     return _finding(evidence, ratio, (rare, common), (of_rare, of_common))
 
@@ -120,7 +120,7 @@ def _finding(
         confidence=0.95 if of_common - of_rare >= SUFFERS else 0.6,
         effect=min(1.0, max(0.2, of_common - of_rare)),
         verdict=(
-            f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {percent(of_common)} are recognised, "
+            f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {percent(of_common)} are recognized, "
             f"of rare ones {percent(of_rare)}."
         ),
         explanation=(
@@ -131,19 +131,19 @@ def _finding(
             f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} images of the "
             f"rarest class on average.\n\n{_weighed(evidence)} What helps most is other data: collect "
             f"more of the rare classes, or repeat their images until there are as many ({ratio:,.0f} "
-            "times), or take fewer of the common ones. And look at what is recognised of each class: "
+            "times), or take fewer of the common ones. And look at what is recognized of each class: "
             "accuracy over all images hides it where the test images are as unbalanced."
         ),
         facts=(
             Fact("commonest to rarest class", ratio, f"{ratio:,.1f} to 1"),
-            Fact("recognised of common classes", of_common, f"{percent(of_common, 1)}"),
-            Fact("recognised of rare classes", of_rare, f"{percent(of_rare, 1)}"),
+            Fact("recognized of common classes", of_common, f"{percent(of_common, 1)}"),
+            Fact("recognized of rare classes", of_rare, f"{percent(of_rare, 1)}"),
         ),
         pictures=(
             _counts(evidence, tuple(evidence.data.classes[number] for number in rare)),
             _by_class(evidence, rare),
         ),
-        ruled_out=(f"A network that does not learn: of common classes it recognises {percent(of_common)}.",)
+        ruled_out=(f"A network that does not learn: of common classes it recognizes {percent(of_common)}.",)
         if of_common >= LEARNT
         else (),
         changes=() if evidence.recipe.class_weights == "balanced" else (BALANCED,),
@@ -183,7 +183,7 @@ def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
     mean = sum(recalls) / len(recalls)
     if mean < LEARNT:
         return ()
-    return (f"A network that does not learn: of the other classes it recognises {percent(mean)}.",)
+    return (f"A network that does not learn: of the other classes it recognizes {percent(mean)}.",)
 
 
 def _tested(evidence: Evidence) -> list[int]:
@@ -214,9 +214,9 @@ def _counts(evidence: Evidence, marked: tuple[str, ...]) -> Bars:
 def _by_class(evidence: Evidence, rare: list[int]) -> Bars:
     recalls = _recalls(evidence)
     return Bars(
-        title="Recognised of each class",
+        title="Recognized of each class",
         names=evidence.data.classes,
-        values={"recognised": tuple(recalls.get(number) for number in range(evidence.classes))},
+        values={"recognized": tuple(recalls.get(number) for number in range(evidence.classes))},
         y_label="part of its test images",
         marked=tuple(evidence.data.classes[number] for number in rare),
         alt="; ".join(

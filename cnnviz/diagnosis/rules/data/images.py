@@ -151,7 +151,7 @@ def _advice(evidence: Evidence, variation: Variation, origin: Origin) -> str:
             "something to learn from."
         )
     if origin == "scale":
-        return "The images themselves differ; standardised pixels would have mean 0 and deviation 1."
+        return "The images themselves differ; standardized pixels would have mean 0 and deviation 1."
     if variation.stored.between == 0:
         return (
             "No setting of the recipe fixes that. Look at the images on the Data page, and at how they "
@@ -318,7 +318,7 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
             "they are large lose about 8 to 15 % in the first step (CIFAR-10, MNIST), and a third or more of "
             "what the second loses: there is detail at every size. Here the first loses "
             f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "
-            "the pixels in between from their neighbours, so it adds numbers but no knowledge. What tells "
+            "the pixels in between from their neighbors, so it adds numbers but no knowledge. What tells "
             "classes apart and was lost when the images were made small is not in them any more, so "
             f"{percent(now.held_out_accuracy)} may be near what can be reached; and convolutions are spent "
             "on smooth "
@@ -361,7 +361,7 @@ def _by_recipe(evidence: Evidence, now: AccuracySummary, times: float) -> Findin
             "times the work for nothing more to see."
         ),
         explanation=(
-            f"Each pixel becomes {times:.1f} × {times:.1f} = {times**2:.0f}, computed from its neighbours. "
+            f"Each pixel becomes {times:.1f} × {times:.1f} = {times**2:.0f}, computed from its neighbors. "
             f"A kernel of 3×3 then sees {3 / times:.1f} × {3 / times:.1f} of the pixels that there were: "
             "smooth ground. Edges and corners, which first layers are there for, are as wide as the kernel "
             f"or wider.\n\nEach convolution does {times**2:.0f} times the multiply-adds, so in the same "

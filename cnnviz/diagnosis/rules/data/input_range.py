@@ -42,7 +42,7 @@ network learns from them; one whose signal shrinks begins with a quarter of it.
 
 @rule(
     "input-scale",
-    title="Input that is not normalised",
+    title="Input that is not normalized",
     summary="The pixels that the model reads are far from mean 0 and standard deviation 1.",
     live=True,
 )
@@ -118,7 +118,7 @@ def _wide(evidence: Evidence, read: Input) -> str:
         f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
         f"{first}So {start}Gradients of the first layer are up to {short(read.spread)}² = "
         f"{short(read.spread**2)} times what they would be, while its weights are of the usual size: a "
-        "rate that suits standardised pixels overshoots."
+        "rate that suits standardized pixels overshoots."
     )
 
 
@@ -128,7 +128,7 @@ def _narrow(propagation: SignalPropagation, read: Input) -> str:
         "deviation, so "
         "most of what the first layer sums is the same for all images. It is not the main reason: "
         f"'{propagation.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
-        f"standardised pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in place "
+        f"standardized pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in place "
         f"of {short(propagation.last.at.signal or 0)}."
     )
 
@@ -173,42 +173,45 @@ TELLS = 0.15
 """Excess of label agreement among neighbors in color over grayscale, chance-corrected. On CIFAR-10, most of
 which LeNet-5 learns in grayscale too, it is 0.04.
 """
-TURNED_GREY = "turned to grey"
+TURNED_GRAY = ("turned to gray", "turned to grey")
+"""How a data set's notes say it; runs stored before were British."""
 """Part of a note written by `cnnviz.datasets.dataset`."""
 
 
 @rule(
     "data-channels",
-    title="Colour lost",
-    summary="The network reads grey, but it is colour that tells the classes apart.",
+    title="Color lost",
+    summary="The network reads gray, but it is color that tells the classes apart.",
 )
 def data_channels(evidence: Evidence) -> Outcome:
     """Detect a loss of color: images converted to grayscale in a poor run, where color is informative."""
-    note = next((note for note in evidence.data.notes if TURNED_GREY in note.lower()), None)
+    note = next(
+        (note for note in evidence.data.notes if any(words in note.lower() for words in TURNED_GRAY)), None
+    )
     if not evidence.data.shape:
         return Inconclusive("The run did not record what its images are like.")
     if note is None:
         copied = any("three channels" in entry for entry in evidence.data.notes)
         return Negative(
-            "Grey was copied into three channels, which loses nothing."
+            "Gray was copied into three channels, which loses nothing."
             if copied
             else f"The network reads all channels that the images have ({evidence.data.shape[0]})."
         )
     now = accuracy_summary(evidence)
     if now is None:
-        return Inconclusive("No epoch has ended yet, so nobody knows whether grey is enough.")
+        return Inconclusive("No epoch has ended yet, so nobody knows whether gray is enough.")
     if now.well:
         return Negative(
-            f"Colour is turned to grey, but {percent(now.held_out_accuracy)} of the {now.part} images are "
+            f"Color is turned to gray, but {percent(now.held_out_accuracy)} of the {now.part} images are "
             "known all the same."
         )
     colour, grey = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     if colour is None or grey is None:
-        return Inconclusive("Colour is turned to grey, and this run did not record what colour tells.")
+        return Inconclusive("Color is turned to gray, and this run did not record what color tells.")
     if colour.excess - grey.excess < TELLS:
         return Negative(
-            f"Colour is turned to grey, but tells little: neighbours share a label {percent(colour.share)} "
-            f"of the time in colour and {percent(grey.share)} in grey."
+            f"Color is turned to gray, but tells little: neighbors share a label {percent(colour.share)} "
+            f"of the time in color and {percent(grey.share)} in gray."
         )
     return _channels_finding(evidence, now, colour, grey)
 
@@ -221,38 +224,38 @@ def _channels_finding(
         confidence=0.96,
         effect=max(0.5, now.lost),
         verdict=(
-            "The network reads grey images, but colour tells the classes apart: neighbours share their label "
-            f"{percent(colour.share)} of the time in colour, {percent(grey.share)} in grey."
+            "The network reads gray images, but color tells the classes apart: neighbors share their label "
+            f"{percent(colour.share)} of the time in color, {percent(grey.share)} in gray."
         ),
         explanation=(
             "The images have three channels, red, green and blue, and the network's first layer reads one. "
-            "So they were turned to grey, 0.299 · red + 0.587 · green + 0.114 · blue: colours of the same "
-            f"brightness become the same grey, (100, 0, 0) and (0, 51, 0) both 30.\n\nOf the {colour.each} "
+            "So they were turned to gray, 0.299 · red + 0.587 · green + 0.114 · blue: colors of the same "
+            f"brightness become the same gray, (100, 0, 0) and (0, 51, 0) both 30.\n\nOf the {colour.each} "
             f"images most like an image {percent(colour.share, 1)} have its label as long as there is "
-            f"colour, and {percent(grey.share, 1)} in grey, where chance alone gives "
+            f"color, and {percent(grey.share, 1)} in gray, where chance alone gives "
             f"{percent(grey.chance, 1)}. What is lost before the first layer no layer can find again: the "
             f"network knows {percent(now.train_accuracy)} of its training images and "
             f"{percent(now.held_out_accuracy)} of others."
         ),
         facts=(
-            Fact("neighbours share a label in colour", colour.share, f"{percent(colour.share, 1)}"),
-            Fact("and in grey", grey.share, f"{percent(grey.share, 1)}, by chance {percent(grey.chance, 1)}"),
+            Fact("neighbors share a label in color", colour.share, f"{percent(colour.share, 1)}"),
+            Fact("and in gray", grey.share, f"{percent(grey.share, 1)}, by chance {percent(grey.chance, 1)}"),
             *now.facts,
         ),
         pictures=(
             Bars(
-                title="How often neighbours share a label",
-                names=("in colour", "in grey, as it is read"),
+                title="How often neighbors share a label",
+                names=("in color", "in gray, as it is read"),
                 values={"share a label": (colour.share, grey.share)},
-                y_label="part of the neighbours",
+                y_label="part of the neighbors",
                 reference=("by chance", grey.chance),
-                marked=("in grey, as it is read",),
-                alt=f"{percent(colour.share)} in colour, {percent(grey.share)} in grey.",
+                marked=("in gray, as it is read",),
+                alt=f"{percent(colour.share)} in color, {percent(grey.share)} in gray.",
                 percent=True,
             ),
-            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learned nor held-out images are known"),
         ),
-        ruled_out=(f"Shuffled labels: in colour neighbours share one {percent(colour.share)} of the time.",),
+        ruled_out=(f"Shuffled labels: in color neighbors share one {percent(colour.share)} of the time.",),
         changes=(_in_colour(evidence),),
         explains=(
             "labels-shuffled",
@@ -275,7 +278,7 @@ def _in_colour(evidence: Evidence) -> Change:
         registered_model(SMALLEST_IN_COLOR) if layers is None else with_input_channels(layers, 3)
     )
     reason = (
-        f"{SMALLEST_IN_COLOR} reads colour."
+        f"{SMALLEST_IN_COLOR} reads color."
         if layers is None
         else "The same layers, the first reading three channels."
     )

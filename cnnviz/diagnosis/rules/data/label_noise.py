@@ -52,10 +52,10 @@ conclusive. Where images are hard, confidence is informative: on CIFAR-10 with 4
 it was 0.03 (after Northcutt et al., "Confident learning", 2021).
 """
 _NO_USE = (
-    "Wrong labels cannot be learnt from what images show, only image by image; what is learnt so is of no "
+    "Wrong labels cannot be learned from what images show, only image by image; what is learned so is of no "
     "use for others, and gradients of wrong and right labels pull against each other. No setting of the "
     "recipe makes labels right: fix them in the data. A good place to begin is where the network is sure of "
-    "another class; fewer epochs lose less until then, because what images share is learnt first (Arpit et "
+    "another class; fewer epochs lose less until then, because what images share is learned first (Arpit et "
     "al., “A closer look at memorization in deep networks”, 2017)."
 )
 
@@ -114,7 +114,7 @@ def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
     if val is not None and test is not None and evidence.data.validation >= 50:
         return (
             f"Validation and test images are known alike ({percent(val)} and {percent(test)}), as where both "
-            "are labelled alike; the probe label-agreement looks for errors that both share."
+            "are labeled alike; the probe label-agreement looks for errors that both share."
         )
     return None
 
@@ -215,9 +215,9 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         0.95,
         wrong,
         f"About {percent(wrong)} of the training labels are wrong: {percent(test)} of the test images are "
-        f"known, but only {percent(val)} of the validation images, which are labelled as the training images "
+        f"known, but only {percent(val)} of the validation images, which are labeled as the training images "
         "are.",
-        "Validation images are training images that were set aside, so they are labelled by the same hand. "
+        "Validation images are training images that were set aside, so they are labeled by the same hand. "
         f"Of them the network knows {percent(val, 1)}, of the test images {percent(test, 1)}: "
         f"{100 * better:.1f} points more, {better / max(tolerance, 1e-9):.0f} standard errors. It cannot be "
         "better on one than on the other, unless its answers are right and the labels are not."
@@ -383,7 +383,7 @@ def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
     neighbors = evidence.quality.neighbours
     if neighbors is None or not neighbors_agree(neighbors):
         return ()
-    return (f"Labels shuffled altogether: neighbours share one {percent(neighbors.share)} of the time.",)
+    return (f"Labels shuffled altogether: neighbors share one {percent(neighbors.share)} of the time.",)
 
 
 def _both(evidence: Evidence) -> tuple[Picture, ...]:
@@ -392,7 +392,7 @@ def _both(evidence: Evidence) -> tuple[Picture, ...]:
         return ()
     return (
         Bars(
-            title="Labelled by the same hand, and by another",
+            title="Labeled by the same hand, and by another",
             names=("validation images", "test images"),
             values={"accuracy": (val, test)},
             y_label="accuracy",
@@ -410,7 +410,7 @@ def _doubted(evidence: Evidence) -> tuple[Picture, ...]:
     images = tuple(
         (
             image["png"],
-            f"labelled '{classes[image['label']]}', {percent(image['sure'])} '{classes[image['answer']]}'",
+            f"labeled '{classes[image['label']]}', {percent(image['sure'])} '{classes[image['answer']]}'",
         )
         for image in doubted
     )

@@ -78,12 +78,12 @@ def shuffled(evidence: Evidence) -> Outcome:
     apart = _told_apart(evidence, now)
     if neighbors is None and not learnt and not apart and not evidence.probes.get("label-agreement"):
         return Inconclusive(
-            "Nothing was learnt, and nobody looked at the images; run the probe label-agreement."
+            "Nothing was learned, and nobody looked at the images; run the probe label-agreement."
         )
     if _few_images(evidence) and not conclusive and not probed:
         return Inconclusive(
             f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
-            "labels are, and they are too few for neighbours to tell."
+            "labels are, and they are too few for neighbors to tell."
         )
     unread = _unread(evidence) and not _blurred(evidence)
     confidence = 0.5 + (0.25 if conclusive or apart or unread else 0.0) + (0.22 if learnt else 0.0)
@@ -115,10 +115,10 @@ def _unread(evidence: Evidence) -> bool:
 def _ruled_out_by_images(evidence: Evidence) -> str:
     """Return a sentence that rules out shuffled labels from the images alone; empty if inconclusive."""
     coloured, neighbors = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
-    for agreeing, words in ((coloured, " in colour"), (neighbors, "")):
+    for agreeing, words in ((coloured, " in color"), (neighbors, "")):
         if agreeing is not None and neighbors_agree(agreeing):
             return (
-                f"Neighbours{words} share their label {percent(agreeing.share)} of the time, "
+                f"Neighbors{words} share their label {percent(agreeing.share)} of the time, "
                 f"{percent(agreeing.chance)} by chance: the labels belong to the images."
             )
     tested = agreement(evidence)
@@ -264,9 +264,7 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -
             f"it knows {percent(now.train_accuracy)} of the training images."
         )
     if neighbors is not None and not neighbors_agree(neighbors):
-        parts.append(
-            "The network and its settings: neighbours are found without either, and share no labels."
-        )
+        parts.append("The network and its settings: neighbors are found without either, and share no labels.")
     return tuple(parts)
 
 
@@ -275,7 +273,7 @@ def _facts(neighbors: Neighbours | None) -> tuple[Fact, ...]:
         return ()
     return (
         Fact(
-            "neighbours that share a label",
+            "neighbors that share a label",
             neighbors.share,
             f"{percent(neighbors.share, 1)} of {neighbors.images * neighbors.each:,}",
         ),
@@ -286,7 +284,7 @@ def _facts(neighbors: Neighbours | None) -> tuple[Fact, ...]:
 def _agreements(evidence: Evidence, neighbors: Neighbours | None) -> tuple[Picture, ...]:
     """Plot label agreement of neighbors and patch classifier against chance."""
     learned = evidence.probes.get("label-agreement", {}).get("patches")
-    shares = [("nearest neighbours", neighbors.share, neighbors.chance)] if neighbors else []
+    shares = [("nearest neighbors", neighbors.share, neighbors.chance)] if neighbors else []
     if learned:
         shares.append(("a linear classifier of patches", learned["share"], learned["chance"]))
     if not shares:

@@ -35,7 +35,7 @@ FEW_COPIES = 5
 @rule(
     "leakage",
     title="Data leakage (train/test overlap)",
-    summary="Images that judge the network were learnt from, so the figure flatters.",
+    summary="Images that judge the network were learned from, so the figure flatters.",
     live=True,
 )
 def leakage(evidence: Evidence) -> Outcome:
@@ -95,7 +95,7 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         cause="leakage",
         confidence=0.99,
         effect=min(1.0, 0.6 + share),
-        verdict=f"{percent(share)} of the test images were learnt from, so the test accuracy flatters.",
+        verdict=f"{percent(share)} of the test images were learned from, so the test accuracy flatters.",
         explanation=(
             f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
             "training images. What was memorized is known there too. "
@@ -105,7 +105,7 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
             + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
         ),
         facts=(
-            Fact("test images learnt from", count, f"{count:,} of {images:,}"),
+            Fact("test images learned from", count, f"{count:,} of {images:,}"),
             *((Fact("test accuracy", test, f"{percent(test, 1)}"),) if test is not None else ()),
             *((Fact("validation accuracy", val, f"{percent(val, 1)}"),) if val is not None else ()),
         ),
@@ -154,7 +154,7 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
             f"Of {copied.images:,} test images, compared with {compared} training images, "
             f"{copied.copies:,} show the same image as one of them. Their pixels differ a little, as "
             "after saving as JPEG or at another brightness, so that comparing files or pixels does not "
-            "show it. Each was reduced to grey at 16×16 pixels, without its mean and contrast: a copy is "
+            "show it. Each was reduced to gray at 16×16 pixels, without its mean and contrast: a copy is "
             "less than a tenth away from its original (0 the same, 1.4 unrelated), and less than half as "
             f"far as from the next training images.\n\n{_honest(evidence, share)}\n\nNo setting of the "
             "recipe fixes that. Take the copies out of one part, and split before images are saved again."
@@ -227,7 +227,7 @@ def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
     }
     return (
         Bars(
-            title="Accuracy where images were learnt from, and where not",
+            title="Accuracy where images were learned from, and where not",
             names=tuple(curves),
             values={"accuracy": tuple(curves.values())},
             y_label="accuracy",

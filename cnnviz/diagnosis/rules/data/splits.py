@@ -203,7 +203,7 @@ def _permuted(evidence: Evidence, permuted: tuple[Resembled, ...]) -> Finding:
         confidence=0.95,
         effect=min(1.0, max(0.5, lost)),
         verdict=(
-            f"{len(permuted)} of {len(names)} classes are labelled otherwise in the test than in training: "
+            f"{len(permuted)} of {len(names)} classes are labeled otherwise in the test than in training: "
             f"test images of '{names[permuted[0].label]}' look like training images of "
             f"'{names[permuted[0].like]}'."
         ),
@@ -242,7 +242,7 @@ def _shifted_input(evidence: Evidence, shift: InputShift) -> Finding:
             "Validation images are taken at random out of the training images, so both are of one kind, and "
             "what is memorized fails on both alike. What fails on test images alone is something "
             "that they do not share with training images: another source or camera, brightness, contrast or "
-            "colours turned round, a rotation, another crop or preparation; or a mark in the training images "
+            "colors turned round, a rotation, another crop or preparation; or a mark in the training images "
             "that gives their class away. It can also be the other way round: copies of training images, "
             "changed a little, among the validation images, where images were augmented before the split.",
             "Look at some of both parts side by side (Data), prepare both by the same code, and take "

@@ -37,7 +37,7 @@ def evaluation_mode(evidence: Evidence) -> Outcome:
     acting = tuple(layer.name for layer in evidence.layers if layer.type.startswith(ACTING))
     if evidence.layers and not acting:
         return Negative(
-            "No layer acts differently in the two modes: there is neither dropout nor batch normalisation."
+            "No layer acts differently in the two modes: there is neither dropout nor batch normalization."
         )
     if evidence.in_training_mode:
         wrong = tuple(name for name in evidence.in_training_mode if not acting or name in acting)
@@ -86,7 +86,7 @@ def _finding(evidence: Evidence, confidence: float, layers: tuple[str, ...]) -> 
         + f" is not what the network can do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
-            "random: in a test it takes away at random what the answer is made of. Batch normalisation "
+            "random: in a test it takes away at random what the answer is made of. Batch normalization "
             "uses mean and standard deviation of the batch in training, and those that it has collected in "
             "evaluation: "
             "in training mode an image's answer depends on which others happen to be in its batch, and "

@@ -58,7 +58,7 @@ def dropout(evidence: Evidence) -> Outcome:
         )
     if now is None and (most < EXTREME or evidence.status != "failed"):
         return Inconclusive(
-            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+            "No epoch has ended yet, so nobody knows how well the training images are learned."
         )
     enough = WELL if most >= EXTREME else NEARLY_THERE
     if now is not None and (now.fits_training or now.above(now.held_out_accuracy) >= enough):
@@ -182,7 +182,7 @@ def weight_decay(evidence: Evidence) -> Outcome:
         return Negative(f"{tells}, longer than what harms.")
     if now is None:
         return Inconclusive(
-            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+            "No epoch has ended yet, so nobody knows how well the training images are learned."
         )
     if now.fits_training:
         return Negative(
@@ -219,7 +219,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
         effect=max(0.5, now.lost),
         verdict=(
             f"Weight decay of {recipe.weight_decay:g} halves every weight {_within(half)}: "
-            "what is learnt is forgotten as it comes."
+            "what is learned is forgotten as it comes."
         ),
         explanation=(
             f"Weight decay adds λ = {recipe.weight_decay:g} times the weight to its gradient, so {steps}. "

@@ -46,7 +46,7 @@ def under_fitting(evidence: Evidence) -> Outcome:
     now = accuracy_summary(evidence)
     if now is None or not evidence.params or len(evidence.data.shape) != 3:
         return Inconclusive(
-            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+            "No epoch has ended yet, so nobody knows how well the training images are learned."
         )
     if now.fits_training or now.well:
         return Negative(
@@ -115,7 +115,7 @@ def _finding(
         ),
         pictures=(
             _widths(evidence, narrow),
-            accuracy_figure(evidence, "Neither learnt nor held-out images are known"),
+            accuracy_figure(evidence, "Neither learned nor held-out images are known"),
         ),
         layers=(narrow[0],) if narrow else (),
         ruled_out=(

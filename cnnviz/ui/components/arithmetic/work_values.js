@@ -58,7 +58,7 @@ function batchNorm(view, channel, y, x) {
   return {
     formula: "(input − mean) / √(variance + ε) · gain + shift", windows: [found], contributions: [], inputs: 1,
     steps: [{ label: "input", value: found.total }, { label: "running mean", value: mean },
-      { label: "running standard deviation", value: deviation }, { label: "normalised", value: scaled },
+      { label: "running standard deviation", value: deviation }, { label: "normalized", value: scaled },
       { label: "gain", value: gain }, { label: "shift", value: shift }, { label: "result", value: scaled * gain + shift }],
   };
 }

@@ -3,7 +3,7 @@
 
 const GAP = { rank: 26, item: 20, bend: 12, column: 52, turn: 14 };
 
-// Positions that come nearest to `wanted` (least squares, weighted) while neighbours keep `apart[i]` between i
+// Positions that come nearest to `wanted` (least squares, weighted) while neighbors keep `apart[i]` between i
 // and i+1: the pool-adjacent-violators algorithm on positions less the room that those before them need.
 function spread(wanted, apart, weights = wanted.map(() => 1)) {
   const pools = [];

@@ -88,7 +88,7 @@ function bend(ids, edges, rank) {
   return { layers: layers.filter((layer) => layer.length), segments, routes, bends };
 }
 
-// Sweeps down and up, each sorting every rank by the mean position of its neighbours; the best order stays.
+// Sweeps down and up, each sorting every rank by the mean position of its neighbors; the best order stays.
 function untangle(layers, segments) {
   const up = neighbours(segments, 1, 0);
   const down = neighbours(segments, 0, 1);

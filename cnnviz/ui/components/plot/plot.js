@@ -26,7 +26,7 @@ function begin(host) {
   const state = { host, room, controls, drawn: null, look: null, busy: Promise.resolve() };
   state.watcher = new ResizeObserver(() => draw(state));
   state.watcher.observe(room);
-  // The transition of a colour that hangs on the theme ends whenever the theme has changed.
+  // The transition of a color that hangs on the theme ends whenever the theme has changed.
   host.addEventListener("transitionend", (event) => { if (event.target === host) draw(state); });
   controls.whole.onclick = () => showAll(state);
   figureMenu(host, [

@@ -1,4 +1,4 @@
-// A figure's template is the page's theme. Its own colours are those of one theme; `layout.meta` has the other's.
+// A figure's template is the page's theme. Its own colors are those of one theme; `layout.meta` has the other's.
 const isDark = (host) => /\bdark\b/.test(getComputedStyle(host).colorScheme);
 
 function themed(figure, host) {

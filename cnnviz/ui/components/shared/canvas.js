@@ -12,7 +12,7 @@ function onTheme(host, redraw) {
   host.addEventListener("transitionend", (event) => { if (event.target === host) redraw(); });
 }
 
-// Which entry of a table of `steps` colours a value has; -1 for what is not a number.
+// Which entry of a table of `steps` colors a value has; -1 for what is not a number.
 function levelOf(value, low, high, steps) {
   if (!Number.isFinite(value)) return -1;
   if (high <= low) return 0;

@@ -93,7 +93,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return part;
   };
 
-  // Names where they fit, in short; the chosen one always and in full, and it keeps its neighbours' names away.
+  // Names where they fit, in short; the chosen one always and in full, and it keeps its neighbors' names away.
   const nameOf = (i) => (i === chosen ? data.columns[i].label : data.columns[i].short);
   const labelColumns = (svg, step, width, height) => {
     svg.querySelectorAll(".label").forEach((old) => old.remove());

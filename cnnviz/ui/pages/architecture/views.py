@@ -76,12 +76,12 @@ def bars(current: ShownModel) -> None:
     layer_bars_chart(figure, name=_file_name(current), key="layer-bars", on_select=select_layer)
     if figure.grouped:
         _offer(
-            f"{figure.layers:,} layers, drawn as {len(figure.columns)} groups of neighbours.",
+            f"{figure.layers:,} layers, drawn as {len(figure.columns)} groups of neighbors.",
             "Show every layer",
             "all",
         )
     elif columns == "all":
-        _offer(f"All {figure.layers:,} layers, one column each.", "Group neighbours", None)
+        _offer(f"All {figure.layers:,} layers, one column each.", "Group neighbors", None)
 
 
 def _offer(words: str, label: str, columns: str | None) -> None:

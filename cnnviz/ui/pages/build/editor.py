@@ -89,7 +89,7 @@ FORMATTERS: dict[str, Callable[[Any, int], list[str]]] = {
     "naive_inception": lambda layer, _: [f"{layer.one} + {layer.three} + {layer.five} maps + its input"],
     "residual": lambda layer, _: [f"{layer.out:,} maps", _unless(layer.stride, 1, "stride")],
     "resize": lambda layer, _: [f"to {times(layer.size)}"],
-    "batch_norm": lambda *_: ["batch normalisation"],
+    "batch_norm": lambda *_: ["batch normalization"],
     "flatten": lambda *_: ["maps to a vector"],
     "global_pool": lambda *_: ["mean of each map"],
 }

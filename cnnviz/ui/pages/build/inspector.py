@@ -63,12 +63,12 @@ LABELS = {
     "five_reduce": "1×1 before the 5×5",
     "five": "5×5",
     "pool": "1×1 after the pooling",
-    "norm": "Normalisation",
+    "norm": "Normalization",
     "init": "Weight initialization",
 }
 LABELS_OF: dict[tuple[str, str], str] = {
     ("linear", "out"): "Units",
-    ("lrn", "size"): "Neighbouring maps",
+    ("lrn", "size"): "Neighboring maps",
     ("resize", "size"): "Size",
 }
 HELP = {
@@ -78,17 +78,17 @@ HELP = {
     "padding": "Rows of zeros around the maps. Half of an odd kernel, rounded down, keeps their size.",
     "dilation": "Spreads the window's pixels: 2 leaves out every other one and sees farther.",
     "groups": "Splits the maps into so many groups that do not mix; each costs its share only.",
-    "bias": "A constant for every map or unit. Batch normalisation right behind makes it pointless.",
+    "bias": "A constant for every map or unit. Batch normalization right behind makes it pointless.",
     "init": "How weights are drawn before training. It can decide whether a network learns at all.",
     "mode": "The largest value of a window keeps what stands out; the mean keeps what is common.",
     "eps": "Keeps the division safe where all values are nearly the same.",
     "function": "ReLU cuts off what is negative; tanh and sigmoid flatten what is large: slower.",
     "p": "The part of the values set to zero at random while training.",
     "size": "Pixels of each side.",
-    "alpha": "How strongly neighbouring maps hold each other down.",
+    "alpha": "How strongly neighboring maps hold each other down.",
     "beta": "The power of the division.",
     "k": "What is added before dividing.",
-    "norm": "Batch normalisation behind every convolution of the block.",
+    "norm": "Batch normalization behind every convolution of the block.",
 }
 HELP_OF: dict[tuple[str, str], str] = {
     ("linear", "out"): "How many values it makes. The last layer has one a class.",

@@ -20,7 +20,7 @@ from cnnviz.figures.architecture.side_by_side import side_by_side
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.models.spec import bounds, choices
-from cnnviz.sentences import percent
+from cnnviz.sentences import key_words, percent
 from cnnviz.ui.components.svg_figures import side_by_side_chart
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.state import DEFAULT, MAX_MODELS, MIN_MODELS
@@ -109,7 +109,7 @@ def _text(entries: list[Selection], index: int, name: str, value: str) -> None:
 def _option(entries: list[Selection], index: int, name: str, info: FieldInfo) -> None:
     key = f"compared-{index}-option-{name}"
     st.session_state[key] = entries[index].options.get(name, info.default)
-    title = name.replace("_", " ").capitalize()
+    title = key_words(name).capitalize()
     keyed: dict[str, Any] = {
         "key": key,
         "help": info.description,
@@ -259,7 +259,7 @@ def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
         ("Parameters", lambda a: numbers.exact(a.total_params)),
         ("… in convolutions", lambda a: _with_share(a.conv_params, a.total_params)),
         ("… fully connected", lambda a: _with_share(a.fc_params, a.total_params)),
-        ("… in normalisation", lambda a: _with_share(a.norm_params, a.total_params)),
+        ("… in normalization", lambda a: _with_share(a.norm_params, a.total_params)),
         ("… other", lambda a: _with_share(a.other_params, a.total_params)),
         ("Multiply-adds", lambda a: numbers.exact(a.macs)),
         ("Memory of parameters", lambda a: numbers.mib(a.parameter_bytes)),

@@ -187,7 +187,7 @@ DRAWS = 16
 MODEL, RECIPE = "data-model", "data-recipe"
 SCALES = {
     "unit": "to [0, 1]",
-    "standardised": "standardised",
+    "standardised": "standardized",
     "raw": "raw pixels",
     "raw-minus-mean": "raw minus mean",
 }
@@ -335,7 +335,7 @@ def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -
     sizes = sorted({0, recipe.crop_from or 0, *(math.ceil(side * by) for by in (1.07, 1.143, 1.25, 1.5, 2))})
     _chooser("crop_from", "Crop from a resize to", recipe.crop_from or 0, sizes, write)
     _slider("cutout", "Cutout", recipe.cutout, side, 1, write)
-    _slider("colour_jitter", "Colour jitter", recipe.colour_jitter, 1.0, 0.05, write)
+    _slider("colour_jitter", "Color jitter", recipe.colour_jitter, 1.0, 0.05, write)
     _slider("pca_jitter", "PCA jitter", recipe.pca_jitter, 1.0, 0.05, write)
     for field, title, named in (("flip", "Flip", FLIPS), ("scale", "Scale", SCALES)):
         key = f"augmentation-{field}"

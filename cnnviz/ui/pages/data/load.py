@@ -71,7 +71,7 @@ def draw(subject: str, job: Job) -> None:
     elif job.cancelled:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.info(
-                notice.escape(f"{job.title} was cancelled; nothing of it was kept."),
+                notice.escape(f"{job.title} was canceled; nothing of it was kept."),
                 icon=":material/block:",
             )
             _close(subject)
@@ -313,7 +313,7 @@ def _known(spec: DatasetSpec) -> list[tuple[str, str]]:
         ("Images", f"{spec.train:,} to train, {spec.test:,} to test, {numbers.shape(spec.shape)} each"),
         ("Classes", f"{len(spec.classes)}: {', '.join(spec.classes[:12])}{' …' * (len(spec.classes) > 12)}"),
         ("From", spec.origin),
-        ("Licence", spec.licence),
+        ("License", spec.licence),
         ("Described in", spec.citation),
         ("Takes", f"{download_text(spec)} to download; decoded, {numbers.size(decoded)} on disk"),
     ]

@@ -178,7 +178,7 @@ def channels(page_state: PageState, data_summary: Summary) -> None:
     )
     of = f"a sample of {data_summary.seen:,}" if data_summary.sampled else f"all {data_summary.seen:,}"
     st.caption(
-        f"Of {of} training images, values from 0 to 1. Standardising subtracts the mean and divides by the "
+        f"Of {of} training images, values from 0 to 1. Standardizing subtracts the mean and divides by the "
         "standard deviation, so that every channel comes to the first layer around 0."
     )
 

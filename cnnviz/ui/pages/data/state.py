@@ -167,7 +167,7 @@ def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
     return [
         *((("How it is split" if number == 0 else ""), note) for number, note in enumerate(ready.notes)),
         ("From", spec.origin),
-        ("Licence", spec.licence),
+        ("License", spec.licence),
         ("Described in", spec.citation),
         ("Fingerprint", f"{ready.fingerprint[:12]} … (all of it under Download)"),
     ]
@@ -196,11 +196,11 @@ def headline_figures(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str, 
     total = len(ready.train) + len(ready.test)
     channels, height, width = ready.shape
     decoded = total * channels * height * width
-    colour = "grey" if channels == 1 else "colour"
+    color = "gray" if channels == 1 else "color"
     return [
         (numbers.exact(total), "images", f"{len(ready.train):,} to train and {len(ready.test):,} to test"),
         (numbers.exact(len(ready.classes)), "classes", ", ".join(ready.classes[:40])),
-        (f"{height}×{width}", f"pixels, {colour}", f"{numbers.shape(ready.shape)}: channels, height, width"),
+        (f"{height}×{width}", f"pixels, {color}", f"{numbers.shape(ready.shape)}: channels, height, width"),
         (numbers.exact(len(ready.train)), "to train", spec.split),
         (numbers.exact(len(ready.test)), "to test", spec.split),
         (

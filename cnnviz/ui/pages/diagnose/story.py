@@ -118,12 +118,12 @@ STARTING: dict[Start, str] = {
 }
 SCALES: dict[Scale, str] = {
     "unit": "pixels 0 to 1",
-    "standardised": "standardised",
+    "standardised": "standardized",
     "raw-minus-mean": "pixels up to ±255",
 }
 READS: dict[Scale, str] = {
     "unit": "Pixels in [0, 1]",
-    "standardised": "Standardised pixels",
+    "standardised": "Standardized pixels",
     "raw-minus-mean": "Pixels up to ±255",
 }
 MEASURED = {"article": "as the article", "paper": "as the paper", "mended": "mended"}
@@ -177,7 +177,7 @@ def _signal_figure(layers: tuple[LayerPropagation, ...]) -> None:
 
 def response() -> None:
     """Draw the section on LRN."""
-    st.header("Is it the weaker normalisation?", anchor=False)
+    st.header("Is it the weaker normalization?", anchor=False)
     first = compute_signal("article", "unit")[0]
     square = after_relu(Signal(first.spread**2, first.signal), first.bias).square
     weak, strong = (
@@ -258,7 +258,7 @@ def _layer_by_layer(layers: tuple[LayerPropagation, ...]) -> None:
         )
         st.caption(
             "Padding counts for less, so n is what a window covers on average. Pooling takes the largest of "
-            "its neighbours and lifts values somewhat; that is left out here, so measured lines may lie a "
+            "its neighbors and lifts values somewhat; that is left out here, so measured lines may lie a "
             "little higher."
         )
 

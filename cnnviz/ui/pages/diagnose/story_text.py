@@ -115,7 +115,7 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
 ANSWER = (
     "The paper's first weights were made for the paper's pixels. With pixels up to ±255 the article's "
     "network learns as it stands, and with pixels between 0 and 1 it learns as soon as its weights fit "
-    "them, as He's rule makes them. A learning rate ten times as large, three times the steps, standardised "
+    "them, as He's rule makes them. A learning rate ten times as large, three times the steps, standardized "
     "pixels, no biases or a stronger LRN, each by itself, leave it where it was."
 )
 

@@ -252,7 +252,7 @@ def progress_and_actions(stored: SavedExperiment, database: Database) -> None:
     with row:
         if state.waiting:
             act("Stop", ":material/stop:", lambda: experiments.stop(database, stored.id),
-                "Its runs keep what they have learnt, and can be gone on with.")  # fmt: skip
+                "Its runs keep what they have learned, and can be gone on with.")  # fmt: skip
         elif state.broken:
             act("Go on", ":material/play_arrow:", lambda: experiments.queue(database, stored.id),
                 "Queues what is missing and resumes what ended early.", state.broken, broken)  # fmt: skip

@@ -112,7 +112,7 @@ def _precomputed(network: Network) -> DatasetFigures | None:
 def _without_images(figures: DatasetFigures) -> str:
     return (
         f"Worked out on {len(figures.labels):,} test images of {figures.data}, which do not ship, since "
-        "their licence is not stated; prepare them under “Test images” above to see them."
+        "their license is not stated; prepare them under “Test images” above to see them."
     )
 
 
@@ -241,7 +241,7 @@ def _draw(network: Network, page_state: PageState, data: Dataset, embedding: Emb
     explained = (
         f" The axes hold {percent(variance[0])} and {percent(variance[1])} of the variance."
         if variance
-        else " Only near neighbours mean something, not distances or sizes."
+        else " Only near neighbors mean something, not distances or sizes."
     )
     st.caption(
         f"{len(rows):,} test images, near each other where {name} makes the same of them. "
@@ -251,7 +251,7 @@ def _draw(network: Network, page_state: PageState, data: Dataset, embedding: Emb
     picked = plot(
         figure, key=f"features-space-{embedding.method}", height=520,
         name=f"{page_state.layer.name}-{embedding.method}",
-        alt=f"{len(rows)} test images by what {page_state.layer.name} makes of them, coloured by class",
+        alt=f"{len(rows)} test images by what {page_state.layer.name} makes of them, colored by class",
         images=_images(data.fingerprint, POINTS, data),
     )  # fmt: skip
     if picked is not None and picked["customdata"] != st.session_state.get(OPENED):
@@ -273,7 +273,7 @@ def _draw_precomputed(network: Network, page_state: PageState, figures: DatasetF
     )
     plot(
         figure, key="features-space-finished", height=520, name=f"{name}-pca", picks=False,
-        alt=f"{count} test images by what {name} makes of them, coloured by class",
+        alt=f"{count} test images by what {name} makes of them, colored by class",
     )  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def strip(network: Network, ready: PreprocessedImage, page_state: PageState) -> 
     cells = [Cell(short(name or ROOT), name or ROOT) for name in shown]
     pictures(
         sheet, [Line("", cells)], key="features-strip", name="", cell=CELL, captions=True,
-        alt=f"One map of each of {len(shown)} layers", chosen=page_state.layer.name or ROOT,
+        strip=True, alt=f"One map of each of {len(shown)} layers", chosen=page_state.layer.name or ROOT,
         on_choose=lambda name: choose_layer("" if name == ROOT else name),
     )  # fmt: skip
     rows = sum(1 for row in network.analysis.predicting if row.outputs)
@@ -256,7 +256,7 @@ CSS = Path(__file__).with_name("steps.css")
 LABELS = {
     "oriented": "turn upright",
     "invert": "light and dark exchanged",
-    "centre": "centred as MNIST's digits",
+    "centre": "centered as MNIST's digits",
     "fit": "other proportions",
     "resample": "filter",
     "background": "behind transparency",

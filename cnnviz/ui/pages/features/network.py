@@ -226,11 +226,11 @@ def _elsewhere(network: Network, page_state: PageState, having: tuple[str, ...])
 
 def _colours(network: Network, weights: Weights, channel: int, index: int) -> None:
     cells = [Cell(f"filter {number}", str(number)) for number in range(len(weights.values))]
-    st.caption("Every filter as a colour image: grey is zero, full colour the layer's largest weight.")
+    st.caption("Every filter as a color image: gray is zero, full color the layer's largest weight.")
     pictures(
         _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)],
         key=f"features-colours-{index}",
-        alt=f"The {len(cells)} filters of {weights.layer} in colour", name=f"{weights.layer}-filters",
+        alt=f"The {len(cells)} filters of {weights.layer} in color", name=f"{weights.layer}-filters",
         cell=CELL, chosen=str(channel), on_choose=lambda number: change_without_model(channel=number),
     )  # fmt: skip
 

@@ -75,9 +75,9 @@ ORDER_WORDS = {
 VIEW, PICKED = "features-view", "features-picked"
 DEFAULTS = {"order": "index", "range": "layer"}
 RANGE_WORDS = {
-    "map": "Colours: of each map",
-    "layer": "Colours: of the layer",
-    "network": "Colours: of the network",
+    "map": "Colors: of each map",
+    "layer": "Colors: of the layer",
+    "network": "Colors: of the network",
 }
 
 
@@ -96,7 +96,7 @@ def views(network: Network, ready: PreprocessedImage, page_state: PageState, own
         if page_state.view == "maps":
             with st.container(horizontal=True, gap="small", width="content", key="features-order-and-range"):
                 _choice("order", "Order", ORDER_WORDS, page_state.order)
-                _choice("range", "What the colours span", RANGE_WORDS, page_state.range)
+                _choice("range", "What the colors span", RANGE_WORDS, page_state.range)
     try:
         known[page_state.view]()
     except ValueError as error:

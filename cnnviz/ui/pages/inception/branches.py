@@ -206,7 +206,7 @@ def _message(classes: tuple[str, ...], whole: Floats, left: Floats) -> str:
     answer = f"The answer stays {before}" if before == after else f"The answer turns from {before} to {after}"
     return (
         f"{answer}; {numbers.percent(moved, 1)} of the probability moves to other classes. Above in full "
-        "colour the whole network, below it faintly what is left."
+        "color the whole network, below it faintly what is left."
     )
 
 

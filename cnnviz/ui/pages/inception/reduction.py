@@ -92,7 +92,7 @@ def reduction(network: Network, reduction: Reduction, block: Block | None) -> No
     """Draw the view."""
     term_heading("One convolution, with a 1×1 before it and without", "1×1 bottleneck")
     st.caption(
-        "A 1×1 convolution mixes channels and looks at no neighbours, so it is cheap; the larger one after "
+        "A 1×1 convolution mixes channels and looks at no neighbors, so it is cheap; the larger one after "
         "it then reads few maps instead of many."
     )
     _presets(network, reduction, block)

@@ -73,12 +73,12 @@ class Job(BackgroundJob[None]):
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled, even if it has not ended yet."""
+        """Whether it was canceled, even if it has not ended yet."""
         return self._cancelled.is_set()
 
     @property
     def failed(self) -> str:
-        """Why it ended early, in a sentence; empty if it was cancelled or did not fail."""
+        """Why it ended early, in a sentence; empty if it was canceled or did not fail."""
         return "" if self.error is None else str(self.error) or type(self.error).__name__
 
     def is_for(self, files: object, networks: Sequence[Network]) -> bool:

@@ -75,7 +75,7 @@ PATIENCE = 1.0
 
 
 def job_of(files: Files, networks: Sequence[Network]) -> Job:
-    """Return this visitor's job on these files and networks; any other running one is cancelled."""
+    """Return this visitor's job on these files and networks; any other running one is canceled."""
     known: Job | None = st.session_state.get(KEY)
     if known is not None and known.is_for(files, networks):
         return known

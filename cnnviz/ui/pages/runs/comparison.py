@@ -12,6 +12,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.plotly_theme import COMPARED
+from cnnviz.sentences import key_words
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.shared.runs import run_data
 
@@ -163,7 +164,7 @@ def full_records(runs: Sequence[RunSummary]) -> list[Run]:
 def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
     """Return a row for each recipe field and each fact that differs between the runs."""
     lines = [
-        TableRow(field.replace("_", " "), description, [value_text(value) for value in values])
+        TableRow(key_words(field), description, [value_text(value) for value in values])
         for field, description, values in differing([run.recipe for run in runs])
     ]
     for title, about, format_value in FACTS:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnviz import datasets
 from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
+from cnnviz.sentences import key_words
 from cnnviz.training.recipe import Recipe, differing, value_text
 from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.figures import own_curves
@@ -85,7 +87,7 @@ def recipe(run: Run) -> None:
     term_heading("Recipe")
     base, against = _base(run)
     lines = [
-        (field.replace("_", " "), f"{value_text(theirs)} → {value_text(ours)}", about)
+        (key_words(field), f"{value_text(theirs)} → {value_text(ours)}", about)
         for field, about, (theirs, ours) in differing([base, run.recipe])
     ]
     st.caption(f"What differs from {against}: field, there → here." if lines else f"Exactly {against}.")
@@ -103,7 +105,7 @@ def _settings(run: Run) -> None:
     st.header("Settings", anchor=False)
     source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
     st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
-    _table([(field.replace("_", " "), value_text(value), "") for field, value in run.recipe.items()])
+    _table([(key_words(field), value_text(value), "") for field, value in run.recipe.items()])
     _layers(run)
 
 
@@ -139,7 +141,7 @@ def provenance(run: Run) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     facts = [
-        ("data", run.data, "What it was trained on."),
+        ("data", datasets.title_of(run.data), "What it was trained on."),
         (
             "data fingerprint",
             _short(run.fingerprint),
@@ -149,7 +151,7 @@ def provenance(run: Run) -> None:
         ("device", " on ".join(filter(None, (run.device_text, run.hardware))), "What it was trained on."),
         ("machine", run.host, "Where its files lie."),
         ("versions", versions, "Of what it was trained with."),
-        ("steps", steps, "Optimiser steps done."),
+        ("steps", steps, "Optimizer steps done."),
         ("copy of run", run.parent_id, "The run whose recipe was changed for this one."),
     ]
     _table([(title, str(value), about) for title, value, about in facts if value not in (None, "")])

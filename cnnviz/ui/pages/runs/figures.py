@@ -283,7 +283,7 @@ def pareto_figure(runs: Sequence[RunSummary], page_state: PageState) -> None:
     if data is None:
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.header(f"{numbers.metric_title(metric).capitalize()} on {data} against",
+        st.header(f"{numbers.metric_title(metric).capitalize()} on {_title(data)} against",
                      anchor=False, width="content")  # fmt: skip
         _choose(page_state.against)
     same = [run for run in measured if run.data == data]
@@ -343,7 +343,7 @@ def _points(runs: Sequence[RunSummary], metric: str, page_state: PageState) -> l
     for run, cost in zip(runs, _costs(runs, page_state.against), strict=True):
         value = _value(run, metric)
         if cost and value is not None:
-            note = f"{run.model}, {run.epoch:.3g} epochs"
+            note = f"{models.title_of(run.model)}, {run.epoch:.3g} epochs"
             points.append(Point(str(run.id), short_name(run), cost, value, note, indices.get(run.id)))
     return points
 

@@ -20,7 +20,7 @@ from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table
 from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.figures import overlay, pareto_figure, published_figure
 from cnnviz.ui.pages.runs.matrices import matrices
-from cnnviz.ui.pages.runs.rows import filter_runs, on_page, payload, sort_runs, table_columns
+from cnnviz.ui.pages.runs.rows import filter_runs, on_page, payload, sort_runs, table_columns, titles_of
 from cnnviz.ui.pages.runs.state import (
     COLUMNS,
     DEFAULT_METRIC,
@@ -81,7 +81,7 @@ def _find(text: str) -> None:
 
 
 def _parts(
-    runs: Iterable[RunSummary],
+    runs: Sequence[RunSummary],
 ) -> list[tuple[str, str, list[str], Callable[[str], str]]]:
     """Return each filter with its values, most frequent first."""
     counts_by_filter: dict[str, Counter[str]] = {name: Counter() for name in ("status", "of", "on", "tag")}
@@ -91,12 +91,16 @@ def _parts(
         counts_by_filter["on"][run.data] += 1
         counts_by_filter["tag"].update(run.tags)
     labels = {"status": "state", "of": "model", "on": "data", "tag": "tag"}
-    shown: Callable[[str], str] = str
+    titles = titles_of(runs)
     return [
         (name, labels[name], [value for value, _ in counts.most_common()],
-         shown)
+         partial(_titled, titles) if name in ("of", "on") else str)
         for name, counts in counts_by_filter.items()
     ]  # fmt: skip
+
+
+def _titled(titles: Mapping[str, str], name: str) -> str:
+    return titles.get(name, name)
 
 
 def _several(

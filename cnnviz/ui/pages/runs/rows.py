@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnviz import datasets, models
 from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.plotly_theme import COMPARED
+from cnnviz.sentences import key_words
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.pages.runs.state import Filters, PageState
 from cnnviz.ui.shared.runs.run_data import SPEED, Listing
@@ -57,7 +59,14 @@ def table_columns(metric: str) -> list[Column]:
 def filter_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
     """Return the runs that match the filters, in the order of the listing."""
     words = filters.find.lower().split()
-    return [run for run in listing.runs if _passes(run, filters) and _matches_words(run, words)]
+    titles = titles_of(listing.runs) if words else {}
+    return [run for run in listing.runs if _passes(run, filters) and _matches_words(run, words, titles)]
+
+
+def titles_of(runs: Sequence[RunSummary]) -> dict[str, str]:
+    """Return the titles of the runs' models and data sets by their names, each looked up once."""
+    named = {model: models.title_of(model) for model in {run.model for run in runs}}
+    return named | {data: datasets.title_of(data) for data in {run.data for run in runs}}
 
 
 def sort_runs(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int]) -> list[RunSummary]:
@@ -101,7 +110,7 @@ def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, 
 
 def _setting(field: str, value: Any) -> str:
     """Format one setting of a run's name: `lr 0.02`; a model's options by their own names."""
-    words = field.replace("_", " ")
+    words = key_words(field)
     if isinstance(value, dict):
         return value_text(value) if value else f"default {words}"
     return f"{words} {value_text(value)}"
@@ -126,7 +135,7 @@ def payload(
     last = page_count(len(runs))
     page = min(page_state.page, last)
     shown = on_page(runs, page_state)
-    differs = distinctions(shown, recipes or {})
+    differs, titles = distinctions(shown, recipes or {}), titles_of(shown)
     return {
         "columns": [
             column._asdict()
@@ -135,7 +144,9 @@ def payload(
         ],
         "sort": page_state.sort,
         "descending": page_state.descending,
-        "rows": [_row(run, page_state.metric, disk) | {"differs": differs.get(run.id, "")} for run in shown],
+        "rows": [
+            _row(run, page_state.metric, disk, titles) | {"differs": differs.get(run.id, "")} for run in shown
+        ],
         "chosen": list(page_state.chosen),
         "hues": [hue.css for hue in COMPARED],
         "page": page,
@@ -150,7 +161,7 @@ def _count_text(count: int, total: int, page: int) -> str:
     return f"{shown}{count:,} run{'' if count == 1 else 's'}" + (f" of {total:,}" if count < total else "")
 
 
-def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
+def _row(run: RunSummary, metric: str, disk: dict[int, int], titles: Mapping[str, str]) -> dict[str, Any]:
     measured, speed = run.metrics.get(metric), run.metrics.get(SPEED)
     return {
         "id": run.id,
@@ -161,8 +172,8 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
         "tags": run.tags,
         "group": next((tag for tag in run.tags if re.fullmatch(GROUP, tag)), ""),
         "notes": run.notes,
-        "model": run.model,
-        "data": run.data,
+        "model": titles[run.model],
+        "data": titles[run.data],
         "last": MISSING if measured is None else _metric(metric, measured.last),
         "best": MISSING if measured is None else _metric(metric, measured.best),
         "time": numbers.duration(run.seconds) if run.began is not None else MISSING,
@@ -197,10 +208,13 @@ def _passes(run: RunSummary, filters: Filters) -> bool:
     )
 
 
-def _matches_words(run: RunSummary, words: Sequence[str]) -> bool:
+def _matches_words(run: RunSummary, words: Sequence[str], titles: Mapping[str, str]) -> bool:
     if not words:
         return True
-    text = "\n".join((str(run.id), run.name, run.model, run.data, run.notes, run.error or "", *run.tags))
+    shown = (titles[run.model], titles[run.data])
+    text = "\n".join(
+        (str(run.id), run.name, run.model, run.data, *shown, run.notes, run.error or "", *run.tags)
+    )
     lowered = text.lower()
     return all(word in lowered for word in words)
 

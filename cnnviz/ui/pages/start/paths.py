@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from dataclasses import dataclass, field
 
 import streamlit as st
 
+from cnnviz import resources
 from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.layout import link
 
@@ -102,13 +104,29 @@ def paths() -> None:
                     )
 
 
+PLAN = "For teachers: a plan of 90 minutes"
+
+
 def lesson_steps() -> None:
     """Draw the six steps of the lesson as links, in order."""
     st.header("A lesson in six steps", anchor=False)
-    st.markdown(
-        "One page, one question and its answer at a time. Teachers find a plan for 90 minutes in "
-        "`docs/lesson.md`."
-    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="lesson-about"):
+        st.markdown("One page, one question and its answer at a time.", width="content")
+        if st.button(PLAN, key="lesson-plan", icon=":material/co_present:", type="tertiary"):
+            _lesson_plan()
     with st.container(key="lesson-steps", horizontal=True, gap="small"):
         for number, step in enumerate(lesson.STEPS, start=1):
             link(step.page, f"{number}. {step.title}", **lesson.parameters(number))
+
+
+@st.dialog(PLAN, width="large")
+def _lesson_plan() -> None:
+    """Show the plan of the lesson, with its addresses as links."""
+    st.markdown(plan_text(resources.LESSON.read_text(encoding="utf-8")))
+
+
+def plan_text(document: str) -> str:
+    """Prepare docs/lesson.md for the dialog: without its title, and with links that lead somewhere here."""
+    _, _, body = document.partition("\n")
+    body = re.sub(r"\[([^]]+)\]\([\w./-]+\.md[^)]*\)", r"\1", body)  # other documents are not in the app
+    return re.sub(r"`(/(\w+)\?[^`]+)`", r"[\2](\1)", body)

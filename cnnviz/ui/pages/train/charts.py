@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, cast, get_args
 import numpy as np
 import streamlit as st
 
-from cnnviz import models, training
+from cnnviz import datasets, models, training
 from cnnviz.figures.curves import Floats, Line, Panel, Reference, auxiliary_lines, curves, curves_alt
 from cnnviz.figures.curves import Part as Drawn
 from cnnviz.figures.layer_stats import STATISTIC_INFO, STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
@@ -56,7 +56,7 @@ def _differs(figure: Published, recipe: Recipe) -> str:
 
     differences = []
     if figure.on and not _same(figure.on, recipe.dataset):
-        differences.append(f"{data_name(recipe.dataset)} instead of {figure.on}")
+        differences.append(f"{datasets.title_of(data_name(recipe.dataset))} instead of {figure.on}")
     article = next(
         (article for article in _articles(recipe.model) if _same(figure.on, article.dataset)), None
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cnnviz import tracking
+from cnnviz import datasets, models, tracking
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.tracking import Command, Kind, Run, Status
@@ -47,8 +47,8 @@ def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
     """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
         about = [_origin(run, recipe), run.device_text]
-        if run.name != (subject := f"{run.model} on {run.data}"):
-            about.insert(0, subject)
+        if run.name != f"{run.model} on {run.data}":
+            about.insert(0, f"{models.title_of(run.model)} on {datasets.title_of(run.data)}")
         if run.parent_id:
             about.append(f"from run {run.parent_id}")
         title = f"Run {run.id} · {escape(run.name)}"

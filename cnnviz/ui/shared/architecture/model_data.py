@@ -79,8 +79,8 @@ def _default_instead(selection: Selection, error: str) -> ShownModel:
     """Return the default model in place of one that cannot be analyzed even in its default form."""
     default = read({})
     if selection.spec == default.spec:
-        raise RuntimeError(f"The default model cannot be analysed: {error}")
-    sentence = f"{selection.spec.title} cannot be analysed: {error} {default.spec.title} is shown instead."
+        raise RuntimeError(f"The default model cannot be analyzed: {error}")
+    sentence = f"{selection.spec.title} cannot be analyzed: {error} {default.spec.title} is shown instead."
     return shown_model(replace(default, batch=selection.batch, problems=(*selection.problems, sentence)))
 
 

@@ -17,6 +17,7 @@ from cnnviz.analysis.export import to_csv, to_json, to_markdown
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.models.spec import bounds, choices
+from cnnviz.sentences import key_words
 from cnnviz.ui.shared import notice, url_state, visitors
 from cnnviz.ui.shared.architecture.model_data import ShownModel, overview, shown_model
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
@@ -93,7 +94,7 @@ def options_popover(selection: Selection) -> None:
 def _option(name: str, info: FieldInfo, value: Any) -> None:
     key = f"option-{name}"
     st.session_state[key] = value
-    title = name.replace("_", " ").capitalize()
+    title = key_words(name).capitalize()
     write = partial(_write, name, key)
     accepted = choices(info)
     if info.annotation is bool:

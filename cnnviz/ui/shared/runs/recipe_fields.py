@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from cnnviz import models
 from cnnviz.models.spec import choices
+from cnnviz.sentences import american, key_words
 from cnnviz.training import Recipe
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.runs import recipe_plan as plans
@@ -41,18 +42,18 @@ def model_options(plan: Plan) -> None:
 
 def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
     key = f"train-option-{name}"
-    title = name.replace("_", " ").capitalize()
+    title = key_words(name).capitalize()
     label = f"**{title}** :material/edit:" if value != own else title
     accepted = [plans.text_of(choice) for choice in choices(info)]
     st.session_state[key] = plans.text_of(value)
     explained = notice.escape(info.description or "")
     write = partial(_write_option, name, key)
     if accepted:
-        st.selectbox(label, accepted, key=key, help=explained, on_change=write)
+        st.selectbox(label, accepted, format_func=_spoken, key=key, help=explained, on_change=write)
     else:
         st.text_input(label, key=key, help=explained, on_change=write)
     if value != own:
-        st.caption(f"recipe: {notice.escape(plans.text_of(own))}")
+        st.caption(f"recipe: {notice.escape(_spoken(plans.text_of(own)))}")
 
 
 def _write_option(name: str, key: str) -> None:
@@ -147,7 +148,7 @@ def groups() -> dict[str, tuple[str, ...]]:
 
 def title_of(field: str) -> str:
     """Return the title of a setting."""
-    return TITLES.get(field) or field.replace("_", " ").capitalize()
+    return TITLES.get(field) or key_words(field).capitalize()
 
 
 def _grid(plan: Plan, names: Sequence[str], group: str) -> None:
@@ -223,7 +224,7 @@ def _gpus() -> tuple[str, ...]:
 
 
 def _spoken(text: str) -> str:
-    return {"true": "yes", "false": "no"}.get(text, text)
+    return {"true": "yes", "false": "no"}.get(text) or american(text)
 
 
 def _write(name: str, key: str) -> None:

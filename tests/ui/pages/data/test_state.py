@@ -30,7 +30,7 @@ def test_balance_is_judged(counts: tuple[int, ...], sentence: str) -> None:
 
 
 def test_facts_are_escaped_and_empty_ones_left_out() -> None:
-    html = state.facts_html([("From", "<b>x</b>"), ("Licence", "")])
+    html = state.facts_html([("From", "<b>x</b>"), ("License", "")])
     assert html == '<dl class="facts"><dt>From</dt><dd>&lt;b&gt;x&lt;/b&gt;</dd></dl>'
 
 
