@@ -71,6 +71,23 @@ def test_the_lesson_from_first_to_last_step(visit: Visit) -> None:
     expect(page).not_to_have_url(re.compile("lesson="))
 
 
+def test_back_leads_to_what_was_there_before(visit: Visit) -> None:
+    page = visit("?model=lenet5")
+    before, entries = page.url, page.evaluate("history.length")
+    with rerun(page):
+        page.get_by_role("link", name="The whole network on one screen").first.click()
+    heading(page, "features")
+    assert page.evaluate("history.length") == entries + 1
+    with rerun(page):
+        page.go_back()
+    heading(page, "start")
+    assert page.url == before
+    with rerun(page):
+        page.go_forward()
+    heading(page, "features")
+    expect(page).to_have_url(re.compile("view=network"))
+
+
 def test_a_phone_opens_the_menu_and_reaches_a_page(visit: Visit) -> None:
     page = visit("?model=lenet5", PHONE)
     nav = page.get_by_role("navigation", name="Pages")

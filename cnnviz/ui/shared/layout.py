@@ -115,10 +115,24 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
             link(name, other.title, icon=other.icon, **_dropped_parameters(name))
     with st.container(key="bar"):
         _navigation(pages, current)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
+    key = "heading" if _first_visit(current) else "heading-again"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key=key):
         st.title(page.heading or page.title, anchor=False, width="content")
         st.markdown(page.blurb, width="content")
     guard()
+
+
+VISITS = "page-visits"
+
+
+def _first_visit(page: str) -> bool:
+    """Return whether the session is at the page for the first time, reruns included."""
+    last, counts = st.session_state.get(VISITS, ("", {}))
+    if last != page or not counts:
+        counts = counts | {page: counts.get(page, 0) + 1}
+        st.session_state[VISITS] = (page, counts)
+    first: bool = counts[page] == 1
+    return first
 
 
 PRESENT = "present"

@@ -28,10 +28,31 @@ function watchDropzones() {
   nameDropzones();
 }
 
+// A link to another page is two entries of Streamlit's in the history: the page that is left with the parameters of the
+// next, which nobody has seen, and the next page. The second takes the place of the first, so that Back leads to what was
+// there before.
+const LINK = '[data-testid="stPageLink-NavLink"]';
+let followed = false, unseen = "";
+
+function keepHistory() {
+  const push = history.pushState.bind(history);
+  history.pushState = (state, title, address) => {
+    const next = new URL(address ?? location.href, location.href);
+    const stays = next.pathname === location.pathname;
+    if (!stays && unseen === location.href) history.replaceState(state, title, address);
+    else push(state, title, address);
+    unseen = followed && stays ? location.href : "";
+    followed = false;
+  };
+  document.addEventListener("click", (event) => { followed = event.composedPath().some((part) => part.matches?.(LINK)); }, true);
+  window.addEventListener("popstate", () => { unseen = ""; });
+}
+
 export default function () {
   if (window.cnnvizGuarded) return;
   window.cnnvizGuarded = true;
   watchDropzones();
+  keepHistory();
   window.addEventListener("error", revive);
   window.addEventListener("unhandledrejection", revive);
 }

@@ -42,6 +42,7 @@ def pictures(
     cell: int,
     chosen: str = "",
     captions: bool = False,
+    strip: bool = False,
     on_choose: Callable[[str], None] | None = None,
 ) -> None:
     """Show the cells of a sprite sheet in rows.
@@ -55,6 +56,7 @@ def pictures(
         cell: Width of a cell in pixels.
         chosen: Value of the selected cell.
         captions: Whether titles are shown below the cells; otherwise as tooltips.
+        strip: Whether a phone shows the cells in one row that scrolls sideways.
         on_choose: Called with the value of a clicked cell before the page runs again.
     """
     labels = short_names([line.label for line in lines])
@@ -69,6 +71,7 @@ def pictures(
             "cell": cell,
             "chosen": chosen,
             "captions": titles if captions else None,
+            "strip": strip,
         },
         on_chosen_change=state_callback(key, "chosen", on_choose),
     )

@@ -21,6 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   host.classList.toggle("captioned", data.captions !== null);
   host.classList.toggle("saved", data.name !== "");
   host.classList.toggle("labelled", data.lines.length > 1);
+  host.classList.toggle("strip", data.strip);
 
   const png = `url(data:image/png;base64,${data.png})`;
   const span = [data.columns * (wide + data.gap), data.rows * (high + data.gap)];
@@ -115,6 +116,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   host.querySelector(".sheet")?.remove();
   host.prepend(sheet);
   if (focused) sheet.focus({ preventScroll: true });
+  if (data.strip && place >= 0) sheet.scrollLeft = parts[place].offsetLeft - (sheet.clientWidth - parts[place].clientWidth) / 2;
 
   if (!data.name) return;
   figureMenu(host, [["Download as PNG", () => {

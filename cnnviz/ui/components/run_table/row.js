@@ -42,10 +42,14 @@ const lineOf = (row, columns, place, hues) => {
   line.dataset.run = row.id;
   line.classList.toggle("chosen", place >= 0);
   line.append(boxOf(row, place, hues));
-  columns.forEach(({ key, number }) => {
+  columns.forEach(({ key, number, title }) => {
     if (key === "name") line.append(nameOf(row));
     else if (key === "status") line.append(stateOf(row));
-    else line.append(el("td", number ? "number" : key, String(row[key])));
+    else {
+      const cell = el("td", number ? `number ${key}` : key, String(row[key]));
+      cell.dataset.title = title.replace(/^… /, "");
+      line.append(cell);
+    }
   });
   return line;
 };

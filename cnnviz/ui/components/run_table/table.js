@@ -88,7 +88,7 @@ const headOf = (data, act) => {
   const line = el("tr");
   line.append(el("td", "pick"));
   data.columns.forEach(({ key, title, help, number }) => {
-    const cell = el("th", number ? "number" : key);
+    const cell = el("th", number ? `number ${key}` : key);
     cell.scope = "col";
     const button = el("button", "sort", title);
     button.type = "button";

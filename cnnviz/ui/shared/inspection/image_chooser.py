@@ -89,7 +89,8 @@ def _sheet(dataset: Dataset, rows: Rows, answers: Rows | None, image_state: Imag
     ]
     pictures(
         _sprite(dataset.fingerprint, rows.tobytes(), dataset), [Line("", cells)], key="picture-tests",
-        name="", alt="Test images", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,
+        name="", alt="Test images", cell=CELL, strip=True, chosen=image_state.text,
+        on_choose=image_input.choose,
     )  # fmt: skip
 
 
@@ -256,7 +257,7 @@ def _samples(network: Network, image_state: ImageState) -> None:
     ]
     pictures(
         _sample_sheet(tuple(names)), [Line("", cells)], key="picture-samples", name="", cell=CELL,
-        alt="Bundled images", chosen=image_state.text, on_choose=image_input.choose,
+        strip=True, alt="Bundled images", chosen=image_state.text, on_choose=image_input.choose,
     )  # fmt: skip
 
 
@@ -277,7 +278,7 @@ def _own(image_state: ImageState) -> None:
         cells = [Cell(uploaded.name, f"handed:{uploaded.number}") for uploaded in mine]
         pictures(
             sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your images",
-            name="", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,
+            name="", cell=CELL, strip=True, chosen=image_state.text, on_choose=image_input.choose,
         )  # fmt: skip
     uploads()
 

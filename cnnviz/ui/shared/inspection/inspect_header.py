@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
 
 # The bar on top: network, controls of the page, share.
 
+CSS = Path(__file__).with_name("inspect_header.css")
+
 
 @contextlib.contextmanager
 def inside_bar(network: Network) -> Iterator[None]:
     """Draw the bar; what is drawn inside the `with` block is part of it."""
     st.html(model_picker.CSS)
+    st.html(CSS)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
         weights_chooser(network)
         yield
