@@ -188,7 +188,7 @@ def test_ten_thousand_runs(database: Database) -> None:
     many(database, 10_000)
     app = open_page("runs", sort="-best", page="3", against="time")
     assert "runs on other data" not in texts(app)
-    assert "Test accuracy on digits against" in texts(app)
+    assert "Test accuracy on Digits against" in texts(app)
 
 
 def test_a_broken_database_is_said_in_a_sentence() -> None:
