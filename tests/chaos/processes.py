@@ -1,12 +1,13 @@
 """Chaos with real processes: workers, nodes, the app and the database are killed at random under small runs.
 
-    python -m tests.chaos.processes --seconds 1800 --runs 50
+    python -m tests.chaos.processes --seconds 3600 --runs 50
 
 Three nodes with folders and host names of their own share a PostgreSQL server and a store: one is the app,
 two are `cnnviz work`. Whatever is killed is started again, a node or the database sometimes only after a
 while, so that its runs go on elsewhere; what a signal has interrupted is resumed, as a person would. Each run
-must end once, with the bits of its twin, which was trained in one go before anything failed. Checkpoints are
-written often, so that there is something to go on from.
+must end once, with the bits of its twin, which a process of its own trains in one go. Checkpoints are written
+often, so that there is something to go on from. Where all runs have ended before the time is over,
+another round begins with the next seed.
 """
 
 from __future__ import annotations
@@ -33,15 +34,14 @@ from cnnviz.tracking.database import URL_VARIABLE
 from cnnviz.tracking.run_files import ensure_local
 from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
 from cnnviz.tracking.store import open_store
-from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from tests.browser.people import free_port
 from tests.chaos.node import ROOT
+from tests.chaos.twins import recipes
 from tests.tracking.postgres import PostgresServer, binaries
 from tests.training.workers.making import until
-from tests.training.workers.test_soak import at_one_go, contents, rows
+from tests.training.workers.test_soak import contents, records, rows
 
-RECIPE = Recipe(dataset="digits", limit=640, epochs=12, batch_size=16, device="cpu", pad_crop=2, lr=0.02)
 HOME = "CNNVIZ_HOME"
 NODES = {"node-1": "app", "node-2": "work", "node-3": "work"}
 KINDS = ("database", "node", "worker", "worker", "app", "parent", "supervisor", "backend", "pause")
@@ -50,6 +50,10 @@ DATABASE_SECONDS = 5.0
 """How long the database is away, at most."""
 END_SECONDS = 1_800.0
 """How long the runs may take once nothing fails any more."""
+REPORT_SECONDS = 60.0
+LOG_CHARACTERS = 4_000
+"""How much of each node's log is printed where the chaos found a fault."""
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -246,6 +250,7 @@ def chaos(
     failures: int | None = None,
     longest_away: float = 120.0,
     longest_pause: float = 4.0,
+    say: Say = lambda _: None,
 ) -> Outcome:
     """Train so many runs while things fail for so long, or until so many did; check that all are as twins.
 
@@ -257,6 +262,7 @@ def chaos(
         failures: Maximum number of failures.
         longest_away: Maximum seconds for which a node is away.
         longest_pause: Maximum seconds between two failures.
+        say: Takes a line of progress every minute, and, where a fault was found, what is known of it.
 
     Raises:
         AssertionError: A run was lost, ended twice, or differs from its twin.
@@ -275,27 +281,43 @@ def chaos(
                 URL_VARIABLE: server.address,
             }  # fmt: skip
             with environment(values), tracking.connect() as database:
-                recipes = [RECIPE.changed({"seed": number}) for number in range(runs)]
-                twins = [at_one_go(database, recipe) for recipe in recipes]
-                numbers = [enqueue(database, recipe).id for recipe in recipes]
+                numbers = [enqueue(database, recipe).id for recipe in recipes(runs)]
                 cluster = Cluster(folder, server, database, dice, kinds, longest_away)
-                _disturb(cluster, numbers, seconds, failures, longest_pause)
-                _compare(database, numbers, twins)
+                with twins(folder / "twins", runs) as trained:
+                    try:
+                        _disturb(cluster, numbers, seconds, failures, longest_pause, say)
+                        assert trained.wait(END_SECONDS) == 0, "the twins failed"
+                        _compare(database, numbers, folder / "twins")
+                    except BaseException:
+                        with suppress(tracking.DatabaseUnavailableError):
+                            _report_fault(cluster, numbers, say)
+                        raise
                 return _outcome(cluster, numbers)
     finally:
         server.close()
 
 
 def _disturb(
-    cluster: Cluster, numbers: list[int], seconds: float, failures: int | None, longest_pause: float
+    cluster: Cluster,
+    numbers: list[int],
+    seconds: float,
+    failures: int | None,
+    longest_pause: float,
+    say: Say,
 ) -> None:
     """Let things fail until it is enough, and wait for the end of all runs."""
-    ends, pause = time.monotonic() + seconds, threading.Event()
+    begun, pause = time.monotonic(), threading.Event()
+    ends, reported = begun + seconds, begun
 
     def finished() -> bool:
+        nonlocal reported
         with suppress(tracking.DatabaseUnavailableError):  # It recovers.
             cluster.keep_up()
             found = tracking.list_runs(cluster.database, statuses=[Status.FINISHED], ids=numbers, metrics=[])
+            if time.monotonic() > reported + REPORT_SECONDS:
+                reported = time.monotonic()
+                say(f"minute {(reported - begun) / 60:.0f}: {len(found)} of {len(numbers)} runs have ended; "
+                    f"{sum(cluster.failures.values())} failures: {cluster.failures}")  # fmt: skip
             return len(found) == len(numbers)
         return False
 
@@ -311,17 +333,51 @@ def _disturb(
         cluster.close()
 
 
-def _compare(database: Database, numbers: list[int], twins: list[int]) -> None:
-    assert len(tracking.list_runs(database, metrics=[])) == len(numbers) + len(twins), "a run was doubled"
-    for number, whole in zip(numbers, twins, strict=True):
-        assert rows(database, number) == rows(database, whole), f"run {number} is not its twin"
-        assert checkpoints(database, number) == checkpoints(database, whole), f"run {number}: checkpoint"
-        changes = [change.new for change in tracking.history(database, number)]
-        assert changes.count(Status.FINISHED) == 1, f"run {number} ended twice"
+def _report_fault(cluster: Cluster, numbers: list[int], say: Say) -> None:
+    """Tell what runs that have not ended went through, and the ends of the nodes' logs."""
+    for number in numbers:
+        run = tracking.get_run(cluster.database, number)
+        if run.status is not Status.FINISHED:
+            changes = tracking.history(cluster.database, number)
+            told = "; ".join(f"{each.new} ({each.reason})" for each in changes)
+            say(f"run {number} on {run.host}, step {run.step}, attempt {run.attempt}: {told}; {run.error}")
+    for node in cluster.nodes:
+        if (node.home / "log").exists():
+            say(f"{node.name}: {(node.home / 'log').read_text(errors='replace')[-LOG_CHARACTERS:]}")
+
+
+@contextmanager
+def twins(home: Path, runs: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Train the runs' twins in a folder of their own, beside everything else."""
+    command = [sys.executable, "-m", "tests.chaos.twins", str(runs)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {HOME: str(home)},
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _compare(database: Database, numbers: list[int], home: Path) -> None:
+    assert len(tracking.list_runs(database, metrics=[])) == len(numbers), "a run was doubled"
+    with tracking.connect(f"sqlite:///{home}/runs.sqlite") as apart:
+        for whole, number in enumerate(numbers, 1):
+            with environment({HOME: str(home)}):
+                expected = rows(apart, whole), records(apart, whole), checkpoints(apart, whole)
+            assert rows(database, number) == expected[0], f"run {number} is not its twin"
+            assert records(database, number) == expected[1], f"run {number}: records"
+            assert checkpoints(database, number) == expected[2], f"run {number}: checkpoints"
+            changes = [change.new for change in tracking.history(database, number)]
+            assert changes.count(Status.FINISHED) == 1, f"run {number} ended twice"
 
 
 def checkpoints(database: Database, number: int) -> dict[str, tuple[dict[str, str], dict[str, bytes]]]:
-    """What the store has of a run: by kind, the file's metadata, and each tensor's bytes."""
+    """What is kept of a run, of a twin in its folder: by kind, the metadata, and each tensor's bytes."""
     store, run = open_store(), tracking.get_run(database, number)
     assert store is not None
     known = tracking.checkpoints(database, number)
@@ -337,20 +393,24 @@ def _outcome(cluster: Cluster, numbers: list[int]) -> Outcome:
     return Outcome(cluster.failures, attempts, by_themselves, cluster.resumed)
 
 
+def _print(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
 def main() -> None:
     """Rounds until the time is over."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=1_800.0)
+    parser.add_argument("--seconds", type=float, default=3_600.0)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     ends, seed = time.monotonic() + given.seconds, given.seed
     while seed == given.seed or time.monotonic() < ends:
-        found = chaos(given.runs, seed, max(0.0, ends - time.monotonic()))
-        print(
+        found = chaos(given.runs, seed, max(0.0, ends - time.monotonic()), say=_print)
+        _print(
             f"round with seed {seed}: {given.runs} runs as their twins, {found.attempts} attempts, "
-            f"{found.by_themselves} times on by itself, {found.by_hand} times resumed; {found.failures}",
-            flush=True,
+            f"{found.by_themselves} times on by itself, {found.by_hand} times resumed; "
+            f"{sum(found.failures.values())} failures: {found.failures}"
         )
         seed += 1
 
