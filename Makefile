@@ -35,7 +35,7 @@ help: ## list the targets
 app: $(VENV)/.installed ## start the app (PORT=8600, ARGS="…" for streamlit's own options)
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT)) $(ARGS)
 
-test: $(VENV)/.installed-dev ## all tests but the slow ones (TESTS=path to choose)
+test: $(VENV)/.installed-dev $(VENV)/s3/.installed ## all tests but the slow ones (TESTS=path to choose)
 	@$(PY) -m pytest -n $(JOBS) -m "not slow" --durations=30 --durations-min=10 $(TESTS) $(ARGS)
 
 test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versions that requirements.txt allows
@@ -45,7 +45,7 @@ chaos: $(VENV)/.installed-dev ## kill workers, nodes, the app and the database u
 	@$(PY) -m tests.chaos.simulation --seconds $$(($(or $(SECONDS),3600) / 10))
 	@OMP_NUM_THREADS=1 $(PY) -m tests.chaos.processes --seconds $(or $(SECONDS),3600)
 
-soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
+soak: $(VENV)/.installed-dev $(VENV)/s3/.installed ## every test, the slow ones too, with many more random examples
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types, layers, the Dockerfile, and the documents
@@ -89,6 +89,11 @@ $(VENV)/.installed: requirements.txt
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) install -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/s3/.installed: requirements-dev-s3.txt $(VENV)/.installed-dev
+	@$(PY) -m venv $(VENV)/s3
+	@$(VENV)/s3/bin/python -m pip --disable-pip-version-check --no-input install -r requirements-dev-s3.txt
 	@touch $@
 
 # Python 3.11 is the oldest that serves; tools that only test are as new as they come.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,21 +22,27 @@ from tests.training.workers.making import until
 PEOPLE = ({"sub": "ada", "groups": ["student"]}, {"sub": "tess", "groups": ["teacher"]})
 
 
-@pytest.fixture
-def issuer(chromium: Browser) -> Iterator[str]:
+@contextlib.contextmanager
+def provider() -> Iterator[str]:
     """The address of a provider that knows two people."""
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
     for each in PEOPLE:
         command += ["--user-claims", json.dumps(each)]
-    provider = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://localhost:{port}"
     try:
         until(lambda: _answers(f"{address}/.well-known/openid-configuration"), "the provider is there")
         yield address
     finally:
-        provider.terminate()
-        provider.wait()
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def issuer(chromium: Browser) -> Iterator[str]:
+    with provider() as address:
+        yield address
 
 
 def _answers(url: str) -> bool:
@@ -46,27 +53,38 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def app(issuer: str, tmp_path: Path) -> Iterator[Server]:
-    """The app, whose secrets name the provider."""
-    port, secrets = free_port(), tmp_path / "secrets.toml"
-    secrets.write_text(
+@contextlib.contextmanager
+def signing_in(folder: Path, issuers: Mapping[str, str]) -> Iterator[Server]:
+    """The app, whose secrets name providers; the name of one alone may be empty."""
+    port, secrets = free_port(), folder / "secrets.toml"
+    text = (
         f'[auth]\nredirect_uri = "http://localhost:{port}/oauth2callback"\n'
-        'cookie_secret = "only for this test"\nclient_id = "cnnviz"\nclient_secret = "as secret"\n'
-        f'server_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
+        'cookie_secret = "only for this test"\n'
     )
+    for name, address in issuers.items():
+        text += (f"[auth.{name}]\n" if name else "") + (
+            'client_id = "cnnviz"\nclient_secret = "as secret"\n'
+            f'server_metadata_url = "{address}/.well-known/openid-configuration"\n'
+        )
+    secrets.write_text(text)
     with command_line_app(
-        tmp_path, port, "app", "--port", str(port), "--home", str(tmp_path / "home"), "--lean", "--sign-in",
+        folder, port, "app", "--port", str(port), "--home", str(folder / "home"), "--lean", "--sign-in",
         "--manager-claim", "groups=teacher", "--", "--server.headless=true", f"--secrets.files={secrets}",
     ) as server:  # fmt: skip
         yield server
 
 
-def sign_in(page: Page, server: Server, subject: str) -> None:
+@pytest.fixture
+def app(issuer: str, tmp_path: Path) -> Iterator[Server]:
+    with signing_in(tmp_path, {"": issuer}) as server:
+        yield server
+
+
+def sign_in(page: Page, server: Server, subject: str, button: str = "Sign in") -> None:
     # The provider's page would like a style sheet from elsewhere.
     page.route(lambda url: "localhost" not in url, lambda route: route.abort())
     page.goto(f"{server.url}/runs")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=button, exact=True).click()
     page.get_by_role("button", name=subject, exact=True).click()
     page.wait_for_url(f"{server.url}/**")
     settle(page)
@@ -112,3 +130,26 @@ def test_guests_look_members_train_and_a_claim_makes_somebody_manage(
         ).click()  # the provider's own page: it asks, and leads back
         expect(ada.get_by_role("button", name="Sign in")).to_be_visible()
     assert not app.traced(since=0)
+
+
+@pytest.mark.slow
+def test_the_same_subject_of_two_providers_is_two_people(
+    issuer: str, tmp_path: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with provider() as other, signing_in(tmp_path, {"school": issuer, "clinic": other}) as server:
+        monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
+        numbers = []
+        with person(chromium) as first, person(chromium) as second:
+            for page, name in ((first, "school"), (second, "clinic")):
+                sign_in(page, server, "ada", f"Sign in with {name}")
+                expect(page.get_by_role("button", name="ada")).to_be_visible()
+                page.goto(f"{server.url}/{LONG}")
+                numbers.append(begin(page))
+            second.goto(f"{server.url}/train?run={numbers[0]}")
+            expect(second.get_by_text("This run is ada’s")).to_be_visible()
+            expect(second.get_by_role("button", name="Stop")).to_have_count(0)
+            first.goto(f"{server.url}/train?run={numbers[0]}")
+            first.get_by_role("button", name="Stop").click()
+        with tracking.connect() as database:
+            assert set(tracking.names_by_key(database)) == {f"{issuer} ada", f"{other} ada"}
+        assert not server.traced(since=0)

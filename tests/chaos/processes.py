@@ -50,6 +50,10 @@ DATABASE_SECONDS = 5.0
 """How long the database is away, at most."""
 END_SECONDS = 1_800.0
 """How long the runs may take once nothing fails any more."""
+BETWEEN = 400
+"""Training steps of all runs between two failures, at most: a run has 480, and three train at once."""
+PATIENCE_SECONDS = 60.0
+"""How long to wait for these steps before something fails all the same."""
 REPORT_SECONDS = 60.0
 LOG_CHARACTERS = 4_000
 """How much of each node's log is printed where the chaos found a fault."""
@@ -110,12 +114,33 @@ class Cluster:
     kinds: tuple[str, ...]
     longest_away: float
     """Seconds for which a node is away, at most; after 60 its runs go on elsewhere."""
+    between: int = 0
+    """Training steps of all runs between two failures, at most."""
     failures: dict[str, int] = field(default_factory=dict)
     resumed: int = 0
 
     def __post_init__(self) -> None:
         self.nodes = [Node(name, kind, self.folder / name) for name, kind in NODES.items()]
         self._next: list[str] = []
+        self._steps: dict[int, int] = {}
+        self._trained = self._due = 0
+        self._patience = 0.0
+
+    def is_due(self) -> bool:
+        """Whether the runs have trained on far enough since the last failure, or cannot.
+
+        By steps and not by the clock, so that on a slow machine too it is trained between two failures, from
+        checkpoints of earlier attempts. What was trained twice counts twice, as far as a look sees it.
+        """
+        seen = {run.id: run.step for run in tracking.list_runs(self.database, metrics=[])}
+        self._trained += sum(max(0, step - self._steps.get(number, 0)) for number, step in seen.items())
+        self._steps = seen
+        return self._trained >= self._due or time.monotonic() > self._patience
+
+    def _plan(self) -> None:
+        """Say when the next failure is due."""
+        self._due = self._trained + self.dice.randint(0, self.between)
+        self._patience = time.monotonic() + PATIENCE_SECONDS
 
     def keep_up(self) -> None:
         """Start what is gone, and resume what somebody's signal interrupted."""
@@ -143,6 +168,7 @@ class Cluster:
         }  # fmt: skip
         if acts[kind]():
             self._next.pop()
+            self._plan()
             self.failures[kind] = self.failures.get(kind, 0) + 1
 
     def close(self) -> None:
@@ -249,7 +275,8 @@ def chaos(
     kinds: tuple[str, ...] = KINDS,
     failures: int | None = None,
     longest_away: float = 120.0,
-    longest_pause: float = 4.0,
+    between: int = BETWEEN,
+    longest_pause: float = 1.0,
     say: Say = lambda _: None,
 ) -> Outcome:
     """Train so many runs while things fail for so long, or until so many did; check that all are as twins.
@@ -261,7 +288,8 @@ def chaos(
         kinds: What fails: first in this order, then in any.
         failures: Maximum number of failures.
         longest_away: Maximum seconds for which a node is away.
-        longest_pause: Maximum seconds between two failures.
+        between: Maximum number of training steps between two failures.
+        longest_pause: Maximum seconds between two looks whether something is to fail.
         say: Takes a line of progress every minute, and, where a fault was found, what is known of it.
 
     Raises:
@@ -282,7 +310,7 @@ def chaos(
             }  # fmt: skip
             with environment(values), tracking.connect() as database:
                 numbers = [enqueue(database, recipe).id for recipe in recipes(runs)]
-                cluster = Cluster(folder, server, database, dice, kinds, longest_away)
+                cluster = Cluster(folder, server, database, dice, kinds, longest_away, between)
                 with twins(folder / "twins", runs) as trained:
                     try:
                         _disturb(cluster, numbers, seconds, failures, longest_pause, say)
@@ -323,11 +351,12 @@ def _disturb(
 
     try:
         while time.monotonic() < ends and not finished():
-            pause.wait(cluster.dice.uniform(0.0, longest_pause))
             if failures is not None and sum(cluster.failures.values()) >= failures:
                 break
             with suppress(tracking.DatabaseUnavailableError):
-                cluster.fail()
+                if cluster.is_due():
+                    cluster.fail()
+            pause.wait(cluster.dice.uniform(0.0, longest_pause))
         until(finished, "every run has ended", END_SECONDS)
     finally:
         cluster.close()

@@ -31,7 +31,13 @@ def test_real_processes_that_are_killed_lose_and_change_nothing(
     if binaries() is None:
         pytest.skip("needs the programs of a PostgreSQL server")
     found = processes.chaos(
-        runs, seed=1, seconds=600.0, kinds=kinds, failures=failures, longest_away=0.0, longest_pause=0.5
+        runs,
+        seed=1,
+        seconds=600.0,
+        kinds=kinds,
+        failures=failures,
+        longest_away=0.0,
+        between=100,
     )
     assert set(kinds[:2]) <= set(found.failures), f"the runs were too short to disturb: {found}"
     assert found.attempts > runs, found

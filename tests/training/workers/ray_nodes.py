@@ -6,8 +6,14 @@ cut. The end of input ends all. A node's home is a folder of its own under the f
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+# On a busy machine: Ray gives a node 30 s to start, and workers the lowest priority. It reads both when it is
+# imported.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 from ray.cluster_utils import Cluster
 
