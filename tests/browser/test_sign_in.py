@@ -8,12 +8,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
+from cnnviz.tracking import Database, Status
 from tests.browser.people import LONG, begin, command_line_app, free_port, person
 from tests.browser.server import Server
 from tests.browser.waiting import settle
@@ -148,8 +150,14 @@ def test_the_same_subject_of_two_providers_is_two_people(
             second.goto(f"{server.url}/train?run={numbers[0]}")
             expect(second.get_by_text("This run is ada’s")).to_be_visible()
             expect(second.get_by_role("button", name="Stop")).to_have_count(0)
-            first.goto(f"{server.url}/train?run={numbers[0]}")
-            first.get_by_role("button", name="Stop").click()
-        with tracking.connect() as database:
-            assert set(tracking.names_by_key(database)) == {f"{issuer} ada", f"{other} ada"}
+            with tracking.connect() as database:
+                for page, number in ((second, numbers[1]), (first, numbers[0])):  # The one that waits first.
+                    page.goto(f"{server.url}/train?run={number}")
+                    page.get_by_role("button", name="Stop").click()
+                    until(partial(stopped, database, number), "it is stopped")
+                assert set(tracking.names_by_key(database)) == {f"{issuer} ada", f"{other} ada"}
         assert not server.traced(since=0)
+
+
+def stopped(database: Database, number: int) -> bool:
+    return tracking.get_run(database, number).status is Status.STOPPED

@@ -30,7 +30,7 @@ def s3_server() -> Iterator[str]:
     """The address of a local S3 server (moto's), with a bucket `runs`; skips where moto is not installed."""
     apart = Path(sys.prefix) / "s3" / "bin" / "python"  # Where `make test` installs it.
     if not apart.exists() and importlib.util.find_spec("moto") is None:
-        pytest.skip("needs moto: make test installs it in an environment of its own (requirements-dev-s3.txt)")
+        pytest.skip("needs moto, which make test installs apart (requirements-dev-s3.txt)")
     interpreter = str(apart) if apart.exists() else sys.executable
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
