@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     pass
 
 MEANINGS = {
-    Status.QUEUED: "It starts by itself when its device is free; you need not stay on this page.",
+    Status.QUEUED: "It starts by itself when its turn comes; you need not stay on this page.",
     Status.PAUSED: "It has written a checkpoint and gives the device free; it goes on exactly where it was.",
     Status.STOPPED: "It was stopped; its last checkpoint is kept, and it can go on from there.",
     Status.INTERRUPTED: "Its process ended before the run did; it can go on from its last checkpoint.",
