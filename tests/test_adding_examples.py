@@ -103,16 +103,16 @@ def test_the_rule_finds_rules_out_and_says_what_is_missing(tmp_path: Path) -> No
     ) as name:
         importlib.import_module(name)
     try:
-        judge = RULES._RULES.pop("guide-batch").judge
+        apply_rule = RULES._RULES.pop("guide-batch").apply
         some = healthy()
         left = some.recipe.batch_size + 1
         alone = some.data.model_copy(update={"counts": (left,), "classes": ("0",)})
         normalized = BatchNorm.model_construct()
-        result = judge(some.model_copy(update={"data": alone, "batch_norm": normalized}))
+        result = apply_rule(some.model_copy(update={"data": alone, "batch_norm": normalized}))
         assert isinstance(result, Finding)
         assert result.facts[0].value == 1
-        assert isinstance(judge(some.model_copy(update={"data": alone})), Negative)
-        assert isinstance(judge(some.model_copy(update={"data": Data()})), Inconclusive)
+        assert isinstance(apply_rule(some.model_copy(update={"data": alone})), Negative)
+        assert isinstance(apply_rule(some.model_copy(update={"data": Data()})), Inconclusive)
     finally:
         assert known == dict(RULES._RULES) == dict(rules())
 

@@ -203,9 +203,9 @@ def applicable_rules(evidence: Evidence) -> list[Rule]:
 def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
     """Apply a rule; of a run not trained here, inconclusive results say how to provide what is missing."""
     if evidence.kind == "trained":
-        return rule.judge(evidence)
+        return rule.apply(evidence)
     lacking = own_code.missing_fields(rule.cause, evidence)
-    outcome = rule.judge(evidence) if lacking is None else Inconclusive(lacking)
+    outcome = rule.apply(evidence) if lacking is None else Inconclusive(lacking)
     if isinstance(outcome, Inconclusive):
         return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why))
     return outcome

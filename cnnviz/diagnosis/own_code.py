@@ -86,7 +86,7 @@ _BY_CAUSE: Mapping[str, CodeFix] = {
     "dead-relu": CodeFix("Lower the learning rate, or use nn.LeakyReLU in place of nn.ReLU."),
     "evaluation-mode": CodeFix(
         "Call model.eval() before images are judged, and model.train() before training goes on.",
-        "model.eval()\nwith torch.no_grad():\n    ...  # judge\nmodel.train()",
+        "model.eval()\nwith torch.no_grad():\n    ...  # evaluate\nmodel.train()",
     ),
     "output-activation": CodeFix(
         "Give cross-entropy the last layer's sums as they are: remove the activation.",

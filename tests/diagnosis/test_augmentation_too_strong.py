@@ -20,7 +20,7 @@ from tests.diagnosis.well_formed import assert_well_formed
 
 
 def apply_rule(learnt: float, held: float, **recipe: Any) -> Any:
-    return rules()["augmentation-too-strong"].judge(run(learnt, held, recipe=Recipe(epochs=10, **recipe)))
+    return rules()["augmentation-too-strong"].apply(run(learnt, held, recipe=Recipe(epochs=10, **recipe)))
 
 
 def test_crops_from_a_margin_as_wide_as_the_image_are_named_first() -> None:
@@ -41,7 +41,7 @@ def test_a_short_run_is_given_no_augmentation_first_and_a_longer_one_the_usual()
     """Twenty layers that were given a margin of one pixel for seven epochs came to 78 of 92 %."""
     for epochs, first in ((7, 0), (30, 3)):
         recipe = Recipe(epochs=epochs, pad_crop=28)
-        finding = rules()["augmentation-too-strong"].judge(run(0.42, 0.44, recipe=recipe))
+        finding = rules()["augmentation-too-strong"].apply(run(0.42, 0.44, recipe=recipe))
         assert isinstance(finding, Finding)
         assert [change.values["pad_crop"] for change in finding.changes] == [first, 3 - first]
 

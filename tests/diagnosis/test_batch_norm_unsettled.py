@@ -47,7 +47,7 @@ def normalized(
 
 
 def apply_rule(evidence: Evidence) -> Any:
-    return rules()["batch-norm-unsettled"].judge(evidence)
+    return rules()["batch-norm-unsettled"].apply(evidence)
 
 
 def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is() -> None:

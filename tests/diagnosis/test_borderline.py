@@ -32,7 +32,7 @@ def scored(accuracy: float, images: int = 450) -> Baseline:
 
 
 def apply_rule(cause: str, evidence: Evidence) -> Any:
-    return rules()[cause].judge(evidence)
+    return rules()[cause].apply(evidence)
 
 
 def test_a_gap_that_four_hundred_images_do_not_tell_from_none_is_neither_over_fitting_nor_health() -> None:

@@ -163,10 +163,10 @@ def test_unbalanced_classes_are_not_ruled_out_by_the_share_of_the_commonest() ->
     collapsed = {"test": (Histogram(step=200, counts=(0, 0, 0, 200, *(0,) * 6)),)}
     counts = tuple(120 if number == 3 else 6 for number in range(10))
     uneven = Data(classes=CLASSES, counts=counts, train=174, test=200, shape=(1, 28, 28))
-    judge = rules()["one-class"].judge
-    text = judge(healthy(predicted=collapsed, data=uneven))
+    apply_rule = rules()["one-class"].apply
+    text = apply_rule(healthy(predicted=collapsed, data=uneven))
     assert isinstance(text, Finding)
     assert text.ruled_out == ()
-    even = judge(healthy(predicted=collapsed))
+    even = apply_rule(healthy(predicted=collapsed))
     assert isinstance(even, Finding)
     assert even.ruled_out == ("Unbalanced classes: the commonest has 10 % of the training images.",)

@@ -28,7 +28,7 @@ def guessed(stored: View, plain: View | None, augmented: View | None, **more: An
 
 
 def apply_rule(evidence: Evidence) -> object:
-    return rules()["constant-input"].judge(evidence)
+    return rules()["constant-input"].apply(evidence)
 
 
 @pytest.mark.parametrize(

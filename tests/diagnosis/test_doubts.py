@@ -17,7 +17,7 @@ KINDS = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
 
 
 def apply_rule(cause: str, evidence: Evidence) -> object:
-    return rules()[cause].judge(evidence)
+    return rules()[cause].apply(evidence)
 
 
 @pytest.mark.parametrize("cause", KINDS)

@@ -19,7 +19,7 @@ def test_a_probe_makes_weight_decay_certain() -> None:
     arms = {"own": {"loss": 2.3, "accuracy": 0.1}, "no-decay": {"loss": 0.01, "accuracy": 1.0}}
     alone = run(0.2, 0.2, recipe=Recipe(weight_decay=0.3))
     probed = alone.model_copy(update={"probes": {"overfit-batch": {"arms": arms}}})
-    before, after = (rules()["weight-decay"].judge(one) for one in (alone, probed))
+    before, after = (rules()["weight-decay"].apply(one) for one in (alone, probed))
     assert isinstance(before, Finding)
     assert isinstance(after, Finding)
     assert after.confidence > before.confidence
@@ -33,8 +33,8 @@ def test_the_kinds_of_over_fitting_are_told_apart_and_the_first_is_the_likeliest
 
 
 def test_digits_are_not_mirrored() -> None:
-    digit = rules()["over-fitting-augmentation"].judge(run(0.99, 0.7))
-    photo = rules()["over-fitting-augmentation"].judge(PLANTED["no augmentation"]()[1])
+    digit = rules()["over-fitting-augmentation"].apply(run(0.99, 0.7))
+    photo = rules()["over-fitting-augmentation"].apply(PLANTED["no augmentation"]()[1])
     assert isinstance(digit, Finding)
     assert isinstance(photo, Finding)
     assert "flip" not in digit.changes[0].values
@@ -51,7 +51,7 @@ def test_doubted_images_are_shown_with_both_classes() -> None:
 def test_unbalanced_classes_are_told_with_less_confidence_where_nothing_is_learnt() -> None:
     counts = data(counts=(1800, 1800, *(50,) * 8))
     seen, unseen = (
-        rules()["classes-unbalanced"].judge(run(0.9, 0.9, 0.3, data=counts, confusion=confusion(recalls)))
+        rules()["classes-unbalanced"].apply(run(0.9, 0.9, 0.3, data=counts, confusion=confusion(recalls)))
         for recalls in ([1, 1, *[0.2] * 8], [0.1] * 10)
     )
     assert isinstance(seen, Finding)
@@ -62,7 +62,7 @@ def test_unbalanced_classes_are_told_with_less_confidence_where_nothing_is_learn
 
 def test_unbalanced_classes_do_not_explain_steps_that_are_too_few_with_any() -> None:
     few = data(counts=(180, 180, *(90,) * 7, 15))
-    judged = rules()["classes-unbalanced"].judge(
+    judged = rules()["classes-unbalanced"].apply(
         run(0.2, 0.2, 0.1, step=5, data=few, confusion=confusion([0.9, *[0] * 9]))
     )
     assert isinstance(judged, Finding)
@@ -71,27 +71,27 @@ def test_unbalanced_classes_do_not_explain_steps_that_are_too_few_with_any() -> 
 
 def test_one_answer_for_all_says_nothing_of_labels_however_common_it_is_in_each_part() -> None:
     common = data(counts=(180, 180, *(4,) * 8))
-    assert isinstance(rules()["labels-noisy"].judge(run(0.4, 0.01, 0.12, data=common)), Inconclusive)
+    assert isinstance(rules()["labels-noisy"].apply(run(0.4, 0.01, 0.12, data=common)), Inconclusive)
 
 
 def test_with_batch_norm_training_accuracy_says_nothing_of_labels_that_were_not_compared() -> None:
     norm = LayerFact(name="norm1", type="BatchNorm2d", kind="norm", params=16, out=(8, 26, 26))
     plain = run(0.5, 0.9, recipe=Recipe(validation=0, epochs=10), data=data(validation=0))
-    assert isinstance(rules()["labels-noisy"].judge(plain), Finding)
+    assert isinstance(rules()["labels-noisy"].apply(plain), Finding)
     normalized = plain.model_copy(update={"layers": (norm,)})
-    assert isinstance(rules()["labels-noisy"].judge(normalized), Inconclusive)
+    assert isinstance(rules()["labels-noisy"].apply(normalized), Inconclusive)
 
 
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
     dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
-    assert isinstance(rules()["labels-noisy"].judge(dropped), Inconclusive)
+    assert isinstance(rules()["labels-noisy"].apply(dropped), Inconclusive)
 
 
 def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
     tiny = PLANTED["tiny network"]()[1]
     for losses, words in (((2.3, 2.0, 1.99), "fell by 0.5 % only"), ((2.3, 2.0, 2.0), "did not fall")):
         flat = tiny.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=losses)}
-        judged = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
+        judged = rules()["under-fitting"].apply(tiny.model_copy(update={"curves": flat}))
         assert isinstance(judged, Finding)
         assert judged.explanation.endswith(f"its loss {words}: more epochs will not fix it.")
         assert_well_formed(judged, tiny)
@@ -101,7 +101,7 @@ def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
     shuffled = PLANTED["shuffled, not learned"]()[1]
     for losses, explained in (((2.3, 2.4, 2.3), True), ((2.3, 90.0, 2.3), False)):
         curves = shuffled.curves | {"train/loss": Points(steps=(1, 20, 200), values=losses)}
-        judged = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
+        judged = rules()["labels-shuffled"].apply(shuffled.model_copy(update={"curves": curves}))
         assert isinstance(judged, Finding)
         assert ("rate-too-high" in judged.explains) is explained
 
@@ -116,7 +116,7 @@ def test_forty_images_learnt_by_heart_are_too_few_and_not_wrongly_labelled() -> 
 def test_few_images_compared_say_less_of_labels() -> None:
     """Three errors of 300 · 5 / 2 pairs are 3 points; drawn shapes share labels 2 points oftener."""
     few, many = (
-        rules()["labels-shuffled"].judge(
+        rules()["labels-shuffled"].apply(
             run(
                 0.12,
                 0.1,
@@ -145,16 +145,16 @@ def test_labels_that_neighbours_do_not_share_come_after_what_is_seen_in_the_step
 
 def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -> None:
     flat = run(0.12, 0.1, params=3_000)
-    assert isinstance(rules()["under-fitting"].judge(flat), Negative)
+    assert isinstance(rules()["under-fitting"].apply(flat), Negative)
 
 
 def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
     failed = run(0.1, 0.1, recipe=Recipe(layers=chain(0.95)), status="failed", curves={})
-    judged = rules()["dropout"].judge(failed)
+    judged = rules()["dropout"].apply(failed)
     assert isinstance(judged, Finding)
     assert "exploding-gradients" in judged.explains
     assert_well_formed(judged, failed)
-    assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Inconclusive)
+    assert isinstance(rules()["dropout"].apply(failed.model_copy(update={"status": "running"})), Inconclusive)
 
 
 def test_images_that_are_there_already_are_what_one_takes_first() -> None:
@@ -166,7 +166,7 @@ def test_images_that_are_there_already_are_what_one_takes_first() -> None:
 
 def test_a_gap_of_eleven_points_costs_little_while_training_images_are_not_known_by_heart() -> None:
     part_way, by_heart = (
-        rules()["over-fitting-augmentation"].judge(run(learnt, learnt - 0.11, data=data(validation=2_000)))
+        rules()["over-fitting-augmentation"].apply(run(learnt, learnt - 0.11, data=data(validation=2_000)))
         for learnt in (0.92, 0.99)
     )
     assert isinstance(part_way, Negative)
@@ -175,7 +175,7 @@ def test_a_gap_of_eleven_points_costs_little_while_training_images_are_not_known
 
 def test_one_class_alone_has_no_labels_to_shuffle() -> None:
     alone = run(1.0, 1.0, 0.5, data=data(counts=(400, *(0,) * 9)))
-    assert isinstance(rules()["labels-shuffled"].judge(alone), Inconclusive)
+    assert isinstance(rules()["labels-shuffled"].apply(alone), Inconclusive)
 
 
 def test_the_small_network_has_few_weights() -> None:
@@ -193,7 +193,7 @@ def test_a_tiny_network_that_gives_one_class_is_named_before_that() -> None:
 def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
     shared = run(0.5, 0.5, params=3_000)
     flat = shared.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=(2.3, 1.4, 1.39))}
-    judged = rules()["under-fitting"].judge(shared.model_copy(update={"curves": flat}))
+    judged = rules()["under-fitting"].apply(shared.model_copy(update={"curves": flat}))
     assert isinstance(judged, Finding)
     assert judged.confidence < 0.7
 
@@ -226,6 +226,6 @@ def _flat_loss(held: float) -> dict[str, Points]:
 @pytest.mark.parametrize(("learnt", "confidence"), [(0.26, 0.75), (0.3, 0.97)])
 def test_labels_that_are_learnt_by_heart_are_the_surer_shuffled(learnt: float, confidence: float) -> None:
     """A fifth of the way from 10 % to all right is 28 %."""
-    judged = rules()["labels-shuffled"].judge(run(learnt, 0.1, quality=DataQuality(neighbours=RANDOM)))
+    judged = rules()["labels-shuffled"].apply(run(learnt, 0.1, quality=DataQuality(neighbours=RANDOM)))
     assert isinstance(judged, Finding)
     assert judged.confidence == pytest.approx(confidence)

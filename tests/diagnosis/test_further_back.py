@@ -38,7 +38,7 @@ def test_weights_are_blamed_for_dead_relus_that_hes_rule_would_keep_alive(mean: 
     small = Init(weights="normal", std=0.01, bias=mean)
     evidence = run(**BORN_DEAD, means=(mean, 0, 0, 0), init=small)
     assert first(evidence) == cause
-    dead = rules()["dead-relu"].judge(evidence)
+    dead = rules()["dead-relu"].apply(evidence)
     assert isinstance(dead, Finding)
     assert ("by He's rule the standard deviation would be 2.36" in dead.explanation) is (
         cause == "initialisation"
@@ -79,7 +79,7 @@ def test_little_signal_through_a_handful_of_maps_is_chance_where_weights_are_usu
 def test_a_network_that_learns_around_dead_relus_is_clear_and_one_without_a_loss_untold() -> None:
     around = run(dead=(0.1, 1.0, 1.0))
     assert {one.cause: one.outcome for one in diagnose(around).checked}["dead-relu"] == "clear"
-    assert isinstance(rules()["dead-relu"].judge(around.model_copy(update={"curves": {}})), Inconclusive)
+    assert isinstance(rules()["dead-relu"].apply(around.model_copy(update={"curves": {}})), Inconclusive)
 
 
 @pytest.mark.parametrize(("learnt", "cause"), [(0.12, "data-enlarged"), (0.95, "labels-shuffled")])
@@ -87,7 +87,7 @@ def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause
     """They may have lost what tells classes apart; what is learned by heart all the same speaks of labels."""
     evidence = of_data.run(learnt, 0.1, quality=DataQuality(neighbours=of_data.RANDOM, detail=BLURRED))
     assert first(evidence) == cause
-    judged = rules()["labels-shuffled"].judge(evidence)
+    judged = rules()["labels-shuffled"].apply(evidence)
     assert isinstance(judged, Finding)
     assert ("data-enlarged" in judged.explains) is (cause == "labels-shuffled")
 
@@ -96,7 +96,7 @@ def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause
 def test_a_probe_of_blurred_images_says_as_little(detail: Detail | None, confidence: float) -> None:
     quality = DataQuality(neighbours=of_data.RANDOM, detail=detail)
     evidence = of_data.run(0.12, 0.1, quality=quality, probes={"label-agreement": {"patches": None}})
-    judged = rules()["labels-shuffled"].judge(evidence)
+    judged = rules()["labels-shuffled"].apply(evidence)
     assert isinstance(judged, Finding)
     assert judged.confidence == confidence
 
@@ -105,9 +105,9 @@ def test_few_images_say_nothing_of_labels_that_others_do_not_confirm() -> None:
     few = of_data.data(train=60, counts=(6,) * 10)
     near = of_data.RANDOM.model_copy(update={"images": 60})
     by_heart = of_data.run(1.0, 0.12, data=few, quality=DataQuality(neighbours=near))
-    assert isinstance(rules()["labels-shuffled"].judge(by_heart), Inconclusive)
+    assert isinstance(rules()["labels-shuffled"].apply(by_heart), Inconclusive)
     probed = by_heart.model_copy(update={"probes": {"label-agreement": {"patches": None}}})
-    assert isinstance(rules()["labels-shuffled"].judge(probed), Finding)
+    assert isinstance(rules()["labels-shuffled"].apply(probed), Finding)
 
 
 @pytest.mark.parametrize(("counted", "found"), [(0.12, True), (0.095, False)])
@@ -120,7 +120,7 @@ def test_more_wrong_labels_than_nine_in_ten_of_ten_classes_could_not_be_learnt_f
         counted, 0.2, recipe=Recipe(validation=0, epochs=10), data=of_data.data(validation=0)
     )
     for evidence in (on_validation, in_training):
-        assert isinstance(rules()["labels-noisy"].judge(evidence), Finding) is found
+        assert isinstance(rules()["labels-noisy"].apply(evidence), Finding) is found
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_more_wrong_labels_than_nine_in_ten_of_ten_classes_could_not_be_learnt_f
 def test_little_signal_alone_is_no_reason(init: Init, mean: float, found: bool) -> None:
     """LeNet-5 of 1998 begins with as little, and learns: images are told apart, however faintly."""
     evidence = run(**STUCK, signals=FAINT, means=(0, 0, 0, mean), init=init)
-    outcome = rules()["initialisation"].judge(evidence)
+    outcome = rules()["initialisation"].apply(evidence)
     assert isinstance(outcome, Finding) is found
     if isinstance(outcome, Negative):
         assert "no weights or biases are known to be out of the usual" in outcome.by

@@ -99,7 +99,7 @@ NOISY = report_of(0.2, 0.35)
 
 
 def apply_rule(evidence: Evidence, cause: str = "labels-noisy") -> object:
-    return rules()[cause].judge(evidence)
+    return rules()[cause].apply(evidence)
 
 
 def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:

@@ -9,7 +9,7 @@ from tests.diagnosis.test_rules_of_data import data, run
 
 
 def apply_rule(evidence: Evidence) -> object:
-    return rules()["labels-noisy"].judge(evidence)
+    return rules()["labels-noisy"].apply(evidence)
 
 
 def ending(evidence: Evidence, **ends: tuple[float, ...]) -> Evidence:
@@ -60,7 +60,7 @@ def test_a_run_that_ended_early_says_nothing_of_labels() -> None:
     early = run(0.45, 0.45, 0.75, step=60, total_steps=60)
     kept = {name: curve for name, curve in early.curves.items() if not name.endswith("/loss")}
     early = early.model_copy(update={"curves": kept | {"train/loss": loss}})
-    assert isinstance(rules()["too-few-steps"].judge(early), Finding)
+    assert isinstance(rules()["too-few-steps"].apply(early), Finding)
     assert not isinstance(apply_rule(early), Finding)
     assert "labels-noisy" not in [one.cause for one in diagnose(early).findings]
 

@@ -32,19 +32,19 @@ def watched_evidence(learned: float, confusion: tuple[tuple[int, ...], ...]) -> 
 
 
 def test_labels_are_renumbered_only_where_the_training_images_are_known() -> None:
-    assert isinstance(rules()["labels-permuted"].judge(watched_evidence(0.36, TURNED)), Negative)
+    assert isinstance(rules()["labels-permuted"].apply(watched_evidence(0.36, TURNED)), Negative)
     for learned in (0.7, 0.95):
-        assert isinstance(rules()["labels-permuted"].judge(watched_evidence(learned, TURNED)), Finding)
+        assert isinstance(rules()["labels-permuted"].apply(watched_evidence(learned, TURNED)), Finding)
 
 
 def test_training_labels_are_random_where_answers_differ_between_classes() -> None:
-    found = rules()["labels-shuffled"].judge(watched_evidence(0.36, TURNED))
+    found = rules()["labels-shuffled"].apply(watched_evidence(0.36, TURNED))
     assert isinstance(found, Finding)
     assert found.confidence == 0.75
     assert "differ from class to class" in found.explanation
-    assert isinstance(rules()["labels-shuffled"].judge(watched_evidence(0.36, RANDOM)), Inconclusive)
+    assert isinstance(rules()["labels-shuffled"].apply(watched_evidence(0.36, RANDOM)), Inconclusive)
 
 
 def test_a_network_that_climbs_instead_is_not_said_to_have_random_labels() -> None:
     # Gradient ascent: far below chance on the images learned from, too.
-    assert isinstance(rules()["labels-shuffled"].judge(watched_evidence(0.05, TURNED)), Inconclusive)
+    assert isinstance(rules()["labels-shuffled"].apply(watched_evidence(0.05, TURNED)), Inconclusive)

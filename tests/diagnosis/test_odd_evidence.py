@@ -48,7 +48,7 @@ ODD: dict[str, dict[str, Any]] = {
 
 def _judged(evidence: Evidence) -> None:
     for cause, rule in rules().items():
-        outcome = rule.judge(evidence)
+        outcome = rule.apply(evidence)
         if isinstance(outcome, Finding):
             assert outcome.cause == cause
             assert_well_formed(outcome, evidence)
@@ -103,4 +103,4 @@ def test_a_stream_of_images_is_judged_as_any_other() -> None:
 
 def test_outcomes_are_of_three_kinds() -> None:
     for rule in rules().values():
-        assert isinstance(rule.judge(EMPTY), Negative | Inconclusive)
+        assert isinstance(rule.apply(EMPTY), Negative | Inconclusive)

@@ -50,7 +50,7 @@ def apply_rule(*functions: str, **changes: Any) -> Any:
     named = tuple(OutputActivationFact(function=name, layer=f"last{i}") for i, name in enumerate(functions))
     recipe = Recipe(layers=LayerList.model_validate(layer_list(*functions)), dataset="mnist", epochs=10)
     evidence = healthy(**{"recipe": recipe, "output_activations": named} | changes)
-    return evidence, rules()["output-activation"].judge(evidence)
+    return evidence, rules()["output-activation"].apply(evidence)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_outputs_that_pass_through_a_bounded_activation_are_found_with_their_los
 ) -> None:
     named = (OutputActivationFact(function=function, layer="last"),)
     evidence = healthy(output_activations=named)
-    judged = rules()["output-activation"].judge(evidence)
+    judged = rules()["output-activation"].apply(evidence)
     assert isinstance(judged, Finding)
     assert next(fact.value for fact in judged.facts if fact.label == "least possible loss") == pytest.approx(
         floor
@@ -113,7 +113,7 @@ def test_the_first_change_takes_the_activation_out_of_the_layer_list(function: s
 
 
 def test_of_a_registered_model_no_change_of_the_recipe_is_proposed() -> None:
-    judged = rules()["output-activation"].judge(
+    judged = rules()["output-activation"].apply(
         healthy(output_activations=(OutputActivationFact(function="sigmoid"),))
     )
     assert isinstance(judged, Finding)
@@ -148,10 +148,10 @@ def test_evidence_of_an_earlier_version_is_judged_by_the_order_of_its_layers() -
     rows = [("conv", "Conv2d", "conv"), ("relu", "ReLU", "activation"), ("fc", "Linear", "fc")]
     facts = tuple(LayerFact(name=n, type=t, kind=k, params=9, out=(10,)) for n, t, k in rows)
     last = LayerFact(name="last", type="Sigmoid", kind="activation", params=0, out=(10,))
-    judge = rules()["output-activation"].judge
-    assert isinstance(judge(healthy(layers=facts)), Negative)
-    assert isinstance(judge(healthy(layers=(*facts, last))), Finding)
-    assert isinstance(judge(healthy(layers=())), Inconclusive)
+    apply_rule = rules()["output-activation"].apply
+    assert isinstance(apply_rule(healthy(layers=facts)), Negative)
+    assert isinstance(apply_rule(healthy(layers=(*facts, last))), Finding)
+    assert isinstance(apply_rule(healthy(layers=())), Inconclusive)
 
 
 def test_it_stands_before_what_it_causes() -> None:

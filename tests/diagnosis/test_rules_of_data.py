@@ -404,13 +404,13 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
 @pytest.mark.parametrize("name", BESIDE)
 def test_what_only_looks_like_it_is_clear(name: str) -> None:
     cause, evidence = BESIDE[name]()
-    assert isinstance(rules()[cause].judge(evidence), Negative)
+    assert isinstance(rules()[cause].apply(evidence), Negative)
 
 
 @pytest.mark.parametrize(
     ("cause", "named"), [("evaluation-mode", "probe evaluation-mode"), ("leakage", "probe duplicates")]
 )
 def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
-    outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, quality=DataQuality()))
+    outcome = rules()[cause].apply(run(0.9, 0.7, layers=DROPS, quality=DataQuality()))
     assert isinstance(outcome, Inconclusive)
     assert named.split()[1] in outcome.why

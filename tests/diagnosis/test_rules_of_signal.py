@@ -84,13 +84,13 @@ def test_what_is_said_while_a_run_goes_on_is_the_same(cause: str) -> None:
 
 
 def _found(cause: str, evidence: Evidence) -> Finding:
-    outcome = rules()[cause].judge(evidence)
+    outcome = rules()[cause].apply(evidence)
     assert isinstance(outcome, Finding), outcome
     return outcome
 
 
 def _clear(cause: str, evidence: Evidence) -> bool:
-    return isinstance(rules()[cause].judge(evidence), Negative)
+    return isinstance(rules()[cause].apply(evidence), Negative)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_batch_of_all_images_is_said_to_be_one_step_an_epoch() -> None:
 
 def test_a_batch_of_one_image_has_no_signal_to_judge() -> None:
     alone = run(**STUCK, signals=(0.0,) * 4, recipe={"batch_size": 1})
-    assert isinstance(rules()["initialisation"].judge(alone), Inconclusive)
+    assert isinstance(rules()["initialisation"].apply(alone), Inconclusive)
 
 
 def test_little_signal_that_was_learned_from_all_the_same_is_no_finding() -> None:
@@ -175,14 +175,14 @@ def test_flat_ends_of_tanh_count_as_growth() -> None:
 @pytest.mark.parametrize(("first", "expected"), [(0.5e-3, Finding), (2e-3, Negative)])
 def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
     evidence = run(**STUCK, gradients=(first, 0.1, 0.5, 1.0), kind="Sigmoid", init=Init())
-    assert isinstance(rules()["vanishing-gradients"].judge(evidence), expected)
+    assert isinstance(rules()["vanishing-gradients"].apply(evidence), expected)
 
 
 @pytest.mark.parametrize(("first", "expected"), [(10.0, Negative), (20.0, Finding)])
 def test_gradients_that_grow_sixteenfold_on_their_way_back_explode(first: float, expected: type) -> None:
     """Whatever the optimizer: Adam's steps do not tell how large gradients are."""
     evidence = run(**STUCK, gradients=(first, 5.0, 2.0, 1.0), recipe={"optimiser": "adam"})
-    outcome = rules()["exploding-gradients"].judge(evidence)
+    outcome = rules()["exploding-gradients"].apply(evidence)
     assert isinstance(outcome, expected)
     if isinstance(outcome, Finding):
         assert outcome.verdict == "Gradients grow 20-fold on their way back from 'fc' to 'conv1'."
@@ -208,7 +208,7 @@ def test_a_rate_is_too_high_where_early_steps_move_far(
 ) -> None:
     """A third as far will do where the loss blew up."""
     evidence = run(losses=losses, accuracy=0.1, updates=updates, recipe={"lr": 2.0})
-    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+    assert isinstance(rules()["rate-too-high"].apply(evidence), expected)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_gradients_that_grow_behind_saturated_tanh_explode(
         for look in evidence.looks
     )
     assert isinstance(
-        rules()["exploding-gradients"].judge(evidence.model_copy(update={"looks": looks})), expected
+        rules()["exploding-gradients"].apply(evidence.model_copy(update={"looks": looks})), expected
     )
 
 
@@ -342,7 +342,7 @@ def test_gradients_that_grow_behind_saturated_tanh_explode(
 def test_a_rate_that_warms_up_is_judged_by_what_it_rises_to(first: float, expected: type) -> None:
     """0.004 of the weights at a tenth of the rate is 0.04 at the whole of it."""
     evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.004, 0.004, 0.004))
-    outcome = rules()["rate-too-high"].judge(_with_rates(evidence, first, 0.05, 0.05))
+    outcome = rules()["rate-too-high"].apply(_with_rates(evidence, first, 0.05, 0.05))
     assert isinstance(outcome, expected)
     if isinstance(outcome, Finding):
         assert "whose rate still rose" in outcome.explanation
@@ -351,7 +351,7 @@ def test_a_rate_that_warms_up_is_judged_by_what_it_rises_to(first: float, expect
 @pytest.mark.parametrize(("optimiser", "expected"), [("sgd", Finding), ("adam", Negative)])
 def test_adams_first_steps_are_long_in_any_case(optimiser: str, expected: type) -> None:
     evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.1, 0.01), recipe={"optimiser": optimiser})
-    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+    assert isinstance(rules()["rate-too-high"].apply(evidence), expected)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_long_steps_that_hardly_learn_are_too_long_unless_the_loss_goes_on_falli
 ) -> None:
     losses = (2.4, 2.8, 2.2, 2.15, 2.1, 2.15, *(end for end in ends for _ in range(2)))
     evidence = run(losses=losses, accuracy=0.2, updates=(0.1, 0.1, 0.01))
-    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+    assert isinstance(rules()["rate-too-high"].apply(evidence), expected)
 
 
 def test_a_few_steps_that_led_nowhere_do_not_show_a_rate_too_high() -> None:
@@ -383,7 +383,7 @@ def test_a_run_that_was_thrown_far_and_stays_where_it_landed_has_a_rate_too_high
     end: tuple[float, ...], expected: type
 ) -> None:
     evidence = run(losses=(2.4, 40.0, 9.0, 5.0, 2.4, 0.9, *end), accuracy=0.75, updates=(0.1, 0.8, 0.01))
-    outcome = rules()["rate-too-high"].judge(evidence)
+    outcome = rules()["rate-too-high"].apply(evidence)
     assert isinstance(outcome, expected)
     if isinstance(outcome, Finding):
         assert outcome.effect < 0.6

@@ -31,7 +31,7 @@ def split(train: tuple[int, ...], test: tuple[int, ...], **changes: Any) -> Evid
 
 
 def apply_rule(evidence: Evidence, cause: str = "split-mismatch") -> object:
-    return rules()[cause].judge(evidence)
+    return rules()[cause].apply(evidence)
 
 
 def test_a_class_written_in_two_ways_is_named_before_the_classes_that_it_leaves_empty() -> None:

@@ -31,7 +31,7 @@ def confused(share: float, back: float, counts: tuple[int, ...] = (100,) * 10, *
 
 
 def test_a_part_of_each_class_under_another_name_is_found_though_labels_agree() -> None:
-    judged = rules()["labels-noisy"].judge(confused(0.48, 0.0))
+    judged = rules()["labels-noisy"].apply(confused(0.48, 0.0))
     assert isinstance(judged, Finding)
     assert "by a pattern" in judged.verdict
     assert len(swapped_classes(confused(0.48, 0.0))) == 10

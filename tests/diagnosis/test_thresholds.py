@@ -173,5 +173,5 @@ BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
 @pytest.mark.parametrize("what", BOTH_SIDES)
 def test_a_cause_is_found_on_one_side_and_not_on_the_other(what: str) -> None:
     cause, made, beyond, before = BOTH_SIDES[what]
-    found = [isinstance(rules()[cause].judge(made(value)), Finding) for value in (beyond, before)]
+    found = [isinstance(rules()[cause].apply(made(value)), Finding) for value in (beyond, before)]
     assert found == [True, False]

@@ -12,7 +12,7 @@ from tests.diagnosis.test_rules_of_signal import SPOILT
 
 
 def found(cause: str, evidence: Evidence) -> Finding:
-    outcome = rules()[cause].judge(evidence)
+    outcome = rules()[cause].apply(evidence)
     assert isinstance(outcome, Finding), outcome
     return outcome
 
@@ -47,9 +47,9 @@ def test_a_half_life_of_less_than_a_step_and_a_half_is_every_step(decay: float, 
 
 
 def test_a_run_without_a_step_says_nothing_of_its_loss() -> None:
-    judge = rules()["non-finite"].judge
-    assert isinstance(judge(run().model_copy(update={"step": 0})), Inconclusive)
-    assert isinstance(judge(run()), Negative)
+    apply_rule = rules()["non-finite"].apply
+    assert isinstance(apply_rule(run().model_copy(update={"step": 0})), Inconclusive)
+    assert isinstance(apply_rule(run()), Negative)
 
 
 def test_layers_whose_gradients_are_too_large_are_named() -> None:
@@ -66,9 +66,9 @@ def test_layers_whose_gradients_are_too_large_are_named() -> None:
 
 def test_nesterovs_first_step_is_longer_by_its_momentum() -> None:
     """0.9 / (0.05 · 1.9) = 9.5 times the weights, less than ten; plain SGD would have had 18."""
-    judge = rules()["exploding-gradients"].judge
+    apply_rule = rules()["exploding-gradients"].apply
     plain, ahead = (
-        judge(
+        apply_rule(
             run(
                 losses=FLAT,
                 accuracy=0.1,
@@ -84,7 +84,7 @@ def test_nesterovs_first_step_is_longer_by_its_momentum() -> None:
 
 def test_signal_or_gradients_that_the_run_got_over_are_no_findings() -> None:
     assert isinstance(
-        rules()["exploding-gradients"].judge(run(losses=FALLING, updates=(2.0, 0.02, 1e-3))), Negative
+        rules()["exploding-gradients"].apply(run(losses=FALLING, updates=(2.0, 0.02, 1e-3))), Negative
     )
 
 
@@ -106,7 +106,7 @@ def test_the_narrowest_layer_is_named_with_a_network_too_small() -> None:
     assert text.layers == ("conv1",)
     assert "only 6 values" in text.explanation
     over = of_data.run(0.5, 0.3, layers=(thin, of_data.TINY[1]), params=60_000)
-    assert isinstance(rules()["under-fitting"].judge(over), Negative)
+    assert isinstance(rules()["under-fitting"].apply(over), Negative)
 
 
 def test_a_finding_more_likely_wrong_than_right_is_not_told() -> None:

@@ -28,13 +28,13 @@ def test_every_optimizer_has_a_name_and_a_usual_decay() -> None:
 def test_every_rule_judges_a_run_of_every_optimizer(name: str) -> None:
     evidence = run(losses=FLAT, accuracy=0.1, recipe={"optimiser": name, "weight_decay": 0.5})
     for rule in rules().values():
-        rule.judge(evidence)
+        rule.apply(evidence)
 
 
 def test_steps_that_were_clipped_say_nothing_of_how_long_gradients_were() -> None:
     def apply_rule(**recipe: float) -> object:
         evidence = run(losses=FLAT, accuracy=0.1, updates=(30.0, 2e-3, 1e-3), recipe=recipe)
-        return rules()["exploding-gradients"].judge(evidence)
+        return rules()["exploding-gradients"].apply(evidence)
 
     assert isinstance(apply_rule(lr=0.05), Finding)
     assert isinstance(apply_rule(lr=0.05, clip_norm=1.0), Negative)
@@ -58,7 +58,7 @@ def test_unbalanced_classes_can_be_weighed_once() -> None:
         evidence: Evidence = run(
             accuracy=0.4, data=UNEQUAL, confusion=tuple(map(tuple, recalls)), recipe={"class_weights": kind}
         )
-        finding = rules()["classes-unbalanced"].judge(evidence)
+        finding = rules()["classes-unbalanced"].apply(evidence)
         assert isinstance(finding, Finding)
         return finding
 

@@ -66,7 +66,7 @@ def test_over_fitting_is_still_found_where_the_loss_rises_over_epochs() -> None:
 @pytest.mark.parametrize("last", [0.89, 0.87, 0.86])
 def test_a_last_epoch_within_what_sampling_explains_is_no_fall(last: float) -> None:
     evidence = course((*GOOD[:-1], last))
-    assert isinstance(rules()["unstable-training"].judge(evidence), Negative)
+    assert isinstance(rules()["unstable-training"].apply(evidence), Negative)
     assert diagnose(evidence).findings == ()
 
 
@@ -85,7 +85,7 @@ def test_other_rules_judge_by_an_epoch_that_is_usual() -> None:
 
 def test_of_a_run_that_goes_on_nothing_is_said_yet() -> None:
     running = course((*GOOD[:-1], 0.4), status="running")
-    assert isinstance(rules()["unstable-training"].judge(running), Inconclusive)
+    assert isinstance(rules()["unstable-training"].apply(running), Inconclusive)
 
 
 @pytest.mark.parametrize(("schedule", "fields"), [("constant", [{"schedule"}, {"lr"}]), ("cosine", [{"lr"}])])
@@ -103,7 +103,7 @@ def test_a_loss_with_one_high_last_value_has_not_risen(values: list[float], time
 
 
 def test_a_finding_names_the_step_that_had_been_better() -> None:
-    finding = rules()["unstable-training"].judge(course((*GOOD[:-1], 0.4)))
+    finding = rules()["unstable-training"].apply(course((*GOOD[:-1], 0.4)))
     assert isinstance(finding, Finding)
     assert finding.steps == (160, 200)
 
@@ -162,4 +162,4 @@ def test_an_unusual_memory_alone_is_no_finding(sound: dict[str, Any]) -> None:
     losses = (2.3, 2.2, 2.0, 1.6, 1.3, 1.1, 1.0, 0.9, 0.8, 0.9, 0.8, 0.8)
     base: dict[str, Any] = {"losses": losses, "accuracy": 0.7, "updates": (0.1, 0.12, 0.03), "step": 140}
     evidence = run(**(base | sound))
-    assert not isinstance(rules()["unstable-training"].judge(evidence), Finding)
+    assert not isinstance(rules()["unstable-training"].apply(evidence), Finding)

@@ -42,12 +42,12 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             update={"probes": {"by-heart": {"loss": 0.5}, "initial-loss": FRESH}}
         )
 
-    def judge(evidence: Evidence) -> Outcome:
+    def apply_rule(evidence: Evidence) -> Outcome:
         if "by-heart" in evidence.probes:
             return Negative("One batch was learned by heart.")
         return Inconclusive("Nobody has probed it.")
 
-    own = Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
+    own = Rule("by-heart", "Cannot learn one batch", "It cannot.", apply_rule, live=False)
     monkeypatch.setattr(PROBES, "probe", probe)
     monkeypatch.setattr("cnnviz.diagnosis.engine.rules", lambda: {"by-heart": own})
     yield opened

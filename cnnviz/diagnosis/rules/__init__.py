@@ -31,7 +31,7 @@ class Inconclusive:
 
 
 Outcome = Finding | Negative | Inconclusive
-Judge = Callable[[Evidence], Outcome]
+RuleFunction = Callable[[Evidence], Outcome]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Rule:
     title: str
     summary: str
     """One sentence: what goes wrong."""
-    judge: Judge
+    apply: RuleFunction
     live: bool
     """Whether it applies to a run that is still going."""
     moves: Mapping[str, Direction] = field(default_factory=dict)
@@ -66,14 +66,14 @@ def rule(
     live: bool = False,
     moves: Mapping[str, Direction] | None = None,
     loop: bool = False,
-) -> Callable[[Judge], Judge]:
+) -> Callable[[RuleFunction], RuleFunction]:
     """Register the function that tests for `cause`; changes against `moves` are not proposed."""
 
-    def wrap(judge: Judge) -> Judge:
-        if cause in _RULES and _RULES[cause].judge.__qualname__ != judge.__qualname__:
+    def wrap(function: RuleFunction) -> RuleFunction:
+        if cause in _RULES and _RULES[cause].apply.__qualname__ != function.__qualname__:
             raise ValueError(f"Two rules look for '{cause}'.")
-        _RULES[cause] = Rule(cause, title, summary, judge, live, moves or {}, loop)
-        return judge
+        _RULES[cause] = Rule(cause, title, summary, function, live, moves or {}, loop)
+        return function
 
     return wrap
 

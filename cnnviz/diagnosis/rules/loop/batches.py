@@ -236,7 +236,7 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
         fix=CodeFix(
             "Call model.train() at the beginning of every epoch.",
             "for epoch in range(epochs):\n    model.train()\n    ...  # train\n    model.eval()\n    "
-            "...  # judge",
+            "...  # evaluate",
         ),
         hides=EFFECTS,
     )
