@@ -53,7 +53,8 @@ class ProcessState:
     hooks: dict[str, dict[Any, Any]]
     """torch's global module hooks."""
     filters: tuple[Any, ...]
-    threads: frozenset[int | None]
+    threads: frozenset[threading.Thread]
+    """The threads themselves: the system gives the number of a thread that ended to a later one."""
     bytes: int
 
     @classmethod
@@ -66,7 +67,7 @@ class ProcessState:
             search_path=tuple(sys.path),
             hooks={name: dict(hooks) for name, hooks in _global_hooks().items()},
             filters=tuple(warnings.filters),
-            threads=frozenset(thread.ident for thread in threading.enumerate()),
+            threads=frozenset(threading.enumerate()),
             bytes=_own_bytes(),
         )
 
@@ -88,7 +89,7 @@ class ProcessState:
     def _threads_ended(self) -> bool:
         deadline = time.monotonic() + THREADS_SECONDS
         for thread in threading.enumerate():
-            if thread.ident not in self.threads and thread is not threading.current_thread():
+            if thread not in self.threads and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
                     return False

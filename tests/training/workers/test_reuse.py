@@ -187,12 +187,30 @@ def test_a_process_that_has_grown_or_holds_a_thread_is_replaced(monkeypatch: pyt
         assert not fresh.restore()
     monkeypatch.setattr(process_state, "THREADS_SECONDS", 0.0)
     go_on = threading.Event()
-    left = threading.Thread(target=go_on.wait)
+    left = threading.Thread(target=go_on.wait, daemon=True)
     left.start()
     assert not fresh.restore()
     go_on.set()
     left.join()
     assert fresh.restore()
+
+
+def test_a_thread_that_has_the_number_of_one_that_ended_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pthreads are numbered by the address of their stack, which the next thread gets."""
+    monkeypatch.setattr(process_state, "THREADS_SECONDS", 0.0)
+    go_on = threading.Event()
+    early = threading.Thread(target=go_on.wait, daemon=True)
+    early.start()
+    fresh = ProcessState.capture()
+    go_on.set()
+    early.join()
+    go_on.clear()
+    late = threading.Thread(target=go_on.wait, daemon=True)
+    late.start()
+    monkeypatch.setattr(late, "_ident", early.ident)
+    assert not fresh.restore()
+    go_on.set()
+    late.join()
 
 
 @pytest.mark.parametrize(
