@@ -8,6 +8,7 @@ from typing import Any
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, CodeFix, Finding
+from cnnviz.diagnosis.framework_fixes import framework_fix
 
 _OPTIMIZERS = {
     "sgd": "torch.optim.SGD",
@@ -132,7 +133,14 @@ def _for_keras(fix: CodeFix, change: Change | None) -> CodeFix:
 
 
 def with_code_fix(finding: Finding, framework: str = "torch") -> Finding:
-    """Return the finding with a fix in text and code, for `torch` or `keras`, in place of recipe changes."""
+    """Return the finding with a fix in text and code, in place of recipe changes.
+
+    Args:
+        finding: The finding.
+        framework: What runs the loop: `torch` (the user's own code), `lightning`, `transformers` or `keras`.
+    """
+    if (own := framework_fix(finding, framework)) is not None:
+        return replace(finding, changes=(), fix=own)
     fix = finding.fix
     if fix is None and finding.changes:
         fix = as_code_fix(finding.changes[0])

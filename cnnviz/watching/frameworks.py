@@ -32,7 +32,9 @@ def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mappin
             steps_per_epoch = (
                 math.ceil(int(batches) / accumulation) if batches not in (float("inf"), 0) else None
             )
-            settings = {"name": type(pl_module).__name__, **options}
+            # With manual optimization the steps are the user's own code.
+            framework = "lightning" if getattr(pl_module, "automatic_optimization", True) else "torch"
+            settings = {"name": type(pl_module).__name__, "framework": framework, **options}
             self.run = WatchedRun(
                 watched, list(trainer.optimizers), steps_per_epoch=steps_per_epoch, **settings
             )
@@ -76,7 +78,7 @@ def transformers_callback(options: Mapping[str, Any]) -> Any:
             inner = getattr(optimizer, "optimizer", optimizer)
             if self.run is not None:  # An exception that the caller caught: Trainer tells callbacks of none.
                 self.run.interrupt("Another training began with the same callback.")
-            self.run = WatchedRun(model, [inner], **options)
+            self.run = WatchedRun(model, [inner], **{"framework": "transformers", **options})
             self.run.monitor.part = "validation"
 
         def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:

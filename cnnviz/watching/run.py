@@ -62,12 +62,13 @@ class WatchedRun:
         steps_per_epoch: int | None = None,
         database: Database | str | None = None,
         caller: Mapping[str, Any] | None = None,
+        framework: str = "torch",
     ) -> None:
         self.ended: Status | None = None
         self.id: int | None = None
         self._model, self._optimizers = model, optimizers
         self._classes, self._steps_per_epoch = tuple(classes or ()), steps_per_epoch
-        self._pid, self._caller = os.getpid(), caller or {}
+        self._pid, self._caller, self._framework = os.getpid(), caller or {}, framework
         self._epoch_ends: list[int] = []
         self._metrics: EpochMetrics | None = None
         self._images = {"train": 0, "test": 0, "validation": 0}
@@ -238,9 +239,10 @@ class WatchedRun:
         analysis, reason = recording.analyze_network(self._model, self._shape)
         if analysis is not None:
             self._macs = analysis.macs
-            self._report.body(0, "network", recording.network_record(analysis, self._model))
+            network = recording.network_record(analysis, self._model)
         else:
-            self._report.body(0, "network", recording.layers_record(self._model, reason))
+            network = recording.layers_record(self._model, reason)
+        self._report.body(0, "network", network | {"framework": self._framework})
         self._report.trained_layers(layer_rates(self._model, self._optimizers))
         self._write_data()
         self._report.start_clock()

@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import cnnviz
 from cnnviz import tracking
+from cnnviz.diagnosis.finding import Change, Finding
+from cnnviz.diagnosis.own_code import with_code_fix
 from cnnviz.tracking import Command, Database, Status
 from tests.watching.loops import Net, images
 
@@ -141,6 +143,54 @@ def test_a_network_that_computes_its_own_loss(database: Database, monkeypatch: p
     assert [run.status for run in tracking.list_runs(database)] == [
         Status.FINISHED, Status.INTERRUPTED, Status.FINISHED,
     ]  # fmt: skip
+
+
+def test_the_fix_of_undivided_gradients_names_the_arguments_of_its_trainer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = types.ModuleType("transformers")
+    stub.TrainerCallback = type("TrainerCallback", (), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "transformers", stub)
+    callback = cnnviz.watch.transformers(database=database)
+    torch.manual_seed(0)
+    model = _WithLoss()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    callback.on_train_begin(None, None, None, model=model, optimizer=optimizer)
+    values, labels = images()
+    for _ in range(8):  # as Trainer does for a network whose forward takes **kwargs
+        for start in range(0, 96, 24):
+            batch = slice(start, start + 24)
+            model(pixel_values=values[batch], labels=labels[batch])["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    (finding,) = callback.run.diagnose().findings
+    callback.on_train_end(None, None, None)
+    assert finding.cause == "gradient-accumulation-scale"
+    assert "gradient_accumulation_steps=4 in TrainingArguments" in str(finding.fix)
+    assert "num_items_in_batch" in str(finding.fix)
+    assert ".backward()" not in str(finding.fix)
+
+
+def changing(**values: Any) -> Finding:
+    return Finding("a cause", 1.0, 1.0, "", "", (), changes=(Change(values, "As others do."),))
+
+
+def test_a_fix_is_words_and_code_for_the_framework_that_runs_the_loop() -> None:
+    def fix(framework: str, **values: Any) -> str:
+        return str(with_code_fix(changing(**values), framework).fix)
+
+    rate = {"lr": 0.01, "schedule": "cosine"}
+    assert fix("transformers", **rate) == (
+        "Use learning_rate=0.01 and lr_scheduler_type='cosine' in TrainingArguments. As others do.\n"
+        "TrainingArguments(…, learning_rate=0.01, lr_scheduler_type='cosine')"
+    )
+    assert fix("lightning", clip_norm=1.0) == (
+        "Use gradient_clip_val=1 in Trainer. As others do.\nTrainer(…, gradient_clip_val=1)"
+    )
+    assert "param_groups" not in fix("lightning", lr=0.01)
+    assert "param_groups" in fix("torch", lr=0.01)
+    for framework in ("transformers", "torch"):  # no framework has a setting for it
+        assert fix(framework, cutout=0) == "Use no cutout. As others do."
 
 
 def test_a_framework_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

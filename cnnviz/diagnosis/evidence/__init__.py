@@ -325,7 +325,7 @@ class Evidence(_Plain):
     dropout: dict[str, float] | None = None
     """Rates of the dropout layers of a watched network; of other runs the recipe has them."""
     framework: str = "torch"
-    """Framework of a watched loop, `torch` or `keras`: fixes are code for it."""
+    """What runs a watched loop: `torch`, `lightning`, `transformers` or `keras`; fixes are code for it."""
     step: int = 0
     total_steps: int = 0
     stopped_early: bool = False
