@@ -73,11 +73,11 @@ def test_the_lesson_from_first_to_last_step(visit: Visit) -> None:
 
 def test_back_leads_to_what_was_there_before(visit: Visit) -> None:
     page = visit("?model=lenet5")
-    before, entries = page.url, page.evaluate("history.length")
+    before = page.url
     with rerun(page):
         page.get_by_role("link", name="The whole network on one screen").first.click()
     heading(page, "features")
-    assert page.evaluate("history.length") == entries + 1
+    # Once: a link makes one entry. (Their number says nothing: the window is older, and Chromium keeps 50.)
     with rerun(page):
         page.go_back()
     heading(page, "start")
