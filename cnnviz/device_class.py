@@ -3,7 +3,8 @@
 A class is `any`, `cpu`, `gpu`, a count of one kind (`cpu:2`, `gpu:4`), or one device by name (`cuda:1`,
 `mps`). Devices have torch's names; several devices held by one run are joined by commas. The machine that
 claims a run picks the devices with `choose`. A cluster numbers its devices: GPUs are `cuda:0`, `cuda:1`, …,
-and slots for runs on the CPU are `cpu`, `cpu:1`, `cpu:2`, ….
+and slots for runs on the CPU are `cpu`, `cpu:1`, `cpu:2`, …, of which a run with more ranks than a slot has
+cores takes several.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def cpu_slots(devices: Iterable[str]) -> list[str]:
 
 
 def choose(
-    device_class: str, free: Collection[str], every: Collection[str] | None = None
+    device_class: str,
+    free: Collection[str],
+    every: Collection[str] | None = None,
+    ranks_per_slot: int = MAX_RANKS,
 ) -> tuple[str, ...] | None:
     """Select the devices of a machine for a run, or None if the machine cannot serve it now.
 
@@ -62,25 +66,30 @@ def choose(
         device_class: The class that the run requests.
         free: Devices that no run holds.
         every: All devices of the machine, including those in use; `free` by default.
+        ranks_per_slot: Number of a run's ranks that one CPU slot has room for: a machine's only slot has
+            room for all, a cluster's for as many as it has cores.
     """
     known = gpus(free if every is None else every)
     if device_class == ANY:
         device_class = GPU if known else CPU
     match = _COUNTED.fullmatch(device_class)
     if device_class == CPU or (match and match[1] == CPU):
-        return tuple(cpu_slots(free)[:1]) or None
+        slot_count = -(-ranks(device_class) // ranks_per_slot)
+        return _first(cpu_slots(free), slot_count)
     if device_class == GPU or match:
-        count = ranks(device_class)
-        selected = gpus(free)[:count]
-        return tuple(selected) if len(selected) == count else None
+        return _first(gpus(free), ranks(device_class))
     return (device_class,) if device_class in free else None
+
+
+def _first(names: list[str], count: int) -> tuple[str, ...] | None:
+    return tuple(names[:count]) if len(names) >= count else None
 
 
 def classes_of(device: str) -> tuple[str, ...]:
     """Return the classes that a device, or several joined by commas, can serve."""
     names = split(device)
     if len(names) > 1:
-        return (f"{GPU}:{len(names)}",)
+        return (f"{GPU if is_gpu(device) else CPU}:{len(names)}",)
     return (ANY, GPU, device) if is_gpu(device) else tuple(dict.fromkeys((ANY, device)))
 
 

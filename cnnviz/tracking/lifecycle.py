@@ -191,8 +191,8 @@ def _end(
     withdraw(session, run.id)
     stop_requested = run.status == Status.STOPPING and status is Status.PAUSED
     set_status(session, run, Status.STOPPED if stop_requested else status, error or note)
-    if run.device.startswith(f"{CPU}:"):
-        run.device = CPU  # It ran beside another run; when resumed, it is queued as usual.
+    if run.device.startswith(CPU):
+        run.device = CPU  # Beside another run, or in several slots of a cluster: only while it is active.
 
 
 MAX_TRIES = 3

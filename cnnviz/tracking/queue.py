@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from cnnviz.device_class import CPU, MAX_RANKS, choose, classes_of, describe, is_gpu, ranks, split
+from cnnviz.device_class import CPU, MAX_RANKS, choose, classes_of, describe, split
 from cnnviz.tracking.commands import lock_run, set_status
 from cnnviz.tracking.database import Database, WrongStateError
 from cnnviz.tracking.limits import GLOBAL, has_limits, is_frozen, limits_of, minutes_today, put_setting
@@ -36,8 +36,8 @@ CODE = "code"
 STORE = "store"
 DATA = "data"
 """Key of a run's `needs`: where its data can be loaded from (only from `host`, unless stored)."""
-TOGETHER = "together"
-"""Key of the maximum number of GPUs of one run: in a cluster, the GPUs of one node."""
+RANKS_PER_SLOT = "ranks_per_slot"
+"""Key of the number of a run's ranks that one CPU slot has room for."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Machine:
     launcher: str
     devices: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Digests of its users' code, whether it accepts any code or has a store, maximum GPUs of one run."""
+    """Digests of its users' code, whether it accepts any code or has a store, ranks per CPU slot."""
     began: float = 0.0
     seen: float = 0.0
 
@@ -60,19 +60,14 @@ class Machine:
 
     def serves(self, device_class: str) -> bool:
         """Return whether it has the devices that a class requests, free or not."""
-        together = self.facts.get(TOGETHER) or MAX_RANKS
-        return choose(device_class, self.devices) is not None and fits(device_class, together)
+        ranks_per_slot = self.facts.get(RANKS_PER_SLOT) or MAX_RANKS
+        return choose(device_class, self.devices, ranks_per_slot=ranks_per_slot) is not None
 
     def runs_code(self, digest: str | None) -> bool:
         """Return whether it runs users' code of this digest: started with the same code, or accepts any."""
         if not digest:
             return True
         return bool(self.facts.get(ALLOWS_CODE)) or digest in (self.facts.get(CODE) or ())
-
-
-def fits(device_class: str, together: int) -> bool:
-    """Return whether a class requests no more GPUs than one run can have."""
-    return not is_gpu(device_class) or ranks(device_class) <= together
 
 
 def new_key() -> str:

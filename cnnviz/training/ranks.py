@@ -25,10 +25,12 @@ class Ranks:
     Args:
         rank: Index from 0; rank 0 records and writes.
         world: Number of ranks.
+        homes: Home of each rank on several nodes, `HOST:FOLDER`; empty on one machine.
     """
 
     rank: int = 0
     world: int = 1
+    homes: tuple[str, ...] = ()
 
     @property
     def first(self) -> bool:
@@ -41,6 +43,16 @@ class Ranks:
         return self.world > 1
 
     @property
+    def prepares(self) -> bool:
+        """Return whether this rank fetches data and checkpoints for all ranks that share its home."""
+        return self.first if not self.homes else self.homes.index(self.homes[self.rank]) == self.rank
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names of the ranks' nodes, each once; empty on one machine."""
+        return tuple(dict.fromkeys(home.partition(":")[0] for home in self.homes))
+
+    @property
     def seed_purpose(self) -> int:
         """Purpose in `derive_seed` of dropout's seed, different for each rank."""
         return 1 if self.first else SEED_PURPOSE + self.rank
@@ -49,6 +61,21 @@ class Ranks:
         """Wait for all ranks (barrier)."""
         if self.several:
             distributed.barrier()
+
+    def require_same(self, step: int) -> None:
+        """Wait for all ranks, and compare the step of the checkpoint that each has read.
+
+        Raises:
+            ValueError: They differ: one has read another checkpoint.
+        """
+        if not self.several:
+            return
+        own, first = torch.tensor([step]), torch.tensor([step])
+        distributed.broadcast(first, 0)
+        differing = (own != first).to(torch.int64)
+        distributed.all_reduce(differing)
+        if int(differing):
+            raise ValueError("Its processes have read checkpoints of different steps, so it does not go on.")
 
     def decide(self, decision: bool) -> bool:
         """Broadcast rank 0's decision, between CPUs, so that no GPU is waited for."""
@@ -138,7 +165,8 @@ class Ranks:
             return ""
         normalized = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules())
         is_separate = normalized and not next(model.parameters()).is_cuda
-        return f"Trained by {self.world} ranks, each with its part of every batch." + (
+        places = f" on {', '.join(self.hosts)}" if len(self.hosts) > 1 else ""
+        return f"Trained by {self.world} ranks{places}, each with its part of every batch." + (
             " Batch normalization takes each rank's part by itself, and the running statistics of rank 0 are "
             "kept."
             if is_separate

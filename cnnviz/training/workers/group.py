@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,11 +23,10 @@ import torch
 
 from cnnviz import tracking
 from cnnviz.datasets import Progress
-from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database, Lease, Status
 from cnnviz.tracking.store import StoreError
-from cnnviz.training.metrics import NonFiniteLossError
 from cnnviz.training.ranks import Ranks
+from cnnviz.training.workers.failures import failure_of, lost_exchange
 
 LOCAL = "127.0.0.1"
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -130,34 +128,19 @@ def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
     torch.set_num_threads(order.threads)
     try:
         return {"status": _train(order, ranks, train).value}
-    except NonFiniteLossError as failure:  # on every rank, in the same step
-        _write_failure(order, ranks, Status.FAILED, str(failure), None)
-    except StoreError as failure:
-        _write_failure(order, ranks, Status.FAILED, str(failure), None)
-    except tracking.DatabaseFullError as failure:
-        _write_failure(order, ranks, Status.PAUSED, str(failure), None)
-    except tracking.TrackingError as failure:
-        _write_failure(order, ranks, None, str(failure), None)
-    except ValueError as failure:
-        _write_failure(order, ranks, Status.FAILED, str(failure), None)
-    except Exception as failure:
+    except Exception as error:
         # A rank whose exchange with another one broke has not failed itself: the other's error counts, and if
         # there is none it was killed.
-        if _lost_another(failure):
+        if lost_exchange(error):
             os._exit(1)
-        sentence = full_stop(f"{type(failure).__name__}: {failure}".splitlines()[0])
-        _write_failure(order, ranks, Status.FAILED, sentence, traceback.format_exc())
+        failure = failure_of(error)
+        lost_database = isinstance(error, tracking.TrackingError) and not isinstance(
+            error, StoreError | tracking.DatabaseFullError
+        )
+        status = None if lost_database else failure.status
+        _write_failure(order, ranks, status, failure.error, failure.last_lines)
     sys.stderr.flush()
     os._exit(1)  # Immediately: other ranks wait for this one in a collective until the launcher ends them.
-
-
-def _lost_another(failure: Exception) -> bool:
-    """Return whether a collective failed: gloo's errors are known by message only, NCCL's by class."""
-    from torch import distributed
-
-    return isinstance(failure, distributed.DistError) or (
-        isinstance(failure, RuntimeError) and "gloo" in str(failure).lower()
-    )
 
 
 def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:

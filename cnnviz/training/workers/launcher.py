@@ -30,8 +30,8 @@ from cnnviz.tracking import Lease, RunSummary, Status, commands
 from cnnviz.tracking.records import process_handle
 from cnnviz.training.workers import parent_process, process_id
 
-NO_ROOM, NO_DATABASE = 74, 75
-"""Exit codes of a worker whose run database was full or unavailable: not the run's fault."""
+NO_ROOM, NO_DATABASE, LOST_RANK = 74, 75, 76
+"""Exit codes, not the run's fault: database full, database unavailable, a rank on another node lost."""
 # By name: native Windows, where workers are not supported, lacks some of them.
 _SENT = frozenset(
     getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
@@ -54,6 +54,12 @@ class Order:
     """The run's folder, for the worker's parent process."""
     devices: str = ""
     """Names of the run's devices in the worker, if they differ from the database's."""
+    rank: int = 0
+    """Index of the rank that the worker is, if the run's ranks are on several nodes."""
+    world: int = 1
+    """Number of workers that train the run together; 1 if a single one trains it, or starts all its ranks."""
+    node: str = ""
+    """Address of the worker's node for the other ranks."""
 
     @property
     def lease(self) -> Lease:
@@ -122,8 +128,8 @@ class Launcher(Protocol):
     def host(self) -> str:
         """Return the name of the machine, or of the cluster."""
 
-    def max_gpus_per_run(self) -> int:
-        """Return the maximum number of GPUs of one run."""
+    def ranks_per_slot(self) -> int:
+        """Return the number of a run's ranks that one CPU slot has room for."""
 
     def devices(self) -> frozenset[str]:
         """Return the devices on which a worker could start now."""
@@ -289,8 +295,8 @@ class LocalLauncher:
         """Return this machine's host name."""
         return socket.gethostname()
 
-    def max_gpus_per_run(self) -> int:
-        """Return the limit: all GPUs of the machine."""
+    def ranks_per_slot(self) -> int:
+        """Return the limit: the machine's only slot has room for all ranks of a run."""
         return MAX_RANKS
 
     def devices(self) -> frozenset[str]:

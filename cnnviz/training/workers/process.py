@@ -22,9 +22,12 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnviz import threads
+
+if TYPE_CHECKING:
+    from cnnviz.training.workers.launcher import Order
 
 NICENESS = 5
 """Pages have priority: of two processes competing for a core, this one gets a quarter."""
@@ -89,14 +92,28 @@ def _lower_priority() -> None:
 
 def _run_order(line: bytes) -> tuple[int, bool]:
     """Train the run; return the exit code, and whether the process is in a known state afterwards."""
-    from cnnviz import tracking
-    from cnnviz.datasets.spec import silent
-    from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM, Order
-    from cnnviz.training.workers.worker import work
+    from cnnviz.training.workers.launcher import Order
 
     order = Order.read(line)
+    code, went_well = _train(order)
+    if order.world > 1:
+        sys.stderr.flush()
+        os._exit(code)  # A thread of a broken process group may wait for another rank forever.
+    return code, went_well
+
+
+def _train(order: Order) -> tuple[int, bool]:
+    from cnnviz import tracking
+    from cnnviz.datasets.spec import silent
+    from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
+    from cnnviz.training.workers.worker import work
+
     try:
         with tracking.connect(order.address or None) as database:
+            if order.world > 1:
+                from cnnviz.training.workers.multinode import train_as_rank
+
+                return train_as_rank(database, order), False
             status = work(database, order.lease, silent, lambda: False, order.devices)
             return 0, status in _WELL and tracking.get_run(database, order.run_id).error is None
     except tracking.StaleAttemptError as error:  # The run was claimed again, or has ended.

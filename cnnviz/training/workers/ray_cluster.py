@@ -1,35 +1,28 @@
-"""Ray launcher: workers in a Ray cluster, each a placement group with one actor.
+"""Ray launcher: workers in a Ray cluster, each a placement group with one actor, or one for each rank.
 
 Queue, leases, commands, logs and checkpoints stay in the run database and the store, which every node
-accesses through its own environment. An actor outlives the process that submitted it: a later supervisor
-finds it by its name in the run's row. Importing this module imports neither ray nor torch.
+accesses through its own environment. A run with several ranks has one bundle and one actor where a node has
+room for all of them, and else a bundle and an actor for each rank. An actor outlives the process that
+submitted it: a later supervisor finds it by its name in the run's row. Importing this module imports neither
+ray nor torch.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cnnviz import tracking
-from cnnviz.device_class import CPU, gpus, split
-from cnnviz.tracking import RunSummary, Status
-from cnnviz.tracking.records import STARTING, SUBMITTED, actor_name, ray_handle
+from cnnviz.device_class import CPU, gpus, ranks, split
+from cnnviz.tracking import RunSummary
+from cnnviz.tracking.records import SUBMITTED, actor_name, ray_handle
 from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
-from cnnviz.training.workers.launcher import PROCESS, Ending, Order, environment
-from cnnviz.training.workers.parent_process import Tail
-from cnnviz.training.workers.process import ONCE
+from cnnviz.training.workers.launcher import Ending, Order
+from cnnviz.training.workers.ray_actor import NAMESPACE, RunActor, rank_actor
 
 if TYPE_CHECKING:
     from ray.util.placement_group import PlacementGroup
 
-
-NAMESPACE = "cnnviz"
 AUTH_MODE = "RAY_AUTH_MODE"
 MAX_CORES = 8
 """Default number of cores of a run on the CPU, if every node has as many."""
@@ -45,15 +38,17 @@ class RayWorker:
     def __init__(self, launcher: RayLauncher) -> None:
         self._launcher = launcher
         self._name = ""
+        self._bundles: list[dict[str, int]] = []
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
         """Return a handle with the actor's name, by which any supervisor finds it."""
         self._name = actor_name(run)
-        return ray_handle(self._name, SUBMITTED)
+        self._bundles = self._launcher.bundles(run.device_class, split(run.device))
+        return ray_handle(self._name, SUBMITTED) | {"actors": len(self._bundles)}
 
     def send_order(self, order: Order, device: str) -> None:
         """Submit the run; it starts when the cluster has the resources."""
-        self._launcher.submit(self._name, order, split(device))
+        self._launcher.submit(self._name, order, self._bundles)
 
 
 class RayLauncher:
@@ -83,9 +78,9 @@ class RayLauncher:
         self._connect()
         return f"ray {ray.get_runtime_context().gcs_address}"
 
-    def max_gpus_per_run(self) -> int:
-        """Return the number of GPUs of the node that has most of them."""
-        return max((count for _, count in self._survey()), default=0) or 1
+    def ranks_per_slot(self) -> int:
+        """Return the number of cores of a CPU slot: each of several ranks has one."""
+        return self._cores_of_a_run(self._survey())
 
     def devices(self) -> frozenset[str]:
         """Return `all_devices`; the database knows which of them are free."""
@@ -103,30 +98,49 @@ class RayLauncher:
         """Return a worker that holds no resources yet."""
         return RayWorker(self)
 
-    def submit(self, name: str, order: Order, devices: tuple[str, ...]) -> None:
-        """Create a placement group and an actor in it, both detached from this process."""
+    def bundles(self, device_class: str, devices: tuple[str, ...]) -> list[dict[str, int]]:
+        """Return the resources of a run's placement group: one bundle, or one for each of its ranks.
+
+        An actor uses one bundle, which is on one node. A run whose ranks fit no node gets one for each rank.
+        """
+        nodes, world, gpu_count = self._survey(), ranks(device_class), len(gpus(devices))
+        if gpu_count:
+            if world == 1 or any(cores >= world and count >= world for cores, count in nodes):
+                return [{"CPU": gpu_count, "GPU": gpu_count}]
+            return [{"CPU": 1, "GPU": 1}] * world
+        cores = self._cores_of_a_run(nodes)
+        if world <= cores:
+            return [{"CPU": cores}]
+        if any(available - count >= world for available, count in nodes):
+            return [{"CPU": world}]
+        return [{"CPU": 1}] * world
+
+    def submit(self, name: str, order: Order, bundles: list[dict[str, int]]) -> None:
+        """Create a placement group and an actor in each of its bundles, all detached from this process."""
         import ray
         from ray.util.placement_group import placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         self._connect()
-        gpu_count = len(gpus(devices))
-        cores = gpu_count or self._cores_of_a_run(self._survey())
-        # One bundle: an actor uses one bundle, so all GPUs of a run are on one node.
-        bundle = {"CPU": cores} | ({"GPU": gpu_count} if gpu_count else {})
-        group = placement_group([bundle], strategy="PACK", name=name, lifetime="detached")
-        local = ",".join(f"cuda:{number}" for number in range(gpu_count)) or CPU  # Ray shows it no others.
-        order_line = Order(order.run_id, order.attempt, devices=local).write().decode()
-        actor = ray.remote(RunActor).options(
-            name=name,
-            namespace=NAMESPACE,
-            lifetime="detached",
-            max_restarts=0,
-            num_cpus=cores,
-            num_gpus=gpu_count,
-            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0),
-        )
-        actor.remote(order_line, name, cores)
+        group = placement_group(bundles, strategy="PACK", name=name, lifetime="detached")
+        # Rank 0 last: its actor looks after the others, which have to be known to the cluster by then.
+        for rank, bundle in reversed(list(enumerate(bundles))):
+            cores, gpu_count = bundle["CPU"], bundle.get("GPU", 0)
+            visible = [f"cuda:{number}" for number in range(gpu_count)]  # Ray shows it no others.
+            names = ",".join(visible) or CPU
+            rank_order = Order(order.run_id, order.attempt, devices=names, rank=rank, world=len(bundles))
+            actor = ray.remote(RunActor).options(
+                name=rank_actor(name, rank),
+                namespace=NAMESPACE,
+                lifetime="detached",
+                max_restarts=0,
+                num_cpus=cores,
+                num_gpus=gpu_count,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    group, placement_group_bundle_index=rank
+                ),
+            )
+            actor.remote(rank_order.write().decode(), name, cores)
 
     def is_alive(self, run: RunSummary) -> bool:
         """Return whether the actor exists in the cluster: pending, starting, or training."""
@@ -143,12 +157,13 @@ class RayLauncher:
             self._remove(group)
 
     def kill(self, run: RunSummary) -> None:
-        """Kill the actor, and with it its process."""
+        """Kill the actors, and with them their processes."""
         import ray
 
-        actor = self._actor(actor_name(run))
-        if actor is not None:
-            ray.kill(actor, no_restart=True)
+        for rank in range(ranks(run.device_class)):
+            actor = self._actor(rank_actor(actor_name(run), rank))
+            if actor is not None:
+                ray.kill(actor, no_restart=True)
 
     def maintain(self, waiting_devices: frozenset[str]) -> None:
         """Release placement groups without an actor: of runs that ended, or whose node was lost."""
@@ -244,97 +259,3 @@ def check_environment() -> None:
             f"A cluster keeps checkpoints in a store that every node reaches; set {STORE_VARIABLE} to a "
             "shared folder or an s3:// address, here and on the nodes."
         )
-
-
-# Ray actor: runs the worker process of one run on a node of the cluster, and records how it ended.
-#
-# Training is a separate process, as on any machine, so that a crash does not end the actor, which reports
-# it. Database and store are those of the node's environment. Importing this module does not import torch.
-
-DATABASE_SECONDS = 60.0
-"""Maximum time to record an end; after it the supervisor detects the lost actor and requeues the run."""
-
-
-class RunActor:
-    """Actor that trains one run in a child process, started by its constructor, and exits.
-
-    The constructor starts it since a method call would be lost with the calling process.
-
-    Args:
-        order: An `Order` as JSON.
-        name: Name of the actor.
-        cores: Number of CPU cores of the run.
-    """
-
-    def __init__(self, order: str, name: str, cores: int) -> None:
-        self._order, self._name, self._cores = Order.read(order.encode()), name, cores
-        self.thread = threading.Thread(target=self._run, name="run", daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            with tracking.connect() as database:
-                if actor_name(tracking.get_run(database, self._order.run_id)) != self._name:
-                    raise tracking.TrackingError("This node's environment names another run database.")
-                handle = ray_handle(self._name, STARTING, socket.gethostname(), node_id())
-                tracking.attach(database, self._order.lease, worker=handle)
-                self._record(database, self._train())
-        except tracking.TrackingError as error:  # The lease is no longer valid, or the database unavailable.
-            print(error, file=sys.stderr)
-        finally:
-            release_and_exit(self._name)
-
-    def _train(self) -> Ending:
-        """Train the run in a child process, and return how it ended."""
-        with subprocess.Popen(
-            [*PROCESS, ONCE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment() | {"OMP_NUM_THREADS": str(self._cores)},
-            start_new_session=True,  # It lowers the priority of its session, which must not be Ray's.
-        ) as process:
-            assert process.stdin is not None
-            assert process.stderr is not None
-            tail = Tail(process.stderr)
-            with suppress(OSError):  # It has already ended; its exit code is reported.
-                process.stdin.write(self._order.write())
-                process.stdin.close()
-            return Ending(process.wait(), tail.text())
-
-    def _record(self, database: tracking.Database, ending: Ending) -> None:
-        """Record an end that the process itself could not record."""
-        deadline = time.monotonic() + DATABASE_SECONDS
-        while ending.code != 0:
-            try:
-                run = tracking.get_run(database, self._order.run_id)
-                if ending.lost_database:
-                    tracking.requeue_lost(database, self._order.lease, ending.sentence, here=True)
-                    return
-                status = Status.STOPPED if run.status is Status.STOPPING else ending.status
-                tracking.end(database, self._order.lease, status, ending.sentence, ending.last_lines)
-            except tracking.StaleAttemptError:
-                return
-            except tracking.TrackingError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1.0)
-            else:
-                return
-
-
-def node_id() -> str:
-    """Return Ray's id of this node."""
-    import ray
-
-    return str(ray.get_runtime_context().get_node_id())
-
-
-def release_and_exit(name: str) -> None:
-    """Release the run's placement group, and exit."""
-    from ray.util.placement_group import get_placement_group, remove_placement_group
-
-    try:
-        remove_placement_group(get_placement_group(name))
-    finally:
-        os._exit(0)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from cnnviz import tracking
-from cnnviz.device_class import choose, gpus, ranks, split
+from cnnviz.device_class import MAX_RANKS, choose, cpu_slots, gpus, is_gpu, ranks, split
 from cnnviz.models.user_code.registration import known_digests
 from cnnviz.tracking import ACTIVE, Command, Database, Lease, RunSummary, Status, commands
 from cnnviz.tracking.queue import (
@@ -19,10 +19,9 @@ from cnnviz.tracking.queue import (
     BEAT_SECONDS,
     CODE,
     GONE_SECONDS,
+    RANKS_PER_SLOT,
     STORE,
-    TOGETHER,
     Machine,
-    fits,
     new_key,
     register_machine,
     unregister_machine,
@@ -211,7 +210,7 @@ class Supervisor:
         allow_code: bool = False,
     ) -> None:
         self._address, self._launcher, self._tick = address, launcher or LocalLauncher(), tick
-        self._host = ""
+        self._host, self._ranks_per_slot = "", MAX_RANKS
         self._devices = None if devices is None else frozenset(devices)
         self._store: Store | None = None
         facts = {ALLOWS_CODE: allow_code, CODE: [], STORE: False}
@@ -256,22 +255,21 @@ class Supervisor:
     def _look(self, database: Database) -> None:
         with_store = self._store is not None
         self._host = self._launcher.host()
-        max_gpus = self._launcher.max_gpus_per_run()
+        self._ranks_per_slot = self._launcher.ranks_per_slot()
         self._watch = self._watch or RunMonitor(database, self._launcher, self._host, store=with_store)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
         own_runs = [run for run in runs if run.host == self._host and run.trained]
         in_use = {name for run in own_runs for name in split(run.device)}
         all_devices = self._allowed(self._launcher.all_devices())
-        self._announce(database, all_devices, max_gpus)
+        self._announce(database, all_devices)
         waiting = tracking.waiting_classes(database, self._host, anywhere=with_store)
-        waiting = {name: since for name, since in waiting.items() if fits(name, max_gpus)}
         self._launcher.maintain(self._wanted(waiting, all_devices) - in_use)
         free = self._allowed(self._launcher.devices()) - in_use
         free = free - self._reserved(waiting, free, all_devices)
         # The class of the oldest queued run comes first; classes served by the same devices count as one.
         while waiting and free:
-            chosen = {name: choose(name, free, all_devices) for name in waiting}
+            chosen = {name: self._choose(name, free, all_devices) for name in waiting}
             first = min((name for name in waiting if chosen[name]), key=waiting.__getitem__, default=None)
             if first is None:
                 break
@@ -285,11 +283,17 @@ class Supervisor:
     def _reserved(
         self, waiting: dict[str, float], free: frozenset[str], all_devices: frozenset[str]
     ) -> frozenset[str]:
-        """Return the GPUs kept free because the oldest queued run needs several of them."""
-        able = [name for name in waiting if choose(name, all_devices)]
+        """Return the GPUs, or CPU slots, kept free because the oldest queued run needs several of them."""
+        able = [name for name in waiting if self._choose(name, all_devices)]
         oldest = min(able, key=waiting.__getitem__, default="")
-        waits = ranks(oldest) > 1 and choose(oldest, free, all_devices) is None
-        return frozenset(gpus(all_devices)) if waits else frozenset()
+        if ranks(oldest) == 1 or self._choose(oldest, free, all_devices) is not None:
+            return frozenset()
+        return frozenset(gpus(all_devices) if is_gpu(oldest) else cpu_slots(all_devices))
+
+    def _choose(
+        self, device_class: str, free: frozenset[str], every: frozenset[str] | None = None
+    ) -> tuple[str, ...] | None:
+        return choose(device_class, free, every, self._ranks_per_slot)
 
     def _leave(self, database: Database) -> None:
         with suppress(tracking.TrackingError):
@@ -302,10 +306,10 @@ class Supervisor:
         """Return the devices that runs wait for; for a class without a known device, the class itself."""
         wanted: set[str] = set()
         for name in waiting:
-            wanted.update(choose(name, all_devices) or (name,))
+            wanted.update(self._choose(name, all_devices) or (name,))
         return frozenset(wanted)
 
-    def _announce(self, database: Database, all_devices: frozenset[str], max_gpus: int) -> None:
+    def _announce(self, database: Database, all_devices: frozenset[str]) -> None:
         """Refresh this machine's row periodically, and at once if its devices or code have changed.
 
         As often, runs pause whose owners have used up their minutes.
@@ -316,7 +320,8 @@ class Supervisor:
         recent = self._announced and time.monotonic() - self._announced < BEAT_SECONDS
         if devices == self._machine.devices and recent:
             return
-        updates = {CODE: code, TOGETHER: max_gpus, STORE: self._store is not None}
+        with_store = self._store is not None
+        updates = {CODE: code, RANKS_PER_SLOT: self._ranks_per_slot, STORE: with_store}
         facts = {**self._machine.facts, **updates}
         self._machine = replace(self._machine, host=self._host, devices=devices, facts=facts)
         register_machine(database, self._machine)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import platform
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +15,6 @@ from cnnviz import tracking
 from cnnviz.datasets import Progress, Step
 from cnnviz.device_class import ranks as ranks_of
 from cnnviz.device_class import split
-from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
 from cnnviz.tracking.run_files import delete_superseded, ensure_local, publish, write_summary
 from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
@@ -26,7 +23,8 @@ from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import SilentLogger, device_name
 from cnnviz.training.setup import build_training, torch_device
-from cnnviz.training.trainer import LAST, NonFiniteLossError, Trainer
+from cnnviz.training.trainer import LAST, Trainer
+from cnnviz.training.workers.failures import failure_of
 
 SUMMARY_SECONDS = 10.0
 """Interval between summaries of an active run, for recovery of a lost database."""
@@ -60,21 +58,18 @@ def work(
         return _work_together(database, lease, rank_count, device_names)
     try:
         status = train(database, lease, progress, interrupted, device=device_names[0])
-        error, last_lines = None, None
-    except NonFiniteLossError as failure:
-        status, error, last_lines = Status.FAILED, str(failure), None
-    except OSError as failure:
-        full = failure.errno == errno.ENOSPC
-        status = Status.PAUSED if full else Status.FAILED
-        error, last_lines = _disk_sentence(failure, full), None if full else traceback.format_exc()
-    except StoreError as failure:
-        status, error, last_lines = Status.FAILED, str(failure), None
-    except tracking.TrackingError:
-        raise
-    except ValueError as failure:
-        status, error, last_lines = Status.FAILED, str(failure), None
-    except Exception as failure:
-        status, error, last_lines = Status.FAILED, _message(failure), traceback.format_exc()
+    except Exception as error:
+        if isinstance(error, tracking.TrackingError) and not isinstance(error, StoreError):
+            raise
+        failure = failure_of(error)
+        return end(database, lease, failure.status, failure.error, failure.last_lines)
+    return end(database, lease, status)
+
+
+def end(
+    database: Database, lease: Lease, status: Status, error: str | None = None, last_lines: str | None = None
+) -> Status:
+    """Record how a run ended, with the reason of an early stop, and write its summary; return the status."""
     stopped = tracking.latest_record(database, lease.run_id, "early_stopping")
     note = stopped.body["note"] if stopped is not None and status is Status.FINISHED else None
     tracking.end(database, lease, status, error, last_lines, note)
@@ -90,16 +85,13 @@ def _work_together(database: Database, lease: Lease, rank_count: int, devices: t
         ending = train_together(database, lease, rank_count, train, devices)
     except tracking.TrackingError:
         raise
-    except Exception as failure:
-        tracking.end(database, lease, Status.FAILED, _message(failure), traceback.format_exc())
-        return Status.FAILED
-    if ending.status is None:
-        killed = f"One of its {rank_count} processes was ended from outside, and the others with it."
-        reason = ending.error or killed
-        status = tracking.requeue_lost(database, lease, reason, here=True)
-    else:
-        status = ending.status
-        tracking.end(database, lease, status, ending.error, ending.last_lines)
+    except Exception as error:
+        failure = failure_of(error)
+        return end(database, lease, failure.status, failure.error, failure.last_lines)
+    if ending.status is not None:
+        return end(database, lease, ending.status, ending.error, ending.last_lines)
+    killed = f"One of its {rank_count} processes was ended from outside, and the others with it."
+    status = tracking.requeue_lost(database, lease, ending.error or killed, here=True)
     write_summary(database, lease.run_id)
     return status
 
@@ -126,15 +118,15 @@ def train(
     recipe = Recipe.model_validate(run.recipe)
     folder = tracking.run_folder(run.id, run.key)
     store = open_store()
-    if not ranks.first:
-        ranks.wait()  # Rank 0 downloads the files.
+    if not ranks.prepares:
+        ranks.wait()  # The first rank of its node downloads the files.
     else:
         checkpoint.clear(folder)
         if store is not None:
             _sync_checkpoints(store, run, tracking.checkpoints(database, run.id), folder)
     recipe = travel.prepare(recipe, run.needs or {}, store)
     dataset = travel.load_data(recipe, run.needs or {}, store, progress)
-    if ranks.first:
+    if ranks.prepares:
         ranks.wait()
     if (folder / LAST).exists():  # The rounding of sums depends on the number of threads.
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
@@ -153,7 +145,7 @@ def train(
             notes.append(f"Resumed by {ranks.world} ranks; the steps before were made by {position.world}.")
         if before != setup.recipe.precision:
             notes.append(f"Resumed in {setup.recipe.precision}; the steps before were made in {before}.")
-    ranks.wait()  # No rank may write a checkpoint while another one still reads it.
+    ranks.require_same(trainer.step)  # And no rank writes a checkpoint while another one still reads it.
     if not ranks.first:
         return Status.FINISHED if trainer.run() else Status.STOPPED
     from_step = trainer.step or tracking.FROM_SCRATCH
@@ -251,14 +243,3 @@ def _facts(trainer: Trainer) -> RunFacts:
         total_steps=trainer.total_steps,
         total_epochs=float(trainer.recipe.epochs),
     )
-
-
-def _disk_sentence(failure: OSError, full: bool) -> str:
-    if full:
-        return "The disk is full; the last checkpoint is whole. Make room and resume the run."
-    return full_stop(f"{failure.filename or 'The system'}: {failure.strerror or failure}")
-
-
-def _message(failure: Exception) -> str:
-    first = str(failure).strip().splitlines()[0] if str(failure).strip() else "no message"
-    return f"{type(failure).__name__}: {first}"

@@ -179,7 +179,7 @@ class Machine:
     def host(self) -> str:
         return HERE
 
-    def max_gpus_per_run(self) -> int:
+    def ranks_per_slot(self) -> int:
         return 1
 
     def devices(self) -> frozenset[str]:

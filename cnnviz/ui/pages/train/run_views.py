@@ -107,7 +107,9 @@ def _since(run: Run) -> str:
         return _queue_place(run)
     if run.status is Status.STARTING and run.submitted:
         waited = time.time() - (run.heartbeat or run.queued)
-        return f"submitted to the cluster, waits for room there ({numbers.duration(max(0.0, waited))})"
+        actors = (run.worker or {}).get("actors", 1)
+        room = f"room for {actors} processes on several nodes" if actors > 1 else "room there"
+        return f"submitted to the cluster, waits for {room} ({numbers.duration(max(0.0, waited))})"
     if run.status is Status.STARTING:
         waited = time.time() - (run.heartbeat or run.queued)
         return f"imports torch, opens the images ({numbers.duration(max(0.0, waited))})"
