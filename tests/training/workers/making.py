@@ -37,7 +37,7 @@ def become(database: Database, run_id: int, *statuses: Status) -> Run:
     return tracking.get_run(database, run_id)
 
 
-def end_of(database: Database, run_id: int) -> Run:
+def end_of(database: Database, run_id: int, seconds: float = SOON) -> Run:
     """Wait for the end of a run, however long it takes, as long as it trains on."""
     while True:
         step = tracking.get_run(database, run_id).step
@@ -46,7 +46,7 @@ def end_of(database: Database, run_id: int) -> Run:
             run = tracking.get_run(database, run_id)
             return run.step > step or not (run.active or run.status is Status.QUEUED)  # noqa: B023
 
-        until(moved, f"run {run_id} trains on or has ended")
+        until(moved, f"run {run_id} trains on or has ended", seconds)
         run = tracking.get_run(database, run_id)
         if not (run.active or run.status is Status.QUEUED):
             return run

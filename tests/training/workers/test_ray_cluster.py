@@ -21,7 +21,7 @@ from cnnviz.tracking.queue import machines
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers.worker import work
-from tests.training.workers.making import become, end_of, until
+from tests.training.workers import making
 from tests.training.workers.test_processes import ROOT, process
 from tests.training.workers.test_soak import contents, rows
 
@@ -56,10 +56,21 @@ class Cluster:
 
     def kill(self, node: str) -> None:
         """End a node as a power cut does."""
+        self._do(f"kill {node}")
+
+    def spare(self, node: str) -> None:
+        """End all other nodes."""
+        self._do(f"spare {node}")
+
+    def add(self) -> None:
+        """Add a node."""
+        self._do("add")
+
+    def _do(self, line: str) -> None:
         assert self._nodes.stdin is not None
-        self._nodes.stdin.write(node.encode() + b"\n")
+        self._nodes.stdin.write(line.encode() + b"\n")
         self._nodes.stdin.flush()
-        assert self._answer() == "killed"
+        assert self._answer() == "done"
 
     def _answer(self) -> str:
         assert self._nodes.stdout is not None
@@ -82,7 +93,7 @@ def cluster(database: Database, tmp_path: Path) -> Iterator[Cluster]:
 def at_one_go(database: Database, recipe: Recipe) -> int:
     """Train a run in this process, with the one thread that the nodes have."""
     run = enqueue(database, recipe).id
-    lease = tracking.claim(database, "cpu", only=run)
+    lease = tracking.claim(database, "cpu", only=run, classes=[recipe.device])
     assert lease is not None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -110,6 +121,24 @@ def at_work(cluster: Cluster) -> Iterator[None]:
     """`cnnviz work --ray`, which is killed at the end: runs go on."""
     with process("cnnviz", "work", "--ray", cluster.address):
         yield
+
+
+PATIENCE = 1200.0
+"""For what takes seconds on an idle machine: Ray starts processes that import torch, and misses a node."""
+until = partial(making.until, seconds=PATIENCE)
+end_of = partial(making.end_of, seconds=PATIENCE)
+
+
+def become(database: Database, run: int, status: Status) -> Run:
+    """Wait for a run to be in this state; fail at once when it has failed."""
+
+    def is_so() -> bool:
+        found = tracking.get_run(database, run)
+        assert found.status not in {Status.FAILED, Status.INTERRUPTED} - {status}, found.error
+        return found.status is status
+
+    until(is_so, f"run {run} is {status}")
+    return tracking.get_run(database, run)
 
 
 def trains_on(database: Database, run: int) -> None:
@@ -178,3 +207,39 @@ def test_ten_runs_spread_over_the_nodes_while_the_supervisor_is_restarted(
     for run in runs:
         changes = [change.new for change in tracking.history(database, run)]
         assert changes.count(Status.FINISHED) == 1
+
+
+TOGETHER = RECIPE.changed({"device": "cpu:2", "epochs": 100})
+
+
+def test_a_run_has_a_rank_on_each_of_two_nodes(database: Database, cluster: Cluster) -> None:
+    whole = at_one_go(database, TOGETHER)
+    run = enqueue(database, TOGETHER).id
+    with at_work(cluster):
+        first = become(database, run, Status.RUNNING)
+        assert (first.device, first.host) == ("cpu,cpu:1", f"ray {cluster.address}")
+        trains_on(database, run)
+        tracking.request(database, run, Command.PAUSE)
+        become(database, run, Status.PAUSED)
+        tracking.request(database, run, Command.RESUME)
+        ended = end_of(database, run)
+    assert (ended.status, ended.attempt, ended.error) == (Status.FINISHED, 2, None)
+    assert rows(database, run) == rows(database, whole)
+    assert stored(database, run) == stored(database, whole)
+
+
+@pytest.mark.parametrize("lost", ["first", "other"])
+def test_a_run_over_two_nodes_outlives_one_of_them(database: Database, cluster: Cluster, lost: str) -> None:
+    whole = at_one_go(database, TOGETHER)
+    run = enqueue(database, TOGETHER).id
+    with at_work(cluster):
+        first = become(database, run, Status.RUNNING)
+        trains_on(database, run)
+        until(lambda: "last" in tracking.checkpoints(database, run), "it can be resumed")
+        (cluster.kill if lost == "first" else cluster.spare)(node_of(first))
+        until(lambda: tracking.get_run(database, run).tries == 1, "the loss is noticed")
+        cluster.add()
+        ended = end_of(database, run)
+    assert (ended.status, ended.error) == (Status.FINISHED, None)
+    assert rows(database, run) == rows(database, whole)
+    assert stored(database, run) == stored(database, whole)
