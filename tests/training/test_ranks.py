@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import os
@@ -17,7 +18,7 @@ from torch import Tensor
 from cnnviz import tracking
 from cnnviz.datasets import Progress
 from cnnviz.datasets.spec import silent
-from cnnviz.tracking import Command, Database, Lease, Run, Status
+from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, Status
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.queue import enqueue
 from cnnviz.training.ranks import Ranks
@@ -123,6 +124,9 @@ def train_and_be_stopped(
     return TRAIN(database, lease, progress, interrupted, ranks, device)
 
 
+DISK_FULL = "The disk is full; the last checkpoint is whole. Make room and resume the run."
+
+
 def test_rows_are_dealt_out_and_no_rank_is_empty() -> None:
     assert [Ranks(rank, 3).rows(4).tolist() for rank in range(3)] == [[0, 3], [1], [2]]
     assert Ranks(2, 3).rows(2).tolist() == [0]
@@ -199,20 +203,47 @@ def fail_on_first_rank(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "reason"),
     [
-        (tracking.DatabaseUnavailableError("The run database cannot be used."), Status.QUEUED),
-        (tracking.DatabaseFullError("There is no space left for the run database."), Status.PAUSED),
+        (tracking.DatabaseUnavailableError("The run database cannot be used."), Status.QUEUED, None),
+        (tracking.DatabaseFullError("There is no space left for the run database."), Status.PAUSED, None),
+        (OSError(errno.ENOSPC, "No space left on device"), Status.PAUSED, DISK_FULL),
     ],
-    ids=["away", "full"],
+    ids=["away", "full", "disk"],
 )
-def test_ranks_without_a_database_leave_a_run_that_goes_on(
-    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception, status: Status
+def test_ranks_without_a_database_or_a_disk_leave_a_run_that_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception, status: Status, reason: str | None
 ) -> None:
     monkeypatch.setattr(worker, "train", functools.partial(fail_on_first_rank, error))
     run = follow(database, SHORT.changed({"device": "cpu:2"}))
     assert run.status is status
-    assert tracking.history(database, run.id)[-1].reason == str(error)
+    assert tracking.history(database, run.id)[-1].reason == (reason or str(error))
+
+
+def stop_early(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks,
+    device: str,
+) -> Status:
+    """A training that early stopping ends."""
+    if ranks.first:
+        tracking.begin(database, lease)
+        with MetricWriter(database, lease) as writer:
+            writer.record("early_stopping", {"note": "Stopped early."}, 1, 1.0)
+    ranks.wait()
+    return Status.FINISHED
+
+
+def test_the_log_says_that_early_stopping_ended_ranks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "train", stop_early)
+    run = follow(database, SHORT.changed({"device": "cpu:2"}))
+    assert run.status is Status.FINISHED
+    assert tracking.history(database, run.id)[-1].reason == "Stopped early."
 
 
 def test_a_loss_that_is_no_number_fails_all_ranks(database: Database) -> None:

@@ -19,7 +19,7 @@ from cnnviz.training.workers import Order, Supervisor, multinode, ray_actor, ray
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.worker import work
 from tests.training.workers.fake_cluster import FakeCluster, Node, rank_process
-from tests.training.workers.making import gone, until
+from tests.training.workers.making import gone, queue, until
 from tests.training.workers.test_soak import contents, rows
 
 PATIENCE = 600.0
@@ -46,11 +46,11 @@ class Site:
 
     def look(self) -> None:
         self._supervisor._look(self.database)
-        self.cluster.settle()
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         def holds() -> bool:
             self.look()
+            self.cluster.settle()
             return condition()
 
         until(holds, what, PATIENCE)
@@ -111,6 +111,19 @@ def test_a_run_is_packed_on_a_node_that_has_room_and_else_has_a_bundle_for_each_
     assert bundles(4, "gpu", "cuda:3") == [{"CPU": 1, "GPU": 1}]
     assert bundles(4, "gpu:2", "cuda:0", "cuda:1") == [{"CPU": 2, "GPU": 2}]
     assert bundles(4, "gpu:3", "cuda:0", "cuda:1", "cuda:2") == [{"CPU": 1, "GPU": 1}] * 3
+
+
+def test_a_run_that_waits_for_two_places_is_not_overtaken(site: Site) -> None:
+    first = queue(site.database, "train")
+    site.look()
+    two, one = queue(site.database, "train", "cpu:2"), queue(site.database, "train")
+    site.look()
+    assert site.get(first).status is Status.STARTING
+    assert (site.get(two).status, site.get(one).status) == (Status.QUEUED, Status.QUEUED)
+    site.cluster.kill(f"cnnviz-{site.get(first).key}-1", no_restart=True)
+    tracking.end(site.database, Lease(first, 1), Status.STOPPED)
+    site.look()
+    assert (site.get(two).device, site.get(one).status) == ("cpu,cpu:1", Status.QUEUED)
 
 
 def test_two_ranks_on_two_nodes_end_as_two_on_one(site: Site) -> None:
