@@ -182,6 +182,7 @@ def list_runs(
     *,
     ids: Collection[int] | None = None,
     statuses: Collection[Status] | None = None,
+    model: str | None = None,
     deleted: bool = False,
     metrics: Sequence[str] | None = None,
     limit: int = MAX_RUNS,
@@ -193,12 +194,15 @@ def list_runs(
         database: The run database.
         ids: Only these runs.
         statuses: Only runs with one of these statuses.
+        model: Only runs of the model with this name.
         deleted: Deleted runs instead of the others.
         metrics: Names of metrics; all by default.
         limit: Maximum number of runs.
         offset: Number of newest runs to skip.
     """
     query = _query(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
+    if model is not None:
+        query = query.where(RunRow.model == model)
     with database.read() as session:
         # A subquery: 10,000 ids would exceed the maximum number of query parameters.
         chosen = query.with_only_columns(RunRow.id).subquery()

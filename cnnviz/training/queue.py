@@ -23,7 +23,6 @@ from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, ranks, split
 from cnnviz.models import Shape
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.tracking.store import open_store
-from cnnviz.training import trainable
 from cnnviz.training.recipe import (
     Recipe,
     analysis_for,
@@ -34,6 +33,7 @@ from cnnviz.training.recipe import (
     with_code,
 )
 from cnnviz.training.recipes.defaults import is_default
+from cnnviz.training.start_weights import check_start_weights, resolve_start_weights
 from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.training.travel import collect_needs
 
@@ -285,9 +285,10 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
     """
     recipe = with_code(recipe)
     if recipe.start_from:
-        recipe = trainable.resolve_start_weights(recipe, database)
+        recipe = resolve_start_weights(recipe, database)
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
+    check_start_weights(recipe, known_data(recipe)[0], database)
     check_trainable(recipe, *known_data(recipe), ranks(class_of(recipe.device)))
     return tracking.create_run(
         database,

@@ -276,6 +276,9 @@ def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
     return differences
 
 
+_STORED = re.compile(r"@[0-9a-f]{64}$")
+
+
 def value_text(value: Any) -> str:
     """Format a recipe's value for a table cell: `yes`, `0.05`, `activation tanh`; a dash for none."""
     if value is None or value == "" or value == {}:
@@ -291,6 +294,8 @@ def value_text(value: Any) -> str:
             return f"{value:g}"
         case int():
             return f"{value:,}" if value >= 10_000 else str(value)
+        case str() if _STORED.search(value):  # initial weights: the digest of their copy says nothing
+            return value.partition("@")[0]
         case str() if " " not in value and "/" not in value:  # a choice, and not a title or a path
             return american(value)
         case _:

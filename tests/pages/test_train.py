@@ -18,6 +18,7 @@ from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.charts import published_accuracy
 from cnnviz.ui.pages.train.jobs import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
+from cnnviz.ui.shared.runs.fine_tuning import FIELDS
 from cnnviz.ui.shared.runs.recipe_fields import groups
 from tests.pages.runner import assert_sound, figures, links, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
@@ -262,9 +263,9 @@ def test_a_combination_that_cannot_be_gets_a_sentence() -> None:
 
 
 def test_every_setting_is_there_and_explained() -> None:
-    app = open_page("train")
+    app = open_page("train", **{"set.freeze_until": "conv1"})
     widgets = {one.key: one for one in [*app.text_input, *app.selectbox]}
-    named = {name for names in groups().values() for name in names}
+    named = {name for names in groups().values() for name in names} | set(FIELDS)
     assert "More" not in groups(), "a new setting belongs into one of the groups"
     for name in named:
         assert widgets[f"train-set-{name}"].help.rstrip().endswith("."), name

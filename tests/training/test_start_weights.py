@@ -14,10 +14,12 @@ from cnnviz import models, tracking
 from cnnviz.cli import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
+from cnnviz.training.freezing import freeze, freeze_points
 from cnnviz.training.optimizer import build_optimizer, head_parameters, layer_rates, set_lr
 from cnnviz.training.queue import enqueue
+from cnnviz.training.recipe import value_text
 from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
-from cnnviz.training.trainable import freeze, load_start, store_start_weights
+from cnnviz.training.start_weights import load_start, start_title, store_start_weights
 from cnnviz.training.workers.worker import work
 
 SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu", "--seed", "3")
@@ -169,3 +171,56 @@ def test_a_file_is_named_on_the_command_line_alone(
         recipe.changed({"start_from": "/etc/passwd"})
     assert main(["train", "--model", "lenet5", *SMALL, "--start-from", "gone.pth"]) == 2
     assert "There is no file 'gone.pth'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["lenet5", "torchvision/resnet18", "torchvision/googlenet", "googlenet-aux"])
+def test_each_layer_to_freeze_up_to_is_listed_with_what_it_freezes(name: str) -> None:
+    points = freeze_points(Recipe(model=name), 7)
+    assert points
+    for point in points:
+        model = models.build(name, 7)
+        freeze(model, point.name)
+        frozen = sum(one.numel() for one in model.parameters() if not one.requires_grad)
+        assert (point.frozen, point.total) == (frozen, sum(one.numel() for one in model.parameters())), point
+    assert [point.frozen for point in points] == sorted(point.frozen for point in points)
+    last = [part for part, module in models.build(name, 7).named_modules() if isinstance(module, nn.Linear)]
+    assert last[-1] not in {point.name for point in points}, "nothing would be left to train"
+
+
+def test_blocks_come_after_their_last_layer() -> None:
+    names = [point.name for point in freeze_points(Recipe(model="torchvision/resnet18"), 10)]
+    assert names[:2] == ["conv1", "bn1"]
+    block = names.index("layer1")
+    assert all(names.index(name) < block for name in names if name.startswith("layer1."))
+    assert names[-1] == "layer4"
+    assert "fc" not in names
+
+
+def test_a_deleted_run_and_another_network_are_refused_before_anything_is_queued() -> None:
+    assert main(["train", "--model", "lenet5", *SMALL]) == 0
+    with tracking.connect() as database:
+        other = Recipe(model="alexnet", dataset="shapes", start_from="run:1")
+        with pytest.raises(ValueError, match=r"'run:1' fit 1 of 16 tensors .* choose the model of run 1\."):
+            enqueue(database, other)
+        begun = enqueue(database, Recipe(dataset="digits", start_from="run:1"))
+        tracking.delete_run(database, 1)
+        with pytest.raises(ValueError, match=r"Run 1 was deleted: restore it on Runs"):
+            enqueue(database, Recipe(dataset="digits", start_from="run:1"))
+        again = enqueue(database, Recipe.model_validate(begun.recipe))  # its copy is kept
+        assert again.recipe["start_from"] == begun.recipe["start_from"]
+        assert [run.id for run in tracking.list_runs(database)] == [again.id, begun.id]
+
+
+@pytest.mark.parametrize(
+    ("start", "title"),
+    [
+        ("", "random initialization"),
+        ("torchvision", "torchvision's weights"),
+        (f"run:12@{'a' * 64}", "run 12"),
+        ("run:12/best", "run 12, best epoch"),
+        (f"file:net.pth@{'b' * 64}", "net.pth"),
+    ],
+)
+def test_initial_weights_have_a_title(start: str, title: str) -> None:
+    assert start_title(start) == title
+    assert "a" * 64 not in value_text(start)

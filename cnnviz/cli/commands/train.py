@@ -133,22 +133,16 @@ def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
     if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
         return recipe.changed({"start_from": start})
     from cnnviz.inference.weights import weights_facts
-    from cnnviz.inference.weights.weights_file import read_weights, without_prefix
-    from cnnviz.models.builder import on_meta
-    from cnnviz.training import trainable
-    from cnnviz.training.recipe import side_for, spec_for
+    from cnnviz.inference.weights.start_file import store_start_file
 
     if not Path(path).exists():
         raise ValueError(
             f"There is no file '{path}'; weights to begin with are torchvision, run:12, or a file."
         )
-    spec, options = spec_for(recipe), None if recipe.layers else recipe.options
-    expected = on_meta(lambda: models.build(spec, None, side_for(recipe), options)).state_dict()
-    named, notes = without_prefix(read_weights(weights_facts.locate_weights(Path(path))).tensors, expected)
+    stored, notes = store_start_file(weights_facts.locate_weights(Path(path)), Path(path).name, recipe)
     for note in notes:
         typer.echo(f"cnnviz: {note}", err=True)
-    name = Path(path).name.replace("@", "-")
-    return recipe.changed({"start_from": f"file:{name}@{trainable.store_start_weights(named)}"})
+    return recipe.changed({"start_from": stored})
 
 
 def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:

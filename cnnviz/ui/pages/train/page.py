@@ -21,6 +21,7 @@ from cnnviz.ui.shared import layout, notice, url_state, visitors
 from cnnviz.ui.shared.architecture.model_picker import CSS, model_picker, share_button
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs import run_data
+from cnnviz.ui.shared.runs.fine_tuning import fine_tuning
 from cnnviz.ui.shared.runs.live_run import RunData, is_in_progress, live_run
 from cnnviz.ui.shared.runs.recipe_fields import all_fields, common_fields
 from cnnviz.ui.shared.runs.recipe_plan import PLAIN, Plan, expected
@@ -59,6 +60,7 @@ def setup(plan: Plan, database: Database | None) -> None:
             width="stretch",
             help="Into the queue: it begins as soon as its device is free, and goes on without this page.",
         )
+        fine_tuning(plan, database)
         all_fields(plan)
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-more"):
             if shown.dataset in datasets.names():

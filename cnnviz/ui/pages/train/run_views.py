@@ -15,6 +15,7 @@ from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.tracking import Command, Kind, Run, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import UNNAMED, place_in_queue
+from cnnviz.training.start_weights import start_title
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.train.jobs import hint_line
 from cnnviz.ui.shared import layout, notice, visitors
@@ -50,7 +51,9 @@ def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
         if run.name != f"{run.model} on {run.data}":
             about.insert(0, f"{models.title_of(run.model)} on {datasets.title_of(run.data)}")
         if run.parent_id:
-            about.append(f"from run {run.parent_id}")
+            about.append(f"copy of run {run.parent_id}")
+        if run.has_recipe:
+            about += _fine_tuning(recipe)
         title = f"Run {run.id} · {escape(run.name)}"
         st.html(f'<p class="run-about"><b>{title}</b> · {escape(", ".join(about))}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, run_log))}</div>')
@@ -60,6 +63,12 @@ def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
         _buttons(run)
         with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
             hint_line(run)
+
+
+def _fine_tuning(recipe: Recipe) -> list[str]:
+    """Describe the weights that the run began with, and up to where they are frozen."""
+    began = [f"began with the weights of {start_title(recipe.start_from)}"] if recipe.start_from else []
+    return began + ([f"frozen up to {recipe.freeze_until}"] if recipe.freeze_until else [])
 
 
 def _figures(run: Run, run_log: RunData) -> list[str]:

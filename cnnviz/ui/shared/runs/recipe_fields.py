@@ -16,6 +16,7 @@ from cnnviz.models.spec import choices
 from cnnviz.sentences import american, key_words
 from cnnviz.training import Recipe
 from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.runs import fine_tuning
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs.recipe_plan import NOT_CHOSEN, Plan
 
@@ -85,7 +86,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("limit", "validation", "scale", "size", "crop_from", "pad_crop", "flip", "cutout"),
         *("colour_jitter", "pca_jitter", "mixup", "ten_crop"),
     ),
-    "Fine-tuning": ("start_from", "freeze_until", "trunk_lr"),
     "Device": ("device", "precision", "compile"),
 }
 MORE = "More"
@@ -103,7 +103,7 @@ TITLES = {
     "crop_from": "Crop from",
     "size": "Input size",
     "start_from": "Start from",
-    "freeze_until": "Freeze until",
+    "freeze_until": "Freeze up to",
     "trunk_lr": "Trunk rate",
 }
 NEEDS = {
@@ -123,7 +123,10 @@ def common_fields(plan: Plan) -> None:
 
 def all_fields(plan: Plan) -> None:
     """Draw all other settings in an expander, with changed ones marked, and a button that resets them."""
-    changed = sum(name in plan.changes or name in plan.typed for name in Recipe.model_fields)
+    elsewhere = fine_tuning.FIELDS
+    changed = sum(
+        name in plan.changes or name in plan.typed for name in Recipe.model_fields if name not in elsewhere
+    )
     with st.expander(
         f"All settings ({changed} changed)" if changed else "All settings",
         icon=":material/tune:", key="train-settings",
@@ -141,7 +144,8 @@ def all_fields(plan: Plan) -> None:
 
 def groups() -> dict[str, tuple[str, ...]]:
     """Return the settings by group; those in no group are in the last one."""
-    placed = {*COMMON, *NOT_CHOSEN, "options", *(name for names in GROUPS.values() for name in names)}
+    elsewhere = {*COMMON, *NOT_CHOSEN, *fine_tuning.FIELDS, "options"}
+    placed = elsewhere | {name for names in GROUPS.values() for name in names}
     left = tuple(name for name in Recipe.model_fields if name not in placed)
     return GROUPS | ({MORE: left} if left else {})
 

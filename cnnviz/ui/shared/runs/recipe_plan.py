@@ -29,6 +29,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import Estimate, estimate, structural_problems
 from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
+from cnnviz.training.start_weights import check_start_weights
 from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture.model_data import problem_boxes
@@ -270,6 +271,7 @@ def expected(plan: Plan, database: Database) -> None:
         return
     try:
         result = estimate(database, plan.recipe)
+        check_start_weights(plan.recipe, known_data(plan.recipe)[0], database)
         check_trainable(plan.recipe, *known_data(plan.recipe))
         problems = structural_problems(plan.recipe)
     except ValueError as error:
