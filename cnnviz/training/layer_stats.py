@@ -101,8 +101,11 @@ def _reduced(out: Tensor) -> Tensor:
     is_zero = values == 0
     axes = [axis for axis in range(values.dim()) if axis != 1]
     dead = is_zero.all(dim=0).float().mean() if values.dim() == 2 else is_zero.amin(dim=axes).float().mean()
-    spread, signal = values.std(correction=0), values.var(dim=0, correction=0).mean().sqrt()
-    return torch.stack([values.mean(), spread, is_zero.float().mean(), dead, signal])
+    # The variance is that within outputs plus that between them: several times faster than `std` and `var`.
+    means = values.mean(0)
+    mean, within = means.mean(), (values - means).square_().mean()
+    spread = (within + (means - mean).square_().mean()).sqrt()
+    return torch.stack([mean, spread, is_zero.float().mean(), dead, within.sqrt()])
 
 
 def _gradient_and_update(

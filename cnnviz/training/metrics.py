@@ -83,11 +83,6 @@ class EpochMetrics:
         count = len(labels) if part else 0
         self._waiting.append((step, losses, predicted[:count], labels[:count], part))
 
-    @property
-    def waiting_labels(self) -> list[Tensor]:
-        """Labels `(N,)` of every batch that is not drained yet."""
-        return [labels for _, _, _, labels, _ in self._waiting]
-
     def drain(self) -> None:
         """Fetch all pending results; raise `NonFiniteLossError` for the first step with a non-finite loss."""
         if not self._waiting:

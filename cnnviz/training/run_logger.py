@@ -7,7 +7,7 @@ import platform
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -274,7 +274,7 @@ class RunLogger:
         self, step: int, layers: Sequence[LayerStats], predictions: Sequence[dict[str, Any]]
     ) -> None:
         """Record layer statistics and the predictions for tracked images."""
-        self._record(step, "layers", [asdict(layer) for layer in layers])
+        self._record(step, "layers", [dict(vars(layer)) for layer in layers])
         self._record(step, "fixed_predictions", list(predictions))
 
     def epoch(self, step: int, tally: EpochMetrics) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 SAMPLED_VALUES = 256
@@ -169,20 +171,30 @@ class LoopFacts:
 
     # Batches, labels and rates.
 
-    def add_labels(self, labels: list[int]) -> None:
-        """Count a batch's labels, its majority class, and equal neighbors."""
-        if not labels:
+    def add_labels(self, batches: Sequence[NDArray[Any]]) -> None:
+        """Count the labels of batches `(N,)` in their order, majority classes, and equal neighbors."""
+        if not batches:
             return
-        counted = Counter(labels)
-        if max(counted) < MAX_LABELS:
-            self.labels.update(counted)
-        low, high = min(counted), max(counted)
+        sizes = np.array([len(batch) for batch in batches])
+        labels = np.concatenate(batches)
+        low, high = int(labels.min()), int(labels.max())
         self.label_low = low if self.label_low is None else min(low, self.label_low)
         self.label_high = high if self.label_high is None else max(high, self.label_high)
-        self.batch_sizes[len(labels)] += 1
-        self._commonest.append(max(counted.values()) / len(labels))
-        self._neighbors[0] += sum(a == b for a, b in itertools.pairwise(labels))
-        self._neighbors[1] += len(labels) - 1
+        self.batch_sizes.update(sizes.tolist())
+        if high - low < MAX_LABELS:
+            # All batches in one pass: a row of the table for each, a column for each label.
+            width = high - low + 1
+            cells = np.repeat(np.arange(len(sizes)) * width, sizes) + (labels - low)
+            table = np.bincount(cells, minlength=len(sizes) * width).reshape(len(sizes), width)
+            self._commonest += (table.max(1) / sizes).tolist()
+            if high < MAX_LABELS:
+                self.labels.update(
+                    {low + at: count for at, count in enumerate(table.sum(0).tolist()) if count}
+                )
+        same = labels[1:] == labels[:-1]
+        same[np.cumsum(sizes)[:-1] - 1] = False  # not across batches
+        self._neighbors[0] += int(np.count_nonzero(same))
+        self._neighbors[1] += len(labels) - len(sizes)
 
     def add_checksums(self, sums: Iterable[float]) -> None:
         """Count batches by checksum."""

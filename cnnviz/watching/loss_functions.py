@@ -11,8 +11,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -28,8 +27,7 @@ WRAPPED = (
 _POSITIONS = {"cross_entropy": ("weight", "size_average", "ignore_index", "reduce", "reduction")}
 
 
-@dataclass(frozen=True)
-class LossCall:
+class LossCall(NamedTuple):
     """One call of a loss function."""
 
     function: str
@@ -136,7 +134,7 @@ def _notify(
         return
     call = LossCall(
         name, loss_input, target, result, str(arguments.get("reduction") or "mean"),
-        int(arguments.get("ignore_index", -100)),        float(arguments.get("label_smoothing", 0.0)), error,
+        int(arguments.get("ignore_index", -100)), float(arguments.get("label_smoothing", 0.0)), error,
     )  # fmt: skip
     for listener in tuple(_listeners):
         listener.loss_called(call)

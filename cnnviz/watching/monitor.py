@@ -10,8 +10,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,16 +29,21 @@ curves.
 """
 FEW_PARAMETERS = 8
 """Parameters per sampled step whose `.grad` buffers are compared with the new gradient."""
-CHECKSUM_VALUES = 4_096
+CHECKSUM_EARLY, CHECKSUM_STEPS = 1_000, 40
+"""First steps, and later ones of each `STATS_EVERY`, whose batches are compared by a checksum.
+
+In a row, since a loop may use each batch several times.
+"""
+CHECKSUM_PIECES, CHECKSUM_VALUES = 8, 128
+"""Pieces of a batch, and values of each, that its checksum is over."""
 GRAPH_DEPTH = 8
 
 
-@dataclass
+@dataclass(slots=True)
 class Forward:
     """A forward pass whose output may still get a gradient."""
 
     logits: Tensor
-    images: int
     in_evaluation: bool
     partly: bool
     """Whether some of the mode-dependent layers are in evaluation mode."""
@@ -49,12 +54,18 @@ class Forward:
     """In sampled steps, the input where it is a single tensor."""
 
 
-@dataclass
-class StepMetrics:
-    """Metrics of the forward passes of one step, on the device."""
+class StepLoss(NamedTuple):
+    """Loss and predictions of one forward pass, on the device: fetched for many steps at once."""
 
-    losses: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
-    """Mean loss, predictions `(N,)` and labels `(N,)` of each pass."""
+    loss: Tensor
+    """As the loss function returned it, detached."""
+    reduction: str
+    predicted: Tensor
+    """Predicted classes `(N,)`."""
+    labels: Tensor
+    """Class indices `(N,)`."""
+    ignored: int | None
+    """Label of images that do not count."""
 
 
 class Recorder(Protocol):
@@ -63,8 +74,8 @@ class Recorder(Protocol):
     def on_first_pass(self, images: Tensor, logits: Tensor) -> None:
         """Handle the first training pass: input `(N, …)` and output."""
 
-    def on_step(self, step: int, metrics: StepMetrics) -> None:
-        """Handle a completed step."""
+    def on_step(self, step: int, losses: list[StepLoss]) -> None:
+        """Handle a completed step, with a loss for each of its forward passes."""
 
     def on_layer_stats(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Handle the layer statistics of a sampled step."""
@@ -93,7 +104,7 @@ class LoopMonitor:
         self._layer_hook = LayerStatsHook(model) if layers else None
         self._modes = mode_layers(model)
         self._forward: Forward | None = None
-        self._metrics = StepMetrics()
+        self._losses: list[StepLoss] = []
         self._evaluation: EvaluationPass | None = None
         self._evaluated: Tensor | None = None
         self._explicit = False
@@ -109,6 +120,7 @@ class LoopMonitor:
         self._checksums: list[Tensor] = []
         self._handles: list[Any] = []
         self._started = False
+        self._reference = weakref.ref(self)
         self._in_forward = False
         self._deferred_calls: list[LossCall] = []
         self.part = "test"
@@ -161,18 +173,17 @@ class LoopMonitor:
 
     def _guard(self, hook: Callable[..., None]) -> Callable[..., None]:
         """Wrap a hook to keep its errors out of the loop; weakly, so that it does not keep the run alive."""
-        method = weakref.WeakMethod(hook)
+        reference, function = self._reference, hook.__func__  # type: ignore[attr-defined]
 
         def guarded(*args: Any) -> None:
-            call = method()
-            if call is None or reference()._busy:  # type: ignore[union-attr]
+            monitor = reference()
+            if monitor is None or monitor._busy:
                 return
             try:
-                call(*args)
+                function(monitor, *args)
             except Exception as error:
-                reference()._recorder.on_error(error)  # type: ignore[union-attr]
+                monitor._recorder.on_error(error)
 
-        reference = weakref.ref(self)
         return guarded
 
     # A forward pass.
@@ -200,7 +211,6 @@ class LoopMonitor:
         images = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
         if logits is None or images is None:
             return
-        modes = self._modes.values()
         if not torch.is_grad_enabled():
             if self._evaluation is None:
                 self.facts.add_input("judged", images)
@@ -211,15 +221,13 @@ class LoopMonitor:
                 self.facts.counts["forwards_without_graph"] += 1
             self._evaluate(logits) if not self.model.training else None
             return
-        evaluating = [not part.training for part in modes]
-        self._forward = Forward(
-            logits.detach(), len(images), bool(evaluating) and all(evaluating), any(evaluating)
-        )
-        self._forward.logits = logits
+        evaluating = [not part.training for part in self._modes.values()]
+        forward = self._forward = Forward(logits, bool(evaluating) and all(evaluating), any(evaluating))
         if self._sample and len(args) + len(kwargs) == 1:
-            self._forward.inputs = images
-        logits.register_hook(self._guard_gradient(self._forward))  # type: ignore[no-untyped-call]
-        self._checksum(images)
+            forward.inputs = images
+        logits.register_hook(self._guard_gradient(forward))  # type: ignore[no-untyped-call]
+        if self.step < CHECKSUM_EARLY or self.step % STATS_EVERY < CHECKSUM_STEPS:
+            self._checksum(images)
         if self._in_step:
             self.facts.closure = True
         if torch.is_autocast_enabled(logits.device.type):
@@ -231,7 +239,7 @@ class LoopMonitor:
                 self._recorder.on_first_pass(images, logits)
 
     def _guard_gradient(self, forward: Forward) -> Callable[[Tensor], None]:
-        reference = weakref.ref(self)
+        reference = self._reference
 
         def came_back(gradient: Tensor) -> None:
             monitor = reference()
@@ -364,13 +372,13 @@ class LoopMonitor:
             counts["losses_detached"] += 1
         labels = _labels(call.target, call.input)
         if labels is not None and call.function in ("cross_entropy", "nll_loss"):
-            valid = labels != call.ignore_index
-            labels = labels if bool(valid.all()) else labels[valid]
             forward.labels = call.target if call.target.dim() == 1 else None
-            if forward.inputs is not None and labels is call.target and labels.dim() == 1:
+            all_count = forward.inputs is not None and not bool((labels == call.ignore_index).any())
+            if forward.inputs is not None and all_count and labels is call.target:
                 self._recorder.on_batch(forward.inputs, labels)
         if call.result is not None:
-            self._add_metrics(call.result, call.reduction, call.input, labels)
+            ignored = call.ignore_index if call.function in ("cross_entropy", "nll_loss") else None
+            self._add_step_loss(call.result, call.reduction, call.input, labels, ignored)
         if self._sample and "function" not in self._sample:
             self._sample |= loss_input_facts(call.function, call.input, call.target, call.result)
             self._sample["reduction"] = call.reduction
@@ -388,25 +396,23 @@ class LoopMonitor:
         if forward is not None:
             forward.has_loss = True
         if logits is not None and labels is not None:
-            self._metrics.losses = self._metrics.losses[:-1] if forward and forward.labels is not None else []
+            self._losses = self._losses[:-1] if forward and forward.labels is not None else []
             numbers = _labels(labels, logits)
-            self._add_metrics(loss, "mean", logits, numbers)
+            self._add_step_loss(loss, "mean", logits, numbers, None)
             if forward is not None and forward.inputs is not None and numbers is not None:
                 self._recorder.on_batch(forward.inputs, numbers)
         self.functions["given"] = None
         self.facts.counts["losses"] += 1
 
-    def _add_metrics(self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None) -> None:
-        values = logits.detach()
-        if values.dim() != 2 or values.shape[1] < 2 or labels is None or not len(labels):
+    def _add_step_loss(
+        self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None, ignored: int | None
+    ) -> None:
+        """Keep a pass's loss and predictions on the device; a loop may write over its tensors meanwhile."""
+        if logits.dim() != 2 or logits.shape[1] < 2 or labels is None or not len(labels) == len(logits) > 0:
             return
-        mean = loss.detach().float()
-        mean = mean.mean() if mean.dim() else mean / len(labels) if reduction == "sum" else mean
-        predicted = values.argmax(1)
-        if len(predicted) != len(labels):
-            return
-        self.facts.classes = values.shape[1]
-        self._metrics.losses.append((mean, predicted, labels.detach().clone()))
+        self.facts.classes = logits.shape[1]
+        predicted = logits.detach().argmax(1)
+        self._losses.append(StepLoss(loss.detach().clone(), reduction, predicted, labels.clone(), ignored))
 
     def _out_of_range(self, call: LossCall) -> None:
         """Record labels outside of the classes after a loss function raised."""
@@ -427,16 +433,20 @@ class LoopMonitor:
             self._note_gradients()
 
     def _note_gradients(self) -> None:
-        gradients = [p.grad for _, p in self.facts.parameters if p.grad is not None]
+        # Stops at the first one: each access of `.grad` makes a Python object of it.
+        has_gradients = any(p.grad is not None for _, p in self.facts.parameters)
         counts = self.facts.counts
-        counts["steps_without_gradient"] += not gradients
+        counts["steps_without_gradient"] += not has_gradients
         counts["steps_without_backward"] += self._backwards == 0
-        if self._sample and gradients and "cleared" not in self._sample:
+        if not self._sample:
+            return
+        if has_gradients and "cleared" not in self._sample:
+            gradients = [p.grad for _, p in self.facts.parameters if p.grad is not None]
             flat = torch.stack([g.detach().abs().max().float() for g in gradients])
             self._sample["cleared"] = bool(self._backwards and float(flat.max()) == 0.0)
-        elif self._sample and not gradients and self._backwards:
+        elif not has_gradients and self._backwards:
             self._sample["cleared"] = self._sample.get("arrived", False)
-        if self._sample and self._layer_hook is not None:
+        if self._layer_hook is not None:
             self.facts.layers_without_gradient(self._layer_hook._outputs)
 
     def _post_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -467,8 +477,8 @@ class LoopMonitor:
         self._backwards = self._passes = 0
         rates = [g["lr"] for o in self.optimizers for g in o.param_groups]
         self.facts.add_rate(float(max(rates, default=0.0)))
-        metrics, self._metrics = self._metrics, StepMetrics()
-        self._recorder.on_step(self.step, metrics)
+        losses, self._losses = self._losses, []
+        self._recorder.on_step(self.step, losses)
 
     # Sampled steps.
 
@@ -522,8 +532,12 @@ class LoopMonitor:
 
     def _checksum(self, images: Tensor) -> None:
         flat = images.detach().reshape(-1)
-        stride = max(1, flat.numel() // CHECKSUM_VALUES)
-        self._checksums.append(flat[::stride].double().sum())
+        if flat.numel() >= CHECKSUM_PIECES * CHECKSUM_VALUES:
+            # From the middle of images, whose border may be black; neighbors share a line of the cache.
+            apart = flat.numel() // CHECKSUM_PIECES
+            start = min(apart - CHECKSUM_VALUES, flat.numel() // len(images) // 2)
+            flat = flat[start:].as_strided((CHECKSUM_PIECES, CHECKSUM_VALUES), (apart, 1))
+        self._checksums.append(flat.sum(dtype=torch.float64))
 
 
 def _stale_check(parameter: nn.Parameter, sample: dict[str, Any]) -> Callable[[Tensor], None]:

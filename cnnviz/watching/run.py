@@ -5,6 +5,7 @@ Nothing here may break the loop: an internal error becomes one warning, and watc
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import traceback
@@ -13,8 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnnviz import tracking
@@ -29,13 +32,17 @@ from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
 from cnnviz.watching import diagnosing, loss_functions, recording
 from cnnviz.watching.diagnosing import Report
 from cnnviz.watching.loop_facts import unregistered
-from cnnviz.watching.monitor import LoopMonitor, StepMetrics
+from cnnviz.watching.monitor import LoopMonitor, StepLoss
 from cnnviz.watching.recording import EvaluationPass
 
 UNSEEN = 10
 """Steps without a loss after which a warning explains how to pass it."""
-FACTS_EVERY = 5.0
-"""Seconds between writes of the loop facts; they are also written at the end and for a diagnosis."""
+FACTS_EVERY, FACTS_PART = 5.0, 0.002
+"""Seconds between writes of the loop facts, and the part of the time that they may take, since they grow with
+the run; they are also written at the end and for a diagnosis.
+"""
+WRITE_EVERY = 1.0
+"""Seconds between transactions: each costs milliseconds of the loop's own process."""
 MAX_CLASSES = 1_000
 """Most classes for which a confusion matrix is recorded."""
 
@@ -71,10 +78,11 @@ class WatchedRun:
         self._pid, self._caller, self._framework = os.getpid(), caller or {}, framework
         self._epoch_ends: list[int] = []
         self._metrics: EpochMetrics | None = None
+        self._waiting: list[tuple[int, StepLoss]] = []
         self._images = {"train": 0, "test": 0, "validation": 0}
         self._image_count = 0
         self._shape: tuple[int, ...] = ()
-        self._facts_written_at = 0.0
+        self._facts_due = 0.0
         self._nonfinite = False
         self._notes: list[str] = []
         self._macs = 0
@@ -101,7 +109,7 @@ class WatchedRun:
             )  # fmt: skip
             self.id = self._lease.run_id
             tracking.describe_run(opened, self._lease, recording.facts(model, device))
-            self._writer = MetricWriter(opened, self._lease)
+            self._writer = MetricWriter(opened, self._lease, every=WRITE_EVERY)
         except (ValueError, OSError) as error:
             self.ended = Status.FAILED
             warnings.warn(f"cnnviz.watch does not record this run. {error}", WatchWarning, stacklevel=4)
@@ -251,13 +259,10 @@ class WatchedRun:
         """Store part of a sampled batch for probes."""
         self._probe_inputs.keep(images, labels)
 
-    def on_step(self, step: int, metrics: StepMetrics) -> None:
-        """Accumulate a step's metrics, and report them at the trainer's interval."""
-        self.monitor.facts.counts["unseen_losses"] += not metrics.losses
-        for loss, answers, labels in metrics.losses:
-            self._image_count += len(labels)
-            if self._metrics is not None and not self._nonfinite:
-                self._metrics.add(step, loss[None], answers, labels)
+    def on_step(self, step: int, losses: list[StepLoss]) -> None:
+        """Keep a step's losses, and report them at the trainer's interval."""
+        self.monitor.facts.counts["unseen_losses"] += not losses
+        self._waiting += ((step, loss) for loss in losses)
         if step in LOG_EARLY or step % LOG_EVERY == 0:
             self._report_step(step)
         if (
@@ -277,7 +282,7 @@ class WatchedRun:
     def on_layer_stats(self, step: int, layers: Sequence[LayerStats]) -> None:
         """Record the layer statistics of a sampled step."""
         self._report.layer_stats(step, layers, ())
-        if time.monotonic() - self._facts_written_at > FACTS_EVERY:
+        if time.monotonic() >= self._facts_due:
             self._write_facts()
 
     def on_evaluation(self, step: int, evaluation: EvaluationPass) -> None:
@@ -348,15 +353,35 @@ class WatchedRun:
             self._writer.progress(step, 0.0)
 
     def _drain(self, step: int) -> None:
-        if self._metrics is None or self._nonfinite:
+        """Fetch losses, predictions and labels of the steps since the last report."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting or self._metrics is None or self._nonfinite:
             return
-        for labels in self._metrics.waiting_labels:
-            self.monitor.facts.add_labels(labels.tolist())
+        sizes = itertools.accumulate(len(entry.labels) for _, entry in waiting)
+        fetched = torch.cat([entry.labels for _, entry in waiting]).cpu().numpy()
+        batches = np.split(fetched, list(sizes)[:-1])
+        counted = [self._add(at, entry, labels) for (at, entry), labels in zip(waiting, batches, strict=True)]
+        self.monitor.facts.add_labels([labels for labels in counted if len(labels)])
         try:
             self._metrics.drain()
         except NonFiniteLossError as error:
             self._nonfinite = True
             self._report.nonfinite(error.step, locate_nonfinite(self._model, lambda: None))
+
+    def _add(self, step: int, entry: StepLoss, labels: NDArray[Any]) -> NDArray[Any]:
+        """Add a forward pass, whose labels were fetched; return those of the images that count."""
+        predicted, truth = entry.predicted, entry.labels
+        if entry.ignored is not None and (labels == entry.ignored).any():
+            counts = labels != entry.ignored
+            mask = torch.from_numpy(counts).to(truth.device)
+            predicted, truth, labels = predicted[mask], truth[mask], labels[counts]
+        if self._metrics is None or not len(labels):
+            return labels
+        loss = entry.loss.float()
+        loss = loss.mean() if loss.dim() else loss / len(labels) if entry.reduction == "sum" else loss
+        self._image_count += len(labels)
+        self._metrics.add(step, loss[None], predicted, truth)
+        return labels
 
     def _note_settings(self) -> None:
         smoothing = {"label_smoothing": self.monitor.smoothing} if self.monitor.smoothing else {}
@@ -386,7 +411,7 @@ class WatchedRun:
         })  # fmt: skip
 
     def _write_facts(self) -> None:
-        self._facts_written_at = time.monotonic()
+        began = time.monotonic()
         facts = self.monitor.facts
         facts.notes = self._notes
         body = facts.body() | {
@@ -395,6 +420,8 @@ class WatchedRun:
         }
         self._report.body(self.monitor.step, "loop", body)
         self._write_data()
+        ended = time.monotonic()
+        self._facts_due = ended + max(FACTS_EVERY, (ended - began) / FACTS_PART)
 
     def _note(self, sentence: str) -> None:
         self._notes.append(sentence)

@@ -113,7 +113,8 @@ def same_batch(evidence: Evidence) -> Outcome:
         cause="same-batch",
         confidence=0.93,
         effect=0.9,
-        verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images."
+        verdict=f"All {loop.batches:,} steps that were looked at see the same "
+        f"{loop.batch_size or 'few'} images."
         if one
         else f"Each batch of {loop.batch_size or 'few'} images is used for "
         f"some {loop.batches / runs:.0f} steps in a row: "

@@ -1,0 +1,127 @@
+"""What is counted of a loop: losses, labels and batches, fetched for many steps at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+import cnnviz
+from cnnviz import tracking
+from cnnviz.tracking import Database
+from cnnviz.watching import WatchedRun
+from cnnviz.watching.loop_facts import MAX_LABELS, LoopFacts
+from cnnviz.watching.monitor import CHECKSUM_EARLY, CHECKSUM_PIECES, CHECKSUM_VALUES
+
+BATCHES = st.lists(st.lists(st.integers(-2, 300), min_size=1, max_size=20), min_size=1, max_size=8)
+
+
+@given(BATCHES)
+def test_labels_of_many_batches_are_counted_as_one_by_one(batches: list[list[int]]) -> None:
+    facts = LoopFacts(nn.Linear(1, 1), [])
+    facts.add_labels([np.array(batch) for batch in batches[:2]])
+    facts.add_labels([np.array(batch) for batch in batches[2:]])
+    everything = [label for batch in batches for label in batch]
+    assert facts.labels == Counter(everything)
+    assert (facts.label_low, facts.label_high) == (min(everything), max(everything))
+    assert facts.batch_sizes == Counter(map(len, batches))
+    body = facts.body()
+    majorities = [max(Counter(batch).values()) / len(batch) for batch in batches]
+    assert body["commonest"] == pytest.approx(sum(majorities) / len(majorities))
+    pairs = [a == b for batch in batches for a, b in pairwise(batch)]
+    assert body["neighbours_alike"] == (pytest.approx(sum(pairs) / len(pairs)) if pairs else None)
+
+
+def test_labels_of_very_many_classes_are_not_counted_one_by_one() -> None:
+    facts = LoopFacts(nn.Linear(1, 1), [])
+    facts.add_labels([np.array([0, 2 * MAX_LABELS])])
+    assert not facts.labels
+    assert (facts.label_low, facts.label_high) == (0, 2 * MAX_LABELS)
+    assert facts.body()["commonest"] is None
+
+
+def watch(database: Database, steps: list[tuple[Tensor, Tensor]], reduction: str = "mean") -> WatchedRun:
+    """Train a classifier of 3×4×4 images on these batches, and write over each after its step."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    run = cnnviz.watch(model, optimizer, database=database)
+    for images, labels in steps:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images), labels, reduction=reduction)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        with torch.no_grad():
+            loss.mul_(0)
+            images.zero_()
+            labels.zero_()
+    run.finish()
+    return run
+
+
+def last(database: Database, run: WatchedRun, name: str) -> float:
+    return float(tracking.sample_metric(database, run.id or 0, name).values[-1])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_images_whose_label_is_ignored_do_not_count(database: Database, reduction: str) -> None:
+    draw = torch.Generator().manual_seed(1)
+    batches = [
+        (torch.randn(6, 3, 4, 4, generator=draw), torch.tensor([0, 1, -100, 2, -100, at % 3]))
+        for at in range(4)
+    ] + [(torch.randn(2, 3, 4, 4, generator=draw), torch.tensor([-100, -100]))]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))  # the same weights, at a rate of 0
+    with torch.no_grad():
+        logits = torch.cat([model(images) for images, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
+    counts = labels >= 0
+    expected = float(functional.cross_entropy(logits[counts], labels[counts]))
+    right = float((logits.argmax(1) == labels)[counts].float().mean())
+    run = watch(database, batches, reduction)
+    assert last(database, run, "train/epoch_loss") == pytest.approx(expected, rel=1e-5)
+    assert last(database, run, "train/epoch_accuracy") == pytest.approx(right)
+    facts = run.monitor.facts
+    assert facts.labels == Counter(labels[counts].tolist())
+    assert facts.label_low == 0
+
+
+def test_a_batch_is_known_by_the_middle_of_its_images(database: Database) -> None:
+    """The border of a digit is black in every image."""
+    draw = torch.Generator().manual_seed(1)
+    batches = [torch.zeros(16, 3, 4, 4) for _ in range(3)]
+    for batch in batches:
+        batch[:, :, 1:3, 1:3] = torch.rand(16, 3, 2, 2, generator=draw)
+    assert CHECKSUM_PIECES * CHECKSUM_VALUES > 16 * 48, "a small batch counts as a whole"
+    large = [functional.pad(batch, (6, 6, 6, 6)) for batch in batches]
+    assert large[0].numel() > CHECKSUM_PIECES * CHECKSUM_VALUES
+    labels = torch.zeros(16, dtype=torch.long)
+    for kind in (batches, large):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(kind[0][0].numel(), 3))
+        optimizer = torch.optim.SGD(model.parameters(), 0.0)
+        run = cnnviz.watch(model, optimizer, database=database)
+        for at in (0, 1, 1, 2, 1):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(kind[at]), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        run.finish()
+        body = run.monitor.facts.body()
+        assert (body["batches"], body["distinct_batches"], body["most_repeated"]) == (5, 3, 3)
+        assert body["repeated_in_a_row"] == pytest.approx(1 / 4)
+
+
+def test_of_a_long_loop_some_batches_are_looked_at(database: Database) -> None:
+    images, labels = torch.randn(2, 3, 4, 4), torch.tensor([0, 1])
+    steps = CHECKSUM_EARLY + 400
+    run = watch(database, [(images, labels)] * steps)
+    body = run.monitor.facts.body()
+    assert CHECKSUM_EARLY < body["batches"] < steps
+    assert body["distinct_batches"] <= 2, "as given, and as the loop wrote over it"
+    assert body["repeated_in_a_row"] > 0.99
