@@ -98,7 +98,7 @@ class RunRow(Base):
     dataset: Mapped[str] = mapped_column(Text)
     seed: Mapped[int] = mapped_column(BigInteger)
     device_class: Mapped[str] = mapped_column(String(100), default="any", server_default="any")
-    device: Mapped[str] = mapped_column(String(100), default="")
+    device: Mapped[str] = mapped_column(Text, default="", server_default="")
     host: Mapped[str | None] = mapped_column(String(255))
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
     params: Mapped[int | None] = mapped_column(BigInteger)

@@ -13,6 +13,7 @@ from cnnviz import models, tracking
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.tracking.queue import Machine, register_machine
+from cnnviz.tracking.records import SUBMITTED, ray_handle
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.charts import published_accuracy
@@ -370,6 +371,17 @@ def test_a_run_that_no_machine_can_take_waits_and_says_why(runs: Database) -> No
     app = open_page("train", run=str(waits))
     assert_sound(app)
     assert any("No machine that is there has what it asks for" in one.proto.body for one in app.get("html"))
+
+
+def test_a_run_that_waits_for_room_on_several_nodes_says_for_how_many_processes(runs: Database) -> None:
+    run = create(runs, "gpu:2")
+    lease = tracking.claim(runs, "cuda:0,cuda:1", "ray 10.0.0.1:6379", classes=["gpu:2"])
+    assert lease is not None
+    tracking.attach(runs, lease, worker=ray_handle("an actor", SUBMITTED) | {"actors": 2})
+    app = open_page("train", run=str(run.id))
+    assert_sound(app)
+    waits = "submitted to the cluster, waits for room for 2 processes on several nodes"
+    assert any(waits in one.proto.body for one in app.get("html"))
 
 
 @pytest.mark.parametrize(

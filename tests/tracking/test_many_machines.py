@@ -126,6 +126,14 @@ def test_the_machine_that_claims_a_run_decides_on_its_device(database: Database)
     assert tracking.get_run(database, asked["gpu"]).device_text == "gpu"
 
 
+def test_a_run_has_as_many_gpus_as_it_can_ask_for(database: Database) -> None:
+    create(database, "gpu:64")
+    names = ",".join(f"cuda:{number}" for number in range(64))
+    lease = tracking.claim(database, names, "a cluster")
+    assert lease is not None
+    assert tracking.get_run(database, lease.run_id).device == names
+
+
 def test_a_run_that_a_machine_cannot_have_is_left_for_others(database: Database) -> None:
     first, second = create(database).id, create(database).id
     lease = tracking.claim(database, "cpu", accepts=lambda candidate: candidate.id != first)

@@ -19,6 +19,7 @@ from typing import Any
 from cnnviz import tracking
 from cnnviz.tracking import Status
 from cnnviz.tracking.records import STARTING, actor_name, ray_handle
+from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
 from cnnviz.training.workers.launcher import LOST_RANK, PROCESS, Ending, Order, environment
 from cnnviz.training.workers.parent_process import Tail
 from cnnviz.training.workers.process import ONCE
@@ -59,6 +60,13 @@ class RunActor:
             with tracking.connect() as database:
                 if actor_name(tracking.get_run(database, self._order.run_id)) != self._name:
                     raise tracking.TrackingError("This node's environment names another run database.")
+                if not os.environ.get(STORE_VARIABLE):
+                    sentence = (
+                        f"{STORE_VARIABLE} is not set on {socket.gethostname()}, where it was to train, so "
+                        "that node has no checkpoints; set it there before Ray is started."
+                    )
+                    tracking.end(database, self._order.lease, Status.FAILED, sentence)
+                    return
                 if self._order.rank == 0:
                     handle = ray_handle(self._name, STARTING, socket.gethostname(), node_id())
                     tracking.attach(database, self._order.lease, worker=handle)

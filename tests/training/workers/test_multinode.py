@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cnnviz import tracking
+from cnnviz import datasets, tracking
 from cnnviz.datasets.spec import silent
+from cnnviz.models.user_code import registration
 from cnnviz.tracking import Command, Database, Lease, Run, Status
 from cnnviz.tracking.queue import machines, waiting_reason
 from cnnviz.training import Recipe
@@ -18,6 +20,7 @@ from cnnviz.training.queue import enqueue
 from cnnviz.training.workers import Order, Supervisor, multinode, ray_actor, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.worker import work
+from tests.training.test_travel import pictures
 from tests.training.workers.fake_cluster import FakeCluster, Node, rank_process
 from tests.training.workers.making import gone, queue, until
 from tests.training.workers.test_soak import contents, rows
@@ -41,7 +44,7 @@ class Site:
 
     def __init__(self, database: Database, cluster: FakeCluster) -> None:
         self.database, self.cluster = database, cluster
-        self._supervisor = Supervisor(launcher=RayLauncher("auto", cores=1))
+        self._supervisor = Supervisor(launcher=RayLauncher("auto", cores=1), allow_code=True)
         self._supervisor._store = tracking.store.open_store()
 
     def look(self) -> None:
@@ -207,6 +210,29 @@ def test_a_killed_rank_a_pause_and_a_stop(site: Site) -> None:
     tracking.request(site.database, run, Command.STOP)
     assert site.become(run, Status.STOPPED).error is None
     until(lambda: all(map(gone, processes)), "no process is left", PATIENCE)
+
+
+@pytest.mark.slow
+def test_own_data_and_code_are_had_on_every_node(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pictures(tmp_path / "pets")
+    ready = datasets.load(str(place))
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self, classes: int = 10) -> None:\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(784, classes))\n"
+    )
+    monkeypatch.delenv(registration.VARIABLE, raising=False)
+    spec = registration.add(f"{tmp_path}/net.py:Net")
+    own = {"model": spec.name, "dataset": str(place), "size": 28, "batch_size": 8, "pad_crop": 0}
+    run = enqueue(site.database, RECIPE.changed(own | {"limit": None, "validation": 0, "epochs": 1}))
+    monkeypatch.delenv(registration.VARIABLE)
+    shutil.rmtree(place)
+    ended = site.become(run.id, Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
+    assert (ended.status, ended.error, ended.fingerprint) == (Status.FINISHED, None, ready.fingerprint)
+    for node in site.cluster.members:
+        assert (node.home / "code" / run.recipe["code"]).exists()
 
 
 @pytest.mark.slow

@@ -226,6 +226,22 @@ def test_the_actor_records_how_its_process_ended_and_gives_its_place_back(
     assert not ray.groups
 
 
+def test_a_node_without_a_store_does_not_begin_anew(
+    ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_actor, "PROCESS", LIGHT)
+    monkeypatch.setattr("os._exit", lambda code: None)
+    run = queue(database, "finish")
+    look()
+    monkeypatch.delenv("CNNVIZ_STORE")
+    ((order, name, cores),) = ray.actors.values()
+    ray_actor.RunActor(order, name, cores).thread.join()
+    failed = get(database, run)
+    assert failed.status is Status.FAILED
+    assert (failed.error or "").startswith("CNNVIZ_STORE is not set on ")
+    assert not ray.groups
+
+
 def test_a_run_goes_on_by_itself_whose_process_had_no_database(
     ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
