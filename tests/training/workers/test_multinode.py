@@ -17,7 +17,7 @@ from cnnviz.tracking import Command, Database, Lease, Run, Status
 from cnnviz.tracking.queue import machines, waiting_reason
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.workers import Order, Supervisor, multinode, ray_actor, ray_cluster, supervisor
+from cnnviz.training.workers import Order, Supervisor, launcher, multinode, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.worker import work
 from tests.training.test_travel import pictures
@@ -267,7 +267,7 @@ def test_a_rank_whose_partner_never_comes_ends_in_a_sentence(
     assert lease == Lease(run, 1)
     first = Order(run, 1, devices="cpu", rank=0, world=2, node="127.0.0.1")
     partner = Order(run, 1, devices="cpu", rank=1, world=2, node="127.0.0.1")
-    assert multinode.train_as_rank(database, partner) == ray_actor.LOST_RANK, "rank 0 has no address"
+    assert multinode.train_as_rank(database, partner) == launcher.LOST_RANK, "rank 0 has no address"
     assert tracking.get_run(database, run).status is Status.STARTING
     assert multinode.train_as_rank(database, first) == 0
     ended = tracking.get_run(database, run)
