@@ -7,13 +7,18 @@ gradient of the mean over the whole batch. With one rank all functions are no-op
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
+EXCHANGE_LIMIT = timedelta(minutes=30)
+"""Maximum wait for another rank in a step: rank 0 may be writing a checkpoint, or sending it to the store."""
+PREPARATION_LIMIT = timedelta(hours=12)
+"""Maximum wait for a rank that prepares data, which may be a long download."""
 SEED_PURPOSE = 100
 """Purpose in `derive_seed` of the first rank above 0: each rank draws its own dropout masks."""
 
@@ -61,6 +66,20 @@ class Ranks:
         """Wait for all ranks (barrier)."""
         if self.several:
             distributed.barrier()
+
+    def preparation(self) -> Callable[[], None]:
+        """Return a barrier for ranks that prepare data; all ranks call this before they begin.
+
+        It is a group of its own on the CPU, since the limit of the ranks' exchanges is too short for it.
+        """
+        if not self.several:
+            return lambda: None
+        group: Any = distributed.new_group(backend="gloo", timeout=PREPARATION_LIMIT)
+
+        def wait() -> None:
+            distributed.barrier(group)
+
+        return wait
 
     def require_same(self, step: int) -> None:
         """Wait for all ranks, and compare the step of the checkpoint that each has read.

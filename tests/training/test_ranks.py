@@ -21,7 +21,7 @@ from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, Status
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.queue import enqueue
-from cnnviz.training.ranks import Ranks
+from cnnviz.training.ranks import EXCHANGE_LIMIT, PREPARATION_LIMIT, Ranks
 from cnnviz.training.trainer import TrainStep
 from cnnviz.training.workers import worker
 
@@ -131,6 +131,24 @@ def test_rows_are_dealt_out_and_no_rank_is_empty() -> None:
     assert [Ranks(rank, 3).rows(4).tolist() for rank in range(3)] == [[0, 3], [1], [2]]
     assert Ranks(2, 3).rows(2).tolist() == [0]
     assert len({Ranks(rank, 4).seed_purpose for rank in range(4)}) == 4
+
+
+def test_data_are_waited_for_longer_than_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download may take hours, and would else break the exchange of those that wait for it."""
+    groups: list[dict[str, object]] = []
+    waited: list[object] = []
+
+    def new_group(**options: object) -> object:
+        groups.append(options)
+        return options
+
+    monkeypatch.setattr("torch.distributed.new_group", new_group)
+    monkeypatch.setattr("torch.distributed.barrier", lambda group=None: waited.append(group))
+    Ranks(1, 2).preparation()()
+    assert waited == groups == [{"backend": "gloo", "timeout": PREPARATION_LIMIT}]
+    assert PREPARATION_LIMIT > EXCHANGE_LIMIT
+    Ranks().preparation()()
+    assert len(waited) == 1, "a single rank waits for nobody"
 
 
 def test_two_ranks_train_as_one_does_and_write_one_run(database: Database) -> None:

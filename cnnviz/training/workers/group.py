@@ -25,7 +25,7 @@ from cnnviz import tracking
 from cnnviz.datasets import Progress
 from cnnviz.tracking import Database, Lease, Status
 from cnnviz.tracking.store import StoreError
-from cnnviz.training.ranks import Ranks
+from cnnviz.training.ranks import EXCHANGE_LIMIT, Ranks
 from cnnviz.training.workers.failures import failure_of, lost_exchange
 
 LOCAL = "127.0.0.1"
@@ -151,7 +151,8 @@ def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:
     device = order.devices[ranks.rank % len(order.devices)]
     if device.startswith("cuda"):
         torch.cuda.set_device(torch.device(device))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    distributed.init_process_group(backend, timeout=EXCHANGE_LIMIT)
     try:
         with tracking.connect(order.address) as database:
             lease = Lease(order.run_id, order.attempt)

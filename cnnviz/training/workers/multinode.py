@@ -27,15 +27,13 @@ from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from cnnviz.tracking.store import StoreError
 from cnnviz.training.metrics import NonFiniteLossError
-from cnnviz.training.ranks import Ranks
+from cnnviz.training.ranks import EXCHANGE_LIMIT, Ranks
 from cnnviz.training.workers import worker
 from cnnviz.training.workers.failures import failure_of, lost_exchange
 from cnnviz.training.workers.launcher import LOST_RANK, Order
 
 RENDEZVOUS_SECONDS = 600.0
 """Maximum time in which all ranks meet; nodes import torch meanwhile, possibly from a shared disk."""
-EXCHANGE_LIMIT = timedelta(hours=2)
-"""Maximum wait of a rank for the others; the slowest node may have to download its data first."""
 POLL_SECONDS = 0.2
 RENDEZVOUS = "rendezvous"
 """Key of rank 0's address in the worker's handle: `[host, port]`."""

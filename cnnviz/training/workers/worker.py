@@ -118,8 +118,9 @@ def train(
     recipe = Recipe.model_validate(run.recipe)
     folder = tracking.run_folder(run.id, run.key)
     store = open_store()
+    wait_for_preparation = ranks.preparation()
     if not ranks.prepares:
-        ranks.wait()  # The first rank of its node downloads the files.
+        wait_for_preparation()  # The first rank of its node downloads the files.
     else:
         checkpoint.clear(folder)
         if store is not None:
@@ -127,7 +128,7 @@ def train(
     recipe = travel.prepare(recipe, run.needs or {}, store)
     dataset = travel.load_data(recipe, run.needs or {}, store, progress)
     if ranks.prepares:
-        ranks.wait()
+        wait_for_preparation()
     if (folder / LAST).exists():  # The rounding of sums depends on the number of threads.
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
     setup = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
