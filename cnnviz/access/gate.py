@@ -180,10 +180,15 @@ class Gate:
     async def join(self, request: Request, base: str) -> Response:
         """Show the form for students; on POST admit one."""
         target = _local(request.query_params.get("next"), base)
-        if request.method in SAFE and self._member(request) is not None:
-            return RedirectResponse(target, 303)
         form, error = await _posted(request), ""
-        if form is not None:
+        asks = form is None or AGAIN in form
+        if asks and self._member(request) is not None:
+            return RedirectResponse(target, 303)
+        if asks and self._classroom.state.closed:
+            lead = "Your teacher has closed it. Your runs stay, and you come in again once it is open."
+            field = f'<input type="hidden" name="{AGAIN}" value="1">'
+            return _form(request, "The class is closed", lead, field, "Try again", "")
+        if form is not None and not asks:
             try:
                 cookie = self._classroom.join(
                     form.get("code", ""), form.get("name", ""), _client(request), form.get("key", "")
@@ -248,6 +253,8 @@ class Gate:
         return response
 
 
+AGAIN = "again"
+"""Field of the form of a closed class, which asks for nothing."""
 FORMS = {"join": Gate.join, "teach": Gate.teach, "leave": Gate.leave}
 """Paths that the gate itself handles."""
 

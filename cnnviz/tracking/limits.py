@@ -168,8 +168,8 @@ class Usage:
             )
         if self.waiting >= limits.waiting:
             return (
-                f"{self.waiting} of your runs wait, and {limits.waiting} is the limit for each: wait until "
-                "one has begun, or take one out of the queue."
+                f"{self.waiting} of your runs wait{'s' if self.waiting == 1 else ''}, and {limits.waiting} "
+                "is the limit for each: wait until one has begun, or take one out of the queue."
             )
         if self.minutes >= limits.minutes:
             return (

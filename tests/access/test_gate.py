@@ -239,6 +239,22 @@ def test_a_closed_class_ends_what_cookies_open(client: TestClient, classroom: Cl
     come_in(client, classroom)
     classroom.close()
     assert client.get("/train").status_code == 401
+    closed = client.get("/join?next=/train")
+    assert "The class is closed" in closed.text
+    assert "Join code" not in closed.text
+    origin, again = {"origin": URL}, {"again": "1"}
+    assert "The class is closed" in client.post("/join?next=/train", data=again, headers=origin).text
+    late = client.post("/join", data={"code": classroom.state.code, "name": "Eve"}, headers={"origin": URL})
+    assert (late.status_code, "The class is closed." in late.text) == (403, True)
+    wrong = classroom.state.wrong
+    classroom.reopen()
+    opened = client.post("/join?next=/train", data=again, headers=origin)
+    assert (opened.status_code, opened.headers["location"]) == (303, "/train")
+    client.cookies.clear()
+    assert "Join code" in client.post("/join", data=again, headers=origin).text, (
+        "a stranger is asked for the code"
+    )
+    assert classroom.state.wrong == wrong, "and has tried none"
 
 
 def test_forms_are_bounded(client: TestClient, classroom: Classroom) -> None:

@@ -83,6 +83,7 @@ def test_two_students_train_and_only_the_teacher_stops_both(
         teacher.get_by_role("button", name="Stop all").click()
         teacher.get_by_role("button", name="Stop 2 runs").click()
         expect(teacher.get_by_text("0 train, 0 wait")).to_be_visible()
+        expect(teacher.get_by_text(re.compile("^Stops ."))).to_be_hidden()
         with tracking.connect() as database:
             runs = [tracking.get_run(database, number) for number in (first, second)]
         assert {run.status for run in runs} == {tracking.Status.STOPPED}
@@ -100,5 +101,9 @@ def test_two_students_train_and_only_the_teacher_stops_both(
         teacher.get_by_role("button", name="Close the class").click()
         expect(teacher.get_by_text("The class is closed")).to_be_visible()
         ada.goto(f"{school.server.url}/runs")
-        expect(ada.get_by_role("heading", name="Join the class")).to_be_visible()
+        expect(ada.get_by_role("heading", name="The class is closed")).to_be_visible()
+        teacher.get_by_role("button", name="Open the class again").click()
+        expect(teacher.get_by_text("Join code, until")).to_be_visible()
+        ada.get_by_role("button", name="Try again").click()
+        expect(ada.get_by_role("heading", level=1)).to_have_text("Runs")
     assert not school.server.traced(since=0)

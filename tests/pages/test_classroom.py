@@ -111,6 +111,18 @@ def test_a_student_of_a_closed_class_sees_no_page(classroom: Classroom, ada: Pri
     assert not app.markdown
 
 
+def test_a_second_click_on_freeze_does_not_undo_the_first(classroom: Classroom) -> None:
+    app = shown()
+    late = shown()  # drawn before the first click, like the page of somebody who clicks twice
+    app.button(key="class-freeze").click().run()
+    with tracking.connect() as database:
+        assert tracking.queue_frozen(database)
+        late.button(key="class-freeze").click().run()
+        assert tracking.queue_frozen(database)
+        app.button(key="class-thaw").click().run()
+        assert not tracking.queue_frozen(database)
+
+
 def test_the_queue_is_shown_in_round_robin_order(classroom: Classroom) -> None:
     ada, bob = (classroom.principal(classroom.join(classroom.state.code, name)) for name in ("Ada", "Bob"))
     assert ada is not None

@@ -114,7 +114,7 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
         for name, other in pages.items():
             link(name, other.title, icon=other.icon, **_dropped_parameters(name))
     with st.container(key="bar"):
-        _navigation(pages, current)
+        _navigation(pages, current, page.title)
     key = "heading" if _first_visit(current) else "heading-again"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key=key):
         st.title(page.heading or page.title, anchor=False, width="content")
@@ -154,7 +154,7 @@ def _dropped_parameters(page: str) -> dict[str, None]:
     return {"run": None} if page == "runs" else {}
 
 
-def _navigation(pages: Mapping[str, Page], current: str) -> None:
+def _navigation(pages: Mapping[str, Page], current: str, title: str) -> None:
     """Draw the navigation bar, with pages grouped into menus."""
     groups: dict[str, list[Item]] = {}
     home: list[Item] = []
@@ -168,7 +168,7 @@ def _navigation(pages: Mapping[str, Page], current: str) -> None:
         )  # fmt: skip
         (groups.setdefault(page.group, []) if page.group else home).append(item)
     navigation(
-        home[0], groups, links='.st-key-routes [data-testid="stPageLink"]', key="navigation",
+        home[0], groups, here=title, links='.st-key-routes [data-testid="stPageLink"]', key="navigation",
         presenting=presenting(), on_present=_present,
     )  # fmt: skip
 

@@ -36,9 +36,15 @@ def pending_notices() -> list[str]:
     return notices
 
 
+WORD_JOINER = "\N{WORD JOINER}"
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+
+
 def escape(text: str) -> str:
     """Escape text for Markdown: text from a URL must not become a link or an image."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", " ".join(text.split()))
+    # Addresses are linked after backslashes are gone: an invisible character keeps them apart.
+    words = _ADDRESS.sub(WORD_JOINER, " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", words)
 
 
 PAUSE = 0.15

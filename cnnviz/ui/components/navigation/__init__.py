@@ -36,6 +36,7 @@ def navigation(
     home: Item,
     groups: Mapping[str, Sequence[Item]],
     *,
+    here: str,
     links: str,
     key: str,
     presenting: bool = False,
@@ -46,9 +47,9 @@ def navigation(
     Args:
         home: The page outside of menus, at the left.
         groups: Items of each menu, by its title.
+        here: Title of the page that is shown, which may be in no menu.
         links: CSS selector of the elements that hold the hidden links, one per item, in the order of `home`
-            and
-            then the groups.
+            and then the groups.
         key: Key of the component.
         presenting: Whether the page is in presentation mode.
         on_present: Called when presentation mode begins or ends.
@@ -56,7 +57,7 @@ def navigation(
     data = {"home": home, "groups": [{"title": title, "items": items} for title, items in groups.items()]}
     component("navigation", HERE, css="navigation.css", js=("canvas.js", "navigation.js"))(
         key=key,
-        data={**data, "links": links, "presenting": presenting},
+        data={**data, "here": here, "links": links, "presenting": presenting},
         height="content",
         on_present_change=on_present,
     )

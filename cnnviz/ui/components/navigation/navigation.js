@@ -26,7 +26,7 @@ function draw(host, data, stamp) {
   drawer.append(start, ...data.groups.map((group) => menuOf(host, group, follow)));
   const present = element("button", "present", "Present", { type: "button", title: "Present: hide navigation and settings, and enlarge text, for a projector" });
   present.onclick = () => host.present();
-  nav.append(toggle, home, drawer, element("span", "here", titleOf(data)), present);
+  nav.append(toggle, home, drawer, element("span", "here", data.here), present);
   host.replaceChildren(nav, element("div", "shade"));
   toggle.onclick = () => { const open = !host.classList.contains("open"); close(host); setDrawer(host, open); };
   host.querySelector(".shade").onclick = () => setDrawer(host, false);
@@ -46,7 +46,6 @@ function drawWayOut(host) {
   host.leave = () => document.removeEventListener("keydown", byKey);
 }
 
-const titleOf = ({ home, groups }) => [home, ...groups.flatMap((group) => group.items)].find((item) => item.current)?.title ?? "";
 const plain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
 
 // A real link, to be opened in another tab too; a plain click goes through Streamlit's own, which keeps the session.

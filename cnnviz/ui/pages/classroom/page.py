@@ -34,6 +34,7 @@ FIELDS = {
     "upload": ("Megabytes handed in a day each", "Images, weights and data, counted before they are read."),
 }
 NOTHING, ADDRESS = "Nothing", "An address of this app"
+STOP_MENU = "class-stop-menu"
 
 
 def class_page() -> None:
@@ -140,16 +141,19 @@ def _queue(database: Database) -> None:
     st.caption(f"{state}. The queue is frozen: nothing begins." if frozen else f"{state}. People take turns.")
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "Let the queue go on" if frozen else "Freeze the queue", key="class-freeze",
+            "Let the queue go on" if frozen else "Freeze the queue",
+            key="class-thaw" if frozen else "class-freeze",  # a second click on either does nothing more
             icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
             on_click=_attempt, args=(lambda: tracking.freeze_queue(database, not frozen),),
             help="What trains goes on; nothing that waits begins.",
         )  # fmt: skip
-        with st.popover("Stop all", icon=":material/stop:", disabled=not runs):
+        with st.popover(
+            "Stop all", icon=":material/stop:", disabled=not runs, key=STOP_MENU, on_change="rerun"
+        ):
             st.markdown(f"Stops {_counted(len(runs))} of everybody; they can be resumed.")
             st.button(
                 f"Stop {_counted(len(runs))}", key="class-stop-all", type="primary",
-                on_click=_stop, args=(database, [run.id for run in runs]),
+                on_click=_stop_all, args=(database, [run.id for run in runs]),
             )  # fmt: skip
     turns = {number: turn for turn, number in enumerate(tracking.queue_order(database))}
     for run in sorted(runs, key=lambda run: (turns.get(run.id, -1), run.queued))[:MAX_SHOWN]:
@@ -185,6 +189,11 @@ def _stop(database: Database, ids: list[int]) -> None:
         except (ValueError, OSError) as error:
             notice.defer(str(error))
             return
+
+
+def _stop_all(database: Database, ids: list[int]) -> None:
+    st.session_state[STOP_MENU] = False
+    _stop(database, ids)
 
 
 def _attempt(change: Callable[[], None]) -> None:

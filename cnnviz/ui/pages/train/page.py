@@ -42,7 +42,7 @@ def styles() -> None:
 def setup(plan: Plan, database: Database | None) -> None:
     """Draw the setup of a run: model, data, recipe, Start, and every setting."""
     shown = plan.shown
-    notice.show([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+    notice.show([*plan.problems, *([plan.fault] if plan.fault else [])])
     with st.container(key="train-setup", gap="small"):
         _model(shown.layers.name if shown.layers else shown.model)
         _data(shown.dataset, plan.parent)
@@ -60,6 +60,7 @@ def setup(plan: Plan, database: Database | None) -> None:
             width="stretch",
             help="Into the queue: it begins as soon as its device is free, and goes on without this page.",
         )
+        notice.show(notice.pending_notices())  # below the button, where who pressed it looks
         fine_tuning(plan, database)
         all_fields(plan)
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-more"):
