@@ -31,6 +31,8 @@ from cnnviz.ui.shared.url_state import quoted
 
 OWN_CSS = Path(__file__).with_name("train.css")
 MODEL, DATA, RECIPE = "train-model", "train-data", "train-recipe"
+REFUSED = "train-refused"
+"""Why a run was not queued: said below the button, where who pressed it looks."""
 
 
 def styles() -> None:
@@ -42,7 +44,7 @@ def styles() -> None:
 def setup(plan: Plan, database: Database | None) -> None:
     """Draw the setup of a run: model, data, recipe, Start, and every setting."""
     shown = plan.shown
-    notice.show([*plan.problems, *([plan.fault] if plan.fault else [])])
+    notice.show([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
     with st.container(key="train-setup", gap="small"):
         _model(shown.layers.name if shown.layers else shown.model)
         _data(shown.dataset, plan.parent)
@@ -60,7 +62,8 @@ def setup(plan: Plan, database: Database | None) -> None:
             width="stretch",
             help="Into the queue: it begins as soon as its device is free, and goes on without this page.",
         )
-        notice.show(notice.pending_notices())  # below the button, where who pressed it looks
+        refused = st.session_state.pop(REFUSED, "")
+        notice.show([refused] if refused else [])
         fine_tuning(plan, database)
         all_fields(plan)
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-more"):
@@ -84,7 +87,7 @@ def start() -> None:
     try:
         run = enqueue(run_data.database(), plan.recipe, plan.parent)
     except (ValueError, OSError) as error:
-        notice.defer(str(error))
+        st.session_state[REFUSED] = str(error)
         return
     plans.put(run=str(run.id))
 
