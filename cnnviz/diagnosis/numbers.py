@@ -6,6 +6,7 @@ import math
 
 from cnnviz import sentences
 
+LARGEST_FIXED = 1e6
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -20,7 +21,9 @@ def short(value: float) -> str:
 
 
 def fixed(value: float, digits: int = 2) -> str:
-    """Format a number with `digits` decimals, or as `short` does where only zeros would remain."""
+    """Format with `digits` decimals; as `short` does if huge, or if only zeros would remain."""
+    if not abs(value) < LARGEST_FIXED:
+        return short(value)
     text = f"{value:,.{digits}f}"
     return short(value) if value and not float(text.replace(",", "")) else text
 

@@ -40,6 +40,15 @@ def test_a_value_that_is_not_zero_is_not_written_as_zero(value: float, digits: i
     assert re.search("[1-9]", short(value))
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.3049, "2.305"), (999_999.0, "999,999.000"), (9.17e35, "9.2·10³⁵"), (-4e9, "-4.0·10⁹"),
+     (float("inf"), "no number")],
+)  # fmt: skip
+def test_a_huge_loss_is_not_written_in_full(value: float, text: str) -> None:
+    assert fixed(value, 3) == text
+
+
 def test_things_are_counted_as_one_says_them() -> None:
     assert [counted(number, "step") for number in (0, 1, 2, 6000)] == [
         "0 steps",

@@ -89,7 +89,7 @@ def trained(database: Database, status: Status = Status.RUNNING, error: str | No
 def test_before_anything_ran_a_recorded_run_is_shown_and_called_so(ticking: list[float]) -> None:
     app = open_page("train")
     assert "How it will look: a recorded run" in [one.value for one in app.header]
-    assert "A finished run of lenet5" in said(app)
+    assert "A finished run of LeNet-5 on Digits" in said(app)
     drawn = figures(app)
     assert {"train-curves", "train-confusion", "train-heat"} <= set(drawn)
     assert "accuracy: train" in drawn["train-curves"]["alt"]

@@ -17,7 +17,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.exclusions import overfits_without
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 _SYMPTOMS = (
@@ -233,7 +233,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
         ),
         facts=(
             Fact("weight decay", recipe.weight_decay, f"{recipe.weight_decay:g}, usual is {usual:g}"),
-            Fact("a weight is halved in", half, f"{half:,.1f} steps by decay alone"),
+            Fact("a weight is halved in", half, f"{fixed(half, 1)} steps by decay alone"),
             *now.facts,
             *proven,
         ),

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import streamlit as st
 
-from cnnviz import tracking
+from cnnviz import datasets, models, tracking
 from cnnviz.tracking import Curve, Curves, Database, Status, StatusChange
 from cnnviz.training import Recipe
 from cnnviz.ui.pages.train.charts import charts, published_accuracy
@@ -28,7 +28,8 @@ def draw() -> None:
     recording = _read()
     st.header("How it will look: a recorded run", anchor=False)
     st.caption(
-        f"A finished run of {recording['model']} on {recording['dataset']}, recorded on "
+        f"A finished run of {models.title_of(recording['model'])} on "
+        f"{datasets.title_of(recording['dataset'])}, recorded on "
         f"{recording['hardware']} with torch {recording['torch']}. Press Start, and your own run takes its "
         "place."
     )
