@@ -254,6 +254,16 @@ class RunSummary:
         return self.kind in (Kind.TRAINED, Kind.RECORDED)
 
     @property
+    def timed(self) -> bool:
+        """Return whether times and machine are a training's; an imported history has those of its import."""
+        return self.kind is not Kind.IMPORTED
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Return whether epochs are known: a loop of one's own, or a history, may count steps alone."""
+        return self.has_recipe or self.epoch > 0
+
+    @property
     def resumable(self) -> bool:
         """Return whether the run can be resumed; a watched run cannot, since its process has ended."""
         return self.trained and self.status in RESUMABLE

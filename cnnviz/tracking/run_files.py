@@ -315,6 +315,7 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
     return {
         "id": run.id,
         "name": run.name,
+        "kind": run.kind.value,
         "status": run.status.value,
         "model": run.model,
         "dataset": run.data,
@@ -330,7 +331,7 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
         "checkpoint": paths.get("last"),
         "checkpoints": {kind: {**saved[kind]._asdict(), "path": paths[kind]} for kind in saved},
         "disk_bytes": disk_bytes(run.id, run.key),
-        "seconds": run.seconds,
+        "seconds": run.seconds if run.timed else None,
         "params": run.params,
         "device": run.device or run.device_class,
         "hardware": run.hardware,

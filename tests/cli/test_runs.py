@@ -131,6 +131,14 @@ def test_a_history_is_imported(capsys: Run, tmp_path: Path) -> None:
     assert text == "Run 1: 2 rows, curves train/loss, val/accuracy.\nNot known, and left out: gpu.\n"
     (entry,) = json.loads(run(capsys, "list", "--json"))
     assert (entry["name"], entry["metrics"]["val/accuracy"]["last"]) == ("elsewhere", 0.3)
+    assert entry["seconds"] is None, "the time of its import is none of training"
+    shown = run(capsys, "show", "1")
+    assert "kind: an imported history" in shown
+    assert not {"device", "time", "seed", "recipe"} & {line.partition(":")[0] for line in shown.splitlines()}
+    epochs = tmp_path / "keras.csv"
+    epochs.write_text("epoch,loss\n0,2.3\n1,2.0\n")
+    run(capsys, "import", str(epochs), "--steps-per-epoch", "40")
+    assert json.loads(run(capsys, "show", "2", "--json"))["step"] == 80
     assert main(["runs", "resume", "1"]) == 2
     assert "a history that was imported; there is nothing to train" in capsys.readouterr().err
     assert main(["runs", "import", str(tmp_path / "none.csv")]) == 2

@@ -141,7 +141,10 @@ def import_run(
     from cnnviz.tracking.import_history import import_history
 
     with tracking.connect() as database:
-        made = import_history(database, file, name=name, model=model, classes=classes, held_out=held_out)
+        made = import_history(
+            database, file, name=name, model=model, classes=classes, held_out=held_out,
+            steps_per_epoch=steps_per_epoch,
+        )  # fmt: skip
     if as_json:
         _print_json({"run": made.run_id, "curves": made.curves, "rows": made.rows, "ignored": made.ignored})
         return
@@ -244,7 +247,8 @@ def show(run: _Id, as_json: _Json = False) -> None:
         typer.echo(f"{label}: {value}")
     if lines:
         typer.echo("\n" + table(("metric", "last", "step", "best", "at step"), lines, _RIGHT | {"at step"}))
-    typer.echo(f"\nrecipe: {recipe}")
+    if report["recipe"]:
+        typer.echo(f"\nrecipe: {recipe}")
 
 
 def delete(
@@ -334,7 +338,7 @@ def _entry(run: RunSummary) -> dict[str, Any]:
             name: {"last": m.last, "best": m.best, "step": m.last_step, "best_step": m.best_step}
             for name, m in run.metrics.items()
         },
-        "seconds": run.seconds,
+        "seconds": run.seconds if run.timed else None,
         "created": run.created,
         "error": run.error,
         "notes": run.notes,
@@ -343,12 +347,13 @@ def _entry(run: RunSummary) -> dict[str, Any]:
 
 
 def _line(run: RunSummary, disk: int | None) -> tuple[str, ...]:
-    epochs = f"{run.epoch:.3g}" + (f"/{run.total_epochs:g}" if run.total_epochs else "")
+    of = f"/{run.total_epochs:g}" if run.total_epochs else ""
+    epochs = f"{run.epoch:.3g}{of}" if run.counts_epochs else ""
     loss, accuracy, speed = _measured(run, "loss"), _measured(run, "accuracy"), run.metrics.get(SPEED)
     return (
         str(run.id), run.name, run.status.value, run.model, run.data, epochs,
         "" if loss is None else _digits(loss.last), "" if accuracy is None else _digits(accuracy.last),
-        "" if accuracy is None else _digits(accuracy.best), _duration(run.seconds),
+        "" if accuracy is None else _digits(accuracy.best), _duration(run.seconds) if run.timed else "",
         "" if speed is None else _digits(speed.last), "" if run.params is None else f"{run.params:,}",
         short(disk, "B") if disk else "", _moment(run.began),
     )  # fmt: skip
@@ -360,14 +365,17 @@ def _measured(run: RunSummary, what: str) -> MetricSummary | None:
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    imported = report["kind"] == "imported"
+    device = " on ".join(filter(None, (report["device"], report["hardware"] or report["host"])))
     facts = [
+        ("kind", "an imported history" if imported else ""),
         ("model", report["model"]),
         ("data", report["dataset"]),
-        ("seed", str(report["seed"])),
-        ("device", " on ".join(filter(None, (report["device"], report["hardware"] or report["host"])))),
+        ("seed", str(report["seed"]) if report["recipe"].get("seed") is not None else ""),
+        ("device", "" if imported else device),
         ("parameters", "" if report["params"] is None else f"{report['params']:,}"),
         ("progress", f"step {report['step']:,}, epoch {report['epoch']:.3g}"),
-        ("time", _duration(report["seconds"])),
+        ("time", "" if report["seconds"] is None else _duration(report["seconds"])),
         ("checkpoint", report["checkpoint"] or "none"),
         ("disk", short(report["disk_bytes"], "B")),
         ("tags", ", ".join(report["tags"])),

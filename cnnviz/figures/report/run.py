@@ -192,27 +192,33 @@ def html_report(database: Database, run_id: int) -> str:
 
 def _head(record: RunRecord) -> str:
     run = record.run
-    measured = run.metrics.get("test/accuracy")
+    part = "val" if "test/accuracy" not in run.metrics and "val/accuracy" in run.metrics else "test"
+    name = f"{part}/accuracy"
+    measured, title = run.metrics.get(name), numbers.metric_title(name)
     figures = [
-        (
-            numbers.metric_text("test/accuracy", measured.last) if measured else MISSING,
-            "test accuracy, last",
-        ),
-        (
-            numbers.metric_text("test/accuracy", measured.best) if measured else MISSING,
-            "test accuracy, best",
-        ),
-        (numbers.duration(run.seconds), "in training"),
-        (MISSING if run.params is None else numbers.short(run.params), "parameters"),
-        (f"{run.epoch:.4g}", f"epochs of {run.total_epochs:g}" if run.total_epochs else "epochs"),
+        (numbers.metric_text(name, measured.last) if measured else MISSING, f"{title}, last"),
+        (numbers.metric_text(name, measured.best) if measured else MISSING, f"{title}, best"),
     ]
+    if run.timed:
+        figures += [
+            (numbers.duration(run.seconds), "in training"),
+            (MISSING if run.params is None else numbers.short(run.params), "parameters"),
+        ]
+    if run.counts_epochs:
+        of = f"epochs of {run.total_epochs:g}" if run.total_epochs else "epochs"
+        figures.append((f"{run.epoch:.4g}", of))
+    else:
+        figures.append((f"{run.step:,}", "steps"))
     tags = "".join(f'<span class="tag">{escape(tag)}</span>' for tag in run.tags)
     error = f'<p class="error">{escape(run.error)}</p>' if run.error else ""
     shown = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for value, label in figures
     )
     subject = f"{models.title_of(run.model)} on {datasets.title_of(run.data)}"
-    about = f"{subject}, begun {numbers.moment(run.began)}."
+    if run.timed:
+        about = f"{subject}, begun {numbers.moment(run.began)}."
+    else:
+        about = f"a history, imported from a file {numbers.moment(run.began)}."
     return (
         f"<h1>{escape(run.name)} {tags}</h1><p>Run {run.id}, {run.status.value}: {escape(about)}</p>"
         f'{error}<div class="figures">{shown}</div>'
@@ -225,13 +231,18 @@ def _notes(record: RunRecord) -> str:
 
 def _curves(record: RunRecord) -> str:
     drawn = []
+    in_epochs = record.run.counts_epochs
     for title, lines in PANELS:
-        series = [
-            Series(PART_WORDS[part] if len(lines) > 1 else title, part, curve.epochs, curve.values)
-            for name, part in lines
-            if (curve := record.curves.get(name)) is not None and len(curve)
-        ]
-        drawn.append(chart(title.capitalize(), lines[0][0], series))
+        series = []
+        for name, part in lines:
+            # Of a history that counts epochs alone, the means of training are over epochs.
+            curve = record.curves.get(name) or record.curves.get(name.replace("/", "/epoch_"))
+            if curve is not None and len(curve):
+                across = curve.epochs if in_epochs else curve.steps.astype(np.float64)
+                series.append(
+                    Series(PART_WORDS[part] if len(lines) > 1 else title, part, across, curve.values)
+                )
+        drawn.append(chart(title.capitalize(), lines[0][0], series, "epoch" if in_epochs else "step"))
     figures = "".join(drawn)
     return f'<h2>Curves</h2><div class="charts">{figures}</div>' if figures else ""
 
@@ -290,6 +301,8 @@ def _value(name: str, value: float | None) -> str:
 
 def _recipe(record: RunRecord) -> str:
     """Render every field of the recipe; those that differ from the default are marked."""
+    if not record.run.recipe:
+        return "<p>Nothing is known of its settings.</p>"
     defaults = Recipe().model_dump(mode="json")
     rows = []
     for name, value in record.run.recipe.items():
@@ -320,10 +333,10 @@ def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
         ("data", f"{datasets.title_of(run.data)}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),
         ("done to the data", " ".join(map(str, data.get("notes", [])))),
-        ("seed", run.seed),
-        ("device", run.device_text),
+        ("seed", run.seed if run.has_recipe else None),
+        ("device", run.device_text if run.timed else None),
         ("hardware", run.hardware),
-        ("machine", run.host),
+        ("machine" if run.timed else "imported on", run.host),
         ("versions", versions),
         ("steps", f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")),
         ("checkpoints", checkpoints),

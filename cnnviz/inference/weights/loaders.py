@@ -350,11 +350,20 @@ def from_run(database: Database, run_id: int, kind: str = "last") -> Loaded:
     )
 
 
+_WITHOUT_WEIGHTS = {
+    tracking.Kind.IMPORTED: "is an imported history: it has curves and no weights.",
+    tracking.Kind.WATCHED: "was watched in a process of its own, which has the weights: give a file.",
+    tracking.Kind.RECORDED: "is a recorded run: its curves ship, and not its weights.",
+}
+
+
 def checkpoint_path(database: Database, run: Run, kind: str) -> Path:
     """Return the path of a run's checkpoint; raise `InferenceError` where there is none."""
     if kind not in KINDS:
         raise InferenceError(f"A run's checkpoint is {' or '.join(KINDS)}, not '{kind[:40]}'.")
     entry = tracking.checkpoints(database, run.id).get(kind)
+    if entry is None and run.kind in _WITHOUT_WEIGHTS:
+        raise InferenceError(f"Run {run.id} {_WITHOUT_WEIGHTS[run.kind]}")
     if entry is None:
         raise InferenceError(
             f"Run {run.id} ({run.status}) has no checkpoint '{kind}'; the first is written after an epoch."

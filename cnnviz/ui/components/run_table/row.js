@@ -30,8 +30,12 @@ const nameOf = (row) => {
 
 const stateOf = (row) => {
   const cell = el("td", "state");
-  const words = el("span", `dot ${row.status}`, row.status);
-  words.append(el("span", "more", row.state.slice(row.status.length)));
+  // "running, epoch 3 of 10": the epochs give way first where it is narrow; "imported, finished" is one.
+  const [first, rest] = row.state.startsWith(row.status)
+    ? [row.status, row.state.slice(row.status.length)]
+    : [row.state, ""];
+  const words = el("span", `dot ${row.status}`, first);
+  words.append(el("span", "more", rest));
   if (row.error) words.title = row.error;
   cell.append(words);
   return cell;

@@ -45,6 +45,8 @@ class Side:
     """None if this version cannot parse it."""
     run: int | None = None
     recorded: str | None = None
+    axis: str = "epoch"
+    """What its curves are over: `step` where epochs are not known."""
 
     @property
     def called(self) -> str:
@@ -79,10 +81,14 @@ def clones(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
 
 def diagnosed_side(case: LoadedDiagnosis) -> Side:
     """Return the diagnosed run."""
-    side = _shipped(case.evidence, case.recorded or "")
     if case.run is None:
-        return side
-    return Side(case.name, case.run.status.value, side.curves, case.evidence.recipe, run=case.run.id)
+        return _shipped(case.evidence, case.recorded or "")
+    in_epochs = case.run.counts_epochs
+    curves = _curves(case.evidence, case.evidence.steps_per_epoch if in_epochs else 1.0)
+    axis = "epoch" if in_epochs else "step"
+    return Side(
+        case.name, case.run.status.value, curves, case.evidence.recipe, run=case.run.id, axis=axis
+    )  # fmt: skip
 
 
 def improvement_text(diagnosed: Side, others: Sequence[Side]) -> str:
@@ -118,10 +124,9 @@ def draw_comparison(diagnosed: Side, sides: Sequence[Side]) -> None:
     if panels:
         st.caption("Training solid, validation dotted, test dashed.")
         key = f"{diagnosed.recorded or diagnosed.run}"
-        plot(
-            curves(panels, x_title="epoch", smoothing=SMOOTHING, revision=key), key=f"diagnose-curves-{key}",
-            height=HEIGHT, alt=curves_alt(panels, "epoch"), name=f"diagnosis-{key}-curves", picks=False,
-        )  # fmt: skip
+        figure = curves(panels, x_title=diagnosed.axis, smoothing=SMOOTHING, revision=key)
+        alt, name = curves_alt(panels, diagnosed.axis), f"diagnosis-{key}-curves"
+        plot(figure, key=f"diagnose-curves-{key}", height=HEIGHT, alt=alt, name=name, picks=False)
     else:
         st.caption("No curves were recorded.")
     for side, hue in zip(sides, COMPARED[1:], strict=False):
@@ -180,7 +185,7 @@ def _of_run(run: RunSummary) -> Side:
     curves = {}
     for metric, _ in PANELS:
         for part, _ in PARTS:
-            curve = run_data.curve(run, f"{part}/{metric}").curve
+            curve = run_data.curve(run, run_data.recorded_name(run, f"{part}/{metric}")).curve
             if len(curve):
                 curves[f"{part}/{metric}"] = (curve.epochs, curve.values)
     try:
@@ -191,13 +196,21 @@ def _of_run(run: RunSummary) -> Side:
 
 
 def _shipped(evidence: Evidence, name: str) -> Side:
-    steps_per_epoch = evidence.steps_per_epoch
-    curves = {
-        key: (np.array(points.steps, np.float64) / steps_per_epoch, np.array(points.values, np.float64))
-        for key, points in evidence.curves.items()
-        if len(points) and key.partition("/")[2] in ("accuracy", "loss")
-    }
+    curves = _curves(evidence, evidence.steps_per_epoch)
     return Side(evidence.title, evidence.status, curves, evidence.recipe, recorded=name)
+
+
+def _curves(evidence: Evidence, steps_per_unit: float) -> dict[str, tuple[Floats, Floats]]:
+    """Return the curves that are drawn; of training the epoch means where steps were not recorded."""
+    drawn = {}
+    for metric, _ in PANELS:
+        for part, _ in PARTS:
+            named = evidence.curves
+            points = named.get(f"{part}/{metric}") or named.get(f"{part}/epoch_{metric}")
+            if points:
+                steps = np.array(points.steps, np.float64) / steps_per_unit
+                drawn[f"{part}/{metric}"] = (steps, np.array(points.values, np.float64))
+    return drawn
 
 
 def _percent(value: float) -> str:

@@ -137,8 +137,15 @@ def configuration_diff(runs: Sequence[RunSummary]) -> None:
     """Draw the differing recipe fields and facts."""
     st.header("Configuration diff", anchor=False)
     lines = difference_lines(full_records(runs))
+    unknown = [run for run in runs if not run.timed]
+    if unknown:
+        names = ", ".join(f"run {run.id}" for run in unknown)
+        st.caption(f"Not known of imported histories ({names}): recipe, data, hardware and versions.")
     if not lines:
-        st.caption("Nothing: same recipe, same data, same hardware, same versions.")
+        if not unknown:
+            st.caption("Nothing: same recipe, same data, same hardware, same versions.")
+        elif len(unknown) < len(runs) - 1:
+            st.caption("Nothing between the others: same recipe, same data, same hardware, same versions.")
         return
     run_columns(lines, runs, "Configuration diff of the runs")
     if any(line.title == FACTS[0][0] for line in lines):
@@ -163,13 +170,19 @@ def full_records(runs: Sequence[RunSummary]) -> list[Run]:
 
 def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
     """Return a row for each recipe field and each fact that differs between the runs."""
-    lines = [
-        TableRow(key_words(field), description, [value_text(value) for value in values])
-        for field, description, values in differing([run.recipe for run in runs])
-    ]
+    lines = []
+    for field, description, values in differing([run.recipe for run in runs]):
+        # What was not recorded of a loop of one's own, or of a history, is not the default of our recipes.
+        known = [run.has_recipe or field in run.recipe for run in runs]
+        distinct = {value_text(value) for value, is_known in zip(values, known, strict=True) if is_known}
+        if len(distinct) > 1:
+            shown = [
+                value_text(v) if is_known else MISSING for v, is_known in zip(values, known, strict=True)
+            ]
+            lines.append(TableRow(key_words(field), description, shown))
     for title, about, format_value in FACTS:
         values_text = [format_value(run) or MISSING for run in runs]
-        if len(set(values_text)) > 1:
+        if len({text for text, run in zip(values_text, runs, strict=True) if run.timed}) > 1:
             lines.append(TableRow(title, about, values_text))
     return lines
 
@@ -201,8 +214,9 @@ def cost_lines(runs: Sequence[Run]) -> list[TableRow]:
     """Return rows of training time and model size."""
     macs = [macs_of(run.recipe, run.dataset) for run in runs]
     return [
-        TableRow("time in training", "By all attempts.", [numbers.duration(run.seconds) for run in runs],
-             best_of([run.seconds for run in runs], lower=True)),
+        TableRow("time in training", "By all attempts.",
+             [numbers.duration(run.seconds) if run.timed else MISSING for run in runs],
+             best_of([run.seconds if run.timed else None for run in runs], lower=True)),
         TableRow("parameters", "Values that training changes.",
              [MISSING if run.params is None else numbers.exact(run.params) for run in runs]),
         TableRow("multiply-adds", "For one image.",

@@ -103,6 +103,9 @@ def recipe(run: Run) -> None:
 
 def _settings(run: Run) -> None:
     st.header("Settings", anchor=False)
+    if not run.recipe:
+        st.caption("Imported from a file, which holds curves: nothing is known of its settings.")
+        return
     source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
     st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
     _table([(key_words(field), value_text(value), "") for field, value in run.recipe.items()])
@@ -137,7 +140,7 @@ def _base(run: Run) -> tuple[dict[str, Any], str]:
 
 def provenance(run: Run) -> None:
     """Draw data, device and versions of the run."""
-    st.header("What it ran on", anchor=False)
+    st.header("What it ran on" if run.timed else "Where it is from", anchor=False)
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     facts = [
@@ -148,8 +151,12 @@ def provenance(run: Run) -> None:
             f"A hash of the images and labels in their order. In full: {run.fingerprint}",
         ),
         ("seed", run.seed if run.has_recipe else None, "What every random choice follows from."),
-        ("device", " on ".join(filter(None, (run.device_text, run.hardware))), "What it was trained on."),
-        ("machine", run.host, "Where its files lie."),
+        (
+            "device",
+            " on ".join(filter(None, (run.device_text, run.hardware))) if run.timed else None,
+            "What it was trained on.",
+        ),
+        ("machine" if run.timed else "imported on", run.host, "Where its files lie."),
         ("versions", versions, "Of what it was trained with."),
         ("steps", steps, "Optimizer steps done."),
         ("copy of run", run.parent_id, "The run whose recipe was changed for this one."),
@@ -279,14 +286,21 @@ def _deleted(run: Run) -> None:
 def _headline(run: Run) -> str:
     """Return the headline figures as HTML."""
     of = f" of {run.total_epochs:g}" if run.total_epochs else ""
-    facts = [
-        (_measured(run, "test/accuracy", best=False), "test accuracy, last"),
-        (_measured(run, "test/accuracy", best=True), "best"),
-        (f"{run.epoch:.3g}{of}", "epochs"),
-        (numbers.duration(run.seconds), "in training"),
-        (_measured(run, run_data.SPEED, best=False), "images a second"),
-        (MISSING if run.params is None else numbers.short(run.params), "parameters"),
-    ]
+    part = "val" if "test/accuracy" not in run.metrics and "val/accuracy" in run.metrics else "test"
+    accuracy = f"{part}/accuracy"
+    facts = []
+    if run.timed or accuracy in run.metrics:
+        facts += [
+            (_measured(run, accuracy, best=False), f"{numbers.metric_title(accuracy)}, last"),
+            (_measured(run, accuracy, best=True), "best"),
+        ]
+    facts.append((f"{run.epoch:.3g}{of}", "epochs") if run.counts_epochs else (f"{run.step:,}", "steps"))
+    if run.timed:
+        facts += [
+            (numbers.duration(run.seconds), "in training"),
+            (_measured(run, run_data.SPEED, best=False), "images a second"),
+            (MISSING if run.params is None else numbers.short(run.params), "parameters"),
+        ]
     figures = "".join(f"<div><b>{escape(v)}</b><span>{escape(what)}</span></div>" for v, what in facts)
     return f'<div class="run-headline">{figures}</div>'
 

@@ -41,7 +41,7 @@ from cnnviz.ui.pages.runs.state import (
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture.model_data import overview
 from cnnviz.ui.shared.runs import run_data
-from cnnviz.ui.shared.runs.run_data import new_click
+from cnnviz.ui.shared.runs.run_data import new_click, recorded_name
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
@@ -137,17 +137,17 @@ def overlay(runs: Sequence[RunSummary], page_state: PageState) -> None:
     title = numbers.metric_title(page_state.metric)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
         st.header(title.capitalize(), anchor=False, width="content")
-        choose_x(page_state.x)
+        axis = choose_x(page_state.x, *runs)
         _choose_scale(scale)
     timed = [run_data.curve(run, page_state.metric) for run in runs]
     missing = [run for run, timed_curve in zip(runs, timed, strict=True) if not len(timed_curve.curve)]
     if len(missing) == len(runs):
         st.caption(f"None of these runs has measured {title}. Choose another measure above.")
         return
-    x_title, unit = x_axis(page_state.x, timed)
+    x_title, unit = x_axis(axis, timed)
     part = PARTS.get(page_state.metric.partition("/")[0], "train")
     lines = [
-        Line(short_name(run), x_values(timed_curve, page_state.x) / unit, timed_curve.curve.values, part, hue)
+        Line(short_name(run), x_values(timed_curve, axis) / unit, timed_curve.curve.values, part, hue)
         for run, timed_curve, hue in zip(runs, timed, COMPARED, strict=False)
         if len(timed_curve.curve)
     ]
@@ -164,13 +164,23 @@ def overlay(runs: Sequence[RunSummary], page_state: PageState) -> None:
         st.caption(f"{', '.join(short_name(run) for run in missing)}: no {title} was measured.")
 
 
-def choose_x(x: XAxis) -> None:
-    """Draw the choice of the horizontal axis."""
-    show_value("runs-x", x)
+def choose_x(x: XAxis, *runs: RunSummary) -> XAxis:
+    """Draw the choice of the horizontal axis among those that mean something for all runs; return it."""
+    known = {
+        "step": True,
+        "epoch": all(run.counts_epochs for run in runs),
+        "time": all(run.timed for run in runs),
+    }
+    axes = [axis for axis in X_AXES if known[axis]]
+    chosen = x if x in axes else axes[0]
+    if len(axes) == 1:
+        return chosen
+    show_value("runs-x", chosen)
     st.segmented_control(
-        "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
+        "To the right", axes, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
         label_visibility="collapsed", on_change=_chosen_x,
     )  # fmt: skip
+    return chosen
 
 
 def _choose_scale(scale: str) -> None:
@@ -237,15 +247,15 @@ OWN_PARTS: tuple[tuple[str, Part, str], ...] = (
 
 def own_curves(run: Run, page_state: PageState) -> None:
     """Draw the run's curves, or that there are none yet."""
-    timed = {name: run_data.curve(run, name) for name in (*_names(), *AUXILIARY_LOSSES)}
+    timed = {name: run_data.curve(run, recorded_name(run, name)) for name in (*_names(), *AUXILIARY_LOSSES)}
     measured = {name: timed_curve for name, timed_curve in timed.items() if len(timed_curve.curve)}
     if not measured:
         st.caption("Nothing was measured yet.")
         return
-    choose_x(page_state.x)
-    title, unit = x_axis(page_state.x, list(measured.values()))
+    axis = choose_x(page_state.x, run)
+    title, unit = x_axis(axis, list(measured.values()))
     points = {
-        name: (x_values(timed_curve, page_state.x) / unit, timed_curve.curve.values)
+        name: (x_values(timed_curve, axis) / unit, timed_curve.curve.values)
         for name, timed_curve in measured.items()
     }
     panels = [
@@ -352,7 +362,7 @@ def _costs(runs: Sequence[RunSummary], against: Against) -> list[float | None]:
     if against == "parameters":
         return [run.params for run in runs]
     if against == "time":
-        return [run.seconds for run in runs]
+        return [run.seconds if run.timed else None for run in runs]
     with st.spinner("Counting multiply-adds …", show_time=False):
         return comparison.macs_of_runs(runs)
 

@@ -188,7 +188,11 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
     ]
     term_heading("Confusion matrix")
     if not entries:
-        st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
+        st.caption(
+            "These runs have no confusion matrix yet: one is recorded at the end of each epoch."
+            if any(run.timed for run in runs)
+            else "Imported histories have no confusion matrix."
+        )
         return
     st.caption(
         "Rows: true class; columns: predicted. On the diagonal it is right. Click a cell to see its images."

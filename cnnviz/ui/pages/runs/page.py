@@ -238,10 +238,11 @@ def to_csv(runs: Sequence[RunSummary], metric: str, disk: Mapping[int, int]) -> 
 def _row(run: RunSummary, metric: str, disk: Mapping[int, int]) -> tuple[object, ...]:
     measured, speed = run.metrics.get(metric), run.metrics.get(SPEED)
     begun = "" if run.began is None else datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds")
+    seconds = round(run.seconds, 3) if run.timed else None
     return (
         run.id, run.name, run.status.value, run.model, run.data, run.seed, run.epoch, metric,
         measured and measured.last, measured and measured.best, measured and measured.best_step,
-        round(run.seconds, 3), speed and speed.last, run.params, disk.get(run.id, 0), begun,
+        seconds, speed and speed.last, run.params, disk.get(run.id, 0), begun,
         " ".join(run.tags), run.notes,
     )  # fmt: skip
 

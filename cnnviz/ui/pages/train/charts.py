@@ -15,6 +15,7 @@ from cnnviz.figures.curves import Part as Drawn
 from cnnviz.figures.layer_stats import STATISTIC_INFO, STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models import Published
+from cnnviz.tracking import RunSummary
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import value_text
 from cnnviz.ui.components.plot import plot
@@ -101,10 +102,22 @@ Scale = Literal["linear", "log"]
 
 
 def charts(
-    run_log: RunData, claim: PublishedAccuracy | None, name: str, frozen: Collection[str] = ()
+    run_log: RunData,
+    claim: PublishedAccuracy | None,
+    name: str,
+    frozen: Collection[str] = (),
+    run: RunSummary | None = None,
 ) -> None:
-    """Draw all charts; `name` is the file name of downloads."""
-    x, scale, smoothing = _axes()
+    """Draw all charts, or say what was not recorded.
+
+    Args:
+        run_log: Curves and records.
+        claim: A published accuracy to draw beside them.
+        name: File name of downloads.
+        frozen: Layers that are not trained.
+        run: The run; None for the example.
+    """
+    x, scale, smoothing = _axes(run)
     panels = [
         _accuracy(run_log, x, scale, claim),
         Panel("loss", [*_lines(run_log, x, "loss"), *_heads(run_log, x)], log=scale == "log"),
@@ -115,16 +128,30 @@ def charts(
     if claim is not None:
         source = f" ({claim.figure.source})" if claim.figure.source else ""
         st.caption(notice.escape(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
-    with st.expander("Learning rate and speed", key="train-cost"):
-        _cost(run_log, x, name)
-    _layers(run_log, x, name, frozen)
+    if {"lr", "images_per_second"} & set(run_log.curves) or not run_log.ended:
+        with st.expander("Learning rate and speed", key="train-cost"):
+            _cost(run_log, x, name)
+    if run is None or run.timed:
+        _layers(run_log, x, name, frozen)
+    else:
+        st.caption("An imported history has curves alone: no layer statistics, no weights, no images.")
 
 
-def _axes() -> tuple[XAxis, Scale, str]:
+def x_axes(run: RunSummary | None) -> tuple[XAxis, ...]:
+    """Return the horizontal axes on which a run's curves mean something."""
+    axes: tuple[XAxis, ...] = get_args(XAxis)
+    if run is None:
+        return axes
+    known = {"step": True, "epoch": run.counts_epochs, "time": run.timed}
+    return tuple(axis for axis in axes if known[axis])
+
+
+def _axes(run: RunSummary | None) -> tuple[XAxis, Scale, str]:
     """Draw the choices of axes and smoothing, which are in the URL, and return them."""
     problems: list[str] = []
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-axes"):
-        x = _choice("x", "over", get_args(XAxis), problems)
+        axes = x_axes(run)
+        x = _choice("x", "over", axes, problems) if len(axes) > 1 else axes[0]
         scale = _choice("scale", "scale", get_args(Scale), problems)
         smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), problems, "smooth")
     notice.show(problems)
@@ -150,7 +177,7 @@ def _lines(run_log: RunData, x: XAxis, what: str, *, error: bool = False) -> lis
     """Return the curves of training, validation and test; with `error` as 1 − accuracy."""
     lines = []
     for prefix, part in PARTS:
-        curve = run_log.curves.get(f"{prefix}/{what}")
+        curve = run_log.curve(prefix, what)
         if curve is not None:
             values = 1 - curve.values if error else curve.values
             values = np.where(values > 0, values, np.nan) if error else values
@@ -188,6 +215,8 @@ def _cost(run_log: RunData, x: XAxis, name: str) -> None:
         )
 
     panels = [Panel("learning rate", line("lr")), Panel("images / s", line("images_per_second"))]
+    if run_log.ended:
+        panels = [panel for panel in panels if panel.lines]
     figure = curves(panels, x_title=X_TITLES[x])
     figure.update_layout(showlegend=False)
     alt = curves_alt(panels, X_TITLES[x])
@@ -225,7 +254,11 @@ def _layers(run_log: RunData, x: XAxis, name: str, frozen: Collection[str]) -> N
     st.caption(STATISTIC_INFO[statistic].meaning, help=explanation(TERMS[statistic]))
     records = run_log.layer_stats_over(x)
     if not records:
-        st.caption("The first look at the layers comes with the first step.")
+        st.caption(
+            "No layer statistics were recorded."
+            if run_log.ended
+            else "The first look at the layers comes with the first step."
+        )
         return
     height = min(MAX_HEIGHT, max(HEAT, LAYER_HEIGHT * len(records[-1][1]) + 90))
     plot(layer_heatmap(records, statistic, X_TITLES[x], frozen), key="train-heat", height=height,

@@ -236,7 +236,7 @@ def draw(run: Run, run_log: RunData) -> None:
     name = f"run-{run.id}"
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(run_log, _published(run), name, run_data.trained_layers(run).frozen)
+        charts(run_log, _published(run), name, run_data.trained_layers(run).frozen, run)
     with right:
         sample_predictions(run_log, name)
     history(run, run_log)
@@ -407,6 +407,6 @@ def _last_run(database: Database) -> None:
         )
     left, right = st.columns([0.7, 0.3], gap="medium")
     with left:
-        charts(run_log, _published(run), f"run-{run.id}", run_data.trained_layers(run).frozen)
+        charts(run_log, _published(run), f"run-{run.id}", run_data.trained_layers(run).frozen, run)
     with right:
         sample_predictions(run_log, f"run-{run.id}")

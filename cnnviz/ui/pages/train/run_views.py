@@ -27,6 +27,9 @@ from cnnviz.ui.shared.runs.live_run import RunData, seconds_left
 if TYPE_CHECKING:
     pass
 
+UNKNOWN = "not known"
+"""Model of an imported history that nobody named."""
+IMPORTED = "a history, imported from a file"
 MEANINGS = {
     Status.QUEUED: "It starts by itself when its turn comes; you need not stay on this page.",
     Status.PAUSED: "It has written a checkpoint and gives the device free; it goes on exactly where it was.",
@@ -47,8 +50,8 @@ WATCHED_MEANINGS = {
 def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
     """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
-        about = [_origin(run, recipe), run.device_text]
-        if run.name != f"{run.model} on {run.data}":
+        about = [_origin(run, recipe), run.device_text] if run.timed else [_origin(run, recipe)]
+        if run.timed and run.name != f"{run.model} on {run.data}":
             about.insert(0, f"{models.title_of(run.model)} on {datasets.title_of(run.data)}")
         if run.parent_id:
             about.append(f"copy of run {run.parent_id}")
@@ -75,7 +78,9 @@ def _figures(run: Run, run_log: RunData) -> list[str]:
     """Return the headline figures with their labels, most important first."""
     state = f'<b class="run-state {run.status}" role="status">{run.status}</b>'
     figures = [f"<div>{state}<span>{_since(run)}</span></div>"]
-    if run.total_steps:
+    if run.total_steps and not run.counts_epochs:
+        figures.append(_figure(f"{run.step:,}", "steps"))
+    elif run.total_steps:
         epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
         figures.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
     elif not run.has_recipe and run.step:
@@ -83,10 +88,10 @@ def _figures(run: Run, run_log: RunData) -> list[str]:
     left = seconds_left(run_log, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
         figures.append(_figure(numbers.duration(left), "left"))
-    if run.began or run.seconds:
+    if run.timed and (run.began or run.seconds):
         figures.append(_figure(numbers.duration(run.seconds), "in training"))
     for name, label in (
-        ("test/accuracy", "test accuracy"),
+        _judged(run_log),
         ("images_per_second", "images / s"),
         ("memory_bytes", "memory"),
     ):
@@ -97,12 +102,18 @@ def _figures(run: Run, run_log: RunData) -> list[str]:
     return figures
 
 
+def _judged(run_log: RunData) -> tuple[str, str]:
+    """Return the accuracy of the headline: on test images, or on validation images where there is no test."""
+    part = "val" if "test/accuracy" not in run_log.curves and "val/accuracy" in run_log.curves else "test"
+    return f"{part}/accuracy", numbers.metric_title(f"{part}/accuracy")
+
+
 def _origin(run: Run, recipe: Recipe) -> str:
     """Describe what the run follows: a recipe and a seed, or a user's own training loop."""
     if run.kind is Kind.WATCHED:
         return "a training loop of its own"
     if run.kind is Kind.IMPORTED:
-        return "imported from a file"
+        return f"a history of {run.model}, imported from a file" if run.model != UNKNOWN else IMPORTED
     recorded = "recorded, and shipped with cnnviz; " if run.kind is Kind.RECORDED else ""
     return f"{recorded}{_named(recipe)}, seed {run.seed}"
 
@@ -237,7 +248,8 @@ def history(run: Run, run_log: RunData) -> None:
             for change in run_log.history
         )
         st.html(f'<table class="states"><tbody>{rows}</tbody></table>')
-        st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
+        if run.timed:
+            st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
     if table := run_data.own_layers_table(run):
         with st.expander("Layers of its network", key="run-layers"):
             st.html(table)
@@ -246,8 +258,14 @@ def history(run: Run, run_log: RunData) -> None:
     ):
         if run_log.data:
             data = run_log.data
-            parts = ", ".join(f"{data[part]:,} for {part}" for part in ("train", "validation", "test"))
-            st.caption(" ".join([f"Images: {parts}.", *map(str, data.get("notes", ()))]))
+            counted = [part for part in ("train", "validation", "test") if data.get(part) is not None]
+            parts = ", ".join(f"{data[part]:,} for {part}" for part in counted)
+            images = [f"Images: {parts}."] if parts else []
+            if text := " ".join([*images, *map(str, data.get("notes", ()))]):
+                st.caption(text)
+        if not run.timed:
+            st.caption("An imported history holds curves: nothing is known of its settings and its machine.")
+            return
         st.caption(
             " · ".join(filter(None, (run.hardware, *_versions(run)))) or "Not known before it has begun."
         )
@@ -269,17 +287,15 @@ def _moment(when: float) -> str:
 # Confusion matrix and sample predictions.
 
 MATRIX = 340
-ENDED = frozenset((Status.FINISHED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED))
 
 
 def sample_predictions(run_log: RunData, name: str) -> None:
     """Draw both, as soon as they are available; `name` is the file name of downloads."""
     term_heading("Confusion matrix")
     if run_log.confused is None:
-        ended = bool(run_log.history) and run_log.history[-1].new in ENDED
         st.caption(
             "No confusion matrix was recorded: the run did not reach the end of an epoch, or was not ours."
-            if ended
+            if run_log.ended
             else "The confusion matrix comes with the end of the first epoch."
         )
     else:

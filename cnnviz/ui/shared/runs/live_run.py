@@ -25,6 +25,7 @@ from cnnviz.tracking import (
 from cnnviz.tracking.curves import Floats
 
 XAxis = Literal["step", "epoch", "time"]
+ENDED = frozenset((Status.FINISHED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED))
 X_TITLES: dict[XAxis, str] = {"step": "step", "epoch": "epoch", "time": "minutes in training"}
 
 
@@ -61,11 +62,20 @@ class RunData:
     history: Sequence[StatusChange] = ()
 
     @property
+    def ended(self) -> bool:
+        """Return whether the run has ended: what was not recorded by then does not come any more."""
+        return bool(self.history) and self.history[-1].new in ENDED
+
+    @property
     def classes(self) -> list[str]:
         """Names of the classes; numbers if none were recorded."""
-        if self.data:
+        if self.data and "classes" in self.data:
             return [str(name) for name in self.data["classes"]]
         return [str(i) for i in range(len(self.confused.matrix))] if self.confused else []
+
+    def curve(self, part: str, measure: str) -> Curve | None:
+        """Return a curve of a split; of training its epoch means where steps were not recorded."""
+        return self.curves.get(f"{part}/{measure}") or self.curves.get(f"{part}/epoch_{measure}")
 
     def last(self, name: str) -> float | None:
         """Return the newest finite value of a metric."""

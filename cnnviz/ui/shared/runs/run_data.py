@@ -151,6 +151,13 @@ def matrix(run: RunSummary, kind: str = "test/confusion") -> Matrix | None:
     return _matrix(opened, opened.where, run.id, kind, run.dataset, _state(run))
 
 
+def recorded_name(run: RunSummary, metric: str) -> str:
+    """Return the metric, or its epoch means where a history has no values of steps: `train/epoch_loss`."""
+    part, _, measure = metric.partition("/")
+    mean = f"{part}/epoch_{measure}"
+    return mean if metric not in run.metrics and mean in run.metrics else metric
+
+
 def recipe(run_id: int) -> dict[str, Any]:
     """Return the recipe of a run, which never changes."""
     opened = database()
