@@ -152,7 +152,7 @@ def test_beside_a_run_of_ours_nothing_is_made_up(imported: tuple[str, str]) -> N
     _, number = imported
     with tracking.connect() as database:
         ours = [enqueue(database, Recipe(dataset="digits", trunk_lr=rate)).id for rate in (1.0, 0.5)]
-        runs = [tracking.get_run(database, int(one)) for one in (number, *ours)]
+        runs = [tracking.get_run(database, one) for one in (int(number), *ours)]
     lines = {line.title: list(line.values) for line in difference_lines(runs)}
     assert lines == {"trunk lr": ["—", "1", "0.5"]}
     app = open_page("runs", runs=f"{number},{ours[0]}")
