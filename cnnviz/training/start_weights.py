@@ -113,9 +113,7 @@ def _checkpoint_of(database: Database, run_id: int, kind: str) -> Path:
     if run.deleted_at is not None:
         raise ValueError(f"Run {run.id} was deleted: restore it on Runs, or begin with other weights.")
     if not run.trained:
-        raise ValueError(
-            f"Run {run.id} was not trained here: it has no weights to begin with."
-        )
+        raise ValueError(f"Run {run.id} was not trained here: it has no weights to begin with.")
     saved = tracking.checkpoints(database, run.id).get(kind)
     path = None if saved is None else checkpoint_file(run, saved)
     if path is None or not path.exists():
