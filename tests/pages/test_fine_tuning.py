@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -15,7 +16,9 @@ from cnnviz import models, tracking
 from cnnviz.tracking import Database, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
+from cnnviz.training.rate_finder import RateTest
 from cnnviz.training.workers.worker import work
+from cnnviz.ui.pages.train.jobs import KEY
 from cnnviz.ui.shared.runs import fine_tuning
 from cnnviz.ui.shared.runs.fine_tuning import frozen_text
 from tests.pages.runner import assert_sound, open_page, said
@@ -166,6 +169,24 @@ def test_a_copy_of_a_fine_tuned_run_keeps_its_weights_and_can_do_without(runs: D
     assert_sound(app)
     assert app.selectbox(key=START).value == ""
     assert "recipe: run 1" in said(app)
+
+
+def test_a_rate_is_sought_from_the_weights_that_it_begins_with(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Recipe] = []
+
+    def noted(recipe: Recipe, *_: Any) -> RateTest:
+        begun.append(recipe)
+        return RateTest((1e-4, 1e-3), (2.3, 2.0), (2.3, 2.1), None, 1.0)
+
+    monkeypatch.setattr("cnnviz.training.rate_finder.find_rate", noted)
+    app = open_page("train", model="lenet5", **{"set.start_from": "run:1", "dataset": "digits"})
+    app.button(key="train-find-rate").click().run()
+    app.session_state[KEY].wait(60)
+    app.run()
+    assert_sound(app)
+    assert begun[0].start_from.startswith("run:1@")
 
 
 def test_an_uploaded_file_is_begun_with(home: Path) -> None:

@@ -463,7 +463,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
     result = RateTest((1e-4, 1e-3, 1e-2, 0.1), (2.3, 2.0, 0.5, 4.0), (2.3, 2.1, 1.2, 1.5), 1e-3, 1.0)
     recipes: list[Recipe] = []
 
-    def tried(recipe: Recipe, report: Any) -> RateTest:
+    def tried(recipe: Recipe, database: Any, report: Any) -> RateTest:
         recipes.append(recipe)
         return result
 
@@ -485,7 +485,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_rate_that_cannot_be_sought_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(recipe: Recipe, report: Any) -> RateTest:
+    def refused(recipe: Recipe, database: Any, report: Any) -> RateTest:
         raise ValueError("A step takes 9 s here.")
 
     monkeypatch.setattr("cnnviz.ui.pages.train.jobs._work", refused)

@@ -224,3 +224,12 @@ def test_a_deleted_run_and_another_network_are_refused_before_anything_is_queued
 def test_initial_weights_have_a_title(start: str, title: str) -> None:
     assert start_title(start) == title
     assert "a" * 64 not in value_text(start)
+
+
+def test_a_range_test_begins_with_the_weights_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--model", "lenet5", *SMALL]) == 0
+    tuned = ("--set", "start_from=run:1", "--set", "freeze_until=conv2", "--set", "limit=120")
+    assert main(["find-rate", "plain", "--dataset", "digits", *tuned, "--seconds", "1"]) == 0
+    assert "steps" in capsys.readouterr().out
+    assert main(["find-rate", "plain", "--dataset", "digits", "--set", "start_from=run:7"]) == 2
+    assert "no run" in capsys.readouterr().err.lower()

@@ -258,6 +258,12 @@ def find_rate(
     given = {k: v for k, v in (("model", model), ("dataset", dataset)) if v is not None}
     given |= pairs(settings or [], "batch_size=32") | model_fields(model, option)
     chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
+    if chosen.start_from:
+        from cnnviz import tracking
+        from cnnviz.training.start_weights import resolve_start_weights
+
+        with tracking.connect() as database:
+            chosen = resolve_start_weights(chosen, database)
     with Bar() as bar:
         data = datasets.load(chosen.dataset, progress=bar)
         result = rate_finder.find_rate(chosen, data, bar, seconds)

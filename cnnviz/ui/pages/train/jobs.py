@@ -50,14 +50,20 @@ _UNTOUCHED = frozenset(
 class RateJob(BackgroundJob["RateTest"]):
     """Background range test of one recipe."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, database: Database | None) -> None:
         self.identity = _identity(recipe)
-        super().__init__(lambda report: _work(recipe, report), Step("Preparing", 0, 0), "find-rate", _TURNS)
+        super().__init__(
+            lambda report: _work(recipe, database, report), Step("Preparing", 0, 0), "find-rate", _TURNS
+        )
 
 
-def _work(recipe: Recipe, report: Progress) -> RateTest:
+def _work(recipe: Recipe, database: Database | None, report: Progress) -> RateTest:
+    """Run the test; `database` holds the run that the recipe begins with, if it begins with one."""
     from cnnviz.training.rate_finder import find_rate
+    from cnnviz.training.start_weights import resolve_start_weights
 
+    if database is not None:
+        recipe = resolve_start_weights(recipe, database)
     return find_rate(recipe, datasets.load(recipe.dataset, progress=report), report)
 
 
@@ -90,7 +96,12 @@ def _begin() -> None:
     before: RateJob | None = st.session_state.get(KEY)
     if before is not None:
         before.cancel()
-    st.session_state[KEY] = RateJob(recipe)
+    try:
+        database = run_data.database() if recipe.start_from else None
+    except (ValueError, OSError) as error:
+        notice.defer(str(error))
+        return
+    st.session_state[KEY] = RateJob(recipe, database)
 
 
 def _draw_progress(job: RateJob) -> None:
