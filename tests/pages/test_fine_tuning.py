@@ -127,6 +127,7 @@ def test_weights_of_another_network_are_one_sentence_and_stay_chosen(home: Path)
     assert "The weights 'run:1' fit 0 of" in said(app)
     assert "or choose the model of run 1." in said(app)
     assert (app.selectbox(key=START).value, app.selectbox(key=FREEZE).value) == ("run:1", "conv2")
+    assert app.selectbox(key=START).options[-1].startswith("Run 1 · LeNet-5 · Digits · ")
     app.selectbox(key=START).select_index(0).run()
     assert "There is no layer 'conv2' to freeze up to" in said(app)
     assert not [text for text in said(app).split(". ") if "stay frozen" in text]

@@ -121,10 +121,21 @@ def _start_options(recipe: Recipe, shown: str, database: Database | None) -> Sta
         runs, complete = _runs(database, state, identity)
         labels |= {f"run:{run.id}": _run_label(run, database) for run in runs}
     if shown not in labels:
-        kept = " · its weights when this was queued" if "@" in shown and start_run(shown) else ""
-        title = start_title(shown)
-        labels[shown] = f"{title[:1].upper()}{title[1:]}{kept}"
+        labels[shown] = _other_label(shown, model, database)
     return StartOptions(labels, complete)
+
+
+def _other_label(start_from: str, model: str, database: Database | None) -> str:
+    """Return the label of weights that are not listed: an older run's, another network's, or gone."""
+    title, number = start_title(start_from), start_run(start_from)
+    label = f"{title[:1].upper()}{title[1:]}"
+    if number is None:
+        return label
+    known = [] if database is None else tracking.list_runs(database, ids=[number], metrics=[ACCURACY])
+    for run in known:
+        other = "" if run.model == model else f" · {models.title_of(run.model)}"
+        label = f"{label}{other}{_run_label(run, database).removeprefix(f'Run {run.id}')}"
+    return f"{label} · its weights when this was queued" if "@" in start_from else label
 
 
 def _model_name(recipe: Recipe) -> str:
@@ -166,7 +177,7 @@ def _same_network(recipe: Recipe, other: Mapping[str, Any]) -> bool:
         return False
 
 
-def _run_label(run: RunSummary, database: Database) -> str:
+def _run_label(run: RunSummary, database: Database | None) -> str:
     data = datasets.title_of(run.data)
     parts = [f"Run {run.id}", data if run.name == f"{run.model} on {run.data}" else f"{run.name} · {data}"]
     accuracy = run.metrics.get(ACCURACY)
@@ -174,7 +185,7 @@ def _run_label(run: RunSummary, database: Database) -> str:
         parts.append(run.status.value)
     elif accuracy is not None and accuracy.last is not None:
         parts.append(f"{100 * accuracy.last:.1f} %")
-    owner = visitors.owner_name(database, run.owner_id)
+    owner = "" if database is None else visitors.owner_name(database, run.owner_id)
     return " · ".join([*parts, owner] if owner else parts)
 
 
