@@ -27,6 +27,8 @@ STEPLESS = 50
 """Backward passes without an optimizer step after which backward passes count as steps, so that there are
 curves.
 """
+MAX_KEPT_LOGITS = 65_536
+"""Most logits of a batch that are kept until its predictions are fetched."""
 FEW_PARAMETERS = 8
 """Parameters per sampled step whose `.grad` buffers are compared with the new gradient."""
 CHECKSUM_EARLY, CHECKSUM_STEPS = 1_000, 40
@@ -60,12 +62,24 @@ class StepLoss(NamedTuple):
     loss: Tensor
     """As the loss function returned it, detached."""
     reduction: str
-    predicted: Tensor
-    """Predicted classes `(N,)`."""
+    output: Tensor
+    """Predicted classes `(N,)`, or the logits `(N, C)` that they are computed from when they are fetched."""
     labels: Tensor
     """Class indices `(N,)`."""
     ignored: int | None
     """Label of images that do not count."""
+    versions: tuple[tuple[Tensor, int], ...]
+    """The loop's own tensors with their version counters, which an in-place operation increments."""
+
+    @property
+    def is_overwritten(self) -> bool:
+        """Whether the loop has written over its loss or its logits since (`loss /= 4`)."""
+        return any(tensor._version != version for tensor, version in self.versions)
+
+    @property
+    def predicted(self) -> Tensor:
+        """Predicted classes `(N,)`."""
+        return self.output if self.output.dim() == 1 else self.output.argmax(1)
 
 
 class Recorder(Protocol):
@@ -105,6 +119,8 @@ class LoopMonitor:
         self._modes = mode_layers(model)
         self._forward: Forward | None = None
         self._losses: list[StepLoss] = []
+        self.copies_losses = True
+        """Whether losses and predictions are copied in each step, rather than computed when fetched."""
         self._evaluation: EvaluationPass | None = None
         self._evaluated: Tensor | None = None
         self._explicit = False
@@ -407,12 +423,19 @@ class LoopMonitor:
     def _add_step_loss(
         self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None, ignored: int | None
     ) -> None:
-        """Keep a pass's loss and predictions on the device; a loop may write over its tensors meanwhile."""
+        """Keep a pass's loss and predictions on the device.
+
+        Labels are always copied: a loop may fill the same array again, which no version counter shows.
+        """
         if logits.dim() != 2 or logits.shape[1] < 2 or labels is None or not len(labels) == len(logits) > 0:
             return
         self.facts.classes = logits.shape[1]
-        predicted = logits.detach().argmax(1)
-        self._losses.append(StepLoss(loss.detach().clone(), reduction, predicted, labels.clone(), ignored))
+        loss, output, labels = loss.detach(), logits.detach(), labels.clone()
+        large = output.numel() > MAX_KEPT_LOGITS
+        versions = tuple((tensor, tensor._version) for tensor in ((loss,) if large else (loss, output)))
+        if self.copies_losses or large:
+            loss, output = loss.clone(), output.argmax(1)
+        self._losses.append(StepLoss(loss, reduction, output, labels, ignored, versions))
 
     def _out_of_range(self, call: LossCall) -> None:
         """Record labels outside of the classes after a loss function raised."""

@@ -41,7 +41,9 @@ FACTS_EVERY, FACTS_PART = 5.0, 0.002
 """Seconds between writes of the loop facts, and the part of the time that they may take, since they grow with
 the run; they are also written at the end and for a diagnosis.
 """
-WRITE_EVERY = 1.0
+COPIED = 100
+"""Steps in which losses and predictions are copied, to see whether the loop writes over its tensors."""
+WRITE_EVERY = 2.0
 """Seconds between transactions: each costs milliseconds of the loop's own process."""
 MAX_CLASSES = 1_000
 """Most classes for which a confusion matrix is recorded."""
@@ -79,6 +81,7 @@ class WatchedRun:
         self._epoch_ends: list[int] = []
         self._metrics: EpochMetrics | None = None
         self._waiting: list[tuple[int, StepLoss]] = []
+        self._overwrites = False
         self._images = {"train": 0, "test": 0, "validation": 0}
         self._image_count = 0
         self._shape: tuple[int, ...] = ()
@@ -356,6 +359,13 @@ class WatchedRun:
         """Fetch losses, predictions and labels of the steps since the last report."""
         waiting, self._waiting = self._waiting, []
         if not waiting or self._metrics is None or self._nonfinite:
+            return
+        overwritten = [entry.is_overwritten for _, entry in waiting]
+        self._overwrites |= any(overwritten)
+        if not self.monitor.copies_losses:  # what the loop has written over is lost
+            waiting = [kept for kept, gone in zip(waiting, overwritten, strict=True) if not gone]
+        self.monitor.copies_losses = self._overwrites or step < COPIED
+        if not waiting:
             return
         sizes = itertools.accumulate(len(entry.labels) for _, entry in waiting)
         fetched = torch.cat([entry.labels for _, entry in waiting]).cpu().numpy()

@@ -66,6 +66,37 @@ def watch(database: Database, steps: list[tuple[Tensor, Tensor]], reduction: str
     return run
 
 
+@pytest.mark.parametrize("from_step", [0, 130, 10**9], ids=["always", "later", "never"])
+def test_losses_are_those_of_the_loop_though_it_writes_over_them(database: Database, from_step: int) -> None:
+    """As `loss /= 4` does. Once it is seen, losses are copied; what was overwritten before is left out."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    run = cnnviz.watch(model, optimizer, database=database)
+    images, truth = torch.randn(12, 3, 4, 4), torch.arange(12) % 3
+    with torch.no_grad():
+        logits = model(images)
+    expected = float(functional.cross_entropy(logits, truth))
+    right = float((logits.argmax(1) == truth).float().mean())
+    for step in range(200):
+        optimizer.zero_grad()
+        output = model(images)
+        loss = functional.cross_entropy(output, truth)
+        if step >= from_step:
+            loss /= 4
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if step >= from_step:
+            with torch.no_grad():
+                output.neg_()
+    assert run.monitor.copies_losses == (from_step < 200)
+    run.finish()
+    for name, value in (("train/loss", expected), ("train/accuracy", right)):
+        seen = tracking.sample_metric(database, run.id or 0, name)
+        assert seen.values.tolist() == pytest.approx([value] * len(seen.values), rel=1e-5)
+        assert seen.steps.tolist()[-1] == 200
+
+
 def last(database: Database, run: WatchedRun, name: str) -> float:
     return float(tracking.sample_metric(database, run.id or 0, name).values[-1])
 
