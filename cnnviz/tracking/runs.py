@@ -46,6 +46,7 @@ def create_run(
     dataset: str,
     seed: int,
     name: str = "",
+    titles: tuple[str, str] = ("", ""),
     device: str = "cpu",
     parent_id: int | None = None,
     total_epochs: float | None = None,
@@ -60,6 +61,7 @@ def create_run(
         dataset: The data.
         seed: The random seed.
         name: Display name; `MODEL on DATASET` by default, with the last part of a path.
+        titles: Titles of model and data for the default name, in place of their keys; empty: unknown.
         device: Requested class of device, as in a recipe: `auto`, `cpu`, `gpu`, `gpu:4`. The machine that
             claims the run picks the device; runs on one device run one after another.
         parent_id: The run of which this one is a changed copy.
@@ -82,7 +84,7 @@ def create_run(
         row.owner_id = get_or_create_owner(session, "queue a run")
         check_limits(session, row.owner_id)
         check_capacity(session)
-        row.name = name or f"{model} on {_distinct_data_name(session, dataset)}"
+        row.name = name or f"{titles[0] or model} on {titles[1] or _distinct_data_name(session, dataset)}"
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from cnnviz import datasets, tracking
+from cnnviz import datasets, models, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, ranks, split
 from cnnviz.models import Shape
@@ -297,11 +297,18 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         dataset=recipe.dataset,
         seed=recipe.seed,
         name="" if recipe.name == UNNAMED or is_default(recipe.name) else recipe.name,
+        titles=(spec.title, datasets.title_of(recipe.dataset) if recipe.dataset in datasets.names() else ""),
         device=recipe.device,
         parent_id=parent_id,
         total_epochs=float(recipe.epochs),
         needs=collect_needs(recipe, open_store()) or None,
     )
+
+
+def has_default_name(run: RunSummary) -> bool:
+    """Return whether a run is called by its model and data: by titles or, as in older versions, keys."""
+    titles = f"{models.title_of(run.model)} on {datasets.title_of(run.data)}"
+    return run.name in (titles, f"{run.model} on {run.data}")
 
 
 @dataclass(frozen=True)

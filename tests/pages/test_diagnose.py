@@ -186,7 +186,7 @@ def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Data
         0.01,
         32,
     )
-    assert made.name == "lenet5 on digits"
+    assert made.name == "LeNet-5 on Digits"
     assert_followed(app, made.id)
     app = open_page("diagnose", run=str(run))
     assert f"Run {made.id} does this" in [link.proto.label for link in app.get("page_link")]

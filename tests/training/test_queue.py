@@ -11,7 +11,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import enqueue, place_in_queue
+from cnnviz.training.queue import enqueue, has_default_name, place_in_queue
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_recipe_becomes_a_waiting_run(database: Database) -> None:
 
 def test_a_changed_copy_knows_its_parent_and_the_unnamed_have_a_name(database: Database) -> None:
     parent = enqueue(database, Recipe(name="untitled", dataset="digits"))
-    assert parent.name == "lenet5 on digits"
+    assert parent.name == "LeNet-5 on Digits"
     assert enqueue(database, Recipe(dataset="digits", seed=1), parent.id).parent_id == parent.id
 
 
@@ -64,3 +64,13 @@ def test_a_machine_without_a_gpu_queues_for_those_that_have_one(database: Databa
 def test_importing_the_queue_imports_no_torch() -> None:
     code = "import sys, cnnviz.training.queue; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "default"), [("LeNet-5 on Digits", True), ("lenet5 on digits", True), ("my run", False)]
+)
+def test_a_run_called_by_its_model_and_data_has_the_default_name(
+    database: Database, name: str, default: bool
+) -> None:
+    tracking.create_run(database, {}, model="lenet5", dataset="digits", seed=0, name=name)
+    assert has_default_name(tracking.list_runs(database)[0]) == default

@@ -14,7 +14,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.tracking import Command, Kind, Run, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import UNNAMED, place_in_queue
+from cnnviz.training.queue import UNNAMED, has_default_name, place_in_queue
 from cnnviz.training.start_weights import start_title
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.train.jobs import hint_line
@@ -51,7 +51,7 @@ def headline(run: Run, run_log: RunData, recipe: Recipe) -> None:
     """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
         about = [_origin(run, recipe), run.device_text] if run.timed else [_origin(run, recipe)]
-        if run.timed and run.name != f"{run.model} on {run.data}":
+        if run.timed and not has_default_name(run):
             about.insert(0, f"{models.title_of(run.model)} on {datasets.title_of(run.data)}")
         if run.parent_id:
             about.append(f"copy of run {run.parent_id}")

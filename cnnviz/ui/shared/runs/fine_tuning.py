@@ -17,6 +17,7 @@ from cnnviz.figures import numbers
 from cnnviz.inference.weights.references import ACCURACY, LAST
 from cnnviz.training import Recipe
 from cnnviz.training.freezing import BLOCK, FreezePoint, freeze_points
+from cnnviz.training.queue import has_default_name
 from cnnviz.training.start_weights import (
     TORCHVISION,
     offers_torchvision,
@@ -179,7 +180,7 @@ def _same_network(recipe: Recipe, other: Mapping[str, Any]) -> bool:
 
 def _run_label(run: RunSummary, database: Database | None) -> str:
     data = datasets.title_of(run.data)
-    parts = [f"Run {run.id}", data if run.name == f"{run.model} on {run.data}" else f"{run.name} · {data}"]
+    parts = [f"Run {run.id}", data if has_default_name(run) else f"{run.name} · {data}"]
     accuracy = run.metrics.get(ACCURACY)
     if run.active:  # Its accuracy changes while the list is open.
         parts.append(run.status.value)
