@@ -9,6 +9,7 @@ from cnnviz.diagnosis.evidence import BaselineScore, Evidence
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     WELL,
+    first_nonfinite,
     pooled_accuracy,
     standard_error,
     summarize_loss,
@@ -183,9 +184,7 @@ def _finite(evidence: Evidence) -> Comparison | None:
     loss = evidence.curves.get("train/loss") or evidence.curves.get("train/epoch_loss")
     if loss is None or not len(loss):
         return None
-    broken = next((s for s, v in zip(loss.steps, loss.values, strict=True) if not math.isfinite(v)), None)
-    if evidence.nonfinite is not None:
-        broken = evidence.nonfinite.step
+    broken = first_nonfinite(loss) if evidence.nonfinite is None else evidence.nonfinite.step
     if broken is None:
         return Comparison("finite", True, "Every loss that was recorded is a number.")
     return Comparison("finite", False, f"The loss stopped being a number at step {broken:,}.")
@@ -333,7 +332,9 @@ def _training(evidence: Evidence) -> Comparison | None:
     held, learned = held_out(evidence), learned_accuracy(evidence)
     if held is None or learned is None or evidence.classes < 2 or held.images < MIN_IMAGES:
         return None
-    chance, images = evidence.chance, evidence.data.train
+    chance = evidence.chance
+    # A history does not say how many training images there were; they are seldom fewer than held-out ones.
+    images = evidence.data.train or held.images
     summary = f"{percent(learned, 1)} of the training images are classified correctly"
     if learned < chance + ERRORS * max(standard_error(learned, images), standard_error(chance, images)):
         return Comparison(

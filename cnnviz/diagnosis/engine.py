@@ -207,7 +207,7 @@ def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
     lacking = own_code.missing_fields(rule.cause, evidence)
     outcome = rule.apply(evidence) if lacking is None else Inconclusive(lacking)
     if isinstance(outcome, Inconclusive):
-        return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why))
+        return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why, evidence))
     return outcome
 
 

@@ -198,14 +198,53 @@ _FIELD_WORDS = {
 }
 
 
+IMPORTED = "imported"
+"""Kind of a run of which there is a file of curves: nothing can be called in its loop any more."""
+_NOT_IN_HISTORY = {
+    "pad_crop": "what was done to the images",
+    "optimiser": "the optimizer's rule",
+    "lr": "the learning rate (a column lr)",
+    "batch_size": "the batch size",
+    "weight_decay": "the weight decay",
+    "labels": "the labels of the training images",
+}
+
+
 def missing_fields(cause: str, evidence: Evidence) -> str | None:
     """Return what a rule requires that is not known of this run; None where it is applicable."""
     missing = [field for field in NEEDS.get(cause, ()) if field in evidence.unknown]
+    if missing and evidence.kind == IMPORTED and missing[0] in _NOT_IN_HISTORY:
+        return f"The history does not hold {_NOT_IN_HISTORY[missing[0]]}."
     return f"Not known of this loop: {_FIELD_WORDS[missing[0]]}." if missing else None
 
 
-def how_to_provide(cause: str, reason: str) -> str:
+_NO_EPOCHS = "No epoch has ended yet"
+_FROM_CURVES = frozenset(("over-fitting-data", "over-fitting-model", "under-fitting"))
+"""Causes that the accuracies of epochs show, of training and of other images."""
+
+
+def _missing_of_history(cause: str, reason: str, evidence: Evidence) -> str:
+    """Return why a rule is inconclusive for a history: nothing can be called in its loop any more."""
+    if not reason.startswith(_NO_EPOCHS):
+        return reason.split("; the probe")[0].rstrip(".;") + "."
+    if cause not in _FROM_CURVES:
+        return "The history does not hold the answers of an epoch."
+    if not any(evidence.curve(f"{part}/accuracy") for part in ("val", "test")):
+        return "The history has no accuracy on images that were not learned from."
+    if not evidence.curve("train/epoch_accuracy"):
+        return "The history has no training accuracy over whole epochs (a column such as train_acc_epoch)."
+    if evidence.classes < 2:
+        return "The number of classes is not known: give it to cnnviz runs import FILE --classes N."
+    return (
+        "On how many images its accuracy was measured is not known: give it to cnnviz runs import FILE "
+        "--held-out N."
+    )
+
+
+def how_to_provide(cause: str, reason: str, evidence: Evidence) -> str:
     """Append to the reason how a watched run can provide what is missing."""
+    if evidence.kind == IMPORTED:
+        return _missing_of_history(cause, reason, evidence)
     remedy = HOW_TO_PROVIDE.get(cause)
     plain = reason.split("; the probe")[0].rstrip(".;") + "."
     return f"{plain} {remedy}" if remedy and remedy not in plain else plain

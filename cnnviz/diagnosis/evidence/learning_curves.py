@@ -178,6 +178,12 @@ class AccuracySummary:
         )
 
 
+def first_nonfinite(points: Points) -> int | None:
+    """Return the step of a curve's first value that is NaN or infinite; None if all are finite."""
+    pairs = zip(points.steps, points.values, strict=True)
+    return next((step for step, value in pairs if not math.isfinite(value)), None)
+
+
 def standard_error(share: float, count: int) -> float:
     """Return the standard error of a fraction of `count` images: √(p(1 − p)/n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.layer_signals import (
     LayerSignal,
     explain_first_loss,
@@ -13,11 +13,11 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     first_look,
     layer_signals,
 )
-from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import LossCurve, first_nonfinite, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, update_lines
-from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
+from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
@@ -261,13 +261,18 @@ _WHERE = {
     moves={"lr": "down"},
 )
 def non_finite(evidence: Evidence) -> Outcome:
-    """Detect a NaN or Inf loss: from the record of its origin, or from the run's error."""
+    """Detect a NaN or Inf loss: from the record of its origin, the run's error, or a history's curve."""
     nonfinite = evidence.nonfinite
-    if nonfinite is None and "no longer a finite number" not in (evidence.error or ""):
+    loss = evidence.curves.get("train/loss") or evidence.curves.get("train/epoch_loss") or Points()
+    broken = first_nonfinite(loss) if evidence.kind != "trained" else None
+    failed = "no longer a finite number" in (evidence.error or "")
+    if nonfinite is None and broken is None and not failed:
         if not evidence.step:
             return Inconclusive("No step was made.")
-        return Negative(f"The loss was a finite number in all {evidence.step:,} steps.")
-    step = nonfinite.step if nonfinite else evidence.step
+        counted = evidence.data.counted_in or "steps"
+        return Negative(f"The loss was a finite number in all {evidence.step:,} {counted}.")
+    step = nonfinite.step if nonfinite else broken or evidence.step
+    known_rate = "lr" not in evidence.unknown
     origin = (
         _WHERE.get(nonfinite.what, _WHERE["loss"]).format(nonfinite.layer)
         if nonfinite
@@ -290,7 +295,7 @@ def non_finite(evidence: Evidence) -> Outcome:
         )),
         facts=(
             Fact("step", float(step), f"{step:,}"),
-            Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
+            *((Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),) if known_rate else ()),
             *((Fact("last finite loss", last := curve.loss.values[-1], short(last)),) if curve else ()),
         ),
         pictures=pictures if evidence.looks or curve else (_nothing(step),),
@@ -305,7 +310,10 @@ def non_finite(evidence: Evidence) -> Outcome:
                 fixes.add_batch_norm(recipe),
             ),
             recipe,
-        ),
+        )
+        if known_rate
+        else (),
+        fix=None if known_rate else CodeFix("Use a tenth of the learning rate: steps that do not overshoot."),
     )  # fmt: skip
 
 
@@ -316,6 +324,8 @@ def _growth(evidence: Evidence) -> str:
         for layer in look.layers[-1:]
         if layer.spread is not None
     ]
+    if not evidence.looks:
+        return "How the values grew was not recorded."
     if len(spreads) < 2:
         return "It happened so early that no growth was recorded."
     (first, before), (last, after) = spreads[0], spreads[-1]

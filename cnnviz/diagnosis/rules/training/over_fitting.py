@@ -17,7 +17,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     loss_figure,
     neighbors_agree,
 )
-from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding
 from cnnviz.diagnosis.fixes import (
     add_augmentation,
     available_images,
@@ -29,6 +29,8 @@ from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.batch_norm import slowest, unsettled
 
+UNKNOWN_NUMBER = 0.75
+"""Confidence in too few images where only the gap is known, and not how many there are."""
 SETTLED = 30
 """Steps after which running statistics with momentum 0.1 are to 1 − 0.9³⁰ = 96 % from the data."""
 FEW = 30
@@ -56,6 +58,8 @@ def too_few_images(evidence: Evidence) -> Outcome:
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
+    if not evidence.data.train:
+        return _unknown_number(evidence, now)
     each = evidence.data.train / evidence.classes
     limited, total = evidence.recipe.limit is not None, available_images(evidence)
     if each <= FEW:
@@ -95,6 +99,31 @@ def too_few_images(evidence: Evidence) -> Outcome:
         ),
         ruled_out=_ruled_out(evidence, now),
         changes=(*use_all_images(evidence), *add_augmentation(evidence)),
+    )
+
+
+def _unknown_number(evidence: Evidence, now: AccuracySummary) -> Finding:
+    """Return the finding for a history that does not say how many training images there were."""
+    return Finding(
+        cause="over-fitting-data",
+        confidence=UNKNOWN_NUMBER,
+        effect=_effect(now),
+        verdict=(
+            f"It over-fits: {percent(now.train_accuracy)} of the training images are known, but only "
+            f"{percent(now.held_out_accuracy)} of the {now.part} images. How many there are is not known."
+        ),
+        explanation=(
+            f"{_by_heart(evidence, now)}\n\nThe training images are too few for this network, or too much "
+            "alike. Which of both, and whether the network is too large, their number would tell: more "
+            "images help in each case, and so do images that are shown changed (augmentation)."
+        ),
+        facts=(Fact("gap", now.gap, f"{100 * now.gap:.1f} points"), *now.facts),
+        pictures=(
+            accuracy_figure(evidence, "Training and held-out accuracy"),
+            loss_figure(evidence, "Loss, and the gap"),
+        ),
+        ruled_out=_ruled_out(evidence, now),
+        fix=CodeFix("Use more training images, or show them changed (augmentation)."),
     )
 
 
@@ -153,6 +182,8 @@ def too_large(evidence: Evidence) -> Outcome:
     now = _gap(evidence)
     if not isinstance(now, AccuracySummary):
         return now
+    if not evidence.data.train or not evidence.params:
+        return Inconclusive("How many weights and training images there are is not known.")
     each = evidence.params / max(evidence.data.train, 1)
     if not _heavy(evidence):
         return Negative(

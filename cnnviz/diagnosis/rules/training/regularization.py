@@ -49,6 +49,8 @@ MILD = 0.3
 def dropout(evidence: Evidence) -> Outcome:
     """Detect a dropout rate of three quarters or more in a run that does not fit its images."""
     rates, now = dropout_rates(evidence), accuracy_summary(evidence)
+    if not rates and evidence.kind != "trained" and evidence.dropout is None:
+        return Inconclusive("The network's layers are not known.")
     if not rates:
         return Negative("No layer drops anything.")
     name, most = max(rates.items(), key=lambda pair: pair[1])
