@@ -45,6 +45,8 @@ COOKIE_DAYS = 30
 LONGEST_NAME = 30
 TEACHER = "Teacher"
 """Name under which others read what is the teacher's; no student has it."""
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Printable characters of Unicode that show nothing: fillers of Hangul, and Braille without dots."""
 _SALT = "cnnviz.class"
 _STUDENT = "class "
 """Prefix of a student's key: the issuer of a principal, before its subject."""
@@ -104,7 +106,13 @@ def clean_name(text: str) -> str:
     name = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not 1 <= len(name) <= LONGEST_NAME:
         raise JoinError(f"A nickname has 1 to {LONGEST_NAME} characters.")
+    if not any(_is_visible(character) for character in name):
+        raise JoinError("A nickname has letters, digits or signs that can be seen.")
     return name
+
+
+def _is_visible(character: str) -> bool:
+    return character not in _BLANK and unicodedata.category(character)[0] not in "MZ"
 
 
 class Classroom:

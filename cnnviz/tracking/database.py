@@ -57,7 +57,7 @@ def address(given: str | None = None) -> URL:
         return URL.create("sqlite", database=str(home() / "runs.sqlite"))
     try:
         url = make_url(location)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number.
         url = None
     kind = url.drivername.partition("+")[0] if url else ""
     if url is not None and kind == "sqlite" and url.database not in (None, "", ":memory:"):
@@ -281,7 +281,9 @@ def translate_error(error: DatabaseError | PoolTimeout, where: str) -> Exception
     if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
         return error
     code = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "")
-    message = " ".join(str(error.orig).split())
+    # psycopg's messages have several lines, of which each is a sentence without a full stop.
+    lines = [" ".join(line.split()) for line in str(error.orig).splitlines()]
+    message = " ".join(full_stop(line) for line in lines if line)
     if any(code.startswith(prefix) for prefix in _BUSY):
         return DatabaseBusyError(full_stop(f"The run database is busy ({where}): {message}"))
     if code.startswith(_DAMAGED):

@@ -160,6 +160,8 @@ class Usage:
 
     def reached(self, limits: Limits, wanted: int = 1) -> str:
         """Return a message on the limit that keeps `wanted` runs from being queued; empty if none does."""
+        if 0 in (limits.waiting, limits.minutes, limits.disk):
+            return "Nobody may train for now: your teacher has set a limit to 0."
         if self.waiting + wanted > limits.waiting and wanted > 1:
             return (
                 f"These are {wanted} runs, and {max(0, limits.waiting - self.waiting)} more of yours may "
@@ -187,6 +189,8 @@ class Usage:
         """Return a message on the limit that is reached, of runs or of uploads; empty if none is."""
         if self.upload < limits.upload * MEGABYTE:
             return self.reached(limits)
+        if not limits.upload and not self.reached(limits):
+            return "Nobody may hand in files for now: your teacher has set that limit to 0."
         return self.reached(limits) or (
             f"You have handed in {self.upload / MEGABYTE:,.0f} MB today, and {limits.upload:,} MB a day "
             "is the limit; go on tomorrow, or ask your teacher for more."

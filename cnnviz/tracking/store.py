@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,15 @@ class Store:
         prefix = self.root.strip("/")
         return sorted(str(name).strip("/").removeprefix(prefix).strip("/") for name in paths)
 
+    def check(self) -> None:
+        """Write a small object and delete it; raise `StoreError` if that fails."""
+        name = f"probe-{secrets.token_hex(8)}"
+        with tempfile.NamedTemporaryFile() as probe:
+            probe.write(b"cnnviz")
+            probe.flush()
+            self.put(Path(probe.name), name)
+        self.delete(name)
+
     def delete(self, name: str) -> None:
         """Delete an object if it exists; raise `StoreError`."""
         try:
@@ -152,7 +162,12 @@ def open_store(address: str | None = None) -> Store | None:
         return Store(MemoryFileSystem(), f"/{parts.netloc}{parts.path}".rstrip("/"), protocol)
     from fsspec.implementations.local import LocalFileSystem
 
-    folder = Path(parts.path if "://" in location else location).expanduser().absolute()
+    folder = Path(parts.path if "://" in location else location).expanduser()
+    if not folder.is_absolute():
+        raise StoreError(
+            f"{VARIABLE} is a whole path, such as /shared/cnnviz: each process would take a relative one for "
+            "another folder."
+        )
     return Store(LocalFileSystem(), str(folder), protocol)
 
 

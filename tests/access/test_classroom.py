@@ -182,7 +182,11 @@ def test_nicknames_are_short_and_printable(classroom: Classroom) -> None:
     for name in ("", "   ", "\x00\x1b", "x" * 31):
         with pytest.raises(JoinError, match="1 to 30"):
             classroom.join(classroom.state.code, name)
+    for blank in ("\u3164", "\u2800 \u2800", "\u0301"):
+        with pytest.raises(JoinError, match="that can be seen"):
+            classroom.join(classroom.state.code, blank)
     assert joined(classroom, "A\tda\u202e").name == "A da"
+    assert joined(classroom, "\U0001f984").name == "\U0001f984"
 
 
 def test_a_damaged_file_is_said_so(classroom: Classroom) -> None:

@@ -72,6 +72,21 @@ def test_a_base_path_is_part_of_every_address(tmp_path: Path, capsys: pytest.Cap
     assert re.search(r"http://a\.example:\d+/cnn/teach#", capsys.readouterr().out)
 
 
+def test_no_other_site_is_asked_for_an_address(tmp_path: Path) -> None:
+    """Streamlit asks one for the address to print if it is told none, and waits for it without internet."""
+    command, _ = started("--home", str(tmp_path), "--host", "a.example")
+    assert "--browser.serverAddress=a.example" in command
+
+
+@pytest.mark.parametrize("name", ["http://a.example", "a.example:80", "a.example/cnn", "a b", "", "-"])
+def test_what_is_no_name_is_refused_before_a_class_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["class", "--home", str(tmp_path), "--host", name]) == 2
+    assert "--host takes a name alone" in capsys.readouterr().err
+    assert not (tmp_path / "class.json").exists()
+
+
 def test_another_start_keeps_the_students(tmp_path: Path) -> None:
     started("--home", str(tmp_path))
     opened = Classroom(tmp_path / "class.json")

@@ -102,9 +102,15 @@ def test_a_student_reads_of_a_limit_before_it_is_hit() -> None:
 def test_a_student_of_a_closed_class_sees_no_page(classroom: Classroom, ada: Principal) -> None:
     app = AppTest.from_function(line, default_timeout=60).run()
     assert "the page" in [text.value for text in app.markdown]
+    with tracking.connect() as database:
+        owner = tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0).owner_id
     classroom.close()
     reader = replace(ada, role=Role.READER)
     access.resolve_with(lambda: reader)
+    # Nor is she told by a page that was open meanwhile that her own run is somebody else's.
+    with tracking.connect() as database:
+        said = visitors.whose(database, owner, "This run", "look at it, and clone it.")
+    assert said == "The class is closed: this run can be looked at, and nothing changed."
     app = AppTest.from_function(line, default_timeout=60).run()
     assert not app.exception
     assert "The class is closed" in app.warning[0].value

@@ -151,7 +151,10 @@ def test_a_limit_that_is_near_is_said() -> None:
     )
     assert "You have handed in 100 MB today" in Usage(4, 0.0, 0, 100_000_000).exhausted(limits)
     assert "5 of your runs wait" in Usage(5, 50.0, 0, 100_000_000).exhausted(limits)
-    assert "0 of your runs wait" in Usage(0, 0.0, 0, 0).exhausted(Limits(waiting=0))
+    nothing = Usage(0, 0.0, 0, 0)
+    for none in (Limits(waiting=0), Limits(minutes=0), Limits(disk=0)):
+        assert nothing.reached(none) == "Nobody may train for now: your teacher has set a limit to 0."
+    assert nothing.exhausted(Limits(upload=0)).startswith("Nobody may hand in files for now")
 
 
 def test_minutes_and_megabytes_are_limited(database: Database) -> None:
@@ -166,7 +169,7 @@ def test_minutes_and_megabytes_are_limited(database: Database) -> None:
     with acting(ADA), pytest.raises(LimitError, match=r"Your runs keep 1 MB, and 1 MB is the limit"):
         tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
     tracking.write_limits(database, Limits(minutes=0))
-    with acting(ADA), pytest.raises(LimitError, match="trained 0 minutes today, and 0 a day"):
+    with acting(ADA), pytest.raises(LimitError, match="Nobody may train for now"):
         tracking.create_run(database, {}, model="lenet5", dataset="mnist", seed=0)
 
 

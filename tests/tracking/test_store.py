@@ -93,6 +93,21 @@ def test_what_is_put_comes_back_and_can_be_listed_and_removed(store: Store, tmp_
     assert not store.holds("runs/1/last-1-5.safetensors")
 
 
+def test_a_check_of_a_store_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    store.check()
+    if store.protocol == "file":
+        assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    found = open_store(str(tmp_path / "file"))
+    assert found is not None
+    with pytest.raises(StoreError, match=r"^The store \(CNNVIZ_STORE\) cannot be written: .+\.$") as caught:
+        found.check()
+    assert str(tmp_path) not in str(caught.value)
+
+
 def test_what_is_absent_or_changed_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
     source, copy = tmp_path / "a.bin", tmp_path / "b.bin"
     source.write_bytes(b"weights")
@@ -128,6 +143,7 @@ def test_a_write_that_breaks_off_is_absent(tmp_path: Path, monkeypatch: pytest.M
         ("s3://key:secret@bucket/x", "holds no credentials"),
         ("s3:///x", "names no bucket"),
         ("github://secret", "is a folder, or an address"),
+        ("secret/shared", "is a whole path, such as /shared/cnnviz"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_a_sentence_without_it(address: str, sentence: str) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 import psutil
 import segno
@@ -252,6 +253,7 @@ def run_class(
     streamlit_options: StreamlitOptions = None,
 ) -> None:
     """Open the class, print its links and join code, and replace this process by Streamlit's."""
+    _check_hosts(host or [])
     start = prepare(port, address, home, model)
     start.settings.update(SHARED)
     start.settings.setdefault("server.headless", "true")
@@ -264,9 +266,21 @@ def run_class(
     if lean:
         start.environment[LEAN_VARIABLE] = "1"
     url = _url(start.settings, host or [], address, streamlit_options or [])
+    # Otherwise Streamlit asks another site for this machine's address on the internet, and prints that too.
+    start.settings["browser.serverAddress"] = urlsplit(url).hostname or LOCALHOST
     start.environment[classroom.URL_VARIABLE] = url
     _print_links(url, opened, key)
     launch(start, streamlit_options)
+
+
+def _check_hosts(names: Sequence[str]) -> None:
+    """Raise `ValueError` for what is no host name: an address with scheme, port or path."""
+    for name in names:
+        if re.fullmatch(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\.?", name) is None:
+            raise ValueError(
+                f"--host takes a name alone, such as cnn.school.example, not {name[:80]!r}; --port and "
+                "-- --server.baseUrlPath say the rest."
+            )
 
 
 def _print_links(url: str, opened: Classroom, key: str) -> None:

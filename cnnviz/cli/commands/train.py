@@ -24,6 +24,7 @@ from cnnviz.training.recipes.defaults import default_recipe
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
+    from cnnviz.tracking.store import Store
     from cnnviz.training.workers import Launcher
 
 
@@ -336,9 +337,11 @@ def work(
 ) -> None:
     """Supervise until Ctrl-C; runs in progress continue."""
     from cnnviz import tracking
+    from cnnviz.tracking.store import open_store
     from cnnviz.training.workers import Supervisor
 
-    _check_devices(device)
+    _check_devices(device, here=ray is None)
+    store = open_store()
     launcher = _cluster(ray, ray_cores)
     for name in model or []:
         _register_code(name)
@@ -347,6 +350,8 @@ def work(
     with tracking.connect() as database:
         where = f" on the Ray cluster {ray}" if ray else ""
         typer.echo(f"Training what is queued in {database.where}{where}; Ctrl-C ends this, not the runs.")
+    if store is not None:
+        _check_store(store)
     ended = threading.Event()
 
     def end(number: int, frame: Any) -> None:
@@ -358,6 +363,16 @@ def work(
     supervisor.start()
     ended.wait()
     supervisor.stop()
+
+
+def _check_store(store: Store) -> None:
+    """Say at the start if the store cannot be written; it may be back before it is needed."""
+    from cnnviz.tracking.store import StoreError
+
+    try:
+        store.check()
+    except StoreError as error:
+        typer.echo(f"cnnviz: {error} Until it can be, runs go on with this machine's own disk.", err=True)
 
 
 def _cluster(address: str | None, cores: int | None) -> Launcher | None:
@@ -375,13 +390,17 @@ def _cluster(address: str | None, cores: int | None) -> Launcher | None:
     return RayLauncher(address, cores)
 
 
-def _check_devices(names: list[str] | None) -> None:
-    """Raise `ValueError` for a string that is not a device name."""
+def _check_devices(names: list[str] | None, here: bool) -> None:
+    """Raise `ValueError` for a string that is not a device name, or a device that is certainly not here."""
     import re
+
+    from cnnviz.training.queue import may_have_gpu
 
     for name in names or []:
         if re.fullmatch(r"cpu|mps|cuda:[0-9]{1,3}", name) is None:
             raise ValueError(f"'{name[:40]}' is no device; a device is cpu, mps, or cuda:0 and so on.")
+        if here and name != "cpu" and not may_have_gpu():
+            raise ValueError(f"This machine has no GPU: with --device {name} it would train nothing.")
 
 
 def _register_code(name: str) -> None:

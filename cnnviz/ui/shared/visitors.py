@@ -209,6 +209,21 @@ def may_change(database: Database, owner_id: int | None) -> bool:
     return own is not None and own == owner_id
 
 
+def whose(database: Database, owner_id: int | None, what: str, instead: str) -> str:
+    """Return why the session cannot change something.
+
+    Args:
+        database: The run database.
+        owner_id: Who owns it.
+        what: It, as the subject of a sentence: `This run`.
+        instead: What somebody else may do with it: `look at it, and clone it.`
+    """
+    if classroom() is not None and not access.principal().may_write:
+        return f"The class is closed: {what[0].lower()}{what[1:]} can be looked at, and nothing changed."
+    owner = owner_name(database, owner_id) or "somebody else"
+    return f"{what} is {owner}’s: {instead}"
+
+
 def owner_name(database: Database, owner_id: int | None) -> str:
     """Return the owner's name in a shared app; empty for the session's own."""
     from cnnviz import tracking

@@ -244,8 +244,8 @@ def progress_and_actions(stored: SavedExperiment, database: Database) -> None:
     if state.waiting:
         st.progress(state.share, _describe(stored, state))
     if not visitors.may_change(database, stored.owner_id):
-        owner = notice.escape(visitors.owner_name(database, stored.owner_id) or "somebody else")
-        st.caption(f"This experiment is {owner}’s: look at it; the address under Share opens a copy of it.")
+        instead = "look at it; the address under Share opens a copy of it."
+        st.caption(notice.escape(visitors.whose(database, stored.owner_id, "This experiment", instead)))
         return
     row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-acts")
     act = partial(_button, stored, st.container())

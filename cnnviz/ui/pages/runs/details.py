@@ -38,8 +38,8 @@ def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
     """Draw the fields; edits are saved at once. Another user's run is read-only."""
     ours = _ours(run)
     if not ours:
-        owner = notice.escape(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
-        st.caption(f"This run is {owner}’s: look at it, and clone it.")
+        reason = visitors.whose(run_data.database(), run.owner_id, "This run", "look at it, and clone it.")
+        st.caption(notice.escape(reason))
     for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
         show_value(_key(run, field), value)
     st.text_input(

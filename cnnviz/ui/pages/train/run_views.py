@@ -188,8 +188,10 @@ def _buttons(run: Run) -> None:
     ours = visitors.may_change(run_data.database(), run.owner_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
         if not ours:
-            owner = notice.escape(visitors.owner_name(run_data.database(), run.owner_id) or "somebody else")
-            st.caption(f"This run is {owner}’s: look at it, and clone it.", width="content")
+            reason = visitors.whose(
+                run_data.database(), run.owner_id, "This run", "look at it, and clone it."
+            )
+            st.caption(notice.escape(reason), width="content")
         elif run.deleted_at is None and run.kind is Kind.WATCHED:
             if run.status is Status.RUNNING:
                 _button(run, "Ask to stop", "stop", Command.STOP)
