@@ -22,7 +22,11 @@ from cnnviz.training import queue
     ],
 )
 def test_a_wrong_address_is_refused_at_the_start(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    sentence: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert main(["work"]) == 2
