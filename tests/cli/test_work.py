@@ -1,4 +1,4 @@
-"""`cnnviz work`: what it refuses at the start, in a sentence, instead of waiting for runs that it never trains."""
+"""`cnnviz work`: what it refuses at the start, instead of waiting for runs that it never trains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from cnnviz.training import queue
         ("CNNVIZ_STORE", "https://bucket/folder", "CNNVIZ_STORE is a folder, or an address that begins with"),
         ("CNNVIZ_STORE", "s3://", "CNNVIZ_STORE names no bucket"),
         ("CNNVIZ_STORE", "shared", "CNNVIZ_STORE is a whole path"),
-        ("CNNVIZ_DATABASE_URL", "postgresql://a:secret@host:port/b", "CNNVIZ_DATABASE_URL is an address like"),
+        (
+            "CNNVIZ_DATABASE_URL",
+            "postgresql://a:secret@host:port/b",
+            "CNNVIZ_DATABASE_URL is an address like",
+        ),
     ],
 )
 def test_a_wrong_address_is_refused_at_the_start(

@@ -164,7 +164,9 @@ def test_the_file_lies_under_the_home_of_the_user(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "elsewhere.sqlite").exists()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "sqlite://", "mysql://user:secret@host/db", "://", "postgresql://a:secret@host:x/b"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "sqlite://", "mysql://user:secret@host/db", "://", "postgresql://a:secret@host:x/b"]
+)
 def test_an_address_we_cannot_use_is_a_sentence_without_the_password(url: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match="is an address like postgresql://") as error:
         tracking.connect(url)

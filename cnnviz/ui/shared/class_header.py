@@ -113,8 +113,9 @@ def _person(classroom: Classroom | None, who: access.Principal) -> str:
         st.caption("With it you are the same person on another computer. Keep it to yourself.")
         st.code(grouped(classroom.student_key(who.key)), language=None)
         base = visitors.base_path()
-        # In this tab: in another one, who left would still be here in this one. Streamlit's link opens another.
-        st.html(f'<a class="class-leave" href="{f"/{base}/leave" if base else "/leave"}">Leave the class</a>')
+        # Not `st.link_button`: it opens another tab, and in this one who left would still be here.
+        leave = f"/{base}/leave" if base else "/leave"
+        st.html(f'<a class="class-leave" href="{leave}">Leave the class</a>')
     return reached
 
 
