@@ -1,10 +1,11 @@
 """Fine-tuning in a browser: a run's weights, other data with other classes, frozen layers, all from Train."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 from safetensors.torch import load_file
 from torch import Tensor, equal
 
@@ -12,21 +13,26 @@ from cnnviz import tracking
 from cnnviz.datasets import library
 from cnnviz.tracking import Database
 from tests.browser.conftest import Visit
-from tests.browser.test_compare import choose
 from tests.browser.test_train import press, state
-from tests.browser.waiting import rerun, settle
+from tests.browser.waiting import TIMEOUT_MS, rerun, settle
 from tests.datasets.making import classes, write
 
 FIRST = "train?model=lenet5&dataset=digits&recipe=plain&set.epochs=1&set.limit=200&set.device=cpu"
 NAMES = ("cat", "dog", "owl")
+TRIES = 20
 
 
-def unfold(page: Page, title: str, fold: str) -> None:
-    """Open a fold and wait until it is open: a list that is opened meanwhile closes when the fold ends."""
-    page.get_by_text(title, exact=True).click()
-    page.wait_for_function(
-        f"document.querySelector('{fold}').getAnimations({{ subtree: true }}).length === 0"
-    )
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose in a list; one that is opened while its fold still opens is closed by that, and opened again."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    wanted = page.get_by_role("option").filter(has_text=option).first
+    for _ in range(TRIES):
+        box.press("ArrowDown")
+        with contextlib.suppress(TimeoutError):
+            wanted.wait_for(timeout=TIMEOUT_MS / TRIES)
+            break
+    with rerun(page):
+        wanted.click()
 
 
 def number(page: Page) -> int:
@@ -54,7 +60,7 @@ def test_a_run_is_fine_tuned_on_other_classes_with_frozen_layers(
     state(page, "finished")
     first = number(page)
     page = visit(f"train?model=lenet5&dataset={other}&recipe=plain&set.epochs=2&set.device=cpu")
-    unfold(page, "Fine-tuning", ".st-key-train-fine-tuning")
+    page.get_by_text("Fine-tuning", exact=True).click()
     choose(page, "Start from", f"Run {first} · Digits")
     expect(page.get_by_text("parameters are trained.")).to_be_visible()
     choose(page, "Freeze up to", "conv2 · Conv2d")
