@@ -234,7 +234,8 @@ class Gate:
         """Show the form that deletes the cookie."""
         if await _posted(request) is None:
             lead = (
-                "Your runs stay. To come back as yourself you need your own key; it stands behind your name."
+                "Your runs stay. To come back as yourself you need your own key; it stands behind your name. "
+                "Close other tabs of this app: what is open there stays yours until it is reloaded."
             )
             return _form(request, "Leave the class", lead, "", "Leave", "")
         response = RedirectResponse(f"{base}join", 303)

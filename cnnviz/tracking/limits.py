@@ -153,7 +153,7 @@ class Usage:
         """Format usage and limits in one line."""
         return (
             f"{self.waiting} of {limits.waiting} waiting runs · "
-            f"{self.minutes:.0f} of {limits.minutes} minutes of training today · "
+            f"{self.minutes:,.0f} of {limits.minutes:,} minutes of training today · "
             f"{self.disk / MEGABYTE:,.0f} of {limits.disk:,} MB kept · "
             f"{self.upload / MEGABYTE:,.0f} of {limits.upload:,} MB handed in today"
         )

@@ -67,9 +67,29 @@ def test_https_is_shown_and_no_warning_of_http(tmp_path: Path, capsys: pytest.Ca
     assert "can read what is sent" not in printed
 
 
-def test_a_base_path_is_part_of_every_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    started("--home", str(tmp_path), "--host", "a.example", "--", "--server.baseUrlPath=/cnn/")
+@pytest.mark.parametrize(
+    "options",
+    [("--server.baseUrlPath=/cnn/",), ("--server.baseUrlPath", "cnn"), ()],
+    ids=["=", "apart", "variable"],
+)
+def test_a_base_path_is_part_of_every_address(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    if not options:
+        monkeypatch.setenv("STREAMLIT_SERVER_BASE_URL_PATH", "cnn")
+    _, environment = started("--home", str(tmp_path), "--host", "a.example", "--", *options)
     assert re.search(r"http://a\.example:\d+/cnn/teach#", capsys.readouterr().out)
+    assert re.fullmatch(r"http://a\.example:\d+/cnn", environment[classroom.URL_VARIABLE])
+
+
+def test_a_port_given_to_streamlit_is_the_one_that_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started("--home", str(tmp_path), "--host", "a.example", "--", "--server.port", "18443")
+    assert "http://a.example:18443/teach#" in capsys.readouterr().out
 
 
 def test_no_other_site_is_asked_for_an_address(tmp_path: Path) -> None:

@@ -303,15 +303,26 @@ def _print_links(url: str, opened: Classroom, key: str) -> None:
 
 def _url(settings: dict[str, str], hosts: list[str], address: str, options: list[str]) -> str:
     """Return the URL that students type: the first given host name, else this machine's network address."""
-    secure = any(option.startswith("--server.sslCertFile") for option in options) or bool(
-        os.environ.get("STREAMLIT_SERVER_SSL_CERT_FILE")
-    )
-    scheme, port = ("https" if secure else "http"), settings["server.port"]
+    secure = bool(_given("server.sslCertFile", settings, options))
+    scheme, port = ("https" if secure else "http"), _given("server.port", settings, options)
     name = hosts[0] if hosts else (network_address() if address in (EVERYWHERE, "::") else address)
-    given = next((o.partition("=")[2] for o in options if o.startswith("--server.baseUrlPath=")), None)
-    base = (given or settings.get("server.baseUrlPath", "")).strip("/")
+    base = _given("server.baseUrlPath", settings, options).strip("/")
     shown = f"[{name}]" if ":" in name and "]" not in name and not hosts else name
     return f"{scheme}://{shown}:{port}" + (f"/{base}" if base else "")
+
+
+def _given(name: str, settings: Mapping[str, str], options: Sequence[str]) -> str:
+    """Return what Streamlit will take an option for: the last of its options, else a setting or variable.
+
+    Options are given as `--name=value` or as `--name value`.
+    """
+    found = settings.get(name) or os.environ.get(_variable(name)) or ""
+    for position, option in enumerate(options):
+        if option == f"--{name}":
+            found = next(iter(options[position + 1 :]), "")
+        elif option.startswith(f"--{name}="):
+            found = option.partition("=")[2]
+    return found
 
 
 def network_address() -> str:

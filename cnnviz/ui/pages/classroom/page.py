@@ -156,10 +156,11 @@ def _queue(database: Database) -> None:
                 on_click=_stop_all, args=(database, [run.id for run in runs]),
             )  # fmt: skip
     turns = {number: turn for turn, number in enumerate(tracking.queue_order(database))}
-    for run in sorted(runs, key=lambda run: (turns.get(run.id, -1), run.queued))[:MAX_SHOWN]:
-        _queue_row(database, run)
+    with st.container(key="class-queue", gap=None):
+        for run in sorted(runs, key=lambda run: (turns.get(run.id, -1), run.queued))[:MAX_SHOWN]:
+            _queue_row(database, run)
     if len(runs) > MAX_SHOWN:
-        st.caption(f"and {_counted(len(runs) - MAX_SHOWN)} more")
+        st.caption(f"and {_counted(len(runs) - MAX_SHOWN)} more, which stand under Runs")
 
 
 def _queue_row(database: Database, run: RunSummary) -> None:
