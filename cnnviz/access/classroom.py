@@ -125,7 +125,7 @@ class Classroom:
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
     def open(self, hours: float = CODE_HOURS) -> str:
-        """Open the class, with its existing students if there are any; return the teacher's new key."""
+        """Open the class, with its existing students and handout if there are any; return the teacher's new key."""
         key = secrets.token_urlsafe(24)
         known = self._read() if self.path.exists() else None
         state = State(
@@ -134,6 +134,8 @@ class Classroom:
             expires=time.time() + hours * 3600,
             teacher=_digest(key),
             students=known.students if known else {},
+            handout=known.handout if known else "",
+            handout_title=known.handout_title if known else "",
         )
         with self._lock:
             self._write(state)

@@ -111,6 +111,8 @@ def test_another_start_keeps_the_students(tmp_path: Path) -> None:
     started("--home", str(tmp_path))
     opened = Classroom(tmp_path / "class.json")
     code, cookie = opened.state.code, opened.join(opened.state.code, "Ada")
+    opened.hand_out("/train", "a recipe")
     started("--home", str(tmp_path))
     assert opened.state.code != code
+    assert (opened.state.handout, opened.state.handout_title) == ("/train", "a recipe")
     assert opened.principal(cookie) is not None
