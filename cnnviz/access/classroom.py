@@ -125,7 +125,7 @@ class Classroom:
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
     def open(self, hours: float = CODE_HOURS) -> str:
-        """Open the class, with its existing students and handout if there are any; return the teacher's new key."""
+        """Open the class, with the students and handout that it had; return the teacher's new key."""
         key = secrets.token_urlsafe(24)
         known = self._read() if self.path.exists() else None
         state = State(
