@@ -66,6 +66,11 @@ class LayerStatsHook:
             for handle in handles:
                 handle.remove()
 
+    @property
+    def measured(self) -> frozenset[str]:
+        """Names of the layers that have run since the step began."""
+        return frozenset(self._outputs)
+
     def compute(self) -> list[LayerStats]:
         """Return the statistics of each layer, in a single transfer from the device."""
         names = list(self._layers)

@@ -316,27 +316,3 @@ def _layers_of(names: Iterable[str]) -> list[str]:
 
 def _last_layer(trainable: list[tuple[str, nn.Parameter]]) -> str:
     return _layers_of([name for name, _ in trainable])[-1] if trainable else ""
-
-
-def loss_input_facts(
-    function: str, loss_input: Tensor, target: Tensor, result: Tensor | None
-) -> dict[str, Any]:
-    """Summarize the input of a loss function `(N, C)`: bounds, row sums, and row logsumexp."""
-    values = loss_input.detach().float()
-    facts: dict[str, Any] = {
-        "function": function,
-        "shape": list(values.shape),
-        "target": list(target.shape),
-        "low": float(values.min()) if values.numel() else None,
-        "high": float(values.max()) if values.numel() else None,
-        "loss": float(result.detach().float().mean()) if result is not None else None,
-    }
-    if values.dim() == 2 and values.shape[1] > 1:
-        sums, logsumexp = values.sum(1), values.logsumexp(1)
-        facts |= {
-            "row_low": float(sums.min()),
-            "row_high": float(sums.max()),
-            "log_low": float(logsumexp.min()),
-            "log_high": float(logsumexp.max()),
-        }
-    return facts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.training.trainer import STATS_EARLY, STATS_EVERY
-from cnnviz.watching.loop_facts import LoopFacts, loss_input_facts, mode_layers
+from cnnviz.watching.loop_facts import LoopFacts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
 from cnnviz.watching.recording import EvaluationPass, as_logits
+from cnnviz.watching.sampled_step import SampledStep
 
 MAX_LOOKS = 200
 STEPLESS = 50
@@ -29,8 +30,6 @@ curves.
 """
 MAX_KEPT_LOGITS = 65_536
 """Most logits of a batch that are kept until its predictions are fetched."""
-FEW_PARAMETERS = 8
-"""Parameters per sampled step whose `.grad` buffers are compared with the new gradient."""
 CHECKSUM_EARLY, CHECKSUM_STEPS = 1_000, 40
 """First steps, and later ones of each `STATS_EVERY`, whose batches are compared by a checksum.
 
@@ -130,9 +129,7 @@ class LoopMonitor:
         self._stepped_optimizers: set[int] = set()
         self._in_step = 0
         self._busy = False
-        self._sampling: AbstractContextManager[None] | None = None
-        self._sample: dict[str, Any] = {}
-        self._parameter_handles: list[Any] = []
+        self._sampled: SampledStep | None = None
         self._checksums: list[Tensor] = []
         self._handles: list[Any] = []
         self._started = False
@@ -162,7 +159,9 @@ class LoopMonitor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._stop_sampling()
+        if self._sampled is not None:
+            self._sampled.cancel()
+        self._sampled = None
         self._checksums = []
         self._forward = None
 
@@ -211,7 +210,7 @@ class LoopMonitor:
             return
         if not self._in_step:
             self.facts.before_forward()
-        if self._backwards == 0 and self._sampling is None and self._is_sampled():
+        if self._backwards == 0 and self._sampled is None and self._is_sampled():
             self._begin_sample()
 
     def _post_forward(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
@@ -239,7 +238,7 @@ class LoopMonitor:
             return
         evaluating = [not part.training for part in self._modes.values()]
         forward = self._forward = Forward(logits, bool(evaluating) and all(evaluating), any(evaluating))
-        if self._sample and len(args) + len(kwargs) == 1:
+        if self._sampled is not None and len(args) + len(kwargs) == 1:
             forward.inputs = images
         logits.register_hook(self._guard_gradient(forward))  # type: ignore[no-untyped-call]
         if self.step < CHECKSUM_EARLY or self.step % STATS_EVERY < CHECKSUM_STEPS:
@@ -395,16 +394,8 @@ class LoopMonitor:
         if call.result is not None:
             ignored = call.ignore_index if call.function in ("cross_entropy", "nll_loss") else None
             self._add_step_loss(call.result, call.reduction, call.input, labels, ignored)
-        if self._sample and "function" not in self._sample:
-            self._sample |= loss_input_facts(call.function, call.input, call.target, call.result)
-            self._sample["reduction"] = call.reduction
-            if call.result is not None and call.result.requires_grad and call.result.dim() == 0:
-                sample = self._sample
-
-                def scale(gradient: Tensor) -> None:
-                    sample.setdefault("scale", float(gradient.detach()))
-
-                call.result.register_hook(scale)  # type: ignore[no-untyped-call]
+        if self._sampled is not None:
+            self._sampled.loss_called(call)
 
     def add_loss(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
         """Add a loss passed explicitly, for losses that torch's functions do not compute."""
@@ -461,16 +452,10 @@ class LoopMonitor:
         counts = self.facts.counts
         counts["steps_without_gradient"] += not has_gradients
         counts["steps_without_backward"] += self._backwards == 0
-        if not self._sample:
-            return
-        if has_gradients and "cleared" not in self._sample:
-            gradients = [p.grad for _, p in self.facts.parameters if p.grad is not None]
-            flat = torch.stack([g.detach().abs().max().float() for g in gradients])
-            self._sample["cleared"] = bool(self._backwards and float(flat.max()) == 0.0)
-        elif not has_gradients and self._backwards:
-            self._sample["cleared"] = self._sample.get("arrived", False)
-        if self._layer_hook is not None:
-            self.facts.layers_without_gradient(self._layer_hook._outputs)
+        if self._sampled is not None:
+            self._sampled.before_step([p for _, p in self.facts.parameters], self._backwards)
+        if self._sampled is not None and self._layer_hook is not None:
+            self.facts.layers_without_gradient(self._layer_hook.measured)
 
     def _post_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._in_step = max(0, self._in_step - 1)
@@ -495,8 +480,8 @@ class LoopMonitor:
         self.facts.counts["steps" if not self._stepless else "stepless"] += 1
         if self._passes:
             self.facts.forwards_per_step[self._passes] += 1
-        if self._sample:
-            self._sample |= {"passes": self._passes, "backwards": self._backwards}
+        if self._sampled is not None:
+            self._sampled.facts |= {"passes": self._passes, "backwards": self._backwards}
         self._backwards = self._passes = 0
         rates = [g["lr"] for o in self.optimizers for g in o.param_groups]
         self.facts.add_rate(float(max(rates, default=0.0)))
@@ -510,48 +495,21 @@ class LoopMonitor:
         return step in STATS_EARLY or step % STATS_EVERY == 0
 
     def _begin_sample(self) -> None:
-        self._sample = {"step": self.step + 1}
-        if self._layer_hook is not None:
-            self._sampling = self._layer_hook.recording()
-            self._sampling.__enter__()
         optimized = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
-        candidates = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in optimized]
-        candidates = sorted(candidates, key=lambda p: -p.numel())[:FEW_PARAMETERS]
-        sample = self._sample
-        for parameter in candidates:
-            check = _stale_check(parameter, sample)
-            self._parameter_handles.append(parameter.register_hook(check))  # type: ignore[no-untyped-call]
+        trained = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in optimized]
+        self._sampled = SampledStep(self.step + 1, self._layer_hook, trained)
 
     def _end_sample(self) -> None:
-        if not self._sample:
+        if self._sampled is None:
             return
-        layers = (
-            self._layer_hook.compute() if self._layer_hook is not None and self._sampling is not None else []
-        )
-        sample = dict(self._sample)
-        self._stop_sampling()
-        stale, fresh, dot = sample.pop("kept2", None), sample.pop("fresh2", None), sample.pop("dot", None)
-        if stale is not None and fresh is not None and dot is not None:
-            stale, fresh, dot = float(stale), float(fresh), float(dot)
-            sample |= {"kept": stale**0.5, "fresh": fresh**0.5}
-            total = (stale + 2 * dot + fresh) ** 0.5 if stale + 2 * dot + fresh > 0 else 0.0
-            if fresh > 0 and total > 0:
-                sample["cosine"] = (dot + fresh) / (total * fresh**0.5)
-        sample.pop("seen", None)
+        sampled, self._sampled = self._sampled, None
+        facts, layers = sampled.end()
         if len(self.facts.looks) < MAX_LOOKS:
-            self.facts.looks.append(sample)
+            self.facts.looks.append(facts)
         self.drain()
         if layers:
-            self._recorder.on_layer_stats(sample["step"], layers)
+            self._recorder.on_layer_stats(facts["step"], layers)
         self.facts.sample_weights()
-
-    def _stop_sampling(self) -> None:
-        for handle in self._parameter_handles:
-            handle.remove()
-        self._parameter_handles = []
-        if self._sampling is not None:
-            self._sampling.__exit__(None, None, None)
-        self._sampling, self._sample = None, {}
 
     def _checksum(self, images: Tensor) -> None:
         flat = images.detach().reshape(-1)
@@ -561,27 +519,6 @@ class LoopMonitor:
             start = min(apart - CHECKSUM_VALUES, flat.numel() // len(images) // 2)
             flat = flat[start:].as_strided((CHECKSUM_PIECES, CHECKSUM_VALUES), (apart, 1))
         self._checksums.append(flat.sum(dtype=torch.float64))
-
-
-def _stale_check(parameter: nn.Parameter, sample: dict[str, Any]) -> Callable[[Tensor], None]:
-    """Build a hook that compares, at a step's first gradient, the `.grad` buffer with the new gradient."""
-
-    def arrived(gradient: Tensor) -> None:
-        seen = sample.setdefault("seen", set())
-        if id(parameter) in seen:
-            return
-        seen.add(id(parameter))
-        sample["arrived"] = True
-        fresh = gradient.detach().double()
-        stale = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
-        for name, value in (
-            ("kept2", stale.square().sum()),
-            ("fresh2", fresh.square().sum()),
-            ("dot", (stale * fresh).sum()),
-        ):
-            sample[name] = sample.get(name, 0.0) + value
-
-    return arrived
 
 
 def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
