@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock, Timeout
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from cnnviz.access.principal import LOCAL, Principal, Role
@@ -123,6 +124,29 @@ class Classroom:
         self._lock = threading.Lock()
         self._known: tuple[tuple[int, int, int], State] | None = None
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
+        self._held: FileLock | None = None
+
+    def hold(self) -> bool:
+        """Hold the class until this process ends, or `release`; return False if another process holds it.
+
+        Two apps with one class would overwrite each other's students, and only the later one's links work.
+        """
+        lock = FileLock(self.path.with_suffix(".lock"))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError):
+            return True  # A file system without locks; whether the file can be written is said elsewhere.
+        self._held = lock
+        return True
+
+    def release(self) -> None:
+        """Undo `hold`."""
+        if self._held is not None:
+            self._held.release()
+        self._held = None
 
     def open(self, hours: float = CODE_HOURS) -> str:
         """Open the class, with the students and handout that it had; return the teacher's new key."""

@@ -137,7 +137,11 @@ class Gate:
             netloc = urlsplit(origin).netloc.lower()
         except ValueError:
             return False
-        return netloc == connection.headers["host"].lower() or _host_name(netloc) in self._named
+        host = connection.headers["host"].lower()
+        # A proxy may put a name of its own into Host, or leave the port out. Where neither can be, another
+        # port is another app on this machine.
+        rewritten = _host_name(host) not in self._named or urlsplit(f"//{host}").port is None
+        return netloc == host or (rewritten and _host_name(netloc) in self._named)
 
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward an upload and count its bytes; abort it beyond the member's allowance.

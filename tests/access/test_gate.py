@@ -94,6 +94,26 @@ def test_the_socket_opens_for_members_of_our_own_pages(client: TestClient, class
             pass
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "accepted"),
+    [
+        ("cnn.school.example:8501", "http://cnn.school.example:8501", True),
+        ("cnn.school.example:8501", "http://cnn.school.example:9999", False),  # another app of this machine
+        ("cnn.school.example:8501", "http://cnn.school.example", False),
+        ("127.0.0.1:8501", "https://cnn.school.example", True),  # a proxy with a name of its own for us
+        ("cnn.school.example", "https://cnn.school.example:8443", True),  # a proxy that leaves out the port
+        ("127.0.0.1:8501", "https://evil.example", False),
+    ],
+)
+def test_another_port_of_our_name_is_another_site_unless_a_proxy_hides_ours(
+    classroom: Classroom, host: str, origin: str, accepted: bool
+) -> None:
+    client = client_of(classroom, hosts=["cnn.school.example"])
+    data = {"code": classroom.state.code, "name": "Ada"}
+    answer = client.post("/join", data=data, headers={"host": host, "origin": origin})
+    assert answer.status_code == (303 if accepted else 403)
+
+
 def test_a_form_is_shown_on_get_and_nothing_changes(client: TestClient, classroom: Classroom) -> None:
     before = classroom.path.read_bytes()
     answer = client.get(f"/join?code={classroom.state.code}&name=Ada")

@@ -107,6 +107,21 @@ def test_what_is_no_name_is_refused_before_a_class_is_opened(
     assert not (tmp_path / "class.json").exists()
 
 
+def test_a_class_that_is_open_is_not_opened_by_a_second_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started("--home", str(tmp_path))
+    running, late = Classroom(tmp_path / "class.json"), Classroom(tmp_path / "class.json")
+    code = running.state.code
+    assert running.hold()
+    assert not late.hold()
+    assert main(["class", "--home", str(tmp_path)]) == 2
+    assert "A class is open already in" in capsys.readouterr().err
+    assert late.state.code == code
+    running.release()
+    started("--home", str(tmp_path))
+
+
 def test_another_start_keeps_the_students(tmp_path: Path) -> None:
     started("--home", str(tmp_path))
     opened = Classroom(tmp_path / "class.json")

@@ -260,7 +260,12 @@ def run_class(
     start.settings.setdefault("server.maxUploadSize", str(MAX_UPLOAD_MB))
     folder = Path(start.environment.get("CNNVIZ_HOME") or data_home())
     opened = Classroom(folder / classroom.FILE)
+    if not opened.hold():
+        raise ValueError(
+            f"A class is open already in {folder}: end that program first, or give this one another --home."
+        )
     key = opened.open(hours)
+    opened.release()  # The app holds it.
     start.environment[classroom.PATH_VARIABLE] = str(opened.path)
     start.environment[classroom.HOSTS_VARIABLE] = ",".join(host or [])
     if lean:

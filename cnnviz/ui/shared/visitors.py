@@ -55,6 +55,7 @@ def middleware() -> list[Any]:
 
     hosts = [name for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name]
     access.resolve_with(class_member)
+    opened_class.hold()
     gate = Middleware(
         Gate,
         classroom=opened_class,
