@@ -106,4 +106,12 @@ def test_two_students_train_and_only_the_teacher_stops_both(
         expect(teacher.get_by_text("Join code, until")).to_be_visible()
         ada.get_by_role("button", name="Try again").click()
         expect(ada.get_by_role("heading", level=1)).to_have_text("Runs")
+
+        # Who leaves does so in this tab: one that stays open would still be theirs.
+        ada.get_by_role("button", name="Ada", exact=True).click()
+        ada.get_by_role("link", name="Leave the class").click()
+        expect(ada.get_by_role("heading", name="Leave the class")).to_be_visible()
+        assert len(ada.context.pages) == 1
+        ada.get_by_role("button", name="Leave").click()
+        expect(ada.get_by_role("heading", name="Join the class")).to_be_visible()
     assert not school.server.traced(since=0)
