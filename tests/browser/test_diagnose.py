@@ -24,6 +24,12 @@ DRAWN = f'new Set(((document.querySelector("{CURVES}") || {{}}).data || []).map(
 LISTEN = """() => {
   const send = WebSocket.prototype.send;
   window.__sent = [];
+  window.__addresses = [];
+  const push = history.pushState.bind(history);
+  history.pushState = (state, title, address) => {
+    window.__addresses.push(String(address));
+    push(state, title, address);
+  };
   WebSocket.prototype.send = function (data) {
     window.__sent.push([...data]);
     send.call(this, data);
@@ -84,6 +90,8 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     apply.click()
     page.wait_for_url(re.compile(rf"/train\?.*run=(?!{failing}\b)\d+"), timeout=PATIENCE_MS)
     assert_left_by_itself(page)
+    # The list of runs has another label now (this one is stopping), which is nobody's choice.
+    assert not [one for one in page.evaluate("window.__addresses") if f"run={failing}&" in f"{one}&"]
     copy = tracking.get_run(runs, number(page))
     assert copy.parent_id == failing
     expect(page.get_by_role("status")).to_have_text(re.compile("running|finished"), timeout=PATIENCE_MS)

@@ -85,10 +85,10 @@ def listed() -> None:
     from cnnviz.ui.shared.url_state import pick
 
     st.session_state["list"] = st.session_state["sent"]
-    pick("list", {"1": "Run 1 · stopped"}, st.write)
+    pick("list", {"1": "Run 1 · stopped", "2": "Run 2"}, "2", st.write)
 
 
-@pytest.mark.parametrize(("sent", "picked"), [("1", ["1"]), ("Run 1 · running", [])])
+@pytest.mark.parametrize(("sent", "picked"), [("1", ["1"]), ("Run 1 · running", []), ("2", [])])
 def test_a_label_that_has_changed_is_no_choice(sent: str, picked: list[str]) -> None:
     app = AppTest.from_function(listed, default_timeout=60)
     app.session_state["sent"] = sent

@@ -57,13 +57,17 @@ def _beside(network: Network, attribution_state: AttributionState) -> None:
     named.pop(network.reference, None)
     if attribution_state.other is not None:
         named.setdefault(attribution_state.other.reference, attribution_state.other.loaded.name)
-    st.session_state[BESIDE] = NONE if attribution_state.other is None else attribution_state.other.reference
+    shown = st.session_state[BESIDE] = (
+        NONE if attribution_state.other is None else attribution_state.other.reference
+    )
     st.selectbox(
         "Beside it",
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=BESIDE,
-        on_change=partial(pick, BESIDE, named, lambda name: change_without_model(against=name or None)),
+        on_change=partial(
+            pick, BESIDE, named, shown, lambda name: change_without_model(against=name or None)
+        ),
         required=True,
         label_visibility="collapsed",
         placeholder="Type to find a network",
@@ -155,13 +159,13 @@ def settings(network: Network, attribution_state: AttributionState, predicted: s
 def _class(network: Network, attribution_state: AttributionState, predicted: str) -> None:
     names = network.loaded.classes
     options = [OWN, *range(len(names))]
-    st.session_state[CLASS] = OWN if attribution_state.target is None else attribution_state.target
+    shown = st.session_state[CLASS] = OWN if attribution_state.target is None else attribution_state.target
     st.selectbox(
         "Attribution for class",
         options,
         format_func=lambda index: f"its answer: {predicted}" if index == OWN else names[index],
         key=CLASS,
-        on_change=partial(pick, CLASS, options, _choose_class),
+        on_change=partial(pick, CLASS, options, shown, _choose_class),
         width=230,
     )
 

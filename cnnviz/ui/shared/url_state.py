@@ -160,14 +160,15 @@ def show_value(key: str, value: Any) -> None:
         st.session_state[key] = value
 
 
-def pick(key: str, options: Container[Any], act: Callable[[Any], object]) -> None:
-    """Call `act` with the value of the list `key` if it is one of its options, for use in callbacks.
+def pick(key: str, options: Container[Any], shown: Any, act: Callable[[Any], object]) -> None:
+    """Call `act` with the value of the list `key` if somebody chose it, for use in callbacks.
 
     The browser sends the label of what is chosen. Where the label has changed meanwhile (a run has ended),
-    Streamlit 1.67 takes the former label itself for a new value, which nobody has chosen.
+    Streamlit 1.67 calls this with the former label itself as the value, or with the value that was `shown`,
+    even in the first run of the page that comes next, whose URL `act` would then change.
     """
     value = st.session_state[key]
-    if value in options:
+    if value in options and value != shown:
         act(value)
 
 

@@ -311,14 +311,14 @@ def _choose_model(page_state: PageState) -> None:
 
 def _choose_recipe(page_state: PageState) -> None:
     known = ["", PLAIN, *training.all_recipes()]
-    st.session_state[RECIPE] = page_state.recipe_name or ""
+    shown = st.session_state[RECIPE] = page_state.recipe_name or ""
     none = "changed settings" if page_state.changed else "an example"
     st.selectbox(
         "Recipe",
         known,
         format_func=lambda name: (f"{name}, changed" if page_state.changed else name) if name else none,
         key=RECIPE,
-        on_change=partial(pick, RECIPE, known, partial(_choose_recipe_of, page_state.spec.name)),
+        on_change=partial(pick, RECIPE, known, shown, partial(_choose_recipe_of, page_state.spec.name)),
         width=300,
     )
 

@@ -112,7 +112,7 @@ def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
     show_value(KEY, selected)
     st.selectbox(
         "Run", list(labels), format_func=lambda run: labels.get(run, run), key=KEY,
-        on_change=partial(url_state.pick, KEY, labels, _choose_run),
+        on_change=partial(url_state.pick, KEY, labels, selected, _choose_run),
         label_visibility="collapsed", placeholder="Choose a run", width=440,
     )  # fmt: skip
 

@@ -95,7 +95,7 @@ def _which(loaded: LoadedExperiment | Demo, own: Sequence[SavedExperiment]) -> N
     show_value(WHICH, key)
     st.selectbox(
         "Experiment", list(labels), key=WHICH, format_func=lambda name: labels.get(name, name), width=400,
-        label_visibility="collapsed", on_change=partial(url_state.pick, WHICH, labels, state.choose),
+        label_visibility="collapsed", on_change=partial(url_state.pick, WHICH, labels, key, state.choose),
     )  # fmt: skip
 
 

@@ -195,11 +195,11 @@ def _beside(network: Network) -> Network | None:
     chosen = st.query_params.get("against", "")
     if chosen not in named:
         notice.show([f"There are no weights {url_state.quoted(chosen)} of this model to put beside."])
-    st.session_state[AGAINST] = chosen if chosen in named else ""
+    shown = st.session_state[AGAINST] = chosen if chosen in named else ""
     st.selectbox(
         "Beside it", list(named), format_func=lambda name: named.get(name, name), key=AGAINST, width=320,
         label_visibility="collapsed",
-        on_change=partial(url_state.pick, AGAINST, named, _choose_beside),
+        on_change=partial(url_state.pick, AGAINST, named, shown, _choose_beside),
     )  # fmt: skip
     return model_to_compare(st.session_state[AGAINST]) if st.session_state[AGAINST] else None
 

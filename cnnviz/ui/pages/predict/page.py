@@ -53,7 +53,7 @@ def _beside(page_state: PageState) -> None:
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=BESIDE,
-        on_change=partial(_choose_beside, named),
+        on_change=partial(_choose_beside, named, tuple(st.session_state[BESIDE])),
         max_selections=MAX_NETWORKS - 1,
         label_visibility="collapsed",
         placeholder=f"up to {MAX_NETWORKS - 1} more beside it",
@@ -61,10 +61,11 @@ def _beside(page_state: PageState) -> None:
     )
 
 
-def _choose_beside(named: Mapping[str, str]) -> None:
+def _choose_beside(named: Mapping[str, str], shown: tuple[str, ...]) -> None:
     # A label that has changed meanwhile is no choice, see `url_state.pick`.
     chosen = [reference for reference in st.session_state[BESIDE] if reference in named]
-    change_without_model(against=written(chosen), page=None)
+    if tuple(chosen) != shown:
+        change_without_model(against=written(chosen), page=None)
 
 
 # The prediction job and its progress.

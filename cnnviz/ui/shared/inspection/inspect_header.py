@@ -73,7 +73,7 @@ def stepper(
         names,
         format_func=lambda name: named.get(name, name),
         key=key,
-        on_change=partial(url_state.pick, key, named, choose),
+        on_change=partial(url_state.pick, key, named, chosen, choose),
         required=True,
         label_visibility="collapsed",
         placeholder=f"Type to find a {label.lower()}",

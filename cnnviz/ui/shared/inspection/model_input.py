@@ -337,7 +337,7 @@ def weights_chooser(network: Network) -> None:
         list(named),
         format_func=lambda reference: named.get(reference, reference),
         key=CHOICE_KEY,
-        on_change=partial(url_state.pick, CHOICE_KEY, named, choose),
+        on_change=partial(url_state.pick, CHOICE_KEY, named, network.reference, choose),
         required=True,
         label_visibility="collapsed",
         placeholder="Type to find a network",

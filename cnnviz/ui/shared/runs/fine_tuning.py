@@ -87,7 +87,8 @@ def _start(plan: Plan, database: Database | None) -> None:
         st.selectbox(
             _label("Start from", plan, "start_from"), list(options.labels),
             format_func=lambda value: options.labels.get(value, value), key=START,
-            on_change=partial(_pick, START, options.labels), required=True, width="stretch",
+            on_change=partial(url_state.pick, START, options.labels, shown, _choose),
+            required=True, width="stretch",
             help="The network's weights before the first step. What does not fit, the last layer for other "
             "classes, begins at random.",
         )  # fmt: skip
@@ -200,10 +201,6 @@ def _handed(model: str) -> dict[str, Loaded]:
     }
 
 
-def _pick(key: str, labels: Mapping[str, str]) -> None:
-    url_state.pick(key, labels, _choose)
-
-
 def _choose(value: str) -> None:
     """Write the chosen weights; an upload of another page is stored first."""
     if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
@@ -301,7 +298,8 @@ def _freeze(plan: Plan) -> None:
     st.selectbox(
         _label("Freeze up to", plan, "freeze_until"), list(labels),
         format_func=lambda value: labels.get(value, value), key=FREEZE, required=True,
-        on_change=partial(_pick_layer, labels), placeholder="Type to find a layer",
+        on_change=partial(url_state.pick, FREEZE, labels, until, _choose_layer),
+        placeholder="Type to find a layer",
         help="This layer and all before it, in the order of their definition, keep their first weights and "
         "running statistics.",
     )  # fmt: skip
@@ -337,12 +335,9 @@ def _amount(total: int) -> str:
     return f"{numbers.significant(total / 1e6)} million" if total >= 1_000_000 else f"{total:,}"
 
 
-def _pick_layer(labels: Mapping[str, str]) -> None:
-    def write(name: str) -> None:
-        if "run" not in st.query_params:
-            plans.set_field("freeze_until", name)
-
-    url_state.pick(FREEZE, labels, write)
+def _choose_layer(name: str) -> None:
+    if "run" not in st.query_params:
+        plans.set_field("freeze_until", name)
 
 
 def _trunk(plan: Plan) -> None:
