@@ -1,10 +1,12 @@
 """Faulty and correct training loops under `cnnviz.watch`: detected, cause first, wrong statements.
 
-    python -m benchmarks.watched_loops [--part seen|blind|programs|second|third] [--only TEXT] [--verbose]
+    python -m benchmarks.watched_loops [--part PART] [--only TEXT] [--verbose]
 
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
-were written before any of them was run, and scored once before anything was changed for them.
+were written before any of them was run, and scored once before anything was changed for them. Those of
+`independent` are by an author who had not read the rules. `programs`, `second` and `third` are re-expressed
+programs from public questions.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from typing import Any
 import torch
 
 import benchmarks.watched.blind
+import benchmarks.watched.independent
+import benchmarks.watched.independent_correct
+import benchmarks.watched.independent_steps
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
 from benchmarks.watched import programs, second_programs, third_programs
@@ -29,13 +34,14 @@ from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
 from cnnviz.watching import WatchedRun
 
+PARTS = ("seen", "blind", "independent")
 PROGRAMS = {"programs": programs, "second": second_programs, "third": third_programs}
 
 
 def main() -> None:
     """Run them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=("seen", "blind", *PROGRAMS), help="only these loops")
+    parser.add_argument("--part", choices=(*PARTS, *PROGRAMS), help="only these loops")
     parser.add_argument("--only", default="", help="only loops whose name has this in it")
     parser.add_argument("--verbose", action="store_true", help="print every report")
     asked = parser.parse_args()
@@ -54,7 +60,7 @@ def main() -> None:
             if asked.verbose:
                 print(result.text)
     print()
-    for part in ("seen", "blind"):
+    for part in PARTS:
         of_part = [(case, result) for case, result in results if case.part == part]
         if of_part:
             print(table(part, of_part))
