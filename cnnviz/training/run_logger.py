@@ -291,6 +291,7 @@ class RunLogger:
         self._record(step, f"{part}/confusion", score.confusion.tolist())
         if part == "test":
             self._record(step, "test/predicted", score.predicted)
+        if part == "test" or score.in_training_mode:
             self._record(step, "in_training_mode", list(score.in_training_mode))
 
     def train_score(self, step: int, images: int, score: Score) -> None:

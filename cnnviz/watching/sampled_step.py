@@ -90,6 +90,9 @@ def _stale_check(parameter: nn.Parameter, sample: dict[str, Any]) -> Callable[[T
     def arrived(gradient: Tensor) -> None:
         seen = sample.setdefault("seen", set())
         if id(parameter) in seen:
+            # A further backward pass of the step.
+            empty = parameter.grad is None or not bool(parameter.grad.any())
+            sample["cleared_between"] = sample.get("cleared_between", True) and empty
             return
         seen.add(id(parameter))
         sample["arrived"] = True

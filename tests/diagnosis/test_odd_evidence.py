@@ -1,6 +1,7 @@
 """No rule raises, whatever a run left behind; and what a rule finds can be told, drawn and tried."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.evidence import Data, Histogram, Input, LayerAt, Look, NonFinite
+from cnnviz.diagnosis.rules.training import under_fitting
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import run
@@ -35,6 +37,9 @@ ODD: dict[str, dict[str, Any]] = {
     "layers of another network": {"looks": (Look(step=1, layers=(LayerAt(name="elsewhere", update=1.0),)),)},
     "layers that saw nothing": {
         "looks": (Look(step=1, layers=tuple(LayerAt(name=fact.name) for fact in run().layers)),)
+    },
+    "layers whose outputs are not known": {
+        "layers": tuple(fact.model_copy(update={"out": ()}) for fact in run().layers)
     },
     "a look at no layer": {"looks": (Look(step=1, layers=()),)},
     "a model that is not here": {"recipe": Recipe(model="mine/gone")},
@@ -104,3 +109,10 @@ def test_a_stream_of_images_is_judged_as_any_other() -> None:
 def test_outcomes_are_of_three_kinds() -> None:
     for rule in rules().values():
         assert isinstance(rule.apply(EMPTY), Negative | Inconclusive)
+
+
+def test_a_layer_that_has_not_run_has_no_width() -> None:
+    layers = [SimpleNamespace(name="conv", out=(24, 5, 5)), SimpleNamespace(name="unused", out=())]
+    evidence: Any = SimpleNamespace(weighted=lambda: layers, classes=3)
+    bars = under_fitting._widths(evidence, None)
+    assert (bars.names, bars.values, bars.alt) == (("conv",), {"maps or units": (24.0,)}, "conv 24.")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import cnnviz
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun
 from cnnviz.watching.loop_facts import is_untrained
@@ -152,8 +153,6 @@ def test_an_activation_in_code_that_lets_nothing_through_is_named_first(database
 
 def _accumulate(divide: bool) -> Make:
     def run(database: Database) -> WatchedRun:
-        import cnnviz
-
         torch.manual_seed(0)
         model = Net()
         optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
@@ -179,6 +178,80 @@ def test_accumulation_is_said_where_it_is_not_divided(database: Database) -> Non
     report = _accumulate(divide=False)(database).diagnose()
     assert report.causes[0] == "gradient-accumulation-scale"
     assert "(loss / 4).backward()" in str(report)
+
+
+def test_small_batches_that_are_accumulated_are_no_small_batch(database: Database) -> None:
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.3, momentum=0.9)
+    watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+    values, labels = images()
+    for start in range(0, 96, 2):
+        model.train()
+        functional.cross_entropy(model(values[start : start + 2]), labels[start : start + 2]).backward()
+        if start % 24 == 22:
+            optimizer.step()
+            optimizer.zero_grad()
+    evaluate(watched, model)
+    assert "batch-too-small" not in watched.diagnose().causes
+
+
+def _sharpness_aware(database: Database) -> WatchedRun:
+    """Foret et al. (2021): a step along the gradient, which is cleared, and one from there."""
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
+    watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+    values, labels = images()
+    for _ in range(8):
+        model.train()
+        for chosen in torch.randperm(96).split(12):
+            functional.cross_entropy(model(values[chosen]), labels[chosen]).backward()
+            moved = [(p, 0.02 * p.grad) for p in model.parameters() if p.grad is not None]
+            with torch.no_grad():
+                for p, by in moved:
+                    p.add_(by)
+            optimizer.zero_grad()
+            functional.cross_entropy(model(values[chosen]), labels[chosen]).backward()
+            with torch.no_grad():
+                for p, by in moved:
+                    p.sub_(by)
+            optimizer.step()
+            optimizer.zero_grad()
+        evaluate(watched, model)
+    return watched
+
+
+def test_validation_in_training_mode_is_said_as_for_test_images(database: Database) -> None:
+    def judge(run: WatchedRun, model: nn.Module) -> None:
+        values, labels = images(60, seed=1)
+        with torch.no_grad():
+            run.evaluate(model(values), labels, "validation")
+
+    assert "evaluation-mode" in loop(database, judge=judge, epochs=8).diagnose().causes
+
+
+class _Listed(nn.Module):
+    """Layers in a plain list, which are in no optimizer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU()]
+        self.head, self.unused = nn.Linear(24, CLASSES), nn.Linear(24, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        x = x.flatten(1)
+        for layer in self.layers:
+            x = layer(x)
+        out: Tensor = self.head(x)
+        return out
+
+
+def test_layers_in_a_plain_list_and_one_that_never_runs_are_diagnosed(database: Database) -> None:
+    noise = torch.rand(96, 1, 6, 6, generator=torch.Generator().manual_seed(3)), images()[1]
+    report = loop(database, model=_Listed(), data=noise, epochs=20).diagnose()
+    assert report.causes, "and no trace"
 
 
 def _frozen(model: nn.Module) -> torch.optim.Optimizer:
@@ -213,6 +286,7 @@ CORRECT: dict[str, Make] = {
         d, model=nn.Sequential(Net(), nn.LogSoftmax(1)), epochs=8
     ),
     "from clear to noisy": lambda d: loop(d, order=lambda labels: torch.arange(len(labels)), epochs=8),
+    "sharpness-aware": _sharpness_aware,
     "autocast": lambda d: loop(d, model=_Autocast(), epochs=8),
 }
 

@@ -46,6 +46,8 @@ class LoopLook(_Loose):
     """Cosine between that gradient and the buffers after it."""
     cleared: bool = False
     """Whether gradients had been computed, and were zero when the optimizer stepped."""
+    cleared_between: bool = False
+    """Whether gradients were cleared between the step's backward passes."""
 
 
 class Rates(_Loose):
@@ -63,6 +65,10 @@ class Rates(_Loose):
     """Fraction of the steps with less than a hundredth of the largest rate."""
     fell_at: int = 0
     """First step with the largest rate."""
+
+
+MOST_STEPS = 0.7
+"""Fraction of the steps that have as many forward passes as is said of all."""
 
 
 class LoopParameters(_Loose):
@@ -133,6 +139,16 @@ class Loop(_Loose):
     functions: tuple[str, ...] = ()
     imported_by_name: str | None = None
     inputs: dict[str, LoopInput] = {}
+
+    @property
+    def passes_per_step(self) -> int:
+        """Forward passes of most steps; 1 where steps differ."""
+        if not self.forwards_per_step:
+            return 1
+        passes = max(self.forwards_per_step, key=lambda k: self.forwards_per_step[k])
+        alike = self.forwards_per_step[passes]
+        return passes if alike >= MOST_STEPS * sum(self.forwards_per_step.values()) else 1
+
     """Of the first training batch (`train`), and of the first batch of the newest pass without gradients
     (`judged`).
     """

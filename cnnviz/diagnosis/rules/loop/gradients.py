@@ -171,11 +171,14 @@ def loss_detached(evidence: Evidence) -> Outcome:
 def accumulation_scale(evidence: Evidence) -> Outcome:
     """Detect gradient accumulation over several passes without dividing the losses."""
     loop = loop_of(evidence)
-    passes, steps = _usual_passes(loop)
+    passes = loop.passes_per_step
     if passes < 2:
         return Negative("Every step is made of one batch.")
+    steps = loop.forwards_per_step[passes]
     if loop.closure:
         return Negative("The optimizer evaluates the loss several times for each step, as LBFGS does.")
+    if any(sample.cleared_between for sample in loop.looks):
+        return Negative(f"Gradients are cleared between the {passes} passes of a step.")
     scales = [sample.scale for sample in loop.looks if sample.scale is not None and sample.passes == passes]
     if not scales or loop.amp:
         return Inconclusive("How the loss of each batch was scaled was not seen.")
@@ -200,14 +203,6 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         fix=CodeFix(f"Divide each loss by {passes}, or the learning rate.", f"(loss / {passes}).backward()"),
         explains=("rate-too-high", "unstable-training", "exploding-gradients", "non-finite"),
     )
-
-
-def _usual_passes(loop: Loop) -> tuple[int, int]:
-    if not loop.forwards_per_step:
-        return 1, 0
-    passes = max(loop.forwards_per_step, key=lambda k: loop.forwards_per_step[k])
-    steps = loop.forwards_per_step[passes]
-    return (passes, steps) if steps >= 0.7 * sum(loop.forwards_per_step.values()) else (1, steps)
 
 
 def loop_of(evidence: Evidence) -> Loop:

@@ -340,8 +340,9 @@ def batch_too_small(evidence: Evidence) -> Outcome:
     curve, recipe = summarize_loss(evidence), evidence.recipe
     if curve is None:
         return Inconclusive("No loss was recorded.")
-    if recipe.batch_size > SMALL:
-        return Negative(f"A batch has {recipe.batch_size:,} images.")
+    passes = 1 if evidence.loop is None else evidence.loop.passes_per_step
+    if passes * recipe.batch_size > SMALL:
+        return Negative(f"A step sees {passes * recipe.batch_size:,} images.")
     times = _multiple_of_usual(evidence)
     if times < FAR or curve.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
         return Negative(

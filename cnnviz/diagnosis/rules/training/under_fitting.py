@@ -166,7 +166,9 @@ def _larger(evidence: Evidence, narrow: bool, few_weights: bool) -> tuple[Change
         name = LARGER.get(recipe.model)
         return (Change(registered_model(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen channels in the narrowest layer, as most small networks begin with.
-    times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
+    times = max(
+        2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1] if layer.out), default=8))
+    )
     larger, reason = widen(recipe.layers, times), f"{times} times as many maps and units in every layer."
     if narrow:
         base = recipe.changed(larger).layers if few_weights else recipe.layers
@@ -183,7 +185,7 @@ def _larger(evidence: Evidence, narrow: bool, few_weights: bool) -> tuple[Change
 
 
 def _widths(evidence: Evidence, narrow: tuple[str, int] | None) -> Bars:
-    layers = evidence.weighted()
+    layers = [layer for layer in evidence.weighted() if layer.out]  # one that has not run has no output
     return Bars(
         title="Maps or units of each layer",
         names=tuple(layer.name for layer in layers),
