@@ -318,7 +318,10 @@ def test_layers_that_stay_in_training_mode_while_they_are_judged_are_told(
     names = [name for name, part in run.model.named_modules() if not any(part.children())]
     monkeypatch.setattr(run.model, "eval", lambda: run.model)
     run.run()
-    assert [value for _, kind, value in log.records if kind == "in_training_mode"] == [names]
+    assert [value for _, kind, value in log.records if kind == "in_training_mode"] == [
+        names,
+        names,
+    ]  # validation, test
 
 
 def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
