@@ -60,7 +60,7 @@ def loop(
     data: tuple[Tensor, Tensor] | None = None,
     order: Callable[[Tensor], Tensor] = lambda labels: torch.randperm(len(labels)),
     begin: Callable[[nn.Module], Any] = lambda m: m.train(),
-    judge: Callable[[WatchedRun, nn.Module], None] | None = None,
+    evaluation: Callable[[WatchedRun, nn.Module], None] | None = None,
     clear: bool = True,
     epochs: int = 4,
     batch: int = 12,
@@ -81,7 +81,7 @@ def loop(
                     optimizer.zero_grad()
                 loss(model(values[chosen]), labels[chosen]).backward()
                 optimizer.step()
-            (judge or evaluate)(run, model)
+            (evaluation or evaluate)(run, model)
     return run
 
 

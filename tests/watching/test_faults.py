@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[str, Make]] = {
     ),
     "loss-mismatch": ("log_softmax", lambda d: loop(d, loss=lambda x, y: functional.nll_loss(x, y))),
     "training-in-eval-mode": ("model.train()", lambda d: loop(d, begin=_once)),
-    "evaluation-mode": ("model.eval()", lambda d: loop(d, judge=_no_eval)),
+    "evaluation-mode": ("model.eval()", lambda d: loop(d, evaluation=_no_eval)),
     "optimizer-parameters": (
         "model.parameters()",
         lambda d: loop(d, make=lambda m: torch.optim.SGD(copy.deepcopy(m).parameters(), 0.05)),
@@ -99,7 +99,7 @@ FAULTS: dict[str, tuple[str, Make]] = {
     "same-batch": ("in loader", lambda d: loop(d, order=lambda labels: torch.arange(12).repeat(8))),
     "reinitialized": ("", lambda d: loop(d, begin=_reset)),
     "scaled-twice": ("/ 255", lambda d: loop(d, data=(images()[0] / 255, images()[1]))),
-    "labels-permuted": ("sorted(classes)", lambda d: loop(d, judge=_renamed, epochs=8)),
+    "labels-permuted": ("sorted(classes)", lambda d: loop(d, evaluation=_renamed, epochs=8)),
     "scheduler-per-batch": ("scheduler.step()", lambda d: loop(d, make=_scheduled, epochs=8)),
 }
 
@@ -151,12 +151,16 @@ def test_an_activation_in_code_that_lets_nothing_through_is_named_first(database
     assert "dead-relu" not in loop(database, model=_Sunk(0.0), epochs=8).diagnose().causes
 
 
+def _watch(database: Database, lr: float) -> tuple[WatchedRun, Net, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
+    return cnnviz.watch(model, optimizer, database=database), model, optimizer
+
+
 def _accumulate(divide: bool) -> Make:
     def run(database: Database) -> WatchedRun:
-        torch.manual_seed(0)
-        model = Net()
-        optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
-        watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+        watched, model, optimizer = _watch(database, 0.02)
         values, labels = images()
         for _ in range(6):
             model.train()
@@ -181,10 +185,7 @@ def test_accumulation_is_said_where_it_is_not_divided(database: Database) -> Non
 
 
 def test_small_batches_that_are_accumulated_are_no_small_batch(database: Database) -> None:
-    torch.manual_seed(0)
-    model = Net()
-    optimizer = torch.optim.SGD(model.parameters(), 0.3, momentum=0.9)
-    watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+    watched, model, optimizer = _watch(database, 0.3)
     values, labels = images()
     for start in range(0, 96, 2):
         model.train()
@@ -198,10 +199,7 @@ def test_small_batches_that_are_accumulated_are_no_small_batch(database: Databas
 
 def _sharpness_aware(database: Database) -> WatchedRun:
     """Foret et al. (2021): a step along the gradient, which is cleared, and one from there."""
-    torch.manual_seed(0)
-    model = Net()
-    optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
-    watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+    watched, model, optimizer = _watch(database, 0.02)
     values, labels = images()
     for _ in range(8):
         model.train()
@@ -223,12 +221,12 @@ def _sharpness_aware(database: Database) -> WatchedRun:
 
 
 def test_validation_in_training_mode_is_said_as_for_test_images(database: Database) -> None:
-    def judge(run: WatchedRun, model: nn.Module) -> None:
+    def evaluation(run: WatchedRun, model: nn.Module) -> None:
         values, labels = images(60, seed=1)
         with torch.no_grad():
             run.evaluate(model(values), labels, "validation")
 
-    assert "evaluation-mode" in loop(database, judge=judge, epochs=8).diagnose().causes
+    assert "evaluation-mode" in loop(database, evaluation=evaluation, epochs=8).diagnose().causes
 
 
 class _Listed(nn.Module):
@@ -342,9 +340,10 @@ class Trunk(nn.Module):
 
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_a_frozen_trunk_that_was_never_trained_is_found(database: Database, pretrained: bool) -> None:
-    model = Trunk()
-    if pretrained:  # weights that torch does not draw so
-        nn.init.normal_(model.conv.weight, 0, 0.1)
+    with seeded():
+        model = Trunk()
+        if pretrained:  # weights that torch does not draw so
+            nn.init.normal_(model.conv.weight, 0, 0.1)
     run = loop(database, model=model, make=_random_trunk, epochs=4)
     report = run.diagnose()
     assert report.causes[0] == "frozen-parameters"  # it hardly learns either way
@@ -353,13 +352,13 @@ def test_a_frozen_trunk_that_was_never_trained_is_found(database: Database, pret
 
 @pytest.mark.parametrize("factor", [255.0, 1.0])
 def test_images_that_are_judged_with_other_values(database: Database, factor: float) -> None:
-    def judge(run: WatchedRun, model: nn.Module) -> None:
+    def evaluation(run: WatchedRun, model: nn.Module) -> None:
         model.eval()
         values, labels = images(60, seed=1)
         with torch.no_grad():
             run.evaluate(model(factor * values.flip(2) if factor > 1 else values), labels)
 
-    report = loop(database, judge=judge, epochs=8).diagnose()
+    report = loop(database, evaluation=evaluation, epochs=8).diagnose()
     assert report.causes[:1] == (("split-mismatch",) if factor > 1 else ())
     assert "labels-shuffled" not in report.causes
     if factor > 1:
@@ -370,7 +369,7 @@ def test_images_that_are_judged_with_other_values(database: Database, factor: fl
 def test_standardized_inputs_that_are_divided_by_255(database: Database, scale: float, found: bool) -> None:
     values, labels = images()
     standardized = (values - values.mean()) / values.std() * scale
-    run = loop(database, data=(standardized, labels), judge=lambda run, model: None)
+    run = loop(database, data=(standardized, labels), evaluation=lambda run, model: None)
     assert ("scaled-twice" in run.diagnose().causes) is found
 
 

@@ -36,7 +36,7 @@ def test_the_loop_goes_on_as_without_them(database: Database) -> None:
     for probes in (False, True):
         asked = probes
 
-        def judge(run: WatchedRun, model: nn.Module, asked: bool = asked) -> None:
+        def evaluation(run: WatchedRun, model: nn.Module, asked: bool = asked) -> None:
             if asked:
                 counts, state = dict(run.monitor.facts.counts), torch.get_rng_state()
                 gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
@@ -50,7 +50,7 @@ def test_the_loop_goes_on_as_without_them(database: Database) -> None:
                 assert all(torch.equal(a, b) for a, b in zip(gradients, now, strict=True))
                 assert model.training
 
-        run = loop(database, epochs=2, judge=judge)
+        run = loop(database, epochs=2, evaluation=evaluation)
         run.finish()
         ends.append((run._model.state_dict(), run.monitor.step))
     assert ends[0][1] == ends[1][1]

@@ -94,13 +94,13 @@ def test_weights_end_as_those_of_a_loop_that_is_not_watched(database: Database) 
 
 
 def test_a_pass_without_gradients_is_recognized(database: Database) -> None:
-    def judge(run: object, model: nn.Module) -> None:
+    def evaluation(run: object, model: nn.Module) -> None:
         model.eval()
         values, labels = images(60, seed=1)
         with torch.no_grad():
             functional.cross_entropy(model(values), labels)
 
-    run = loop(database, judge=judge)
+    run = loop(database, evaluation=evaluation)
     report = run.diagnose()
     known = tracking.get_run(database, run.id or 0)
     assert known.metrics["test/accuracy"].rows == 4
