@@ -7,6 +7,8 @@ once and stored beside the cached images. Importing this imports no torch.
 from __future__ import annotations
 
 import os
+import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -164,17 +166,21 @@ class Diagnosis:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Apply all rules to the evidence."""
-    findings, checked = _apply_rules(evidence, applicable_rules(evidence))
+    failures: list[str] = []
+    findings, checked = _apply_rules(evidence, applicable_rules(evidence), failures)
     ordered, excluded = resolve_conflicts(rank_findings(findings), evidence.recipe)
     checked = [_mark_excluded(result, excluded) for result in checked]
     judgment = judge_outcome(evidence, ordered)
+    if failures and judgment.outcome == "healthy":
+        # A rule that failed has ruled nothing out.
+        judgment = replace(judgment, outcome="not-judged", verdict=failures[0], missing=tuple(failures))
     return Diagnosis(
         evidence.run,
         ordered[0].verdict if ordered else _without_findings(judgment.outcome, judgment.verdict, checked),
         tuple(ordered),
         tuple(checked),
         judgment.outcome,
-        tuple(filter(None, (remark(evidence) for remark in notes().values()))),
+        _remarks(evidence),
         judgment.comparisons,
         judgment.missing,
         judgment.next_steps,
@@ -190,7 +196,7 @@ def _mark_excluded(result: Checked, excluded: Mapping[str, Finding]) -> Checked:
 
 def hint(evidence: Evidence) -> Finding | None:
     """Return the top finding for a running run, where a rule is confident enough."""
-    findings, _ = _apply_rules(evidence, [rule for rule in applicable_rules(evidence) if rule.live])
+    findings, _ = _apply_rules(evidence, [rule for rule in applicable_rules(evidence) if rule.live], [])
     confident = [finding for finding in findings if finding.confidence >= MIN_HINT_CONFIDENCE]
     return next(iter(rank_findings(confident)), None)
 
@@ -201,14 +207,41 @@ def applicable_rules(evidence: Evidence) -> list[Rule]:
 
 
 def _apply_rule(rule: Rule, evidence: Evidence) -> RuleOutcome:
-    """Apply a rule; of a run not trained here, inconclusive results say how to provide what is missing."""
-    if evidence.kind == "trained":
-        return rule.apply(evidence)
-    lacking = own_code.missing_fields(rule.cause, evidence)
+    """Apply a rule; a finding proposes valid changes only.
+
+    Of a run not trained here, inconclusive results say how to provide what is missing, and fixes are code.
+    """
+    trained = evidence.kind == "trained"
+    lacking = None if trained else own_code.missing_fields(rule.cause, evidence)
     outcome = rule.apply(evidence) if lacking is None else Inconclusive(lacking)
-    if isinstance(outcome, Inconclusive):
+    if isinstance(outcome, Finding):
+        outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
+        return outcome if trained else own_code.with_code_fix(outcome, evidence.framework)
+    if isinstance(outcome, Inconclusive) and not trained:
         return Inconclusive(own_code.how_to_provide(rule.cause, outcome.why, evidence))
     return outcome
+
+
+def _describe_failure(what: str, error: Exception) -> str:
+    """Return one sentence on an exception within a rule or note, and warn of it: it is a fault of the rule.
+
+    One rule that meets evidence nobody thought of must not cost the reader all the others.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    sentence = f"{what} failed with {type(error).__name__} ({place}: {error}), a fault of cnnviz to report."
+    warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+    return sentence
+
+
+def _remarks(evidence: Evidence) -> tuple[Note, ...]:
+    remarks = []
+    for kind, remark in notes().items():
+        try:
+            remarks.append(remark(evidence))
+        except Exception as error:
+            _describe_failure(f"The note '{kind}'", error)
+    return tuple(filter(None, remarks))
 
 
 def rank_findings(findings: Sequence[Finding]) -> list[Finding]:
@@ -220,14 +253,18 @@ def rank_findings(findings: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def _apply_rules(evidence: Evidence, selected: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
+def _apply_rules(
+    evidence: Evidence, selected: Sequence[Rule], failures: list[str]
+) -> tuple[list[Finding], list[Checked]]:
+    """Apply the selected rules; a sentence on each that raised an exception is appended to `failures`."""
     findings, checked = [], []
     for rule in selected:
-        outcome = _apply_rule(rule, evidence)
+        try:
+            outcome = _apply_rule(rule, evidence)
+        except Exception as error:
+            failures.append(_describe_failure(f"The check '{rule.title}'", error))
+            outcome = Inconclusive(failures[-1])
         if isinstance(outcome, Finding):
-            outcome = replace(outcome, changes=valid_changes(outcome.changes, evidence, rule.moves))
-            if evidence.kind != "trained":
-                outcome = own_code.with_code_fix(outcome, evidence.framework)
             if outcome.confidence >= MIN_CONFIDENCE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))

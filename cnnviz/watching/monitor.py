@@ -371,7 +371,11 @@ class LoopMonitor:
             if plain and self._evaluation is not None and not self._explicit:
                 self._evaluation.add_labels(evaluated, call.target)
             return
-        if forward.has_loss or not _comes_from(call.input, forward.logits):
+        if not _comes_from(call.input, forward.logits):
+            return
+        if forward.has_loss:
+            if self._sampled is not None and _has_other_labels(call, forward):
+                self.facts.counts["losses_mixed"] += 1
             return
         forward.has_loss = True
         self.functions[call.function] = None
@@ -519,6 +523,12 @@ class LoopMonitor:
             start = min(apart - CHECKSUM_VALUES, flat.numel() // len(images) // 2)
             flat = flat[start:].as_strided((CHECKSUM_PIECES, CHECKSUM_VALUES), (apart, 1))
         self._checksums.append(flat.sum(dtype=torch.float64))
+
+
+def _has_other_labels(call: LossCall, forward: Forward) -> bool:
+    """Return whether a further loss of an output takes other labels, as mixup and CutMix do."""
+    plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
+    return plain and forward.labels is not None and not torch.equal(call.target, forward.labels)
 
 
 def _labels(target: Tensor, logits: Tensor) -> Tensor | None:

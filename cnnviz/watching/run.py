@@ -49,6 +49,13 @@ MAX_CLASSES = 1_000
 """Most classes for which a confusion matrix is recorded."""
 
 
+_MIXED = (
+    "Two losses of one output with different labels were added, as mixup and CutMix do. The first of them is "
+    "recorded, which is not the loss that is minimized: call run.step(loss, logits, labels) with the sum. "
+    "The training accuracy is that of mixed images, so that a diagnosis does not use it."
+)
+
+
 class WatchWarning(UserWarning):
     """Warning about the watching, not about the loop."""
 
@@ -86,7 +93,7 @@ class WatchedRun:
         self._image_count = 0
         self._shape: tuple[int, ...] = ()
         self._facts_due = 0.0
-        self._nonfinite = False
+        self._nonfinite = self._mixed = False
         self._notes: list[str] = []
         self._macs = 0
         compiled = hasattr(model, "_orig_mod") or isinstance(model, nn.DataParallel)
@@ -266,6 +273,10 @@ class WatchedRun:
         """Keep a step's losses, and report them at the trainer's interval."""
         self.monitor.facts.counts["unseen_losses"] += not losses
         self._waiting += ((step, loss) for loss in losses)
+        if self.monitor.facts.counts["losses_mixed"] and not self._mixed:
+            self._mixed = True
+            if "given" not in self.monitor.functions:
+                self._note(_MIXED)
         if step in LOG_EARLY or step % LOG_EVERY == 0:
             self._report_step(step)
         if (

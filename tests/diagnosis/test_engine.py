@@ -10,6 +10,7 @@ import pytest
 from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, engine, note, rules
 from cnnviz.diagnosis.engine import rank_findings
 from cnnviz.diagnosis.evidence import Histogram
+from cnnviz.diagnosis.rules import Inconclusive, Rule
 from cnnviz.models import layer_list
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
@@ -69,6 +70,30 @@ def test_notes_are_written_beside_findings_and_change_no_outcome(monkeypatch: py
     assert result.notes == (Note("a-remark", "A sentence."),)
     assert result.outcome == "healthy"
     assert result.as_json()["notes"] == [{"kind": "a-remark", "text": "A sentence."}]
+
+
+@pytest.mark.parametrize("kind", ["trained", "watched"])
+def test_a_rule_that_raises_costs_its_own_result_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Evidence) -> Inconclusive:
+        raise IndexError("list index out of range")
+
+    every = {**rules(), "broken": Rule("broken", "A broken rule", "", broken, live=True)}
+    monkeypatch.setattr(engine, "rules", lambda: every)
+    monkeypatch.setattr(engine, "notes", lambda: {"broken": broken})
+    collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    with pytest.warns(RuntimeWarning, match=r"test_engine\.py:\d+: list index out of range"):
+        found = diagnose(healthy(predicted={"test": collapsed}, kind=kind))
+    assert found.outcome == "cause-found"
+    assert [result.outcome for result in found.checked if result.cause == "broken"] == ["not checked"]
+    monkeypatch.setattr(engine, "notes", dict)
+    with pytest.warns(RuntimeWarning, match="The check 'A broken rule' failed with IndexError"):
+        # What failed has ruled nothing out.
+        blind = diagnose(healthy(kind=kind))
+    assert (blind.outcome, blind.findings) == ("not-judged", ())
+    assert "A broken rule" in blind.verdict
+    assert blind.missing == (blind.verdict,)
+    with pytest.warns(RuntimeWarning, match="a fault of cnnviz to report"):
+        assert engine.hint(healthy(kind=kind)) is None
 
 
 def test_two_functions_cannot_write_the_same_note() -> None:

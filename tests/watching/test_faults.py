@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import cnnviz
+from cnnviz.diagnosis import gather
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun
 from cnnviz.watching.loop_facts import is_untrained
@@ -305,6 +306,48 @@ def test_a_correct_loop_gets_no_wrong_statement(name: str, database: Database) -
     report = CORRECT[name](database).diagnose()
     assert report.causes == ()
     assert report.healthy is not False
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.filterwarnings("always:Two losses of one output")
+def test_mixup_as_two_weighted_losses_is_read_as_what_it_is(
+    given: bool, database: Database, recwarn: pytest.WarningsRecorder
+) -> None:
+    with seeded():
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+        run = cnnviz.watch(model, optimizer, database=database)
+        values, labels = images()
+        for _ in range(12):
+            model.train()
+            for chosen in torch.randperm(len(labels)).split(12):
+                x, y, other = values[chosen], labels[chosen], torch.randperm(len(chosen))
+                logits = model(0.1 * x + 0.9 * x[other])  # the first labels are of the fainter image
+                loss = 0.1 * functional.cross_entropy(logits, y)
+                loss = loss + 0.9 * functional.cross_entropy(logits, y[other])
+                if given:
+                    run.step(loss, logits, y[other])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            evaluate(run, model)
+    report = run.diagnose()
+    assert (report.outcome, report.causes) == ("healthy", ())
+    assert ["run.step(loss, logits, labels)" in str(one.message) for one in recwarn] == [True] * (not given)
+    assert run.id is not None
+    curves = gather(database, run.id).curves
+    assert "train/epoch_accuracy" not in curves
+    assert ("train/epoch_loss" in curves) is given
+
+
+def test_further_losses_with_the_same_labels_are_no_mixup(database: Database) -> None:
+    run = loop(
+        database,
+        loss=lambda x, y: functional.cross_entropy(x, y) + functional.nll_loss(x.log_softmax(1), y.clone()),
+    )
+    run.finish()
+    assert run.id is not None
+    assert "train/epoch_accuracy" in gather(database, run.id).curves
 
 
 def test_a_weight_is_known_to_be_as_torch_draws_it() -> None:

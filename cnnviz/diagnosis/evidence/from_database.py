@@ -80,6 +80,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         unknown += ("steps",) if data.counted_in == "epochs" else ()
         analysis, side = _own_analysis(network), _own_side(data)
     evaluated = _or_none(TrainEvaluated, newest("train/evaluated"))
+    loop = _or_none(Loop, newest("loop"))
     return Evidence(
         run=run.id,
         title=run.name or f"{run.model} on {run.data}",
@@ -88,7 +89,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         recipe=recipe,
         kind="trained" if run.has_recipe else run.kind.value,
         unknown=unknown,
-        loop=_or_none(Loop, newest("loop")),
+        loop=loop,
         dropout=network["dropout"] if network else None,
         framework=network.get("framework", "torch") if network else "torch",
         step=run.step,
@@ -109,6 +110,7 @@ def gather(database: Database, run_id: int) -> Evidence:
             {name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics},
             recipe,
             evaluated,
+            loop,
         ),
         looks=_looks(tracking.read_records(database, run_id, "layers")),
         predicted={
@@ -201,22 +203,28 @@ def _side(recipe: Recipe) -> tuple[int, int]:
 
 
 def _comparable(
-    curves: dict[str, Points], recipe: Recipe, evaluated: TrainEvaluated | None
+    curves: dict[str, Points], recipe: Recipe, evaluated: TrainEvaluated | None, loop: Loop | None
 ) -> dict[str, Points]:
     """Replace the training accuracy of a run with mixup, which is that of mixed images.
 
-    The accuracy on the training images themselves is measured once, after the last step, on a sample.
+    The accuracy on the training images themselves is measured once, after the last step, on a sample. A
+    watched loop that adds two losses records the first alone, unless it gave their sum.
     """
-    if not recipe.mixup:
+    added = loop is not None and loop.labels_are_mixed
+    if not recipe.mixup and not added:
         return curves
-    comparable = {name: points for name, points in curves.items() if name not in _MIXED}
+    unusable = _MIXED_ACCURACY | (
+        _MIXED_LOSS if added and loop is not None and "given" not in loop.functions else frozenset()
+    )
+    comparable = {name: points for name, points in curves.items() if name not in unusable}
     steps = curves.get("train/epoch_loss", Points()).steps
     if evaluated is not None and steps:
         comparable["train/epoch_accuracy"] = Points(steps=steps[-1:], values=(evaluated.accuracy,))
     return comparable
 
 
-_MIXED = frozenset(("train/accuracy", "train/epoch_accuracy"))
+_MIXED_ACCURACY = frozenset(("train/accuracy", "train/epoch_accuracy"))
+_MIXED_LOSS = frozenset(("train/loss", "train/epoch_loss"))
 
 
 def _points(curve: Any) -> Points:

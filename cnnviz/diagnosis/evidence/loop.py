@@ -141,6 +141,11 @@ class Loop(_Loose):
     inputs: dict[str, LoopInput] = {}
 
     @property
+    def labels_are_mixed(self) -> bool:
+        """Whether losses of one output with different labels were added, as mixup and CutMix do."""
+        return self.counts.get("losses_mixed", 0) > 0
+
+    @property
     def passes_per_step(self) -> int:
         """Forward passes of most steps; 1 where steps differ."""
         if not self.forwards_per_step:
