@@ -15,7 +15,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from cnnviz.training.data.patch_classifier import baseline
+from cnnviz.training.data.label_agreement import baseline
 from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform

@@ -43,9 +43,10 @@ MAX_GROWTH = 256 << 20
 MEASURED = """
 import resource, sys
 import torch
-from cnnviz.training.data.quality import detail, neighbours
+from cnnviz.training.data.label_agreement import neighbours
+from cnnviz.training.data.quality import detail
 from cnnviz.training.data.tensors import Labelled
-from cnnviz.training.data.near_duplicates import near_duplicates
+from cnnviz.training.data.quality import near_duplicates
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.data.quality import variation
 

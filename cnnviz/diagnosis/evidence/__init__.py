@@ -143,7 +143,7 @@ class Repeats(_Plain):
 
 
 class Neighbours(_Plain):
-    """Label agreement of nearest neighbors, measured by `cnnviz.training.data.quality.neighbours`."""
+    """Label agreement of nearest neighbors, measured by `cnnviz.training.data.label_agreement.neighbours`."""
 
     share: float
     chance: float
@@ -205,7 +205,7 @@ class Variation(_Plain):
 
 
 class NearDuplicates(_Plain):
-    """Test images that are re-encoded training images; from `training.data.near_duplicates`."""
+    """Test images that are re-encoded training images; from `training.data.quality`."""
 
     copies: int
     images: int
@@ -214,7 +214,7 @@ class NearDuplicates(_Plain):
 
 
 class Resembled(_Plain):
-    """Training class that test images of one class resemble; from `training.data.quality`."""
+    """Training class that test images of one class resemble; from `training.data.label_agreement`."""
 
     label: int
     images: int
@@ -286,7 +286,7 @@ class BaselineScore(_Plain):
 class Baseline(_Plain):
     """Accuracy of the untrained patch classifier on the run's images: the record `baseline`.
 
-    Measured by `cnnviz.training.data.patch_classifier.baseline`.
+    Measured by `cnnviz.training.data.label_agreement.baseline`.
     """
 
     learned_from: int = 0

@@ -12,8 +12,8 @@ from torch.nn import functional
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes import Result, register
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
-from cnnviz.training.data.patch_classifier import half_split_accuracy
-from cnnviz.training.data.quality import SIDE, neighbours, repeats
+from cnnviz.training.data.label_agreement import SIDE, half_split_accuracy, neighbours
+from cnnviz.training.data.quality import repeats
 from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png, probabilities
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from cnnviz import datasets
-from cnnviz.training.data.near_duplicates import near_duplicates
+from cnnviz.training.data.quality import near_duplicates
 from cnnviz.training.data.tensors import Labelled
 
 
@@ -91,6 +91,6 @@ def test_images_are_compared_in_portions_of_bytes(
     train, _ = digits
     tested = Labelled(as_jpeg(train.images[:30], 60), train.labels[:30])
     whole = near_duplicates(tested, train)
-    monkeypatch.setattr("cnnviz.training.data.near_duplicates.LIKENESSES", 9_000)
+    monkeypatch.setattr("cnnviz.training.data.quality.LIKENESSES", 9_000)
     monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 3_000)
     assert near_duplicates(tested, train) == whole

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe
-from cnnviz.training.data.quality import dataset_report, detail, neighbours
+from cnnviz.training.data.label_agreement import neighbours
+from cnnviz.training.data.quality import dataset_report, detail
 from cnnviz.training.data.tensors import DataModule, Labelled
 from tests.training.stripes import striped, stripes
 

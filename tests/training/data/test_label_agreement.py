@@ -13,8 +13,8 @@ from torch.nn import functional
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis.evidence import Baseline
 from cnnviz.training import Recipe
-from cnnviz.training.data import patch_classifier
-from cnnviz.training.data.patch_classifier import PATCH, STRIDE, THRESHOLD, PatchClassifier, baseline
+from cnnviz.training.data import label_agreement
+from cnnviz.training.data.label_agreement import PATCH, STRIDE, THRESHOLD, PatchClassifier, baseline
 from cnnviz.training.data.tensors import DataModule
 from tests.training.stripes import striped, stripes
 from tests.training.test_trainer import SMALL, trainer
@@ -47,7 +47,7 @@ def test_labels_that_have_nothing_to_do_with_images_are_found_as_often_as_by_cha
 
 
 def test_validation_images_are_scored_where_test_images_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patch_classifier, "SCORED", 40)
+    monkeypatch.setattr(label_agreement, "SCORED", 40)
     result = measured(striped(), validation=0.25)
     assert result.test is not None
     assert result.test.images == 40

@@ -1,20 +1,152 @@
-"""Patch classifier: random patches as filters and a linear layer in closed form, without training.
-
-After Coates and Ng, "Learning feature representations with k-means" (2012), without the k-means: patches are
-whitened, correlated with the image, rectified both ways, and averaged over quadrants. It shares neither
-optimizer nor architecture with the network under test, so both fail together only because of the data.
-"""
+"""Label agreement: whether labels are related to images, by nearest neighbors and by a patch classifier."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages
+from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages, portion
+
+# Nearest neighbors: how often they have an image's label.
+
+NEIGHBOURS = 5
+SAMPLE = 2000
+"""Sample size for nearest neighbors: a fraction of 10,000 pairs is known to about a percentage point."""
+MAX_CLASSES = 200
+"""Maximum number of classes for the comparison of classes."""
+SIDE = 16
+"""Side in pixels for comparison of images: position and brightness count, detail does not."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """A sample of labeled images as unit vectors (`outline`), with the nearest neighbors of each."""
+
+    vectors: Tensor
+    labels: Tensor
+    near: Tensor
+    """Rows of the `NEIGHBOURS` nearest others, nearest first, int64 `(N, NEIGHBOURS)`."""
+    likeness: Tensor
+    """Cosine similarity of the nearest, in [-1, 1], `(N,)`."""
+
+    @classmethod
+    def of(cls, part: Labelled) -> Outlined | None:
+        """Sample at most `SAMPLE` images of `part`; None if it has fewer than 20."""
+        if len(part) < 4 * NEIGHBOURS:
+            return None
+        vectors, labels = _sample(part)
+        likeness = vectors @ vectors.T
+        likeness.fill_diagonal_(-torch.inf)
+        top = likeness.topk(NEIGHBOURS, dim=1)
+        return cls(vectors, labels, top.indices, top.values[:, 0])
+
+    def neighbours(self, classes: int) -> dict[str, Any]:
+        """Return label agreement; see the function `neighbours`."""
+        return _agreement(self.labels, self, self.near, classes)
+
+
+def neighbours(train: Labelled, classes: int) -> dict[str, Any] | None:
+    """Measure how often an image's nearest neighbors have its label, compared with chance.
+
+    Returns:
+        `share`, over the `NEIGHBOURS` nearest of each of `images` images (by cosine similarity of zero-mean
+        pixels at `SIDE`×`SIDE`), and `chance`, over all pairs: Σ p² of the class fractions. None for fewer
+        than 20 images.
+    """
+    outlined = Outlined.of(train)
+    return outlined.neighbours(classes) if outlined else None
+
+
+def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[str, Any] | None:
+    """Measure how often the training images nearest to a test image have its label.
+
+    Returns:
+        `share`, `images` and `each` as in `neighbours`; `chance` is Σ p·p′ of the class fractions of both
+        splits. `nearer` is the fraction of test images whose nearest training image is nearer than the median
+        nearest neighbor within the training images: 1/2 if both splits come from one source. `confusion`, for
+        at most `MAX_CLASSES` classes, counts the neighbors: row the test image's label, column the
+        neighbor's. None for fewer than 20 test images.
+    """
+    if len(test) < 4 * NEIGHBOURS:
+        return None
+    vectors, labels = _sample(test)
+    top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
+    nearer = top.values[:, 0] > train.likeness.median()
+    agreement = _agreement(labels, train, top.indices, classes) | {
+        "nearer": float(nearer.cpu().double().mean())
+    }
+    if classes > MAX_CLASSES:
+        return agreement
+    pairs = labels[:, None] * classes + train.labels[top.indices]
+    counts = pairs.flatten().bincount(minlength=classes**2).reshape(classes, classes)
+    return agreement | {"confusion": counts.tolist()}
+
+
+def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, Any]] | None:
+    """Find the training class that the test images of each class resemble most: reveals swapped labels.
+
+    Returns:
+        For each class with test images: `label`, the number of `images` compared, the class `like` that most
+        of their `NEIGHBOURS` nearest training images have, and its `share`. None for fewer than 20 test
+        images, and for more than `MAX_CLASSES` classes.
+    """
+    if len(test) < 4 * NEIGHBOURS or classes > MAX_CLASSES:
+        return None
+    vectors, labels = _sample(test)
+    near = train.labels[(vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1).indices]
+    pairs = (labels[:, None] * classes + near).flatten().bincount(minlength=classes**2)
+    table = pairs.view(classes, classes)
+    totals, (shares, like) = table.sum(1), (table / table.sum(1, keepdim=True).clamp(min=1)).max(1)
+    return [
+        {"label": label, "images": total // NEIGHBOURS, "like": like_label, "share": share}
+        for label, (total, like_label, share) in enumerate(
+            zip(totals.tolist(), like.tolist(), shares.tolist(), strict=True)
+        )
+        if total
+    ]
+
+
+def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
+    """Return at most `SAMPLE` random images of `part` as unit vectors (`outline`), and their labels."""
+    rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:SAMPLE]
+    rows = rows.to(part.labels.device)
+    outlined = [
+        outline(part.images[part_rows]) for part_rows in torch.split(rows, portion(part.images.shape))
+    ]
+    return torch.cat(outlined), part.labels[rows]
+
+
+def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
+    """Return how often `labels`, int64 `(N,)`, equal those of their neighbors, rows `near` of `known`."""
+    shares, others = (
+        split_labels.bincount(minlength=classes).cpu().double() / len(split_labels)
+        for split_labels in (labels, known.labels)
+    )
+    return {
+        "share": float((known.labels[near] == labels[:, None]).cpu().double().mean()),
+        "chance": float((shares * others).sum()),
+        "images": len(labels),
+        "each": near.shape[1],
+    }
+
+
+def outline(images: Tensor) -> Tensor:
+    """Return images uint8 `(N, C, H, W)` as unit vectors `(N, C·SIDE²)`; dot products are similarities."""
+    small = functional.interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
+    flat = small.flatten(1)
+    return functional.normalize(flat - flat.mean(1, keepdim=True))
+
+
+# Patch classifier: random patches as filters and a linear layer in closed form, without training.
+#
+# After Coates and Ng, "Learning feature representations with k-means" (2012), without the k-means: patches
+# are whitened, correlated with the image, rectified both ways, and averaged over quadrants. It shares neither
+# optimizer nor architecture with the network under test, so both fail together only because of the data.
 
 PATCH, STRIDE, FILTERS = 5, 2, 128
 WHITENING, THRESHOLD, RIDGE = 0.1, 0.25, 0.3
@@ -55,11 +187,11 @@ def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any
         return {"skipped": f"There are fewer than {MIN_IMAGES} images to learn from, or to be scored on."}
     deadline = time.thread_time() + seconds
     try:
-        train = _sample(data_module.train, learned)
+        train = _labelled_rows(data_module.train, learned)
         model = PatchClassifier(train.images, train.labels, len(data_module.classes), deadline)
         result: dict[str, Any] = {"learned_from": len(train.labels)}
         for name, part in parts.items():
-            sample = _sample(part, scored)
+            sample = _labelled_rows(part, scored)
             result[name] = _score(model, sample) if len(sample.labels) >= MIN_IMAGES else None
             scored -= len(sample.labels)
         return result
@@ -167,7 +299,7 @@ class _Sample(NamedTuple):
     labels: Tensor
 
 
-def _sample(part: Labelled, most: int) -> _Sample:
+def _labelled_rows(part: Labelled, most: int) -> _Sample:
     """Return at most `most` random images of a split, always the same ones."""
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
     rows = rows.to(part.labels.device)
