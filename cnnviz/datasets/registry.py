@@ -133,7 +133,7 @@ def names() -> list[str]:
 
 def title_of(name: str) -> str:
     """Return the title of the data set called `name`; of an unknown one, such as a folder's, the name."""
-    spec = specs().get(name)
+    spec = find(name)
     return name if spec is None else spec.title
 
 

@@ -23,6 +23,7 @@ from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, ranks, split
 from cnnviz.models import Shape
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.tracking.store import open_store
+from cnnviz.training.fine_tuning import check_start_weights, resolve_start_weights
 from cnnviz.training.recipe import (
     Recipe,
     analysis_for,
@@ -33,7 +34,6 @@ from cnnviz.training.recipe import (
     with_code,
 )
 from cnnviz.training.recipes.defaults import is_default
-from cnnviz.training.start_weights import check_start_weights, resolve_start_weights
 from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.training.travel import collect_needs
 
@@ -288,7 +288,9 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         recipe = resolve_start_weights(recipe, database)
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
-    check_start_weights(recipe, known_data(recipe)[0], database)
+    if recipe.start_from:
+        check_start_weights(recipe, known_data(recipe)[0], database)
+    data = datasets.find(recipe.dataset)
     check_trainable(recipe, *known_data(recipe), ranks(class_of(recipe.device)))
     return tracking.create_run(
         database,
@@ -297,7 +299,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         dataset=recipe.dataset,
         seed=recipe.seed,
         name="" if recipe.name == UNNAMED or is_default(recipe.name) else recipe.name,
-        titles=(spec.title, datasets.title_of(recipe.dataset) if recipe.dataset in datasets.names() else ""),
+        titles=(spec.title, data.title if data else ""),
         device=recipe.device,
         parent_id=parent_id,
         total_epochs=float(recipe.epochs),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cnnviz import datasets, models
 from cnnviz.models.external.onnx_network import DATA_ONLY
 from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
-from cnnviz.training.freezing import freezing_problem
+from cnnviz.training.fine_tuning import freezing_problem
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from cnnviz.tracking import Database
 from cnnviz.tracking.queue import DATA
 from cnnviz.tracking.store import Store, StoreError, sha256_of
 from cnnviz.tracking.tables import ExperimentRow, RunRow
-from cnnviz.training import start_weights
+from cnnviz.training import fine_tuning
 from cnnviz.training.recipe import Recipe
 
 LAYERS, CODE, START = "layers", "code", "start"
@@ -63,7 +63,7 @@ def collect_needs(recipe: Recipe, store: Store | None) -> dict[str, Any]:
     _, _, digest = recipe.start_from.partition("@")
     if digest and store is not None:
         name = f"weights/{digest}.safetensors"
-        path = start_weights.start_weights_path(digest)
+        path = fine_tuning.start_weights_path(digest)
         if path.is_file() and not store.holds(name):
             store.put(path, name)
         needs[START] = {"stored": name}
@@ -94,9 +94,9 @@ def prepare(recipe: Recipe, needs: Mapping[str, Any], store: Store | None) -> Re
         digest
         and store is not None
         and START in needs
-        and not start_weights.start_weights_path(digest).is_file()
+        and not fine_tuning.start_weights_path(digest).is_file()
     ):
-        store.get(needs[START]["stored"], digest, start_weights.start_weights_path(digest))
+        store.get(needs[START]["stored"], digest, fine_tuning.start_weights_path(digest))
     return recipe
 
 

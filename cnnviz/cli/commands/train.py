@@ -261,7 +261,7 @@ def find_rate(
     chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
     if chosen.start_from:
         from cnnviz import tracking
-        from cnnviz.training.start_weights import resolve_start_weights
+        from cnnviz.training.fine_tuning import resolve_start_weights
 
         with tracking.connect() as database:
             chosen = resolve_start_weights(chosen, database)

@@ -10,8 +10,8 @@ from torch import Tensor
 from cnnviz import models
 from cnnviz.inference.weights.weights_file import read_weights, without_prefix
 from cnnviz.models.builder import on_meta
+from cnnviz.training.fine_tuning import FILE, store_start_weights
 from cnnviz.training.recipe import Recipe, side_for, spec_for
-from cnnviz.training.start_weights import FILE, store_start_weights
 
 LONGEST_NAME = 100
 

@@ -59,8 +59,8 @@ class RateJob(BackgroundJob["RateTest"]):
 
 def _work(recipe: Recipe, database: Database | None, report: Progress) -> RateTest:
     """Run the test; `database` holds the run that the recipe begins with, if it begins with one."""
+    from cnnviz.training.fine_tuning import resolve_start_weights
     from cnnviz.training.rate_finder import find_rate
-    from cnnviz.training.start_weights import resolve_start_weights
 
     if database is not None:
         recipe = resolve_start_weights(recipe, database)

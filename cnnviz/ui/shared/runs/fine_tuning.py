@@ -16,15 +16,17 @@ from cnnviz import datasets, models, tracking
 from cnnviz.figures import numbers
 from cnnviz.inference.weights.references import ACCURACY, LAST
 from cnnviz.training import Recipe
-from cnnviz.training.freezing import BLOCK, FreezePoint, freeze_points
-from cnnviz.training.queue import has_default_name
-from cnnviz.training.start_weights import (
+from cnnviz.training.fine_tuning import (
+    BLOCK,
     TORCHVISION,
+    FreezePoint,
+    freeze_points,
     offers_torchvision,
     start_run,
     start_title,
     torchvision_download,
 )
+from cnnviz.training.queue import has_default_name
 from cnnviz.training.trainable import known_data
 from cnnviz.ui.shared import notice, url_state, visitors
 from cnnviz.ui.shared.inspection import model_input

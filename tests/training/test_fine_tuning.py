@@ -14,12 +14,11 @@ from cnnviz import models, tracking
 from cnnviz.cli import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
-from cnnviz.training.freezing import freeze, freeze_points
+from cnnviz.training.fine_tuning import freeze, freeze_points, load_start, start_title, store_start_weights
 from cnnviz.training.optimizer import build_optimizer, head_parameters, layer_rates, set_lr
 from cnnviz.training.queue import enqueue
 from cnnviz.training.recipe import value_text
 from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
-from cnnviz.training.start_weights import load_start, start_title, store_start_weights
 from cnnviz.training.workers.worker import work
 
 SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu", "--seed", "3")
