@@ -65,8 +65,8 @@ def recipe_to_weights(database: Database) -> None:
 def image_to_mosaic(seed: int) -> bytes:
     """Read an image that nobody has read before, and pack the maps of a layer for it."""
     from cnnviz.inference.images.read_image import Upload, read
+    from cnnviz.interpret.layer_names import selectable_layers
     from cnnviz.ui.pages.features import maps
-    from cnnviz.ui.pages.features.state import selectable_layers
     from cnnviz.ui.shared.inspection.model_input import network
     from cnnviz.ui.shared.inspection.predictions import prepared
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 from rapidfuzz import process
 
-from cnnviz.analysis.types import Analysis, Kind, Shape
+from cnnviz.analysis.types import Analysis, Kind, ReceptiveField, Shape
 from cnnviz.interpret import UnknownLayerError
+
+SOFTMAX = "softmax"
+"""Name of the probabilities, which are not a row of the architecture's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,27 @@ def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
         if operation or counts[base] > 1:
             names.append(Layer(numbered(base, counts[base]), node.row, node.kind, node.output_shape))
     return tuple(names)
+
+
+def selectable_layers(analysis: Analysis) -> dict[str, Layer]:
+    """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
+    by_name = {layer.name: layer for layer in layers(analysis)}
+    by_name |= {layer.name: layer for layer in inner_layers(analysis)}
+    order = {row.name: index for index, row in enumerate(analysis.rows)}
+    ordered = sorted(by_name.values(), key=lambda layer: order.get(layer.row, len(order)))
+    softmax = Layer(SOFTMAX, SOFTMAX, "activation", (analysis.classes,))
+    return {layer.name: layer for layer in ordered} | {SOFTMAX: softmax}
+
+
+def field_of(analysis: Analysis, layer: Layer) -> ReceptiveField:
+    """Return the receptive field of the layer's cells; the whole input if unknown."""
+    row = next((row for row in analysis.rows if row.name == layer.row), None)
+    return row.receptive_field if row is not None else ReceptiveField(whole=True)
+
+
+def type_of(analysis: Analysis, layer: Layer) -> str:
+    """Return the type of the layer's row, such as `Tanh`."""
+    return next((row.type for row in analysis.rows if row.name == layer.row), "")
 
 
 def unknown(name: str, known: Collection[str]) -> UnknownLayerError:

@@ -20,6 +20,7 @@ from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.inference.weights.module_program import NetworkProgram, kernel, module_program
+from cnnviz.interpret.layer_names import SOFTMAX
 from cnnviz.interpret.mosaic import ChannelFlags, Floats
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.components.network import (
@@ -32,7 +33,7 @@ from cnnviz.ui.components.network import (
 )
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.pages.features.state import SOFTMAX, PageState, choose_layer
+from cnnviz.ui.pages.features.state import PageState, choose_layer
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.inspection.model_input import Network, choices, model_to_compare

@@ -13,13 +13,13 @@ from cnnviz.analysis.types import KIND_TITLES
 from cnnviz.figures import numbers
 from cnnviz.figures.architecture.receptive_field import receptive_words
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.interpret.layer_names import Layer
+from cnnviz.interpret.layer_names import Layer, selectable_layers
 from cnnviz.ui.components.mosaic import feature_mosaic
 from cnnviz.ui.pages.features import maps, state
 from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
 from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
 from cnnviz.ui.pages.features.network import filters, whole_network
-from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, selectable_layers
+from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection.inspect_header import (
     choose_image,

@@ -8,15 +8,12 @@ from typing import cast
 
 import streamlit as st
 
-from cnnviz.analysis.types import Analysis, ReceptiveField
-from cnnviz.interpret.layer_names import Layer, inner_layers, layers
+from cnnviz.interpret.layer_names import Layer, selectable_layers
 from cnnviz.interpret.mosaic import ORDERS, RANGES, Order, Range
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.inspection.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model, quoted
 
-SOFTMAX = "softmax"
-"""Name of the probabilities, which are not a row of the architecture's table."""
 NETWORK = "network"
 VIEWS = {
     NETWORK: ":material/hub: Network",
@@ -41,16 +38,6 @@ class PageState:
     problems: tuple[str, ...]
     opened: tuple[str, int | None] | None = None
     """The layer that is open in the network view, and its map."""
-
-
-def selectable_layers(analysis: Analysis) -> dict[str, Layer]:
-    """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
-    by_name = {layer.name: layer for layer in layers(analysis)}
-    by_name |= {layer.name: layer for layer in inner_layers(analysis)}
-    order = {row.name: index for index, row in enumerate(analysis.rows)}
-    ordered = sorted(by_name.values(), key=lambda layer: order.get(layer.row, len(order)))
-    softmax = Layer(SOFTMAX, SOFTMAX, "activation", (analysis.classes,))
-    return {layer.name: layer for layer in ordered} | {SOFTMAX: softmax}
 
 
 def current(network: Network) -> PageState:
@@ -80,17 +67,6 @@ def default_layer(known: dict[str, Layer]) -> Layer:
         layer for layer in known.values() if layer.kind == "conv" and len(layer.output_shape) == 3
     ]
     return next(iter(convolutions or known.values()))
-
-
-def field_of(analysis: Analysis, layer: Layer) -> ReceptiveField:
-    """Return the receptive field of the layer's cells; the whole input if unknown."""
-    row = next((row for row in analysis.rows if row.name == layer.row), None)
-    return row.receptive_field if row is not None else ReceptiveField(whole=True)
-
-
-def type_of(analysis: Analysis, layer: Layer) -> str:
-    """Return the type of the layer's row, such as `Tanh`."""
-    return next((row.type for row in analysis.rows if row.name == layer.row), "")
 
 
 def _channel(text: str | None, layer: Layer, problems: list[str]) -> int | None:
