@@ -1,8 +1,6 @@
 """Start page: a network classifies a drawn digit; links to the other pages, and the lesson."""
 
-from cnnviz.ui.pages.start.hero import hero
-from cnnviz.ui.pages.start.networks import networks
-from cnnviz.ui.pages.start.paths import lesson_steps, paths
+from cnnviz.ui.pages.start.page import hero, lesson_steps, networks, paths
 from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(

@@ -21,7 +21,7 @@ from cnnviz import models
 from cnnviz.inference.samples import STROKES
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
-from cnnviz.ui.pages.start.networks import FOLD, MODELS_HEADING
+from cnnviz.ui.pages.start.page import FOLD, MODELS_HEADING
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch
 from tests.browser.server import ROOT, serve
 from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle

@@ -14,9 +14,7 @@ from cnnviz.diagnosis import recorded
 from cnnviz.figures.architecture.timeline import TIMELINE_MODELS
 from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
-from cnnviz.ui.pages.start.hero import WEIGHTS
-from cnnviz.ui.pages.start.networks import FOLD
-from cnnviz.ui.pages.start.paths import PATHS
+from cnnviz.ui.pages.start.page import FOLD, PATHS, WEIGHTS
 from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.layout import find_pages
 from tests.pages.runner import PAGES, components, open_page, said
@@ -106,11 +104,11 @@ def test_the_networks_wait_in_a_fold() -> None:
 def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
-        "from cnnviz.ui.pages.start import hero, networks, paths\n"
+        "from cnnviz.ui.pages.start import page\n"
         "from cnnviz.ui.components.digit_network import digit_packet\n"
         "from cnnviz.figures.pareto import landscape\n"
         "from cnnviz.analysis import overview\n"
-        "digit_packet(hero.shipped()), networks.ancestors(), landscape(overview())\n"
+        "digit_packet(page.shipped()), page.ancestors(), landscape(overview())\n"
         "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

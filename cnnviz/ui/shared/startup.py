@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Preloading: slow modules are imported before a page needs them, without delaying the first page.
 
-FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.hero", "cnnviz.ui.pages.start.paths")
+FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.page")
 """Modules of the first page, imported while the browser still loads Streamlit's own scripts."""
 LATER = ("pandas", "torch", "torchvision", "scipy.stats", "plotly.graph_objects")
 """Modules that take seconds, mostly holding the GIL: imported once the first page is drawn."""
