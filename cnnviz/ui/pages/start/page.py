@@ -1,4 +1,4 @@
-"""Start page: a network reads a drawn digit in the browser; paths to other pages, the lesson, all networks."""
+"""Start page: a network reads a drawn digit in the browser; paths to other pages, the lesson, all models."""
 
 from __future__ import annotations
 
