@@ -134,7 +134,7 @@ def _with_initial_weights(recipe: Recipe, start: str) -> Recipe:
     if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
         return recipe.changed({"start_from": start})
     from cnnviz.inference.weights import weights_facts
-    from cnnviz.inference.weights.start_file import store_start_file
+    from cnnviz.inference.weights.weights_file import store_start_file
 
     if not Path(path).exists():
         raise ValueError(

@@ -208,7 +208,7 @@ def _choose(value: str) -> None:
     if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
         return
     if value.startswith(HANDED):
-        from cnnviz.inference.weights.start_file import store_start_tensors
+        from cnnviz.inference.weights.weights_file import store_start_tensors
 
         entry = model_input.loaded(value.removeprefix(HANDED))
         stored = store_start_tensors(entry.model.state_dict(), entry.name)
@@ -271,7 +271,7 @@ def _uploaded(turn: int, recipe: Recipe) -> None:
     if given is None:
         return
     st.session_state[UPLOAD_TURN] = turn + 1
-    from cnnviz.inference.weights.start_file import store_start_file
+    from cnnviz.inference.weights.weights_file import store_start_file
 
     try:
         with tempfile.TemporaryDirectory() as folder:
