@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from rapidfuzz import process
 
-from cnnviz.datasets import cache, library, sources, user_data
+from cnnviz.datasets import cache, hub, library, sources, user_data
 from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.dataset import Dataset
 from cnnviz.datasets.encoded_store import digests, fingerprint, require_space
-from cnnviz.datasets.layouts import hub
 from cnnviz.datasets.spec import DataError, DatasetSpec, Labels, Loader, Pixels, Progress, Step, silent
 from cnnviz.models import Options
 

@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from cnnviz.datasets import cache, dataset
+from cnnviz.datasets import cache, class_folders, dataset, parquet
 from cnnviz.datasets.cache import About, CacheRequest, Maker
+from cnnviz.datasets.class_folders import quoted, same_name
 from cnnviz.datasets.decode import decode, in_order
 from cnnviz.datasets.encoded_store import Blob, Packed, Source, fingerprint, pack, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import class_folders, parquet
-from cnnviz.datasets.layouts.class_folders import quoted, same_name
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Options
 from cnnviz.models.layers.base import MAX_SIDE

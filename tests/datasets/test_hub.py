@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError
-from cnnviz.datasets.layouts import hub
+from cnnviz.datasets import DataError, hub
 from tests.datasets.making import classes, encoded, named, pixels, table, write
 
 PICTURES = [encoded(pixels(number)) for number in range(10)]

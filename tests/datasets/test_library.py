@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, UnknownDatasetError, cache, library
-from cnnviz.datasets.layouts import class_folders
+from cnnviz.datasets import DataError, UnknownDatasetError, cache, class_folders, library
 from tests.datasets.making import classes, encoded, pixels, write
 
 

@@ -14,8 +14,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Step, decode, encoded_store, user_data
-from cnnviz.datasets.layouts import class_folders
+from cnnviz.datasets import DataError, Step, class_folders, decode, encoded_store, user_data
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 
@@ -281,7 +280,7 @@ def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(70_000):  # More than 65,535 stand in another record.
             archive.writestr(f"cat/{number}.png", b"")
-    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_MEMBERS", 60_000)
+    monkeypatch.setattr("cnnviz.datasets.class_folders.MAX_MEMBERS", 60_000)
     parsed: list[object] = []
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *words: parsed.append(words))
     with pytest.raises(DataError, match="has 70,000 files in it, and a zip of images has at most 60,000"):
@@ -301,7 +300,7 @@ def test_a_zip_that_states_fewer_files_than_it_lists_is_refused_before_its_list_
     place = tmp_path / "lying.zip"
     place.write_bytes(lying)
     assert len(zipfile.ZipFile(place).infolist()) == 300
-    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_MEMBERS", 200)
+    monkeypatch.setattr("cnnviz.datasets.class_folders.MAX_MEMBERS", 200)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
     with pytest.raises(DataError, match="has 300 files in it, and a zip of images has at most 200"):
         datasets.load(place)
@@ -314,7 +313,7 @@ def test_a_zip_with_a_longer_list_of_files_than_pictures_need_is_refused_before_
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(40):
             archive.writestr(f"cat/{'long' * 10_000}{number}.png", b"")
-    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_DIRECTORY", 1_000_000)
+    monkeypatch.setattr("cnnviz.datasets.class_folders.MAX_DIRECTORY", 1_000_000)
     monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
     with pytest.raises(DataError, match=r"list of its files of 2 MB, and that of a zip of images has at mo"):
         datasets.load(place)
@@ -345,7 +344,7 @@ def test_files_that_are_no_pictures_are_progress_too_so_that_it_can_be_cancelled
 def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_picture_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnviz.datasets.layouts.class_folders.MAX_FOLDERS", 5)
+    monkeypatch.setattr("cnnviz.datasets.class_folders.MAX_FOLDERS", 5)
     monkeypatch.setattr("cnnviz.datasets.encoded_store.header", lambda *_: pytest.fail("A picture was read."))
     for path in _both(tmp_path, {f"kind{number}/1.png": PNG for number in range(6)}):
         with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each image"):

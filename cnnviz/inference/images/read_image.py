@@ -18,8 +18,8 @@ from typing import IO
 import numpy as np
 
 from cnnviz.datasets import DataError
+from cnnviz.datasets.class_folders import Archive, arrange_files, listing
 from cnnviz.datasets.image_files import ACCEPTED
-from cnnviz.datasets.layouts.class_folders import Archive, arrange_files, listing
 from cnnviz.inference.images.decoder import MAX_PIXELS, SHARED, Decoded, Decoder, DecoderPool, Pixels
 
 # File types by magic bytes, for messages about files that are no images or weights.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnviz.datasets.layouts.class_folders import same_name
+from cnnviz.datasets.class_folders import same_name
 from cnnviz.diagnosis.evidence import Evidence, Resembled
 from cnnviz.diagnosis.evidence.generalization import InputShift, input_shift
 from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnviz.datasets import cache, user_data
+from cnnviz.datasets import cache, parquet, user_data
 from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.encoded_store import Source, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import parquet
-from cnnviz.datasets.layouts.parquet import Columns
+from cnnviz.datasets.parquet import Columns
 from cnnviz.datasets.spec import DataError, Progress, Step
 from cnnviz.datasets.user_data import OwnOptions
 
