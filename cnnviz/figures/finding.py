@@ -11,7 +11,6 @@ import numpy as np
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.figures.architecture.layer_bars import shortened
 from cnnviz.figures.curves import (
     Floats,
     Line,
@@ -21,6 +20,7 @@ from cnnviz.figures.curves import (
     reference_annotation,
     reference_shape,
 )
+from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import COMPARED, PAPER, Color, build_figure, mix_srgb, translucent
 
 if TYPE_CHECKING:

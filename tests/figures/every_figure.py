@@ -8,9 +8,8 @@ import numpy as np
 
 from cnnviz.analysis.bottleneck import Cost, Stage
 from cnnviz.diagnosis import Bars, Lines, Series
-from cnnviz.figures import confusion, distributions, pareto
+from cnnviz.figures import confusion, distributions, inception, pareto
 from cnnviz.figures.alexnet_stl10 import SignalLine, by_layer, paired_runs
-from cnnviz.figures.architecture import inception
 from cnnviz.figures.curves import Line, Panel, Reference, curves, range_test
 from cnnviz.figures.experiment import experiment
 from cnnviz.figures.finding import bars, lines

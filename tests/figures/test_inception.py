@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnviz.analysis.bottleneck import Cost, Stage
-from cnnviz.figures.architecture.inception import (
+from cnnviz.figures.inception import (
     MAX_CLASSES,
     branch_classes,
     growth,

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.analysis import analyze
-from cnnviz.figures.architecture.side_by_side import Band, measures, side_by_side
+from cnnviz.figures.side_by_side import Band, measures, side_by_side
 
 NAMES = ("alexnet-cifar10", "small-alexnet", "resnet18-32")
 NAMED = [(name, analyze(name)) for name in NAMES]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from cnnviz.analysis import analyze, overview
-from cnnviz.figures.architecture.timeline import (
+from cnnviz.figures.timeline import (
     HEIGHT,
     MAX_UNITS,
     TIMELINE_MODELS,

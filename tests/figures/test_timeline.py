@@ -7,8 +7,8 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze, overview
-from cnnviz.figures.architecture import timeline
-from cnnviz.figures.architecture.timeline import (
+from cnnviz.figures import timeline
+from cnnviz.figures.timeline import (
     SQUARE,
     TIMELINE_MODELS,
     TimelineEntry,

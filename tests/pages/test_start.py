@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.diagnosis import recorded
-from cnnviz.figures.architecture.timeline import TIMELINE_MODELS
+from cnnviz.figures.timeline import TIMELINE_MODELS
 from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
 from cnnviz.ui.pages.start.page import FOLD, PATHS, WEIGHTS

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz.figures.architecture.layer_bars import Area, Bars
-from cnnviz.figures.architecture.side_by_side import SideBySide
+from cnnviz.figures.layer_bars import Area, Bars
+from cnnviz.figures.side_by_side import SideBySide
 from cnnviz.sentences import short_names
 from cnnviz.ui.components import component, state_callback
 

@@ -10,7 +10,7 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
-from cnnviz.figures.architecture.layer_bars import layer_bars, parameter_tree, treemap_alt
+from cnnviz.figures.layer_bars import layer_bars, parameter_tree, treemap_alt
 from cnnviz.models.families.lenet import C3_CONNECTIONS
 from cnnviz.ui.components.graph import module_graph
 from cnnviz.ui.components.svg_figures import layer_bars_chart, picture, treemap_chart

@@ -16,8 +16,8 @@ from cnnviz import models
 from cnnviz.analysis.diff import Diff, diff, plain
 from cnnviz.analysis.types import Analysis, Row, depth
 from cnnviz.figures import numbers
-from cnnviz.figures.architecture.side_by_side import side_by_side
 from cnnviz.figures.plotly_theme import COMPARED
+from cnnviz.figures.side_by_side import side_by_side
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import key_words, percent

@@ -11,8 +11,8 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.datasets import Progress
 from cnnviz.figures import numbers
-from cnnviz.figures.architecture.inception import Table, branch_classes, preferred_classes
 from cnnviz.figures.curves import Line, Panel, auxiliary_lines, curves, curves_alt
+from cnnviz.figures.inception import Table, branch_classes, preferred_classes
 from cnnviz.figures.plotly_theme import COMPARED, Color
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception import state

@@ -10,7 +10,7 @@ import streamlit as st
 from cnnviz.analysis.bottleneck import ARTICLE, ARTICLE_DENSE, Reduction, dense_weights, last_maps, stages
 from cnnviz.analysis.types import Analysis, Shape
 from cnnviz.figures import numbers
-from cnnviz.figures.architecture.inception import NAIVE, REDUCED, growth, growth_alt
+from cnnviz.figures.inception import NAIVE, REDUCED, growth, growth_alt
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception.branches import Bar, bars
 from cnnviz.ui.pages.inception.state import KERNELS, MAX_REDUCTION, reduce, short

@@ -16,7 +16,9 @@ from cnnviz import resources
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Kind
 from cnnviz.figures import numbers
-from cnnviz.figures.architecture.timeline import (
+from cnnviz.figures.pareto import landscape, landscape_words
+from cnnviz.figures.plotly_theme import kind_variables
+from cnnviz.figures.timeline import (
     TIMELINE_MODELS,
     TimelineEntry,
     columns,
@@ -25,8 +27,6 @@ from cnnviz.figures.architecture.timeline import (
     timeline_entry,
     timeline_svg,
 )
-from cnnviz.figures.pareto import landscape, landscape_words
-from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import bundled
 from cnnviz.models import get

@@ -1,1 +1,0 @@
-"""Figures of an architecture, from its analysis: layer bars, receptive field, sides compared, timeline."""
