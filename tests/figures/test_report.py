@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnnviz import tracking
@@ -78,6 +78,8 @@ def test_a_run_that_never_began_has_a_report(database: Database) -> None:
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
+@example(0.0, 5e-324)
+@example(-3e-301, 3e-310)
 def test_ticks_are_few_rise_and_span_both_ends(one: float, other: float) -> None:
     low, high = sorted((one, other))
     result = ticks(low, high)

@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 520, 230
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 34
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 TICKS = 5
+TINY = 1e-300
+"""Values up to this count as 0: a sixth of them would lose digits, or be 0."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def chart(title: str, metric: str, series: Sequence[Series], x_title: str = "epo
 def ticks(low: float, high: float) -> list[float]:
     """Return about `TICKS` round numbers that span both ends."""
     largest = max(abs(low), abs(high))
-    if high - low <= 1e-9 * largest:
-        pad = 0.1 * largest or 1.0
+    if high - low <= max(1e-9 * largest, TINY):
+        pad = 0.1 * largest if largest > TINY else 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / TICKS
     unit = 10.0 ** math.floor(math.log10(rough))
