@@ -75,6 +75,8 @@ class Result:
     outcome: str
     accuracy: float | None
     text: str
+    roots: tuple[str, ...] = ()
+    """Of the causes, those that are not said to follow from another."""
 
 
 def run_case(case: Case, database: str) -> Result:
@@ -95,7 +97,8 @@ def run_case(case: Case, database: str) -> Result:
             with contextlib.suppress(Exception):
                 each.finish()
         accuracies = [c.text for c in report.diagnosis.comparisons if c.name == "chance"]
-        return Result(report.causes, report.outcome, None, "\n".join([str(report), *accuracies]))
+        text = "\n".join([str(report), *accuracies])
+        return Result(report.causes, report.outcome, None, text, report.root_causes)
 
 
 CLOSE = 0.05
@@ -155,6 +158,11 @@ def wrong(case: Case, result: Result) -> list[str]:
     return [cause for cause in result.causes if cause != case.cause and cause not in case.allowed]
 
 
+def wrong_roots(case: Case, result: Result) -> list[str]:
+    """Those of them that are named as causes of their own, and not as what follows from another."""
+    return [cause for cause in wrong(case, result) if cause in result.roots]
+
+
 def _line(case: Case, result: Result) -> str:
     named = ", ".join(result.causes) or result.outcome
     if case.cause is None:
@@ -180,6 +188,7 @@ def table(part: str, results: list[tuple[Case, Result]]) -> str:
     named = sum(case.cause in result.causes for case, result in faulty)
     first = sum(result.causes[:1] == (case.cause,) for case, result in faulty)
     beside = sum(len(wrong(case, result)) for case, result in faulty)
+    roots = sum(len(wrong_roots(case, result)) for case, result in faulty)
     false = sum(bool(result.causes) for _, result in correct)
     lines = [
         f"| {part} | figure |",
@@ -189,6 +198,7 @@ def table(part: str, results: list[tuple[Case, Result]]) -> str:
         f"| cause named | {named} |",
         f"| cause first | {first} |",
         f"| wrong statements beside it | {beside} |",
+        f"| of these said to follow from nothing else | {roots} |",
         f"| correct loops | {len(correct)} |",
         f"| of these with a wrong statement | {false} |",
         "",

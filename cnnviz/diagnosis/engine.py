@@ -148,9 +148,16 @@ class Diagnosis:
     next_steps: tuple[str, ...] = ()
     """For an unexplained fault: what to try next, in order."""
 
+    def explained_by(self, finding: Finding) -> Finding | None:
+        """Return the finding that this one follows from, which is to be fixed first; None for none."""
+        return next((other for other in self.findings if finding.cause in other.explains), None)
+
     def as_json(self) -> dict[str, Any]:
         """Return the output of `cnnviz diagnose --json`."""
-        findings = [_finding_json(finding) for finding in self.findings]
+        findings = []
+        for finding in self.findings:
+            root = self.explained_by(finding)
+            findings.append(_finding_json(finding) | {"follows_from": root.cause if root else None})
         return {
             "run": self.run,
             "outcome": self.outcome,

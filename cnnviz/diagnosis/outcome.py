@@ -38,6 +38,8 @@ Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 `not-judged`: too little recorded.
 """
 
+FAR_AHEAD = 0.2
+"""How much better than training images, during the epoch, held-out images may be known without a reason."""
 GAP = 0.1
 """Generalization gap worth a look: training minus held-out accuracy, chance-corrected."""
 
@@ -205,6 +207,12 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     if held.above >= WELL:
         return ()
     now = accuracy_summary(evidence)
+    if evidence.kind != "trained" and now is not None and held.accuracy - now.train_accuracy > FAR_AHEAD:
+        return (
+            f"Why training images are known so much less ({percent(now.train_accuracy)}) than others "
+            f"({percent(held.accuracy)}): strong augmentation, mixup or dropout do that, and so do wrong "
+            "labels among the training images. Evaluate these once, in evaluation mode and unchanged.",
+        )
     if now is not None and generalization_gap(evidence, now).wide:
         return (
             f"Certainty: training images are known to {percent(now.train_accuracy, 1)} and {held.images:,} "

@@ -164,6 +164,11 @@ class Report:
         return tuple(finding.cause for finding in self.findings)
 
     @property
+    def root_causes(self) -> tuple[str, ...]:
+        """Those of `causes` that follow from no other finding."""
+        return tuple(f.cause for f in self.findings if self.diagnosis.explained_by(f) is None)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """What is not known, and how to provide it."""
         return self.diagnosis.missing
@@ -174,6 +179,10 @@ class Report:
             title = rules()[finding.cause].title
             lines.append(f"{number}. {title} ({finding.cause}, {percent(finding.confidence)} sure)")
             lines.append(f"   {finding.verdict}")
+            if root := self.diagnosis.explained_by(finding):
+                lines.append(
+                    f"   It follows from {self.findings.index(root) + 1}, which is to be fixed first."
+                )
             if finding.fix is not None:
                 lines.append(f"   Fix: {finding.fix.text}")
                 lines += [f"       {line}" for line in finding.fix.code.splitlines()]
@@ -192,6 +201,9 @@ class Report:
                 f"<h4>{title} <small>{escape(finding.cause)}, {percent(finding.confidence)} sure</small></h4>"
             )
             text += f"<p>{escape(finding.verdict)}</p>"
+            if root := self.diagnosis.explained_by(finding):
+                title = escape(rules()[root.cause].title)
+                text += f"<p>It follows from “{title}”, which is to be fixed first.</p>"
             if finding.fix is not None:
                 text += f"<p><b>Fix:</b> {escape(finding.fix.text)}</p>"
                 text += f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""

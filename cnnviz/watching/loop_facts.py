@@ -245,13 +245,23 @@ class LoopFacts:
         optimized = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
         own = {id(p) for _, p in self.parameters}
         trainable = [(name, p) for name, p in self.parameters if p.requires_grad]
-        missing = [name for name, p in trainable if id(p) not in optimized]
+        missing = [(name, p) for name, p in trainable if id(p) not in optimized]
+        strangers = Counter(
+            tuple(p.shape)
+            for o in self._optimizers
+            for group in o.param_groups
+            for p in group["params"]
+            if id(p) not in own
+        )
         untrained = [(name, p) for name, p in self.parameters if not p.requires_grad and self._untrained(p)]
         return {
             "all": sum(p.numel() for _, p in self.parameters),
             "trainable": sum(p.numel() for _, p in trainable),
-            "missing": _layers_of(missing),
-            "missing_numbers": sum(p.numel() for name, p in trainable if id(p) not in optimized),
+            "missing": _layers_of([name for name, _ in missing]),
+            "missing_numbers": sum(p.numel() for _, p in missing),
+            "missing_untrained_numbers": sum(p.numel() for _, p in missing if self._untrained(p)),
+            "missing_are_replaced": bool(missing)
+            and Counter(tuple(p.shape) for _, p in missing) <= strangers,
             "held_trainable": sum(p.numel() for _, p in trainable if id(p) in optimized),
             "own_in_optimizer": len(own & optimized),
             "foreign_in_optimizer": len(optimized - own),
@@ -263,7 +273,7 @@ class LoopFacts:
         }
 
     def _untrained(self, weight: nn.Parameter) -> bool:
-        """Return whether a frozen weight is untrained; tested again only after a change."""
+        """Return whether a weight that is not updated is untrained; tested again only after a change."""
         known = self._untrained_cache.get(id(weight))
         if known is None or known[0] != weight._version:
             known = self._untrained_cache[id(weight)] = (weight._version, is_untrained(weight))

@@ -297,3 +297,19 @@ def test_a_finding_makes_the_outcome() -> None:
     assert diagnosis.outcome == "cause-found"
     assert not diagnosis.missing
     assert not diagnosis.next_steps
+
+
+@pytest.mark.parametrize(("known", "healthy_"), [(0.4, False), (0.65, True)])
+def test_a_watched_run_that_knows_others_far_better_than_its_training_images_is_not_judged(
+    known: float, healthy_: bool
+) -> None:
+    curves = dict(healthy().curves)
+    steps = curves["test/accuracy"].steps
+    for name, end in (("train/epoch_accuracy", known), ("val/accuracy", 0.75), ("test/accuracy", 0.75)):
+        curves[name] = Points(
+            steps=steps, values=tuple(0.1 + (end - 0.1) * min(1, i / 6) for i in range(1, 11))
+        )
+    report = diagnose(healthy(curves=curves, kind="watched"))
+    riddle = [text for text in report.missing if "wrong labels among the training images" in text]
+    assert bool(riddle) is not healthy_
+    assert report.outcome != "healthy" or healthy_

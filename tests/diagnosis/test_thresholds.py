@@ -127,7 +127,7 @@ def dropped(rate: float, held: float) -> Evidence:
 
 
 BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
-    "signal grows thirtyfold": ("initialisation", grown, 35.0, 25.0),
+    "logits of a standard deviation of five": ("initialisation", grown, 5.5, 4.5),
     "a first loss of three times guessing": ("initialisation", lambda loss: grown(99, loss), 8.0, 6.0),
     "tanh fed four times the spread": ("initialisation", widened, 4.5, 3.5),
     "a thousandth of the signal": ("initialisation", shrunk, 0.8e-3, 1.2e-3),

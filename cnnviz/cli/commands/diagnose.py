@@ -139,7 +139,7 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
         f"{name}: {status_text(evidence)}",
         _wrapped(f"{OUTCOMES[diagnosis.outcome]}. {diagnosis.verdict}"),
     ]
-    parts += [_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)]
+    parts += [_finding(number, one, evidence, diagnosis) for number, one in enumerate(diagnosis.findings, 1)]
     parts += _listed("What is missing", diagnosis.missing)
     parts += _listed("What to try next, in this order", diagnosis.next_steps, numbered=True)
     parts += _listed("Notes", [note.text for note in diagnosis.notes])
@@ -173,11 +173,13 @@ def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> 
     return ["\n".join([title, *lines])]
 
 
-def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
+def _finding(number: int, finding: Finding, evidence: Evidence, diagnosis: Diagnosis) -> str:
     from cnnviz.diagnosis import rules
     from cnnviz.diagnosis.outcome import sureness, where
 
     head = f"{number}. {rules()[finding.cause].title} ({finding.cause}), {sureness(finding.confidence)}"
+    if root := diagnosis.explained_by(finding):
+        head += f"; follows from {diagnosis.findings.index(root) + 1}"
     lines = [head, *([_wrapped(finding.verdict, "   ")] if number > 1 else [])]
     lines += [f"   {fact.label}: {fact.text}" for fact in finding.facts]
     if where(finding):

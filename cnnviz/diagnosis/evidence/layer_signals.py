@@ -161,6 +161,26 @@ def dead_at_initialization(evidence: Evidence) -> list[LayerAt]:
     return dead_layers(first, relu_names(evidence)) if first else []
 
 
+def has_zero_weights(evidence: Evidence) -> bool:
+    """Return whether, at the first step, the first layer's outputs do not depend on images that differ."""
+    signals, read = layer_signals(evidence, first_look(evidence)), evidence.input
+    return bool(signals) and signals[0].at.signal == 0 and (read is None or read.spread > 0)
+
+
+VANISHED = 1e-3
+"""Ratio of the first layer's gradient to the last one's: the first needs a thousand steps for one of the
+last. At initialization of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet,
+ResNet).
+"""
+
+
+def vanishes_at_start(evidence: Evidence) -> bool:
+    """Return whether the gradient vanishes on its way to the first layer at the first step, and is not 0."""
+    signals = layer_signals(evidence, first_look(evidence))
+    gradients = [stage.at.gradient for stage in signals if stage.at.gradient is not None]
+    return len(gradients) >= 3 and 0 < gradients[0] < VANISHED * gradients[-1]
+
+
 def silent_layer(evidence: Evidence, look: Look | None) -> LayerAt | None:
     """Return the first layer whose values an activation function in code turns to 0 for every image.
 

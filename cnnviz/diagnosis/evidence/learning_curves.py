@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -247,7 +247,12 @@ def accuracy_figure(evidence: Evidence, title: str) -> Lines:
 
 def loss_figure(evidence: Evidence, title: str) -> Lines:
     """Plot training and held-out loss over steps, against chance level."""
-    reference = (f"ln {evidence.classes}", evidence.chance_loss)
+    single = loss_function(evidence) in _OF_ONE_OUTPUT
+    reference = (
+        ("chance level", chance_loss(evidence))
+        if single
+        else (f"ln {evidence.classes}", evidence.chance_loss)
+    )
     return _curves_figure(evidence, title, "loss", reference, percent=False)
 
 
@@ -357,15 +362,40 @@ def summarize_loss(evidence: Evidence) -> LossCurve | None:
 def chance_loss(evidence: Evidence) -> float:
     """Return the loss at chance level for the class frequencies, auxiliary classifiers included.
 
-    A loss with balanced class weights treats all classes alike, whatever their frequency.
+    A loss with balanced class weights treats all classes alike, whatever their frequency. A watched loop's
+    first loss function decides; one of its own is taken for a cross-entropy.
     """
     counts = [count for count in evidence.data.counts if count]
+    function = loss_function(evidence)
+    if function in _OF_ONE_OUTPUT and evidence.classes:
+        # Against one-hot targets, averaged over all outputs, of which each knows its class's frequency.
+        total = sum(counts)
+        shares = [count / total for count in counts] or [1 / evidence.classes] * evidence.classes
+        return sum(map(_OF_ONE_OUTPUT[function], shares)) / evidence.classes
     if evidence.recipe.class_weights == "balanced":
         guess = math.log(len(counts)) if counts else 0.0
     else:
         guess = _entropy(counts)
     heads = sum(name.startswith("train/aux") for name in evidence.curves)
     return (guess or evidence.chance_loss) * (1 + heads * evidence.recipe.aux_weight)
+
+
+def loss_function(evidence: Evidence) -> str:
+    """Return the name in `torch.nn.functional` of the loss function; of a loop's own loss, `given`."""
+    functions = evidence.loop.functions if evidence.loop is not None else ()
+    return functions[0] if functions else "cross_entropy"
+
+
+def _binary_entropy(share: float) -> float:
+    return -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
+
+
+_OF_ONE_OUTPUT: Mapping[str, Callable[[float], float]] = {
+    "binary_cross_entropy": _binary_entropy,
+    "binary_cross_entropy_with_logits": _binary_entropy,
+    "mse_loss": lambda share: share * (1 - share),
+}
+"""Losses of single outputs: the loss of an output that always gives the frequency of its class."""
 
 
 def _entropy(counts: Sequence[int]) -> float:

@@ -79,6 +79,10 @@ class LoopParameters(_Loose):
     missing: tuple[str, ...] = ()
     """Layers with trainable parameters that are in no optimizer."""
     missing_numbers: int = 0
+    missing_untrained_numbers: int = 0
+    """Those of them with torch's default initialization."""
+    missing_are_replaced: bool = False
+    """Whether the optimizer holds foreign parameters of the same shapes: what the layers were before."""
     held_trainable: int = 0
     own_in_optimizer: int = 0
     foreign_in_optimizer: int = 0

@@ -98,6 +98,7 @@ def _scale_finding(
         ),
         explains=(
             "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
+            *(("rate-too-low", "labels-shuffled") if _normalised_at_once(evidence) else ()),
         ) if read.spread > WIDE else (),
     )  # fmt: skip
 
@@ -151,7 +152,7 @@ def _works(evidence: Evidence, curve: LossCurve) -> bool:
 def _normalised_at_once(evidence: Evidence) -> bool:
     """Return whether normalization comes before the second layer with weights."""
     kinds = [fact for fact in evidence.layers if fact.kind in ("conv", "fc", "norm")]
-    return any("BatchNorm" in fact.type for fact in kinds[:2])
+    return any(fact.kind == "norm" for fact in kinds[:2])
 
 
 def _picture(read: Input, signals: tuple[LayerSignal, ...]) -> Bars:

@@ -6,6 +6,7 @@ import numpy as np
 
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence.generalization import held_out_loss
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
@@ -13,6 +14,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     above_chance_on_test,
     accuracy_figure,
     accuracy_summary,
+    has_risen,
     neighbors_agree,
     standard_error,
     summarize_loss,
@@ -40,6 +42,10 @@ network tells classes apart.
 """
 MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
+BEGUN, MANY_ERRORS = 0.1, 8.0
+"""The same, and standard errors beyond chance, of a run that has begun to."""
+WORSE = 1.02
+"""Multiple of the chance level, and of its own minimum, that the held-out loss has then reached."""
 
 
 @rule(
@@ -72,10 +78,10 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Negative(
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
-    learnt = now.above(now.train_accuracy) > MEMORISED and not _few_images(evidence)
+    learnt = _memorized(evidence, now) and not _few_images(evidence)
     conclusive = neighbors is not None and _conclusive(neighbors) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
-    apart = _told_apart(evidence, now)
+    apart = _told_apart(evidence, now) and not _blown(evidence)
     if neighbors is None and not learnt and not apart and not evidence.probes.get("label-agreement"):
         return Inconclusive(
             "Nothing was learned, and nobody looked at the images; run the probe label-agreement."
@@ -90,6 +96,22 @@ def shuffled(evidence: Evidence) -> Outcome:
     if probed and not _blurred(evidence):
         confidence = max(confidence, 0.9)
     return _shuffled(evidence, now, neighbors, confidence)
+
+
+def _memorized(evidence: Evidence, now: AccuracySummary) -> bool:
+    """Return whether training images are known that held-out ones of the same kind are not.
+
+    Of a run that has only begun to memorize: far beyond sampling error, while answers to held-out images get
+    worse than knowing the class frequencies.
+    """
+    above = now.above(now.train_accuracy)
+    if above > MEMORISED:
+        return True
+    error = standard_error(now.chance, evidence.data.train)
+    curve, held = summarize_loss(evidence), held_out_loss(evidence, now)
+    begun = above > BEGUN and now.train_accuracy - now.chance > MANY_ERRORS * error
+    worse = curve is not None and held.last is not None and held.last > WORSE * curve.chance
+    return begun and worse and has_risen(held, WORSE)
 
 
 def _lucky(evidence: Evidence, now: AccuracySummary) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnnviz.diagnosis.comparisons import chance_corrected, learned_accuracy
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
 from cnnviz.diagnosis.numbers import counted, percent
@@ -21,6 +22,8 @@ from cnnviz.diagnosis.rules.loop.gradients import (
 
 UNTRAINED = 0.2
 """Fraction of the parameters that are frozen at initialization: fewer, as of a first layer, hardly matter."""
+EARLY_STEPS = 20
+"""Steps in which it does not show whether a run learns."""
 FAIRLY = 0.7
 """Progress from chance to perfect that shows that random features suffice."""
 
@@ -57,7 +60,7 @@ def optimizer_never_steps(evidence: Evidence) -> Outcome:
         ),
         facts=(Fact("backward passes", float(backwards), f"{backwards:,}"), Fact("steps", 0.0, "0")),
         fix=CodeFix("Call optimizer.step() after loss.backward().", ORDER),
-        hides=(*EFFECTS, "output-activation"),
+        hides=(*EFFECTS, "output-activation", "zero-grad-missing"),
     )
 
 
@@ -108,11 +111,48 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
             parameters.missing,
         )  # fmt: skip
+    part = parameters.missing_numbers / max(parameters.all, 1)
+    if parameters.missing_are_replaced:
+        return _parameters(
+            loop, 0.95, 0.6,
+            f"The optimizer holds other parameters in the place of {name_layers(parameters.missing)}: these "
+            "stay as they are.",
+            f"{parameters.missing_numbers:,} trainable parameters ({percent(part)} of all) are in no "
+            "optimizer, which holds as many of the same shapes that are not the network's. These layers were "
+            "probably replaced, copied or loaded as new modules after the optimizer was made.",
+            "model.features = make_features()  # first\noptimizer = torch.optim.SGD(model.parameters(), "
+            "lr=0.01)  # then",
+            parameters.missing,
+        )  # fmt: skip
+    learned, untrained = _progress(evidence), parameters.missing_untrained_numbers / max(parameters.all, 1)
+    if parameters.missing and untrained >= UNTRAINED and learned is not None and learned < FAIRLY:
+        return _parameters(
+            loop, 0.8 if learned < POOR else 0.65, 1 - max(learned, 0.0),
+            f"The optimizer leaves out {name_layers(parameters.missing)}, whose weights are as torch draws "
+            f"them for a new layer ({percent(part)} of all parameters), and {percent(max(learned, 0.0))} of "
+            "the way from chance to perfect is learned.",
+            "Leaving out layers is right for a pretrained trunk below a new head; layers with fresh weights "
+            "have to learn.",
+            "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
+            parameters.missing,
+        )  # fmt: skip
     if parameters.missing:
         return Negative(
             f"The optimizer leaves out {name_layers(parameters.missing)}, and has all layers after it."
         )
     return Negative(f"The optimizer has all {parameters.trainable:,} trainable parameters of the network.")
+
+
+def _progress(evidence: Evidence) -> float | None:
+    """Return the progress from chance (0) to perfect (1); None where nothing shows it yet."""
+    if evidence.step <= EARLY_STEPS:
+        return None
+    curve = summarize_loss(evidence)
+    if curve is not None:
+        return curve.learned
+    accuracies = [learned_accuracy(evidence), evidence.held_out("accuracy").last]
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return chance_corrected(max(known), evidence.chance) if known else None
 
 
 def _parameters(
@@ -154,29 +194,29 @@ def _parameters(
 )
 def frozen_parameters(evidence: Evidence) -> Outcome:
     """Detect frozen parameters: all, untrained ones, or in a run that does not learn."""
-    parameters, curve = loop_of(evidence).parameters, summarize_loss(evidence)
+    parameters, learned = loop_of(evidence).parameters, _progress(evidence)
     if not parameters.frozen:
         return Negative("Every parameter is trainable.")
     if not parameters.trainable:
         return _frozen(evidence, 0.97, 1.0, "All parameters are frozen: nothing can be learned.")
-    if curve is None or evidence.step <= 20:
+    if learned is None:
         return Inconclusive(
             f"{name_layers(parameters.frozen)} are frozen; whether it learns all the same is to be seen."
         )
     last = bool(evidence.layers) and last_weighted_layer(evidence) in parameters.frozen
     untrained = parameters.untrained_numbers / max(parameters.all, 1)
-    if curve.learned < FAIRLY and untrained >= UNTRAINED and not last:
+    if learned < FAIRLY and untrained >= UNTRAINED:
         return _frozen(
-            evidence, 0.8 if curve.learned < POOR else 0.65, 1 - curve.learned,
+            evidence, 0.8 if learned < POOR else 0.65, 1 - learned,
             f"{name_layers(parameters.untrained)} are frozen at weights as torch draws them for a new layer "
-            f"({percent(untrained)} of all parameters), and the loss fell by "
-            f"{percent(max(curve.learned, 0))} of the way only.",
+            f"({percent(untrained)} of all parameters), and {percent(max(learned, 0.0))} of the way from "
+            "chance to perfect is learned.",
         )  # fmt: skip
-    if curve.learned >= POOR or not (last or curve.stuck):
+    if learned >= POOR or not (last or learned < STUCK):
         return Negative(f"{name_layers(parameters.frozen)} are frozen, and the network learns all the same.")
     share = 1 - parameters.trainable / max(parameters.all, 1)
     return _frozen(
-        evidence, 0.75 if last else 0.55, 1 - curve.learned,
+        evidence, 0.75 if last else 0.55, 1 - learned,
         f"{name_layers(parameters.frozen)} are frozen ({percent(share)} of all parameters), and it does not "
         "learn.",
     )  # fmt: skip

@@ -7,11 +7,13 @@ from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.evidence.layer_signals import (
     dead_layers,
     died_in_tiny_network,
+    has_zero_weights,
     he_std_at_dead_relu,
     initializations,
     layer_before,
     relu_names,
     silent_layer,
+    vanishes_at_start,
 )
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
@@ -121,10 +123,13 @@ def _finding(evidence: Evidence, looks: list[Look], names: set[str], name: str) 
 def _follows(evidence: Evidence, dead_from_start: bool) -> tuple[str, ...]:
     """Return the causes explained by it, except those that are its own causes."""
     consequences: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
+    if not dead_from_start and vanishes_at_start(evidence):
+        return "one-class", "rate-too-low"
     if not dead_from_start:
         return consequences if died_in_tiny_network(evidence) else (*consequences, "under-fitting")
     consequences = (*consequences, "under-fitting", "rate-too-high", "too-few-steps")
-    return consequences if he_std_at_dead_relu(evidence) else (*consequences, "initialisation")
+    from_weights = he_std_at_dead_relu(evidence) or has_zero_weights(evidence)
+    return consequences if from_weights else (*consequences, "initialisation")
 
 
 def _changes(evidence: Evidence, dead_from_start: bool) -> tuple[Change, ...]:

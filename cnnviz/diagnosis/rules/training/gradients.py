@@ -8,10 +8,12 @@ from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.layer_signals import (
     LayerSignal,
+    dead_at_initialization,
     explain_first_loss,
     explain_scaling,
     first_look,
     layer_signals,
+    vanishes_at_start,
 )
 from cnnviz.diagnosis.evidence.learning_curves import LossCurve, first_nonfinite, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
@@ -150,11 +152,6 @@ def _by_weights(evidence: Evidence, signals: tuple[LayerSignal, ...]) -> dict[st
 
 # Vanishing gradients at initialization.
 
-VANISHED = 1e-3
-"""Ratio of the first layer's gradient to the last one's: the first needs a thousand steps for one of the
-last. At initialization of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet,
-ResNet).
-"""
 VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
 
 
@@ -173,7 +170,7 @@ def vanishing_gradients(evidence: Evidence) -> Outcome:
     if curve is None or len(signals) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
     first, last = signals[0].at.gradient or 0.0, signals[-1].at.gradient or 0.0
-    if last == 0 or first / last >= VANISHED or first == 0:
+    if not vanishes_at_start(evidence):
         return Negative(
             f"At the first step '{signals[0].name}' has a gradient of {short(first)}, '{signals[-1].name}' "
             f"{short(last)}."
@@ -222,8 +219,12 @@ def _vanishing(
         steps=(1, evidence.step),
         ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
         changes=fixes.applicable_changes(changes, recipe),
-        explains=VANISHING_FOLLOWS if flat else (),
+        explains=(*VANISHING_FOLLOWS, *_dies_later(evidence)) if flat else (),
     )  # fmt: skip
+
+
+def _dies_later(evidence: Evidence) -> tuple[str, ...]:
+    return () if dead_at_initialization(evidence) else ("dead-relu",)
 
 
 def _flat_reason(evidence: Evidence, flat: list[str], each: float) -> str:

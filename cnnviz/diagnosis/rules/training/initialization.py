@@ -22,6 +22,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     explain_saturation,
     explain_scaling,
     first_look,
+    has_zero_weights,
     he_std_at_dead_relu,
     initializations,
     layer_signals,
@@ -43,6 +44,10 @@ FOLLOWS = (
 GROWN = 30.0
 """Signal gain from the input to the logits: logits that differ by 30 make a softmax certain before any
 training.
+"""
+CERTAIN = 5.0
+"""Standard deviation of the logits from which a softmax is certain of one class, before any training. He
+initialization gives 1 to 2.
 """
 SURPRISED = 3.0
 """Multiple of the chance-level loss at the first step. He initialization begins at up to 1.5 times, with
@@ -83,7 +88,9 @@ def _grows(evidence: Evidence, propagation: SignalPropagation) -> bool:
         propagation.curve.loss.steps[0] == 1
         and propagation.curve.start > SURPRISED * propagation.curve.chance
     )
-    return (propagation.share > GROWN and surprised) or (
+    # Normalization between layers hides growth from input to logits, but not what the softmax makes of them.
+    certain = propagation.entering <= WIDE and (propagation.last.at.spread or 0.0) > CERTAIN
+    return ((propagation.share > GROWN or certain) and surprised) or (
         _flat_ended(evidence) and steepest(propagation.stages) > STEEP
     )
 
@@ -99,6 +106,7 @@ def _growing(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
     if propagation.curve.learned > 0.9 and (now is None or now.well):
         return Negative(f"Signal grows {short(propagation.share)}-fold, but the run got over it.")
     flat = _flat_ended(evidence) and propagation.share <= GROWN
+    grown = propagation.share > GROWN
     widest = max(propagation.stages, key=lambda stage: stage.at.spread or 0.0)
     largest_std = widest.at.spread or 0.0
     verdict = (
@@ -107,6 +115,10 @@ def _growing(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
         if flat
         else f"Signal grows {short(propagation.share)}-fold from the input to '{propagation.last.name}', "
         "before any learning."
+        if grown
+        else f"Fresh weights give logits of standard deviation {short(propagation.last.at.spread or 0.0)} "
+        f"and a first loss of {short(propagation.curve.start)} (chance level: "
+        f"{fixed(propagation.curve.chance, 3)}): certain, and wrong, before any learning."
     )
     slope = (explain_saturation(widest),) if flat else ()
     return Finding(
@@ -196,7 +208,8 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
     units chance decides what passes: there usual weights are no cause.
     """
     born_dead = dead_at_initialization(evidence) or silent_layer(evidence, first_look(evidence))
-    nearer = {"dead-relu"} if born_dead and not he_std_at_dead_relu(evidence) else set()
+    from_weights = he_std_at_dead_relu(evidence) or has_zero_weights(evidence)
+    nearer = {"dead-relu"} if born_dead and not from_weights else set()
     further = {"under-fitting"} if by_chance(evidence) else set()
     return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
 

@@ -158,7 +158,7 @@ def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
     reported = case.diagnosis.findings
     sure = bool(reported) and reported[0].confidence >= ALMOST_CERTAIN
     for number, finding in enumerate(reported, 1):
-        root = next((other for other in reported if finding.cause in other.explains), None)
+        root = case.diagnosis.explained_by(finding)
         head = f"{number} · {title(finding)}"
         if root is None and (number == 1 or not sure):
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):

@@ -1,0 +1,154 @@
+"""Layers that the optimizer misses, first weights, and what follows from what: loops of one's own."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import cnnviz
+from cnnviz.diagnosis import gather
+from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
+from cnnviz.tracking import Database
+from cnnviz.watching import WatchedRun
+from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
+
+
+def _replaced_afterwards(model: nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    model.conv = copy.deepcopy(model.conv)
+    return optimizer
+
+
+def test_layers_that_were_replaced_after_the_optimizer_was_made_are_named(database: Database) -> None:
+    report = loop(database, make=_replaced_afterwards, epochs=8).diagnose()
+    assert report.causes == ("optimizer-parameters",)
+    assert "'conv'" in report.verdict
+    assert report.findings[0].fix is not None
+    assert "# then" in report.findings[0].fix.code
+
+
+def test_a_second_network_in_the_optimizer_is_no_replaced_layer(database: Database) -> None:
+    # The trunk is left out on purpose; the optimizer has the head and a layer of the loss.
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        centers = nn.Linear(7, 5)
+        return torch.optim.SGD([*model.head.parameters(), *centers.parameters()], 0.05, momentum=0.9)
+
+    assert loop(database, make=make, epochs=12).diagnose().causes == ()
+
+
+class Narrow(nn.Module):
+    """A trunk of fresh weights through which all goes, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 12, 6), nn.Linear(12, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        out: Tensor = self.head(functional.relu(self.conv(x)).flatten(1))
+        return out
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_a_fresh_trunk_that_the_optimizer_leaves_out_is_found_where_little_is_learned(
+    pretrained: bool, database: Database
+) -> None:
+    with seeded():
+        model = Narrow()
+        if pretrained:  # weights that torch does not draw so
+            nn.init.normal_(model.conv.weight, 0, 0.1)
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.head.parameters(), 0.02)
+
+    causes = loop(database, model=model, make=make, epochs=4).diagnose().causes
+    assert ("optimizer-parameters" in causes) is not pretrained
+
+
+@pytest.mark.parametrize("function", ["cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"])
+def test_chance_level_is_that_of_the_loss_function(function: str, database: Database) -> None:
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        wanted = functional.one_hot(labels, CLASSES).float()
+        of = {"mse_loss": functional.mse_loss}.get(function, functional.binary_cross_entropy_with_logits)
+        return functional.cross_entropy(logits, labels) if function == "cross_entropy" else of(logits, wanted)
+
+    def frozen(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.parameters(), 0.0)
+
+    run = loop(database, loss=loss, make=frozen, evaluation=lambda run, model: None, epochs=2)
+    run.finish()
+    assert run.id is not None
+    evidence = gather(database, run.id)
+    labels = images()[1]
+    shares = labels.bincount(minlength=CLASSES) / len(labels)
+    constant = {"cross_entropy": shares.log(), "mse_loss": shares}.get(function, torch.logit(shares))
+    expected = float(loss(constant.expand(len(labels), -1), labels))
+    assert chance_loss(evidence) == pytest.approx(expected, abs=0.02)
+    curve = summarize_loss(evidence)
+    assert curve is not None
+    assert curve.stuck  # it has learned nothing, whatever its loss is measured in
+
+
+class Normalized(nn.Sequential):
+    """Normalization between layers, which keeps their size from the head."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__(
+            nn.Flatten(), nn.Linear(36, 24), nn.LayerNorm(24), nn.ReLU(), nn.Linear(24, 24), nn.LayerNorm(24),
+            nn.ReLU(), nn.Linear(24, CLASSES),
+        )  # fmt: skip
+        for part in self:
+            if isinstance(part, nn.Linear) and std:
+                nn.init.normal_(part.weight, 0, std)
+
+
+@pytest.mark.parametrize(("std", "found"), [(4.0, True), (0.0, False)])
+def test_first_weights_that_make_the_softmax_certain_are_found_behind_normalization(
+    std: float, found: bool, database: Database
+) -> None:
+    with seeded():
+        model = Normalized(std)
+    values, labels = images()
+    standardized = ((values - values.mean()) / values.std(), labels)
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.parameters(), 0.003)
+
+    report = loop(database, model=model, data=standardized, make=make).diagnose()
+    assert (report.causes[:1] == ("initialisation",)) is found
+    assert not found or "certain, and wrong, before any learning" in report.verdict
+
+
+def test_dead_relus_and_one_class_follow_from_weights_of_zero(database: Database) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, CLASSES)
+    )
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    report = loop(database, model=model, epochs=8).diagnose()
+    assert report.causes[0] == "initialisation"
+    assert {"dead-relu", "one-class"} <= set(report.causes[1:])
+    assert report.root_causes == ("initialisation",)
+    assert str(report).count("It follows from 1, which is to be fixed first.") == len(report.causes) - 1
+    assert "It follows from “Poor weight initialization”" in report._repr_html_()
+    found = {one["cause"]: one["follows_from"] for one in report.diagnosis.as_json()["findings"]}
+    assert found["initialisation"] is None
+    assert found["one-class"] == "initialisation"
+
+
+def test_gradients_that_nobody_uses_are_no_second_cause(database: Database) -> None:
+    # It counts to four batches before it steps, and an epoch has three: it neither steps nor clears.
+    with seeded():
+        model = Net()
+        run: WatchedRun = cnnviz.watch(model, torch.optim.SGD(model.parameters(), 0.05), database=database)
+        values, labels = images(36)
+        for _ in range(8):
+            for chosen in torch.randperm(36).split(12):
+                functional.cross_entropy(model(values[chosen]), labels[chosen]).backward()
+            evaluate(run, model)
+            model.train()
+    assert run.diagnose().causes == ("optimizer-never-steps",)
