@@ -12,7 +12,7 @@ from cnnviz.ui.shared import startup, visitors
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Announce the app and supervise runs while the app is up, independent of visitors."""
-    with startup.announced(), startup.supervised(startup.start()):
+    with startup.announced(), startup.class_tended(), startup.supervised(startup.start()):
         yield
 
 

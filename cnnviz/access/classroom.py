@@ -92,6 +92,16 @@ def format_expiry(state: State) -> str:
     return time.strftime("%H:%M" if today else "%a %H:%M", expires)
 
 
+def join_link(url: str, state: State) -> str:
+    """Return the link that fills in the join code, for a QR code; what stands behind # is never sent."""
+    return f"{url}/join#{grouped(state.code)}"
+
+
+def teacher_link(url: str, key: str) -> str:
+    """Return the teacher's link."""
+    return f"{url}/teach#{key}"
+
+
 def normalized(code: str) -> str:
     """Normalize a typed code: case, O for 0, I and L for 1, spaces and hyphens."""
     characters = "".join(character for character in code.upper() if character.isalnum())
@@ -246,6 +256,16 @@ class Classroom:
     def reopen(self) -> None:
         """Undo `close`."""
         self._change(closed=False)
+
+    def renew_teacher(self) -> str:
+        """Replace the teacher's key and return it; the old link, and whoever came by it, is out."""
+        key = secrets.token_urlsafe(24)
+        self._change(teacher=_digest(key))
+        return key
+
+    def is_teacher_key(self, key: str) -> bool:
+        """Return whether this is the teacher's key."""
+        return hmac.compare_digest(_digest(key), self._read().teacher)
 
     def remove(self, students: Collection[str]) -> None:
         """Remove students, by key: their cookies and keys open nothing any more."""

@@ -68,7 +68,8 @@ class Gate:
         self._classroom = classroom
         self._base_path = base_path
         self._hosts = local_host_names() | {_host_name(name) for name in hosts}
-        self._named = {_host_name(name) for name in hosts}
+        # Addresses in numbers are answered to anyway, and no proxy's name.
+        self._named = {name for name in map(_host_name, hosts) if not _is_address(name)}
         self._allowance = allowance
         self._count = count_upload
         # Bytes of each member: of uploads that are not counted yet, and of all since the start.

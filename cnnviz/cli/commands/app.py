@@ -6,6 +6,7 @@ A class reaches it from the network with a join code.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import socket
@@ -15,13 +16,13 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
-import psutil
 import segno
 import typer
 
 from cnnviz import resources
 from cnnviz.access import classroom
-from cnnviz.access.classroom import Classroom, format_expiry, grouped
+from cnnviz.access.class_process import network_addresses
+from cnnviz.access.classroom import Classroom, format_expiry, grouped, join_link, teacher_link
 from cnnviz.access.principal import VARIABLE, SignIn
 from cnnviz.cli.options import pairs
 from cnnviz.models.library import home as data_home
@@ -250,6 +251,10 @@ def run_class(
         float, typer.Option(min=0.1, max=72.0, help="How long the join code lets new students in.")
     ] = classroom.CODE_HOURS,
     lean: Lean = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print address, code and the teacher's link as a line of JSON."),
+    ] = False,
     streamlit_options: StreamlitOptions = None,
 ) -> None:
     """Open the class, print its links and join code, and replace this process by Streamlit's."""
@@ -274,7 +279,12 @@ def run_class(
     # Otherwise Streamlit asks another site for this machine's address on the internet, and prints that too.
     start.settings["browser.serverAddress"] = urlsplit(url).hostname or LOCALHOST
     start.environment[classroom.URL_VARIABLE] = url
-    _print_links(url, opened, key)
+    if as_json:
+        state = opened.state
+        links = {"url": url, "code": grouped(state.code), "expires": state.expires}
+        typer.echo(json.dumps({**links, "teacher": teacher_link(url, key)}))
+    else:
+        _print_links(url, opened, key)
     launch(start, streamlit_options)
 
 
@@ -294,10 +304,10 @@ def _print_links(url: str, opened: Classroom, key: str) -> None:
         f"\nThe class is open at  {url}\n"
         f"Join code             {grouped(state.code)}   until {format_expiry(state)}\n"
     )
-    segno.make(f"{url}/join#{grouped(state.code)}", error="m").terminal(compact=True)
+    segno.make(join_link(url, state), error="m").terminal(compact=True)
     typer.echo(
         "\nThe teacher's link, printed once. Whoever has it sees and stops everybody's runs:\n"
-        f"  {url}/teach#{key}\n"
+        f"  {teacher_link(url, key)}\n"
     )
     if url.startswith("http:"):
         typer.echo(
@@ -310,7 +320,7 @@ def _url(settings: dict[str, str], hosts: list[str], address: str, options: list
     """Return the URL that students type: the first given host name, else this machine's network address."""
     secure = bool(_given("server.sslCertFile", settings, options))
     scheme, port = ("https" if secure else "http"), _given("server.port", settings, options)
-    name = hosts[0] if hosts else (network_address() if address in (EVERYWHERE, "::") else address)
+    name = hosts[0] if hosts else (_network_address() if address in (EVERYWHERE, "::") else address)
     base = _given("server.baseUrlPath", settings, options).strip("/")
     shown = f"[{name}]" if ":" in name and "]" not in name and not hosts else name
     return f"{scheme}://{shown}:{port}" + (f"/{base}" if base else "")
@@ -330,14 +340,5 @@ def _given(name: str, settings: Mapping[str, str], options: Sequence[str]) -> st
     return found
 
 
-def network_address() -> str:
-    """Return an IPv4 address of this machine that others can reach; `127.0.0.1` if there is none."""
-    active = psutil.net_if_stats()
-    addresses_found = [
-        each.address
-        for name, addresses in psutil.net_if_addrs().items()
-        if name in active and active[name].isup and not name.startswith(("docker", "br-", "veth", "virbr"))
-        for each in addresses
-        if each.family.name == "AF_INET" and not each.address.startswith(("127.", "169.254."))
-    ]
-    return addresses_found[0] if addresses_found else "127.0.0.1"
+def _network_address() -> str:
+    return next(iter(network_addresses()), "127.0.0.1")

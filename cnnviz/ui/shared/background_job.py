@@ -74,6 +74,11 @@ class BackgroundJob(Generic[Result]):
         return min(1.0, self.step.done / self.step.total) if self.step.total else 0.0
 
     @property
+    def seconds(self) -> float:
+        """Seconds since its stage began."""
+        return time.monotonic() - self.stage_began
+
+    @property
     def cancelled(self) -> bool:
         """Whether it ended by cancellation; False if it had finished before."""
         ended = not self.running and self.result is None and self.error is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,10 +11,12 @@ import streamlit as st
 
 from cnnviz import access
 from cnnviz.access.classroom import Classroom, grouped
+from cnnviz.ui.components import component
 from cnnviz.ui.shared import notice, visitors
 from cnnviz.ui.shared.layout import Page
 from cnnviz.ui.shared.runs import run_data
 
+HERE = Path(__file__).parent
 PAGE = Page(
     title="Class",
     icon=":material/school:",
@@ -32,6 +35,8 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> bool:
         at_class: Whether the teacher's page is shown.
     """
     classroom, who = visitors.classroom(), access.principal()
+    if classroom is not None and not who.manages:
+        _watch()
     if classroom is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
         return False
@@ -58,6 +63,15 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> bool:
         st.info("Sign in to see what is here.", icon=":material/lock:")
         return False
     return True
+
+
+def _watch() -> None:
+    """Let the browser find out that the class was closed or is gone; nothing is drawn."""
+    base = visitors.base_path()
+    with st.container(key="class-watch"):
+        component("class_watch", HERE, js=("class_watch.js",), html="")(
+            key="class-watch-script", data={"base": f"/{base}" if base else ""}, height="content"
+        )
 
 
 def _sign_in() -> None:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cnnviz import threads
+from cnnviz.ui.shared import visitors
 
 if TYPE_CHECKING:
     from cnnviz.training.workers import Supervisor
@@ -83,6 +84,8 @@ def _import(module: str) -> None:
 
 # The supervisor of runs, which lives as long as the app and does not delay the first page.
 
+CHILD_VARIABLE = "CNNVIZ_CLASS_CHILD"
+"""Environment variable of a class that another app has opened, see `cnnviz.access.class_process`."""
 SUPERVISOR_PATIENCE_SECONDS = 3.0
 """Maximum seconds to wait for the first page: runs of an earlier app may have ended meanwhile."""
 
@@ -91,10 +94,15 @@ SUPERVISOR_PATIENCE_SECONDS = 3.0
 def supervised(preloading: threading.Thread) -> Iterator[None]:
     """Supervise runs until the block ends; runs in progress continue.
 
+    A class that another app has opened leaves this to that app, which has a worker warm already.
+
     Args:
         preloading: The preloading thread; a worker is warmed up, which takes processor time, once it has
             ended.
     """
+    if os.environ.get(CHILD_VARIABLE):
+        yield
+        return
     begun: list[Supervisor] = []
     ended = threading.Event()
 
@@ -118,6 +126,27 @@ def supervised(preloading: threading.Thread) -> Iterator[None]:
             supervisor.stop()
 
 
+# A class: its app, and the app that opens it, see `cnnviz.access.class_process`.
+
+
+@contextmanager
+def class_tended() -> Iterator[None]:
+    """In the app of a class, record it until the block ends; in any other, end the class opened from it."""
+    from cnnviz.access import class_process
+    from cnnviz.access.classroom import URL_VARIABLE
+
+    opened_class = visitors.classroom()
+    if opened_class is None:
+        try:
+            yield
+        finally:
+            class_process.end_child()
+        return
+    class_process.end_with_parent()
+    with class_process.recorded(opened_class.path.parent, os.environ.get(URL_VARIABLE, "")):
+        yield
+
+
 # `cnnviz.show` endpoint: announces the app's address in its home, and a route that accepts tickets.
 
 
@@ -137,7 +166,10 @@ SHOW_ROUTE = Route("/{base:path}cnnviz-show/{ticket}", _accept, methods=["POST"]
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Announce the app's address in its home until the block ends."""
+    """Announce the app's address in its home until the block ends; a class lets no other program in."""
+    if visitors.classroom() is not None:
+        yield
+        return
     from cnnviz.models.external import loopback
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -117,8 +118,18 @@ def is_local_session() -> bool:
         return False
 
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def may_open_class() -> bool:
+    """Return whether the session may open the app to a class: a local one, of an app at localhost."""
+    return is_local_session() and st.get_option("server.address") in LOOPBACK
+
+
 def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
-    """Return whether a connection comes from a browser on this machine.
+    """Return whether a connection comes from a page of ours in a browser on this machine.
+
+    A page of another site, or one that a proxy serves without saying so, has another origin.
 
     Args:
         address: Client address as Streamlit returns it: None for loopback.
@@ -127,11 +138,15 @@ def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
     host = headers.get("host", "").lower()
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     local = name in ("localhost", "127.0.0.1", "[::1]")
-    return address is None and local and not any(header in headers for header in FORWARDED)
+    try:
+        own = urlsplit(headers.get("origin", "//" + host)).netloc.lower() == host
+    except ValueError:
+        own = False
+    return address is None and local and own and not any(header in headers for header in FORWARDED)
 
 
 def class_command() -> str:
-    """Return the command that opens this app's runs to a class."""
+    """Return the command that opens this app's runs to a class, where no process can be started for it."""
     home = os.environ.get("CNNVIZ_HOME")
     return "cnnviz class" + (f" --home {shlex.quote(home)}" if home else "")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -104,7 +103,7 @@ def _text(job: Job) -> str:
         return "Stopping …"
     if job.waiting:
         return "Waiting for other data sets that are being prepared …"
-    return progress_text(job.step, time.monotonic() - job.stage_began)
+    return progress_text(job.step, job.seconds)
 
 
 def _close(subject: str) -> None:

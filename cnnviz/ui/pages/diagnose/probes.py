@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -77,7 +76,7 @@ def progress(run: Run) -> None:
 
 
 def _draw_progress(job: Job) -> None:
-    text = progress_text(job.step, time.monotonic() - job.stage_began)
+    text = progress_text(job.step, job.seconds)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(job.fraction, text=notice.escape(text))
         st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)

@@ -233,9 +233,10 @@ def share_button(elsewhere: str | None = None, **resolved: str | None) -> None:
         if elsewhere is not None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)
-        if visitors.is_local_session():
-            st.caption("Open to the class: a second app, which students on your network join with a code.")
-            st.code(visitors.class_command(), language=None, wrap_lines=True)
+        if visitors.may_open_class():
+            from cnnviz.ui.shared.class_opening import class_section
+
+            class_section()
 
 
 def _download(current: ShownModel) -> None:
