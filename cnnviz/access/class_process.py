@@ -28,6 +28,8 @@ from cnnviz.access.classroom import FILE, HOSTS_VARIABLE, PATH_VARIABLE, Classro
 from cnnviz.access.principal import NotAllowedError, principal
 from cnnviz.sentences import full_stop
 
+POSIX = os.name == "posix"
+"""Whether the command can become Streamlit's process without another process id."""
 RECORD = "class-app.json"
 """File beside the class's: process and address of the app that runs the class."""
 CHILD_VARIABLE = "CNNVIZ_CLASS_CHILD"

@@ -114,6 +114,16 @@ def test_another_port_of_our_name_is_another_site_unless_a_proxy_hides_ours(
     assert answer.status_code == (303 if accepted else 403)
 
 
+def test_an_address_in_numbers_is_no_name_of_a_proxy(classroom: Classroom) -> None:
+    client = client_of(classroom, hosts=["192.168.1.5"])
+    data = {"code": classroom.state.code, "name": "Ada"}
+    for port, status in ((9999, 403), (8501, 303)):
+        headers = {"host": "192.168.1.5:8501", "origin": f"http://192.168.1.5:{port}"}
+        assert client.post("/join", data=data, headers=headers).status_code == status
+        headers["host"] = "localhost"
+        assert client.post("/join", data=data, headers=headers).status_code == 403
+
+
 def test_a_form_is_shown_on_get_and_nothing_changes(client: TestClient, classroom: Classroom) -> None:
     before = classroom.path.read_bytes()
     answer = client.get(f"/join?code={classroom.state.code}&name=Ada")

@@ -1,8 +1,9 @@
-"""A class in browsers: a teacher opens it, two students join and train, and only the teacher stops both."""
+"""A class in browsers: opened by the command and from Share, joined, trained in, and closed."""
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
-from cnnviz.access.classroom import Classroom, grouped
+from cnnviz.access.classroom import HOSTS_VARIABLE, Classroom, grouped
 from tests.browser.people import LONG, begin, command_line_app, free_port, person
-from tests.browser.server import Server
+from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
 
 
@@ -115,3 +116,65 @@ def test_two_students_train_and_only_the_teacher_stops_both(
         ada.get_by_role("button", name="Leave").click()
         expect(ada.get_by_role("heading", name="Join the class")).to_be_visible()
     assert not school.server.traced(since=0)
+
+
+@pytest.mark.slow
+def test_share_opens_the_app_to_a_class_and_closes_it(
+    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOSTS_VARIABLE, "localhost")  # the only name that this browser knows
+    with serve(tmp_path) as server, person(chromium) as teacher, person(chromium) as ada:
+        monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
+        classroom = Classroom(server.home / "class.json")
+        teacher.goto(f"{server.url}/architecture")
+        teacher.get_by_role("button", name="Share").click()
+        teacher.get_by_role("button", name="Open to the class").click()
+        expect(teacher.get_by_text("The class is open")).to_be_visible()
+        expect(teacher.get_by_alt_text("QR code")).to_be_visible()
+        shown = teacher.get_by_test_id("stPopoverBody").inner_text()
+        link = re.search(r"(http://localhost:\d+)/teach#\S+", shown)
+        assert link is not None, shown
+        assert grouped(classroom.state.code) in shown
+
+        # The link is shown once; the class outlives the page.
+        teacher.reload()
+        teacher.get_by_role("button", name="Share").click()
+        expect(teacher.get_by_text("The class is open")).to_be_visible()
+        expect(teacher.get_by_text("/teach#")).to_have_count(0)
+
+        # A student trains; the first app gives the run its turn, and its user may stop it.
+        school = Class(Server(link[1], server.home, server.log), classroom, link[0])
+        join(ada, school, "Ada", LONG)
+        expect(ada.get_by_text("Open to the class")).to_have_count(0)
+        run = begin(ada)
+        expect(ada.get_by_role("button", name="Stop")).to_be_visible()
+        teacher.goto(f"{server.url}/train?run={run}")
+        teacher.get_by_role("button", name="Stop", exact=True).click()
+        expect(ada.get_by_role("button", name="Clone run")).to_be_visible()
+
+        # Who does nothing is told all the same, and the port is free.
+        teacher.goto(f"{server.url}/architecture")
+        teacher.get_by_role("button", name="Share").click()
+        expect(teacher.get_by_text("Students so far: 1")).to_be_visible()
+        teacher.get_by_role("button", name="Close the class").click()
+        expect(ada.get_by_role("heading", name="The class is closed")).to_be_visible()
+        expect(teacher.get_by_role("button", name="Open to the class")).to_be_visible()
+        assert classroom.state.closed
+        with socket.create_server(("0.0.0.0", int(link[1].rpartition(":")[2]))):
+            pass
+        assert not server.traced(since=0)
+
+
+@pytest.mark.slow
+def test_a_student_is_told_that_the_class_is_gone_and_goes_on_when_it_is_back(
+    school: Class, chromium: Browser
+) -> None:
+    """Also where nobody closed it: the program was ended, or the network is."""
+    with person(chromium) as ada:
+        join(ada, school, "Ada", "architecture")
+        ada.context.set_offline(True)
+        gone = ada.get_by_role("dialog", name="The class does not answer")
+        expect(gone).to_be_visible()
+        ada.context.set_offline(False)
+        expect(gone).to_have_count(0)
+        expect(ada.get_by_role("heading", level=1)).to_have_text("Architecture")

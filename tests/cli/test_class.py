@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -58,6 +59,19 @@ def test_the_class_is_bound_to_the_network_and_knows_its_file(
     seen = " ".join([*command, *environment.values()])
     assert key[1] not in seen
     assert opened.state.code not in seen
+
+
+def test_json_is_one_line_with_what_else_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, environment = started("--home", str(tmp_path), "--host", "a.example", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    opened = Classroom(Path(environment[classroom.PATH_VARIABLE]))
+    assert printed["url"] == environment[classroom.URL_VARIABLE]
+    assert normalized(printed["code"]) == opened.state.code
+    assert printed["expires"] == opened.state.expires
+    assert printed["teacher"].startswith(f"{printed['url']}/teach#")
+    assert opened.is_teacher_key(printed["teacher"].rpartition("#")[2])
 
 
 def test_https_is_shown_and_no_warning_of_http(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

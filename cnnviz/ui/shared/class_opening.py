@@ -5,7 +5,6 @@ Who may do so is checked where it is drawn, and again by every action (`_local`)
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -81,7 +80,7 @@ def _offer() -> None:
     if ended:
         st.warning(notice.escape(f"The class has ended by itself: {ended}"))
     reached = class_process.hosts()
-    if os.name != "posix":
+    if not class_process.POSIX:
         st.caption("Open to the class: this command starts a second app, which students join with a code.")
         st.code(visitors.class_command(), language=None, wrap_lines=True)
         return
@@ -92,9 +91,10 @@ def _offer() -> None:
     if not reached:
         st.caption("This computer has no network address that students could reach: connect it, and reload.")
         return
+    http = "" if st.get_option("server.sslCertFile") else f"{HTTP} "
     st.caption(
         "Starts a second app, which students on your network join with a code: they look, train and build, "
-        f"with runs of their own, and change nothing of yours. {HTTP} It ends with this app, or when you "
+        f"with runs of their own, and change nothing of yours. {http}It ends with this app, or when you "
         "close it."
     )
     if len(reached) > 1:

@@ -2,10 +2,14 @@
 
 import logging
 import threading
+from pathlib import Path
 
 import pytest
 
-from cnnviz.ui.shared import startup
+from cnnviz.access import class_process
+from cnnviz.access.classroom import Classroom
+from cnnviz.models.library import home
+from cnnviz.ui.shared import startup, visitors
 
 
 def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +40,34 @@ def test_what_cannot_be_imported_is_logged_and_the_rest_goes_on(
         startup.start().join()
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["Could not preload no_such_module_one", "Could not preload no_such_module_two"]
+
+
+def test_a_class_is_recorded_and_not_announced_to_other_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`cnnviz.show` would be turned away by the class's gate, and takes or starts another app."""
+    opened = Classroom(tmp_path / "class.json")
+    opened.open()
+    for classroom, announced in ((opened, 0), (None, 1)):
+        monkeypatch.setattr(visitors, "classroom", lambda classroom=classroom: classroom)
+        monkeypatch.setenv("CNNVIZ_CLASS_URL", "http://cnn.school.example:8502")
+        with startup.announced(), startup.class_tended():
+            assert len(list((home() / "app").glob("*.json"))) == announced
+            found = class_process.running(tmp_path)
+            assert (found.url if found else "") == ("" if announced else "http://cnn.school.example:8502")
+    assert class_process.running(tmp_path) is None
+
+
+def test_runs_are_left_to_the_app_that_has_opened_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert startup.CHILD_VARIABLE == class_process.CHILD_VARIABLE
+    begun: list[str] = []
+
+    class Recorded(threading.Thread):
+        def start(self) -> None:
+            begun.append(self.name)
+
+    monkeypatch.setattr(threading, "Thread", Recorded)
+    for variable, threads in (("1", []), ("", ["supervision"])):
+        monkeypatch.setenv(startup.CHILD_VARIABLE, variable)
+        with startup.supervised(threading.current_thread()):
+            assert begun == threads

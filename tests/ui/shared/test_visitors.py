@@ -28,6 +28,7 @@ HERE = {"host": "localhost:8501"}
 @pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:8501", "[::1]:8501", "LOCALHOST"])
 def test_a_browser_at_this_machine_is_local(host: str) -> None:
     assert visitors.is_local(None, {"host": host})
+    assert visitors.is_local(None, {"host": host, "origin": f"http://{host}"})
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,51 @@ def test_a_browser_at_this_machine_is_local(host: str) -> None:
         (None, HERE | {"x-forwarded-for": "192.168.1.5"}),
         (None, HERE | {"x-real-ip": "192.168.1.5"}),
         (None, HERE | {"via": "1.1 proxy"}),
+        # A page of another site, of another program on this machine, or that a silent proxy serves.
+        (None, HERE | {"origin": "http://evil.example"}),
+        (None, HERE | {"origin": "http://localhost:9999"}),
+        (None, HERE | {"origin": "http://cnn.school.example:8501"}),
+        (None, HERE | {"origin": "http://[localhost:8501"}),
+        (None, HERE | {"origin": "null"}),
     ],
 )
 def test_whoever_may_come_from_elsewhere_is_not(address: str | None, headers: dict[str, str]) -> None:
     assert not visitors.is_local(address, headers)
+
+
+@pytest.mark.parametrize(
+    ("address", "offered"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        (None, False),
+    ],
+)
+def test_only_an_app_at_localhost_is_opened_to_a_class(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, offered: bool
+) -> None:
+    def option(name: str) -> str | None:
+        assert name == "server.address"
+        return address
+
+    monkeypatch.setattr(st, "get_option", option)
+    monkeypatch.setattr(visitors, "is_local_session", lambda: True)
+    assert visitors.may_open_class() is offered
+    monkeypatch.setattr(visitors, "is_local_session", lambda: False)
+    assert not visitors.may_open_class()
+
+
+def test_a_shared_app_has_no_local_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visitors, "is_local", lambda *_: True)
+    assert visitors.is_local_session()
+    monkeypatch.setattr(visitors, "sign_in", lambda: "a policy")
+    assert not visitors.is_local_session()
+    monkeypatch.setattr(visitors, "sign_in", lambda: None)
+    monkeypatch.setattr(visitors, "classroom", lambda: "a class")
+    assert not visitors.is_local_session()
 
 
 def test_alone_nothing_stands_before_the_app_and_all_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
