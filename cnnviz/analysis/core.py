@@ -193,7 +193,7 @@ def analyze(
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
     """Build a spec on the meta device and analyze it; raise `ValueError` for an unsupported size."""
     from cnnviz.analysis.layer_table import compute
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     channels, height, width = shape
     module = on_meta(lambda: spec.builder(classes, (channels, height, width), options))
@@ -227,7 +227,7 @@ def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int |
 def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysis:
     from torch import nn
 
-    from cnnviz.models.builder import meta_copy, on_meta
+    from cnnviz.models.meta_device import meta_copy, on_meta
     from cnnviz.models.user_code.dry_run import describe
 
     if isinstance(module, type) and issubclass(module, nn.Module):
@@ -255,7 +255,7 @@ def _of_file(
     options: Mapping[str, Any] | models.Options | None,
 ) -> Analysis:
     """Analyze the network of a user's file; channels, size and classes are its own."""
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     classes, shape, chosen = models.resolve(spec, num_classes, None, options)
     if not is_several(input_size):
@@ -320,7 +320,7 @@ def analyze_fitting(document: LayerList) -> Analysis:
     from torch import nn
 
     from cnnviz.analysis.layer_table import compute
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     def build() -> nn.Sequential:
         parts: OrderedDict[str, nn.Module] = OrderedDict()

@@ -202,7 +202,7 @@ def torchinfo_table(
     """
     import torchinfo
 
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     spec = spec_of(model, model.name) if isinstance(model, LayerList) else model
     spec = models.get(spec) if isinstance(spec, str) else spec

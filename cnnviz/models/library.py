@@ -11,7 +11,7 @@ from typing import Any
 import platformdirs
 
 from cnnviz.access.principal import forget_file, note_file, require_file
-from cnnviz.models.layers import LayerList
+from cnnviz.models.layers import LayerList, module_from
 from cnnviz.models.layers.layer_list import MAX_BYTES
 from cnnviz.models.spec import ModelSpec, Shape
 
@@ -116,8 +116,6 @@ def spec_of(layers: LayerList, name: str) -> ModelSpec:
         return layers.model_copy(update={"classes": classes, "input": input_shape})
 
     def builder(classes: int, input_shape: Shape, options: Any) -> Any:
-        from cnnviz.models.builder import module_from
-
         return module_from(resized(classes, input_shape, options))
 
     return ModelSpec(

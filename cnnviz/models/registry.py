@@ -23,6 +23,7 @@ from rapidfuzz import process
 
 from cnnviz.models import families
 from cnnviz.models.external import DataFile, from_bytes
+from cnnviz.models.layers import module_from
 from cnnviz.models.layers.base import MAX_CLASSES, MAX_SIDE
 from cnnviz.models.spec import ModelSpec, Options, Shape
 from cnnviz.models.user_code import registration
@@ -72,8 +73,6 @@ def sequential(name: str, **facts: Any) -> Callable[[LayerListBuilder], LayerLis
 
     def wrap(layers: LayerListBuilder) -> LayerListBuilder:
         def builder(classes: int, input_shape: Shape, options: Any) -> nn.Module:
-            from cnnviz.models.builder import module_from
-
             return module_from(layers(classes, input_shape, options))
 
         add(ModelSpec(name=name, builder=builder, layers=layers, **_sourced(facts, layers)))

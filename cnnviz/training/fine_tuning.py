@@ -319,7 +319,7 @@ def freezing_problem(recipe: Recipe, classes: int) -> str:
 
 def meta_network(recipe: Recipe, classes: int) -> nn.Module | None:
     """Build the recipe's network on the meta device; None where it cannot be built as it is."""
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     spec, side = spec_for(recipe), side_for(recipe)
     options = spec.options() if recipe.layers else spec.options.parse(recipe.options)

@@ -126,7 +126,7 @@ def _failure(
     """Return the exception raised by a pass over images on the meta device, or None."""
     import torch
 
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
 
     shape: Shape = (spec.input_shape[0], *side)
     try:

@@ -24,7 +24,7 @@ from torch.nn.parameter import is_lazy
 from cnnviz.analysis import Analysis
 from cnnviz.analysis import analyze as analyze_module
 from cnnviz.analysis.precomputed import encode
-from cnnviz.models.builder import meta_copy
+from cnnviz.models.meta_device import meta_copy
 from cnnviz.models.user_code.dry_run import LOGITS
 from cnnviz.tracking import MetricWriter, RunFacts
 from cnnviz.training.metrics import Score

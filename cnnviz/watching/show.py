@@ -122,7 +122,7 @@ def _describe(
     from cnnviz.analysis.precomputed import encode
     from cnnviz.inference.weights.weights_facts import WeightsFacts
     from cnnviz.interpret.layer_names import inner_layers, layers
-    from cnnviz.models.builder import deep_copy
+    from cnnviz.models.meta_device import deep_copy
     from cnnviz.models.user_code.dry_run import describe, required_inputs
 
     if not isinstance(module, nn.Module):

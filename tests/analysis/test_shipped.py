@@ -14,7 +14,7 @@ from cnnviz.analysis import Analysis, analyze, overview, precompute, precomputed
 from cnnviz.analysis.core import of_spec
 from cnnviz.analysis.precomputed import decode, encode
 from cnnviz.analysis.types import depth
-from cnnviz.models.builder import on_meta
+from cnnviz.models.meta_device import on_meta
 from tests.analysis.second_count import torch_macs
 
 SPECS = {name: spec for name, spec in models.specs().items() if spec.source in precomputed.SOURCES}

@@ -22,7 +22,6 @@ from cnnviz.inference.weights import bundled
 from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
 from cnnviz.inference.weights.module_program import module_program
 from cnnviz.models import modules
-from cnnviz.models.builder import module_from
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,
@@ -36,6 +35,7 @@ from cnnviz.models.layers import (
     LocalResponseNorm,
     Pool,
     Softmax,
+    module_from,
 )
 from cnnviz.ui.components import SHARED, read
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnviz.models.builder import module_from
 from cnnviz.models.layers import KINDS, Conv, Flatten, LayerList, Linear
-from cnnviz.models.layers.layer_list import MAX_PARAMS, RESERVED_NAMES
+from cnnviz.models.layers.layer_list import MAX_PARAMS, RESERVED_NAMES, module_from
 from tests.models.test_layer_shapes import layers
 
 names = st.none() | st.from_regex(r"[A-Za-z][A-Za-z0-9_\-]{0,9}", fullmatch=True).filter(

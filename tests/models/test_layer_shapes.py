@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnviz.models.builder import module_from
 from cnnviz.models.layers import (
     KINDS,
     Activation,
@@ -30,6 +29,7 @@ from cnnviz.models.layers import (
     Pool,
     Residual,
     Resize,
+    module_from,
 )
 
 

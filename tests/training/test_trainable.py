@@ -11,8 +11,8 @@ import torch
 
 from cnnviz import models, tracking
 from cnnviz.cli import main
-from cnnviz.models.builder import on_meta
 from cnnviz.models.layers import LayerList
+from cnnviz.models.meta_device import on_meta
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.trainable import check_trainable, smallest_batch

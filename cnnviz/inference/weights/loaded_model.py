@@ -13,7 +13,7 @@ from cnnviz import models
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.weights_file import load_state_dict, match_state_dict
 from cnnviz.models import ModelSpec, Options
-from cnnviz.models.builder import on_meta
+from cnnviz.models.meta_device import on_meta
 from cnnviz.training.checkpoint import ModelSignature
 from cnnviz.training.recipe import Recipe, spec_for
 

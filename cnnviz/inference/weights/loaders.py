@@ -24,8 +24,8 @@ from cnnviz.inference.weights.loaded_model import (
 from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights, without_prefix
 from cnnviz.models import ModelSpec
-from cnnviz.models.builder import on_meta
 from cnnviz.models.external.onnx_network import DATA_ONLY, facts_of
+from cnnviz.models.meta_device import on_meta
 from cnnviz.tracking import Database, Run
 from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint

@@ -21,7 +21,7 @@ from cnnviz import models
 from cnnviz.formats.headers import HeaderError, check_header, directory_bytes
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.read_image import START, kind
-from cnnviz.models.builder import on_meta
+from cnnviz.models.meta_device import on_meta
 from cnnviz.training.fine_tuning import FILE, store_start_weights
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 

@@ -21,6 +21,7 @@ from cnnviz.models.layers import (
     Linear,
     NaiveInception,
     Pool,
+    module_from,
 )
 from cnnviz.models.layers.base import MAX_SIDE, AnyShape
 from cnnviz.models.registry import register, sequential
@@ -147,7 +148,6 @@ def with_heads(layers: LayerList, classes: int) -> nn.Module:
     Raises:
         ValueError: Where the maps there are smaller than the 5×5 window of their average pooling.
     """
-    from cnnviz.models.builder import module_from
     from cnnviz.models.modules import Auxiliary, GoogLeNetAux
 
     trunk = module_from(layers)

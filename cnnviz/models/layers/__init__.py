@@ -17,7 +17,7 @@ from cnnviz.models.layers.basic import (
     Resize,
     Softmax,
 )
-from cnnviz.models.layers.layer_list import KINDS, LayerList, Step
+from cnnviz.models.layers.layer_list import KINDS, LayerList, Step, module_from
 
 __all__ = [
     "KINDS",
@@ -41,4 +41,5 @@ __all__ = [
     "Resize",
     "Softmax",
     "Step",
+    "module_from",
 ]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, is_lazy
 
-from cnnviz.models.builder import meta_copy
+from cnnviz.models.meta_device import meta_copy
 from cnnviz.models.spec import Shape
 from cnnviz.models.user_code import source
 from cnnviz.models.user_code.importer import first_line

@@ -304,7 +304,7 @@ def _target(loaded: Imported, reference: ModelReference) -> Constructor:
 
 def _described(constructor: Constructor, reference: ModelReference, loaded: Imported) -> ModelSpec:
     """Create the spec of a constructor, with the input, classes and output that a dry run finds."""
-    from cnnviz.models.builder import on_meta
+    from cnnviz.models.meta_device import on_meta
     from cnnviz.models.user_code.dry_run import inspect_network
 
     if constructor.missing:

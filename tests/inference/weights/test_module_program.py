@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from cnnviz import models
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.module_program import kernel, module_program
-from cnnviz.models.builder import module_from
-from cnnviz.models.layers import Conv, Dropout, Flatten, LayerList, Linear, Residual
+from cnnviz.models.layers import Conv, Dropout, Flatten, LayerList, Linear, Residual, module_from
 
 
 def test_an_inception_block_is_four_branches_that_are_joined() -> None:

@@ -1,9 +1,8 @@
-"""Build `torch.nn` modules from layer lists, with memory or on the meta device."""
+"""Models on the meta device, built or copied there without allocating or initializing weights."""
 
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -11,62 +10,6 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
-
-from cnnviz.models.layers import LayerList
-from cnnviz.models.layers.base import MAX_SIDE
-
-# Input sizes that a layer list accepts (no torch involved).
-
-
-def working_sizes(layers: LayerList) -> str:
-    """Describe the square input sizes that the layers accept.
-
-    Binary search finds both ends: layers that fit an input also fit a larger one, and a larger one only costs
-    more.
-
-    Returns:
-        One sentence; empty where no size works, so that the input size is not the problem.
-    """
-    smallest = _first(lambda side: not _square(layers, side).problem(bounded=False))
-    if smallest > MAX_SIDE or _square(layers, smallest).problem():
-        return ""
-    if min(layers.input[1:]) < smallest:
-        return f"The smallest input that works is {smallest}×{smallest}."
-    largest = _first(lambda side: side > smallest and bool(_square(layers, side).problem())) - 1
-    return f"Inputs from {smallest}×{smallest} to {largest}×{largest} work."
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """Return the smallest side from which `holds` stays true, or `MAX_SIDE + 1` (binary search)."""
-    low, high = 1, MAX_SIDE + 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
-
-
-def _square(layers: LayerList, side: int) -> LayerList:
-    return layers.model_copy(update={"input": (layers.input[0], side, side)})
-
-
-def module_from(layers: LayerList) -> nn.Sequential:
-    """Build a layer list as an `nn.Sequential` that maps `(N, C, H, W)` to logits `(N, classes)`.
-
-    Raises:
-        ValueError: Where a layer does not fit. The message names the first such layer, and the input sizes
-            that work where only the size is at fault.
-    """
-    problem = layers.problem()
-    if problem:
-        raise ValueError(" ".join(filter(None, (problem, working_sizes(layers)))))
-    parts: OrderedDict[str, nn.Module] = OrderedDict()
-    for step in layers.steps():
-        assert step.input_shape is not None
-        parts[step.name] = step.layer.module(step.input_shape, layers.classes)
-    return nn.Sequential(parts)
-
-
-# Models on the meta device, built or copied there without allocating or initializing weights.
 
 _FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 _FILLS = {
