@@ -379,8 +379,8 @@ def compute_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
     """Compute the report."""
     import torch
 
+    from cnnviz.training.data import DataModule
     from cnnviz.training.data.quality import dataset_report
-    from cnnviz.training.data.tensors import DataModule
 
     progress(Step("looking for images that are all alike or in both parts", 0, None))
     recipe = Recipe(validation=0)

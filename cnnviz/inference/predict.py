@@ -28,7 +28,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored_pixels
 from cnnviz.inference.images.read_image import Picture, Refusal, Upload, read_all
 from cnnviz.inference.weights.loaded_model import Loaded
-from cnnviz.training.data.tensors import Labelled, split
+from cnnviz.training.data import Labelled, split
 
 # Probabilities of a batch of images.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cnnviz.training.data.tensors import Labelled, StreamedImages, split
+from cnnviz.training.data import Labelled, StreamedImages, split
 from cnnviz.training.data.transforms import Transform
 from cnnviz.training.ranks import SINGLE, Ranks
 

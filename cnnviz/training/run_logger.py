@@ -15,9 +15,9 @@ import psutil
 import torch
 from torch import Tensor
 
+from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.label_agreement import baseline
 from cnnviz.training.data.quality import dataset_report
-from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 from cnnviz.training.layer_stats import LayerStats, NonFiniteOrigin
 from cnnviz.training.metrics import EpochMetrics, Score

@@ -10,7 +10,7 @@ import torch
 
 from cnnviz import device_class, models
 from cnnviz.models.user_code.registration import OWN_FILE
-from cnnviz.training.data.tensors import DataModule, derive_seed
+from cnnviz.training.data import DataModule, derive_seed
 from cnnviz.training.fine_tuning import load_start
 from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
 from cnnviz.training.trainable import check_trainable

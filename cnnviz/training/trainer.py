@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cnnviz.training import checkpoint, cuda_graphs, optimizer
 from cnnviz.training.checkpoint import ModelSignature
-from cnnviz.training.data.tensors import (
+from cnnviz.training.data import (
     DataModule,
     Labelled,
     StreamedImages,

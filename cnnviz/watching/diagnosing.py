@@ -22,7 +22,7 @@ from cnnviz.diagnosis.probes import MISSING, probes
 from cnnviz.diagnosis.probes.context import ProbeContext
 from cnnviz.diagnosis.rules import rules
 from cnnviz.sentences import percent
-from cnnviz.training.data.tensors import DataModule, Labelled
+from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 
 PROBES = ("initial-loss", "gradient-flow", "overfit-batch")

@@ -19,8 +19,8 @@ from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose
 from cnnviz.diagnosis.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
 from cnnviz.training import Recipe
+from cnnviz.training.data import DataModule
 from cnnviz.training.data.quality import dataset_report
-from cnnviz.training.data.tensors import DataModule
 from tests.diagnosis.evidence import CLASSES
 from tests.diagnosis.test_rules_of_data import DOUBTED, data, run
 from tests.diagnosis.well_formed import assert_well_formed

@@ -16,8 +16,8 @@ from cnnviz.diagnosis.probes import Result
 from cnnviz.diagnosis.probes.context import ProbeContext
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
+from cnnviz.training.data import DataModule
 from cnnviz.training.data.label_agreement import half_split_accuracy
-from cnnviz.training.data.tensors import DataModule
 from cnnviz.training.data.transforms import Statistics, Transform
 from tests.training.stripes import striped
 

@@ -11,8 +11,8 @@ from cnnviz.datasets import Part
 from cnnviz.diagnosis import Evidence, Finding, diagnose, rules
 from cnnviz.diagnosis.evidence import Data, DataQuality, NeighboursOfTest
 from cnnviz.diagnosis.rules.data.label_noise import swapped_classes
+from cnnviz.training.data import Labelled
 from cnnviz.training.data.label_agreement import Outlined, neighbours_of_test
-from cnnviz.training.data.tensors import Labelled
 from tests.diagnosis.evidence import CLASSES, healthy
 from tests.training.stripes import stripes
 

@@ -4,7 +4,7 @@ import pytest
 
 from cnnviz import datasets, models
 from cnnviz.training import Recipe, all_recipes
-from cnnviz.training.data.tensors import steps_per_epoch
+from cnnviz.training.data import steps_per_epoch
 from cnnviz.training.recipes import defaults
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 

@@ -12,7 +12,7 @@ from torch import nn
 from cnnviz.datasets import Dataset
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
-from cnnviz.training.data.tensors import Labelled, permutation
+from cnnviz.training.data import Labelled, permutation
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.metrics import batch_statistics, describe_batch_norm, evaluate
 from cnnviz.training.run_logger import InMemoryLogger

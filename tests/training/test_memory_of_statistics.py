@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cnnviz.training.data import AT_ONCE, DataModule, portion
 from cnnviz.training.data.quality import dataset_report
-from cnnviz.training.data.tensors import AT_ONCE, DataModule, portion
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.recipe import Recipe
 from tests.training.stripes import striped
@@ -45,7 +45,7 @@ import resource, sys
 import torch
 from cnnviz.training.data.label_agreement import neighbours
 from cnnviz.training.data.quality import detail
-from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data import Labelled
 from cnnviz.training.data.quality import near_duplicates
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.data.quality import variation
@@ -98,7 +98,7 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
 def test_the_dataset_report_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     data_module = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
     whole = dataset_report(data_module)
-    monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 20_000)
+    monkeypatch.setattr("cnnviz.training.data.AT_ONCE", 20_000)
     apart = dataset_report(data_module)
     assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
     assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])

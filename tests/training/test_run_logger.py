@@ -12,7 +12,7 @@ from PIL import Image
 
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe
-from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data import Labelled
 from cnnviz.training.metrics import TrackedImages
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger, PeakFlops, from_data_sheet, peak_flops
 from cnnviz.training.setup import build_training

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.data.tensors import Labelled, derive_seed, permutation, steps_per_epoch
+from cnnviz.training.data import Labelled, derive_seed, permutation, steps_per_epoch
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.layer_stats import LayerStatsHook
 from cnnviz.training.metrics import evaluate

@@ -14,7 +14,7 @@ from cnnviz import tracking
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, portion
+from cnnviz.training.data import DataModule, Labelled, derive_seed, portion
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.setup import build_training
 

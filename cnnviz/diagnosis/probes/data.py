@@ -12,9 +12,9 @@ from torch.nn import functional
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes import Result, register
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
+from cnnviz.training.data import Labelled, StreamedImages, portion
 from cnnviz.training.data.label_agreement import SIDE, half_split_accuracy, neighbours
 from cnnviz.training.data.quality import repeats
-from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png, probabilities
 
 # Label agreement: of neighbors, of the patch classifier, of confident predictions.

@@ -17,7 +17,7 @@ from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes import Result, register
 from cnnviz.diagnosis.probes.context import ProbeContext, finite_or_none, format_value, main_logits
 from cnnviz.training import Recipe
-from cnnviz.training.data.tensors import Labelled, derive_seed
+from cnnviz.training.data import Labelled, derive_seed
 from cnnviz.training.metrics import evaluate
 from cnnviz.training.optimizer import build_optimizer
 from cnnviz.training.trainer import seed_layers

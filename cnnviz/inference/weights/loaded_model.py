@@ -145,7 +145,7 @@ def of_recipe(
 def of_data(recipe: Recipe) -> ModelSignature:
     """Compute the model signature of `recipe` from its data, which are prepared if necessary."""
     from cnnviz import datasets
-    from cnnviz.training.data.tensors import DataModule
+    from cnnviz.training.data import DataModule
     from cnnviz.training.data.transforms import Statistics
 
     channels, height, width = spec_for(recipe).input_shape

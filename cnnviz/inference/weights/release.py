@@ -26,7 +26,7 @@ from cnnviz.inference.weights.loaders import from_run
 from cnnviz.inference.weights.weights_file import load_state_dict
 from cnnviz.sentences import percent
 from cnnviz.tracking import Database, Run, Status
-from cnnviz.training.data.tensors import DataModule
+from cnnviz.training.data import DataModule
 
 
 def release_checkpoint(

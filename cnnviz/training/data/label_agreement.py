@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages, portion
+from cnnviz.training.data import DataModule, Labelled, StreamedImages, portion
 
 # Nearest neighbors: how often they have an image's label.
 

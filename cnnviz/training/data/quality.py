@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cnnviz.training.data import DataModule, Labelled, StreamedImages, portion
 from cnnviz.training.data.label_agreement import Outlined, neighbours, neighbours_of_test, resembled
-from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages, portion
 from cnnviz.training.metrics import png
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from cnnviz.datasets import convert_images, describe_conversion
 from cnnviz.datasets.dataset import LUMA
 from cnnviz.datasets.spec import Pixels
 from cnnviz.models import Shape
-from cnnviz.training.data.tensors import StreamedImages, portion
+from cnnviz.training.data import StreamedImages, portion
 from cnnviz.training.recipe import Recipe, Scale
 
 # Augmentation of a whole batch on its device: every function maps `(N, C, H, W)` to `(N, C, H, W)`.

@@ -12,7 +12,7 @@ from cnnviz.inference.weights import bundled, release
 from cnnviz.inference.weights.bundled import read_card
 from cnnviz.inference.weights.loaders import from_run
 from cnnviz.tracking import Database
-from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data import Labelled
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from torch.nn import functional
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis.evidence import Baseline
 from cnnviz.training import Recipe
-from cnnviz.training.data import label_agreement
+from cnnviz.training.data import DataModule, label_agreement
 from cnnviz.training.data.label_agreement import PATCH, STRIDE, THRESHOLD, PatchClassifier, baseline
-from cnnviz.training.data.tensors import DataModule
 from tests.training.stripes import striped, stripes
 from tests.training.test_trainer import SMALL, trainer
 

@@ -7,7 +7,7 @@ import torch
 
 from cnnviz import datasets
 from cnnviz.datasets import Dataset, user_data
-from cnnviz.training.data.tensors import DataModule, StreamedImages, split
+from cnnviz.training.data import DataModule, StreamedImages, split
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.metrics import evaluate
 from cnnviz.training.recipe import Recipe

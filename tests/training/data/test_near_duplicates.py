@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from cnnviz import datasets
+from cnnviz.training.data import Labelled
 from cnnviz.training.data.quality import near_duplicates
-from cnnviz.training.data.tensors import Labelled
 
 
 @pytest.fixture(scope="module")
@@ -92,5 +92,5 @@ def test_images_are_compared_in_portions_of_bytes(
     tested = Labelled(as_jpeg(train.images[:30], 60), train.labels[:30])
     whole = near_duplicates(tested, train)
     monkeypatch.setattr("cnnviz.training.data.quality.LIKENESSES", 9_000)
-    monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 3_000)
+    monkeypatch.setattr("cnnviz.training.data.AT_ONCE", 3_000)
     assert near_duplicates(tested, train) == whole

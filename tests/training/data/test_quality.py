@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe
+from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.label_agreement import neighbours
 from cnnviz.training.data.quality import dataset_report, detail
-from cnnviz.training.data.tensors import DataModule, Labelled
 from tests.training.stripes import striped, stripes
 
 RECIPE = Recipe(validation=0)

@@ -11,8 +11,8 @@ import torch
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe
+from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.quality import dataset_report, variation
-from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Statistics, Transform
 from tests.training.stripes import striped
 
@@ -75,7 +75,7 @@ def test_a_cutout_of_a_quarter_leaves_most() -> None:
 
 def test_images_are_looked_at_in_portions_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured(striped(), scale="unit", pad_crop=2)
-    monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 3_000)
+    monkeypatch.setattr("cnnviz.training.data.AT_ONCE", 3_000)
     apart = measured(striped(), scale="unit", pad_crop=2)
     for view in ("stored", "plain"):
         assert apart[view] == pytest.approx(whole[view])
