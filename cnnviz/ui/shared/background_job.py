@@ -74,7 +74,7 @@ class BackgroundJob(Generic[Result]):
         return min(1.0, self.step.done / self.step.total) if self.step.total else 0.0
 
     @property
-    def seconds(self) -> float:
+    def stage_seconds(self) -> float:
         """Seconds since its stage began."""
         return time.monotonic() - self.stage_began
 

@@ -102,7 +102,7 @@ def _offer() -> None:
 
 
 def _progress(job: Job) -> None:
-    seconds = job.seconds
+    seconds = job.stage_seconds
     passed = f", {numbers.duration(seconds)}" if seconds >= 1 else ""
     st.button(
         notice.escape(f"{job.step.stage}{passed} …"), key="class-opening-wait", icon="spinner", disabled=True

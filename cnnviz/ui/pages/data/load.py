@@ -103,7 +103,7 @@ def _text(job: Job) -> str:
         return "Stopping …"
     if job.waiting:
         return "Waiting for other data sets that are being prepared …"
-    return progress_text(job.step, job.seconds)
+    return progress_text(job.step, job.stage_seconds)
 
 
 def _close(subject: str) -> None:

@@ -76,7 +76,7 @@ def progress(run: Run) -> None:
 
 
 def _draw_progress(job: Job) -> None:
-    text = progress_text(job.step, job.seconds)
+    text = progress_text(job.step, job.stage_seconds)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(job.fraction, text=notice.escape(text))
         st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
