@@ -113,7 +113,7 @@ def _device_here(run: Run) -> str:
         ValueError: The machine has no device of the class that the run asks for.
     """
     from cnnviz.device_class import ANY, CPU, choose
-    from cnnviz.training.queue import may_have_gpu
+    from cnnviz.training.estimate import may_have_gpu
 
     if run.device_class.startswith(CPU) or (run.device_class == ANY and not may_have_gpu()):
         return CPU

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from cnnviz import datasets, tracking
 from cnnviz.experiments.experiment import Cell, Experiment
 from cnnviz.tracking import Command, Database, RunSummary, Status
-from cnnviz.training.queue import enqueue, estimate
+from cnnviz.training.estimate import estimate
+from cnnviz.training.queue import enqueue
 from cnnviz.training.recipe import spec_for
 
 MAX_AT_ONCE = 30

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cnnviz import models, tracking
 from cnnviz.models.library import home
 from cnnviz.tracking.run_files import checkpoint_file
-from cnnviz.training.recipe import Recipe, side_for, spec_for
+from cnnviz.training.recipe import Recipe, network_key, side_for, spec_for
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -309,12 +309,12 @@ def freeze_points(recipe: Recipe, classes: int) -> tuple[FreezePoint, ...]:
 
     Empty where the network cannot be built.
     """
-    return _points(_identity(recipe), spec_for(recipe).edition, classes)
+    return _points(network_key(recipe), spec_for(recipe).edition, classes)
 
 
 def freezing_problem(recipe: Recipe, classes: int) -> str:
     """Return why the recipe's layers cannot be frozen, from the network on the meta device; or empty."""
-    return _freezing_problem(_identity(recipe), spec_for(recipe).edition, classes, recipe.freeze_until)
+    return _freezing_problem(network_key(recipe), spec_for(recipe).edition, classes, recipe.freeze_until)
 
 
 def meta_network(recipe: Recipe, classes: int) -> nn.Module | None:
@@ -328,11 +328,6 @@ def meta_network(recipe: Recipe, classes: int) -> nn.Module | None:
         return on_meta(lambda: spec.builder(classes, shape, options))
     except Exception:
         return None  # A user's network may raise anything; the check of a training step describes it.
-
-
-def _identity(recipe: Recipe) -> str:
-    """Return what of the recipe determines the network, as JSON."""
-    return recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,272 +1,35 @@
-"""Queue of runs: enqueue a recipe, its position, and estimates of time, memory and disk space.
+"""Queue of runs: enqueue a recipe, after checks that its network can train; and a run's place in the queue.
 
-Estimates are from the network and the speed of earlier runs. Importing this module does not import torch; an
-estimate needs it only if the network's analysis is not precomputed.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
 import functools
-import math
-import os
-import re
-import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from cnnviz import datasets, models, tracking
-from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, ranks, split
-from cnnviz.models import Shape
+from cnnviz.models.external.onnx_network import DATA_ONLY
+from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.tracking.store import open_store
-from cnnviz.training.fine_tuning import check_start_weights, resolve_start_weights
-from cnnviz.training.recipe import (
-    Recipe,
-    analysis_for,
-    edition_of,
-    side_for,
-    spec_for,
-    state_tensors,
-    with_code,
-)
+from cnnviz.training.estimate import FIRST_GPU, estimate, may_have_gpu
+from cnnviz.training.fine_tuning import check_start_weights, freezing_problem, resolve_start_weights
+from cnnviz.training.recipe import Recipe, network_key, side_for, spec_for, with_code
 from cnnviz.training.recipes.defaults import is_default
-from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.training.travel import collect_needs
 
-SPEED = "images_per_second"
-CPU_MACS, GPU_MACS = 15e9, 5e12
-"""MACs per second of training, per CPU core and per GPU: a rough prior until a run was timed here.
+if TYPE_CHECKING:
+    from torch import nn
 
-Two cores of a 2023 server processor reached 15 to 40 GMAC/s each on our networks; the value for GPUs is about
-a tenth of the peak bf16 throughput in recent data sheets.
-"""
-MIN_STEP_SECONDS = {"cpu": 1e-3, "cuda": 3e-4}
-"""Minimum seconds of a step, however small the network, if another network's speed is extrapolated."""
-_BASE = 600 * 2**20
-_PASSES = 3
-_NEWEST = 40
-_VALUE = 4
-
-
-_GPU_FILE = re.compile(r"nvidia\d+|dxg|nvhost-gpu|nvgpu|kfd")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated cost of a run."""
-
-    seconds: float | None
-    """Time of training and evaluation; None if the number of images is unknown."""
-    memory_bytes: int
-    """Memory on the device; on the CPU including the process itself."""
-    disk_bytes: int
-    """Size of checkpoints, and of the decoded data unless they are cached."""
-    basis: str
-    """One sentence on what the time is based on."""
-    timed: bool = True
-    """False if no run on the device was timed yet: the time is then accurate to a factor of thirty."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Sizes that determine the cost: MACs and activation values per image, parameters, images."""
-
-    macs: int
-    values: int
-    params: int
-    train: int
-    judged: int
-    pixels: int
-    """Number of values of the decoded images."""
-    cached: bool
-
-
-def estimate(database: Database, recipe: Recipe) -> Estimate:
-    """Estimate time, memory and disk space of a recipe on its device.
-
-    Time is the number of MACs (three passes per training image, one per evaluated image) at the speed of the
-    run on the same device whose network is nearest in MACs, newest runs first; without such a run, at a rough
-    prior.
-
-    Raises:
-        UnknownModelError: There is no such model.
-        ValueError: The network cannot be built.
-    """
-    device, work = device_name(recipe), _work(recipe)
-    if work.train == 0:
-        return Estimate(None, *_sizes(recipe, work, device), "How many images there are is not known yet.")
-    seconds, basis, timed = _estimated_seconds(database, recipe, work, device)
-    return Estimate(seconds, *_sizes(recipe, work, device), basis, timed)
-
-
-def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
-    """Check the network's structure for the classes of the recipe's data; may need torch.
-
-    Raises:
-        UnknownModelError: There is no such model.
-        ValueError: The network cannot be built.
-    """
-    return _problems(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
-
-
-FIRST_GPU = "cuda:0"
-
-
-@functools.lru_cache(maxsize=512)
-def _problems(identity: str, edition: str, classes: int) -> tuple[Problem, ...]:
-    return check_analysis(analysis_for(Recipe.model_validate_json(identity), classes))
-
-
-def device_name(recipe: Recipe) -> str:
-    """Return the device as stored in runs, `cpu` or `cuda:0`; imports torch only if a GPU driver is present.
-
-    For a GPU on a machine without one it is the first GPU of another machine.
-    """
-    requested = class_of(recipe.device)
-    if requested.partition(":")[0] == CPU or (requested == ANY and not may_have_gpu()):
-        return CPU
-    if requested not in (ANY, GPU):
-        return FIRST_GPU if requested.startswith(GPU) else requested
-    if requested == GPU and not may_have_gpu():
-        return FIRST_GPU
-    from cnnviz.training.setup import device_of
-
-    return str(device_of(recipe))
-
-
-def may_have_gpu(
-    devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ, platform: str = sys.platform
-) -> bool:
-    """Return whether a GPU driver is present, without torch; True means that torch has to be asked.
-
-    Args:
-        devices: Folder of device files: `nvidia0` and up (any number in a container), `dxg` under WSL2,
-            `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD (torch calls it cuda).
-        environment: `CUDA_VISIBLE_DEVICES` may hide every GPU from this process.
-        platform: As `sys.platform`; only Linux drivers create files.
-    """
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles", "void", "none"):
-        return False
-    if platform == "darwin":
-        return False
-    if not platform.startswith("linux"):
-        return True
-    try:
-        return any(_GPU_FILE.fullmatch(entry.name) for entry in devices.iterdir())
-    except OSError:
-        return True
-
-
-def _work(recipe: Recipe) -> _Work:
-    classes, train, test, shape, cached = _data(recipe.dataset)
-    held_out = round(recipe.validation * train)
-    train_images = train - held_out
-    macs, values, params = _network(_identity(recipe), edition_of(recipe), classes)
-    channels = spec_for(recipe).input_shape[0]
-    return _Work(
-        macs=macs,
-        values=values + channels * math.prod(side_for(recipe)),
-        params=params,
-        train=train_images if recipe.limit is None else min(recipe.limit, train_images),
-        judged=(held_out + test) * (10 if recipe.ten_crop else 1),
-        pixels=(train + test) * math.prod(shape),
-        cached=cached,
-    )
-
-
-def _data(name: str) -> tuple[int, int, int, Shape, bool]:
-    """Return numbers of classes, training and test images, image shape, and whether the data are cached."""
-    spec = datasets.find(name)
-    prepared = datasets.prepared(name) if spec or datasets.is_path(name) else None
-    if prepared is not None:
-        return len(prepared.classes), len(prepared.train), len(prepared.test), prepared.shape, True
-    if spec is not None:
-        return len(spec.classes), spec.train, spec.test, spec.shape, False
-    return 10, 0, 0, (3, 32, 32), False
-
-
-def _identity(recipe: Recipe) -> str:
-    """Return the fields that determine a network, as JSON."""
-    fields = {"model", "options", "layers", "size", "code"}
-    return recipe.model_dump_json(include=fields)
-
-
-@functools.lru_cache(maxsize=512)
-def _network(identity: str, edition: str, classes: int) -> tuple[int, int, int]:
-    facts = analysis_for(Recipe.model_validate_json(identity), classes)
-    return facts.macs, facts.forward_bytes() // _VALUE, facts.total_params
-
-
-def _estimated_seconds(
-    database: Database, recipe: Recipe, work: _Work, device: str
-) -> tuple[float, str, bool]:
-    passes = recipe.epochs * work.macs * (_PASSES * work.train + work.judged)
-    steps = recipe.epochs * math.ceil(work.train / recipe.batch_size)
-    least = steps * MIN_STEP_SECONDS.get(device.partition(":")[0], 0.0)
-    nearest = min(
-        _measured(database, device),
-        key=lambda run: (abs(math.log(max(run[1], 1) / max(work.macs, 1))), run[3] != recipe.precision),
-        default=None,
-    )
-    if nearest is None:
-        rate = GPU_MACS if device.startswith("cuda") else CPU_MACS * (os.cpu_count() or 1)
-        return max(passes / rate, least), f"A rough guess: no run on {device} has been timed yet.", False
-    run, macs, speed, _ = nearest
-    seconds = passes / (_PASSES * macs * speed)
-    if macs == work.macs:
-        basis = f"From the {speed:,.0f} images a second of run {run.id} ({run.model}) on {device}."
-        return seconds, basis, True
-    basis = f"From the speed of run {run.id} ({run.model}) on {device}, by multiply-adds."
-    return max(seconds, least), basis, True
-
-
-def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:
-    """Yield timed runs of the device, with MACs of their network, images per second, and precision.
-
-    Not those that failed: most did in their first steps, which are slower.
-    """
-    newest = [
-        run
-        for run in tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
-        if run.status is not Status.FAILED
-    ]
-    timed = [run for run in newest if run.trained and run.device == device and SPEED in run.metrics][:_NEWEST]
-    recipes = tracking.recipes(database, [run.id for run in timed])
-    for run in timed:
-        speed = run.metrics[SPEED].last
-        try:
-            recipe = Recipe.model_validate(recipes[run.id])
-            macs, _, _ = _network(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
-        except (ValidationError, ValueError, KeyError):
-            # A run of another version, or of a network or data that no longer exist.
-            continue
-        if speed and macs:
-            yield run, macs, speed, recipe.precision
-
-
-def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
-    state = state_tensors(recipe)
-    weights = work.params * _VALUE
-    # A CPU may fall back to fp32.
-    is_half_precision = recipe.precision == "bf16" and device.startswith("cuda")
-    width = 2 if is_half_precision else _VALUE
-    memory = weights * (2 + state) + 2 * work.values * width * recipe.batch_size + work.pixels
-    if not device.startswith("cuda"):
-        memory += _BASE
-    files = 2 if recipe.validation > 0 else 1
-    return memory, files * weights * (1 + state) + (0 if work.cached else work.pixels)
-
+    from cnnviz.models import Shape
 
 UNNAMED = "untitled"
 """Name of a recipe without a name of its own: its runs are named by model and data."""
-
-ENOUGH = 0.05
-"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
 
 
 def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) -> Run:
@@ -311,6 +74,175 @@ def has_default_name(run: RunSummary) -> bool:
     """Return whether a run is called by its model and data: by titles or, as in older versions, keys."""
     titles = f"{models.title_of(run.model)} on {datasets.title_of(run.data)}"
     return run.name in (titles, f"{run.model} on {run.data}")
+
+
+# Checks that a network can train, before its run is queued.
+#
+# Training requires more of an input than prediction: auxiliary classifiers are active, and batch
+# normalization needs two values per channel. Bundled networks at their own size are not checked again.
+
+FAILS = (RuntimeError, AssertionError, ValueError)
+"""Exceptions raised by torch for an input of an unsuitable size."""
+SINGLE_VALUE = "more than 1 value per channel"
+"""Part of torch's message on batch normalization of a single value."""
+
+
+def check_trainable(recipe: Recipe, classes: int, train_images: int | None = None, ranks: int = 1) -> None:
+    """Raise `ValueError` if the network cannot run a training step of the recipe, or has no layer to freeze.
+
+    Args:
+        recipe: The recipe.
+        classes: Number of classes of its data.
+        train_images: Number of training images, if known.
+        ranks: Number of processes that share each batch: the smallest part has to be large enough.
+    """
+    spec, side = spec_for(recipe), side_for(recipe)
+    least = max(1, smallest_batch(recipe.batch_size, train_images) // ranks)
+    check_classifier(spec)
+    if recipe.freeze_until and (sentence := freezing_problem(recipe, classes)):
+        raise ValueError(sentence)
+    has_own_size = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
+    if least > 1 and (recipe.layers is not None or has_own_size):
+        return  # Layer lists behave alike in training, and every model is tested at its own size.
+    problem = _problem(network_key(recipe), spec.edition, classes, least)
+    if problem is None:
+        return
+    if problem.single_value and ranks > 1:
+        raise ValueError(
+            f"{ranks} processes share each batch, and the smallest part is one image, which batch "
+            f"normalization in {spec.name} cannot learn from; use a batch size that leaves {2 * ranks} "
+            "images or more in the last batch, or fewer devices."
+        )
+    if problem.single_value and least == 1:
+        raise ValueError(_one_image(recipe, spec, side, train_images))
+    raise ValueError(_too_small(spec, side, problem))
+
+
+def check_classifier(spec: models.ModelSpec) -> None:
+    """Raise `ValueError` if the network is read as data, or its output is not one number per class."""
+    if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
+        raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
+
+
+def known_data(recipe: Recipe) -> tuple[int, int | None]:
+    """Return the number of classes, and the number of training images if the data are on this machine."""
+    spec = datasets.find(recipe.dataset)
+    prepared = datasets.prepared(recipe.dataset) if spec or datasets.is_path(recipe.dataset) else None
+    if prepared is None:
+        return (len(spec.classes) if spec else 10), None
+    try:
+        split = prepared.split(recipe.validation, recipe.seed, recipe.limit)
+    except ValueError:  # The run itself will raise the error.
+        return len(prepared.classes), None
+    return len(prepared.classes), len(split.train)
+
+
+def smallest_batch(batch_size: int, train_images: int | None) -> int:
+    """Return the size of the smallest batch of an epoch: the last one, if there is a remainder."""
+    if not train_images:
+        return batch_size
+    return min(train_images, train_images % batch_size or batch_size)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Reason for the failure of a training step, and the size that would work."""
+
+    reason: str
+    single_value: bool
+    auxiliary: bool
+    """Whether the input suffices for prediction, but not for training."""
+    least_side: int | None
+    """Smallest square input that can be trained on; None if the network's own cannot."""
+
+
+@functools.lru_cache(maxsize=256)
+def _problem(identity: str, edition: str, classes: int, batch: int) -> _Problem | None:
+    recipe = Recipe.model_validate_json(identity)
+    spec, (height, width) = spec_for(recipe), side_for(recipe)
+    options = spec.options() if recipe.layers else spec.options.parse(recipe.options)
+    network, images = (spec, classes, options), min(batch, 2)
+    failure = _failure(*network, (height, width), images, training=True)
+    if failure is None:
+        return None
+    predicts = _failure(*network, (height, width), images, training=False) is None
+    reason = str(failure).strip().splitlines()[0].rstrip(".") if str(failure).strip() else "it does not fit"
+    single = SINGLE_VALUE in reason
+    least = None if single and batch == 1 else _least_side(*network, (height, width), images)
+    return _Problem(reason, single, predicts, least)
+
+
+def _failure(
+    spec: models.ModelSpec, classes: int, options: models.Options, side: tuple[int, int], images: int,
+    *, training: bool,
+) -> Exception | None:  # fmt: skip
+    """Return the exception raised by a pass over images on the meta device, or None."""
+    import torch
+
+    from cnnviz.models.meta_device import on_meta
+
+    shape: Shape = (spec.input_shape[0], *side)
+    try:
+        module: nn.Module = on_meta(lambda: spec.builder(classes, shape, options))
+        with torch.no_grad():
+            module.train(training)(torch.empty((images, *shape), device="meta"))
+    except Exception as error:
+        if OWN_FILE in spec.tags:  # User code may raise anything, also because of missing values.
+            return None if "meta" in str(error) else error
+        if not isinstance(error, FAILS):
+            raise
+        return error
+    return None
+
+
+def _least_side(
+    spec: models.ModelSpec, classes: int, options: models.Options, side: tuple[int, int], images: int
+) -> int | None:
+    """Find the smallest square that works, between `side` and the network's own, by bisection."""
+    low, high = min(side), max(spec.input_shape[1:])
+    if low >= high or _failure(spec, classes, options, (high, high), images, training=True) is not None:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        fails = _failure(spec, classes, options, (middle, middle), images, training=True) is not None
+        low, high = (middle, high) if fails else (low, middle)
+    return high
+
+
+def _too_small(spec: models.ModelSpec, side: tuple[int, int], problem: _Problem) -> str:
+    sides = "×".join(map(str, side))
+    if problem.least_side is None:
+        return f"{spec.name} cannot be trained on images of {sides}: {problem.reason}."
+    least = f"{problem.least_side}×{problem.least_side}"
+    if not problem.auxiliary:
+        return f"{spec.name} takes images of {least} or larger, not {sides}."
+    return (
+        f"{spec.name} can be trained on images of {least} or larger, not {sides}: that is enough to predict, "
+        "but its auxiliary classifier, which takes part in training, needs more."
+    )
+
+
+def _one_image(
+    recipe: Recipe, spec: models.ModelSpec, side: tuple[int, int], train_images: int | None
+) -> str:
+    sides, batch = "×".join(map(str, side)), recipe.batch_size
+    reason = (
+        f"batch normalization in {spec.name} gets a single value a channel from one image of {sides}, "
+        "which has no variance"
+    )
+    if batch == 1 or train_images == 1:
+        return f"Batches of one image cannot be trained on: {reason}; use a batch size of 2 or more."
+    alternative = next(size for size in range(batch + 1, 2 * batch + 2) if (train_images or 0) % size != 1)
+    return (
+        f"{train_images or 0:,} images in batches of {batch:,} leave one image over, which cannot be trained "
+        f"on: {reason}; use another batch size, such as {alternative:,}."
+    )
+
+
+# The place of a queued run: what trains or waits before it.
+
+ENOUGH = 0.05
+"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
 
 
 @dataclass(frozen=True)

@@ -322,6 +322,11 @@ def spec_for(recipe: Recipe) -> models.ModelSpec:
     return models.get(recipe.model)
 
 
+def network_key(recipe: Recipe) -> str:
+    """Return what of the recipe determines its network, as JSON."""
+    return recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
+
+
 def edition_of(recipe: Recipe) -> str:
     """Return the digest of the user's code, which distinguishes networks of the same name; else empty."""
     return recipe.code or ("" if recipe.layers else models.get(recipe.model).edition)

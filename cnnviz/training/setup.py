@@ -12,8 +12,8 @@ from cnnviz import device_class, models
 from cnnviz.models.user_code.registration import OWN_FILE
 from cnnviz.training.data import DataModule, derive_seed
 from cnnviz.training.fine_tuning import load_start
+from cnnviz.training.queue import check_trainable
 from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
-from cnnviz.training.trainable import check_trainable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,8 +10,8 @@ import pytest
 from cnnviz import datasets, tracking
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.training import Recipe
-from cnnviz.training import queue as estimates
-from cnnviz.training.queue import CPU_MACS, device_name, estimate, may_have_gpu
+from cnnviz.training import estimate as estimates
+from cnnviz.training.estimate import CPU_MACS, device_name, estimate, may_have_gpu
 
 LENET = Recipe(
     model="lenet5", dataset="mnist", epochs=2, validation=0, momentum=0, device="cpu", batch_size=100
@@ -109,7 +109,7 @@ def test_a_run_that_nobody_can_read_any_more_is_passed_over(database: Database) 
 def test_a_registered_network_needs_no_torch() -> None:
     code = (
         "import sys; from cnnviz import tracking; from cnnviz.training import Recipe\n"
-        "from cnnviz.training.queue import estimate\n"
+        "from cnnviz.training.estimate import estimate\n"
         "estimate(tracking.connect(), Recipe(device='cpu')); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,8 +14,7 @@ from cnnviz.cli import main
 from cnnviz.models.layers import LayerList
 from cnnviz.models.meta_device import on_meta
 from cnnviz.training import Recipe
-from cnnviz.training.queue import enqueue
-from cnnviz.training.trainable import check_trainable, smallest_batch
+from cnnviz.training.queue import check_trainable, enqueue, smallest_batch
 
 INCEPTION = "torchvision/inception_v3"
 NORMED: list[dict[str, Any]] = [{"kind": "flatten"}, {"kind": "linear", "out": 8}, {"kind": "batch_norm"}]

@@ -150,7 +150,7 @@ def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
     """Return the recipe fields that `--model` and `--option` set."""
     if model is None and not option:
         return {}
-    from cnnviz.training.trainable import check_classifier
+    from cnnviz.training.queue import check_classifier
 
     if model is None:
         name, options = "", pairs(option or [], "activation=tanh")
@@ -174,7 +174,7 @@ def named_recipe(name: str | None, model: str | None, dataset: str | None) -> Re
 
 def _print_problems(recipe: Recipe) -> None:
     """Print structural problems of the network once, on stderr; training continues."""
-    from cnnviz.training.queue import structural_problems
+    from cnnviz.training.estimate import structural_problems
 
     try:
         problems = structural_problems(recipe)
@@ -394,7 +394,7 @@ def _check_devices(names: list[str] | None, here: bool) -> None:
     """Raise `ValueError` for a string that is not a device name, or a device that is certainly not here."""
     import re
 
-    from cnnviz.training.queue import may_have_gpu
+    from cnnviz.training.estimate import may_have_gpu
 
     for name in names or []:
         if re.fullmatch(r"cpu|mps|cuda:[0-9]{1,3}", name) is None:

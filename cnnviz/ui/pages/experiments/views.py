@@ -22,7 +22,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.experiment import condition_color, experiment_alt, height
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.tracking import Database, Status
-from cnnviz.training.queue import device_name
+from cnnviz.training.estimate import device_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.experiments.state import LoadedExperiment
 from cnnviz.ui.shared import layout, notice, url_state, visitors

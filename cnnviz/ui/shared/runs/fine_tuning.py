@@ -26,8 +26,7 @@ from cnnviz.training.fine_tuning import (
     start_title,
     torchvision_download,
 )
-from cnnviz.training.queue import has_default_name
-from cnnviz.training.trainable import known_data
+from cnnviz.training.queue import has_default_name, known_data
 from cnnviz.ui.shared import notice, url_state, visitors
 from cnnviz.ui.shared.inspection import model_input
 from cnnviz.ui.shared.runs import recipe_plan as plans

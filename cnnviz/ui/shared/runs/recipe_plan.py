@@ -26,11 +26,11 @@ from cnnviz.figures import numbers
 from cnnviz.models import url_codec
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
+from cnnviz.training.estimate import Estimate, estimate, structural_problems
 from cnnviz.training.fine_tuning import check_start_weights
-from cnnviz.training.queue import Estimate, estimate, structural_problems
+from cnnviz.training.queue import check_trainable, known_data
 from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
-from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture.model_data import problem_boxes
 from cnnviz.ui.shared.runs import run_data
