@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import BORDER, COMPARED, TEXT, Color, build_figure, diverging, ramp
+from cnnviz.sentences import short_names
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 Counts = NDArray[np.int64]
 WRITTEN = 12
 """Maximum number of classes for which each cell shows its count."""
+LABELED = 30
+"""Maximum number of classes whose names stand at the axes; of more, a cell tells its own."""
+SPACED = 60
+"""Maximum number of classes with a gap between cells: those of more are hardly wider than the gap."""
+MAX_SIDE = 125
+"""Maximum number of cells of a side: of more classes each cell takes several, in their order, so that a
+screen's pixels show all of them.
+"""
+MAX_LABEL = 14
+"""Characters of a class name at an axis."""
 MIN_DIFFERENCE = 0.0005
 """Differences of row shares smaller than this are left blank."""
 
@@ -31,21 +42,22 @@ def confusion(
         classes: K names.
         colour: Color of a share of 1.
 
+    A cell of more than `MAX_SIDE` classes is the sum over `block_size` of them each way.
+
     Raises:
         ValueError: `matrix` is not K×K.
     """
-    counts = _checked(matrix, classes)
+    counts, shown = _in_blocks(_checked(matrix, classes), classes)
     trace = {
-        **_cells(_shares(counts), classes),
-        "customdata": counts,
+        **_cells(_shares(counts), shown),
+        "customdata": _compact(counts),
         "colorscale": ramp(colour),
         "zmin": 0,
         "zmax": 1,
-        "text": [[count or "" for count in row] for row in counts.tolist()],
-        "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
+        **_written([[count or "" for count in row] for row in counts.tolist()] if _fits(classes) else ()),
         "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were predicted as %{x}<extra></extra>",
     }
-    return build_figure([trace], _layout())
+    return build_figure([trace], _layout(classes))
 
 
 def difference(
@@ -61,23 +73,32 @@ def difference(
     Raises:
         ValueError: A matrix is not K×K.
     """
-    first_counts, second_counts = _checked(first, classes), _checked(second, classes)
+    first_counts, shown = _in_blocks(_checked(first, classes), classes)
+    second_counts, _ = _in_blocks(_checked(second, classes), classes)
     share_change = _shares(second_counts) - _shares(first_counts)
     widest = float(np.nanmax(np.abs(share_change), initial=0.0)) or 1.0
     trace = {
-        **_cells(share_change, classes),
-        "customdata": np.stack([first_counts, second_counts], axis=-1),
+        **_cells(share_change, shown),
+        "customdata": _compact(np.stack([first_counts, second_counts], axis=-1)),
         "colorscale": diverging(*colours),
         "zmin": -widest,
         "zmax": widest,
-        "text": [
-            [f"{100 * v:+.1f}" if abs(v) >= MIN_DIFFERENCE else "" for v in row]
-            for row in share_change.tolist()
-        ],
-        "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
+        **_written(
+            [
+                [f"{100 * v:+.1f}" if abs(v) >= MIN_DIFFERENCE else "" for v in row]
+                for row in share_change.tolist()
+            ]
+            if _fits(classes)
+            else ()
+        ),
         "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
-    return build_figure([trace], _layout())
+    return build_figure([trace], _layout(classes))
+
+
+def block_size(classes: int) -> int:
+    """Return how many classes a row or column of the figure takes: 1 up to `MAX_SIDE` classes."""
+    return -(-classes // MAX_SIDE)
 
 
 def per_class(matrix: Sequence[Sequence[int]] | Counts) -> list[float | None]:
@@ -119,21 +140,58 @@ def _shares(counts: Counts) -> NDArray[np.float64]:
     return np.asarray(counts / np.where(totals == 0, np.nan, totals), np.float64)
 
 
+def _in_blocks(counts: Counts, classes: Sequence[str]) -> tuple[Counts, list[str]]:
+    """Sum counts `(K, K)` over blocks of classes; return them, and the name of each block."""
+    each = block_size(len(classes))
+    if each == 1:
+        return counts, list(classes)
+    starts = range(0, len(classes), each)
+    names = [f"{classes[start]} … {classes[min(start + each, len(classes)) - 1]}" for start in starts]
+    return np.add.reduceat(np.add.reduceat(counts, starts, 0), starts, 1), names
+
+
+def _fits(classes: Sequence[str]) -> bool:
+    return len(classes) <= WRITTEN
+
+
+def _written(text: Sequence[Sequence[str]]) -> dict[str, Any]:
+    return {"text": text, "texttemplate": "%{text}"} if text else {}
+
+
+def _compact(counts: Counts) -> NDArray[np.unsignedinteger[Any]]:
+    """Return the counts in the smallest unsigned type that holds them: a page sends all K² of them."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+
+
 def _cells(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any]:
-    names = list(classes)
+    names, gap = list(classes), int(len(classes) <= SPACED)
     return {
         "type": "heatmap", "name": "share of the true class", "z": values.astype(np.float32), "x": names,
-        "y": names, "xgap": 1, "ygap": 1, "showscale": False,
+        "y": names, "xgap": gap, "ygap": gap, "showscale": False,
         "textfont": {"size": 11, "color": TEXT},
     }  # fmt: skip
 
 
-def _layout() -> dict[str, Any]:
-    axis = {"showgrid": False, "type": "category", "constrain": "domain"}
+def _layout(classes: Sequence[str]) -> dict[str, Any]:
+    axis: dict[str, Any] = {"showgrid": False, "type": "category", "constrain": "domain"}
+    if len(classes) <= LABELED:
+        names = short_names(classes)
+        labels = [name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…" for name in names]
+        axis |= {"tickmode": "array", "tickvals": list(range(len(classes))), "ticktext": labels}
+        of = ""
+    else:
+        axis |= {"showticklabels": False, "ticks": ""}
+        each = block_size(len(classes))
+        of = f" ({len(classes):,} classes{f', {each} in a cell' if each > 1 else ''})"
     return {
-        "xaxis": axis | {"title": {"text": "predicted"}, "side": "bottom"},
+        "xaxis": axis | {"title": {"text": f"predicted{of}"}, "side": "bottom"},
         "yaxis": axis
-        | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"},
+        | {
+            "title": {"text": f"true{of}"},
+            "autorange": "reversed",
+            "scaleanchor": "x",
+            "constraintoward": "top",
+        },
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
     }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from cnnviz.figures.confusion import confusion, confusion_alt, difference, per_class
+from cnnviz.figures.confusion import block_size, confusion, confusion_alt, difference, per_class
 
 MATRICES = st.integers(2, 6).flatmap(
     lambda n: arrays.arrays(np.int64, (2, n, n), elements=st.integers(0, 1000))
@@ -38,10 +38,41 @@ def test_a_cell_tells_counts_and_classes() -> None:
     assert per_class([[8, 2], [0, 0]]) == [0.8, None]
 
 
-def test_numbers_are_left_out_where_there_is_no_room() -> None:
-    assert (
-        confusion(np.eye(100, dtype=np.int64), [str(i) for i in range(100)])["data"][0]["texttemplate"] == ""
-    )
+@pytest.mark.parametrize("classes", [10, 30, 100, 1_000])
+def test_many_classes_leave_room_for_the_matrix(classes: int) -> None:
+    names = [f"a class with a long name {i}" for i in range(classes)]
+    figure = confusion(300 * np.eye(classes, dtype=np.int64), names)
+    trace, axes = figure["data"][0], (figure["layout"]["xaxis"], figure["layout"]["yaxis"])
+    assert bool(trace["texttemplate"]) is (classes == 10)
+    assert trace["xgap"] == (1 if classes <= 30 else 0), "a gap as wide as a cell would hide all of them"
+    assert trace["customdata"].dtype == np.uint16
+    if classes <= 100:
+        assert list(trace["x"]) == names, "a cell tells its classes in full"
+    else:
+        assert (block_size(classes), len(trace["x"]), trace["x"][0]) == (8, 125, f"{names[0]} … {names[7]}")
+        assert np.array_equal(trace["customdata"], 2_400 * np.eye(125))
+        assert np.array_equal(trace["z"], np.eye(125))
+    for axis in axes:
+        if classes <= 30:
+            assert list(axis["ticktext"]) == [f"… {i}" for i in range(classes)]
+        else:
+            assert axis["showticklabels"] is False
+            assert f"({classes:,} classes" in axis["title"]["text"]
+
+
+@given(st.integers(126, 400))
+def test_blocks_of_classes_keep_every_image(classes: int) -> None:
+    counts = np.random.default_rng(classes).integers(0, 5, (classes, classes))
+    names = [str(i) for i in range(classes)]
+    drawn = confusion(counts, names)["data"][0]["customdata"]
+    assert drawn.sum() == counts.sum()
+    assert len(drawn) <= 125
+    assert difference(counts, counts, names)["data"][0]["customdata"].shape == (*drawn.shape, 2)
+
+
+def test_a_long_name_is_cut_at_the_axis() -> None:
+    axis = confusion(np.eye(2, dtype=np.int64), ["cat", "a Siberian husky"])["layout"]["xaxis"]
+    assert list(axis["ticktext"]) == ["cat", "a Siberian hu…"]
 
 
 def test_other_classes_are_refused() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.figures.confusion import by_class, by_class_alt, confusion, confusion_alt, difference
+from cnnviz.figures.confusion import block_size, by_class, by_class_alt, confusion, confusion_alt, difference
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.sprite_sheet import sprite
 from cnnviz.ui.components.pictures import Cell as Picture
@@ -243,16 +243,20 @@ def _matrix(run: RunSummary, index: int, matrix: Matrix, count: int) -> Cell | N
         figure, key=f"matrix-{run.id}", height=HEIGHTS[count], name=f"run-{run.id}-confusion",
         alt=f"{short_name(run)}: {confusion_alt(matrix.counts, matrix.classes)}",
     )  # fmt: skip
-    return _clicked(run, pick)
+    return _clicked(run, matrix, pick)
 
 
-def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
-    """Return the cell that was just clicked, and write it to the URL."""
+def _clicked(run: RunSummary, matrix: Matrix, pick: Pick | None) -> Cell | None:
+    """Return the cell that was just clicked, and write it to the URL; of a block its fullest cell."""
     fresh = new_click(f"matrix-{run.id}", pick)
     where = fresh["point"] if fresh is not None else None
     if not isinstance(where, list) or len(where) != 2:
         return None
-    cell = Cell(run.id, int(where[0]), int(where[1]))
+    each = block_size(len(matrix.classes))
+    top, left = int(where[0]) * each, int(where[1]) * each
+    block = np.asarray(matrix.counts)[top : top + each, left : left + each]
+    down, across = np.unravel_index(int(block.argmax()), block.shape) if block.size else (0, 0)
+    cell = Cell(run.id, top + int(down), left + int(across))
     state.change(cell=f"{cell.run},{cell.true},{cell.answer}")
     return cell
 

@@ -14,7 +14,7 @@ from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.sentences import key_words
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.pages.runs.state import Filters, PageState
-from cnnviz.ui.shared.runs.run_data import SPEED, Listing
+from cnnviz.ui.shared.runs.run_data import LISTED, SPEED, Listing
 
 if TYPE_CHECKING:
     from cnnviz.tracking import MetricSummary, RunSummary
@@ -158,7 +158,9 @@ def payload(
 def _count_text(count: int, total: int, page: int) -> str:
     first, last = (page - 1) * PAGE + 1, min(page * PAGE, count)
     shown = f"{first:,}–{last:,} of " if count > PAGE else ""
-    return f"{shown}{count:,} run{'' if count == 1 else 's'}" + (f" of {total:,}" if count < total else "")
+    newest = "the newest " if total >= LISTED else ""  # older ones are not in the list
+    of = f" of {newest}{total:,}" if count < total else ""
+    return f"{shown}{newest if not of else ''}{count:,} run{'' if count == 1 else 's'}{of}"
 
 
 def _row(run: RunSummary, metric: str, disk: dict[int, int], titles: Mapping[str, str]) -> dict[str, Any]:

@@ -27,9 +27,13 @@ SPEED, ACCURACY = "images_per_second", "test/accuracy"
 """Metrics that are always read, besides the selected one."""
 
 
+LISTED = 10_000
+"""Maximum number of runs in a list: the newest."""
+
+
 @dataclass(frozen=True)
 class Listing:
-    """All runs that are not deleted, or all deleted ones, newest first. Shared by all visitors."""
+    """The newest runs that are not deleted, or that are, newest first. Shared by all visitors."""
 
     runs: tuple[RunSummary, ...]
     disk: dict[int, int]
@@ -98,7 +102,7 @@ def _listing(_opened: Database, where: str, metric: str, deleted: bool, state: A
     from cnnviz import tracking
 
     return Listing(
-        tuple(tracking.list_runs(_opened, deleted=deleted, metrics=(metric, SPEED, ACCURACY))),
+        tuple(tracking.list_runs(_opened, deleted=deleted, metrics=(metric, SPEED, ACCURACY), limit=LISTED)),
         tracking.checkpoint_bytes(_opened),
         tuple(tracking.metric_names(_opened)),
     )

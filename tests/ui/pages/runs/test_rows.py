@@ -96,6 +96,10 @@ def test_a_row_says_what_a_run_is() -> None:
     assert (by_id[3]["params"], by_id[3]["time"], by_id[3]["last"]) == ("—", "—", "—")
     assert data["chosen"] == [2, 7]
     assert data["said"] == "3 runs"
+    assert payload(RUNS.runs, asked(), RUNS.disk, 40)["said"] == "3 runs of 40"
+    assert payload(RUNS.runs, asked(), RUNS.disk, 10_000)["said"] == "3 runs of the newest 10,000"
+    many = [summary(number) for number in range(1, 10_001)]
+    assert payload(many, asked(), {}, 10_000)["said"] == "1–100 of the newest 10,000 runs"
     assert set(by_id[1]) >= {column["key"] for column in data["columns"]}
 
 
