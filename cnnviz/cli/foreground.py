@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnviz.datasets import Progress, Step
     from cnnviz.experiments import Cell, SavedExperiment
     from cnnviz.tracking import Database, Lease, Run, Status
-    from cnnviz.training.queue import QueuePlace
+    from cnnviz.training.estimate import QueuePlace
 
 WATCH_SECONDS = 0.25
 """Polling interval of a run that another process trains."""
@@ -143,7 +143,7 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
 
 def _is_next(database: Database, run: Run) -> bool:
     """Return whether no active supervisor or waiting command would claim another run first."""
-    from cnnviz.training.queue import place_in_queue
+    from cnnviz.training.estimate import place_in_queue
     from cnnviz.training.workers import has_waiting_process, is_supervised
 
     position = place_in_queue(database, run)
@@ -158,7 +158,7 @@ def _is_next(database: Database, run: Run) -> bool:
 
 def _report_place(database: Database, run: Run, progress: Progress) -> None:
     from cnnviz.datasets import Step
-    from cnnviz.training.queue import place_in_queue
+    from cnnviz.training.estimate import place_in_queue
 
     position = place_in_queue(database, run, timed=True)
     if position.training or position.waiting:

@@ -24,7 +24,7 @@ from cnnviz.datasets.dataset import NAMES_ENCODING, Dataset, Part, Stream
 from cnnviz.datasets.encoded_store import Packed, disk_errors
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Shape
-from cnnviz.models.library import home
+from cnnviz.paths import home
 
 VERSION = 1
 """Version of the layout below; entries of another version are ignored."""

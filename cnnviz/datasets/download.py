@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cnnviz.datasets.encoded_store import DISK_FULL, require_space
 from cnnviz.datasets.spec import Arrays, DataError, Labels, Loader, Pixels, Progress, Step
 from cnnviz.models import NoOptions
-from cnnviz.models.library import home
+from cnnviz.paths import home
 
 CHUNK = 1 << 18
 PATIENCE = 30

@@ -21,7 +21,7 @@ from cnnviz.datasets.decode import Header, NotAPictureError, header
 from cnnviz.datasets.image_files import named_as_picture
 from cnnviz.datasets.spec import DataError, Labels, Pixels, Progress, Step
 from cnnviz.models.layers.base import MAX_CLASSES
-from cnnviz.models.library import home
+from cnnviz.paths import home
 
 # Fingerprint of a data set: a hash of its source bytes and labels, in order.
 

@@ -26,7 +26,8 @@ from cnnviz.datasets.encoded_store import disk_errors, require_space
 from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, silent
 from cnnviz.datasets.user_data import OwnOptions
-from cnnviz.models.library import home, slug
+from cnnviz.models.library import slug
+from cnnviz.paths import home
 
 PREFIX = "mine/"
 VERSION = 1

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from cnnviz.datasets.encoded_store import disk_errors
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret import InterpretError, StoppedError
-from cnnviz.models.library import home
+from cnnviz.paths import home
 
 VERSION = 1
 """Version of the stored format, part of the path: results of another version are ignored."""

@@ -8,19 +8,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from cnnviz.access.principal import forget_file, note_file, require_file
 from cnnviz.models.layers import LayerList, module_from
 from cnnviz.models.layers.layer_list import MAX_BYTES
 from cnnviz.models.spec import ModelSpec, Shape
+from cnnviz.paths import home
 
 PREFIX = "mine/"
-
-
-def home() -> Path:
-    """Return the folder of all user data: `CNNVIZ_HOME`, or the platform's data folder."""
-    return Path(os.environ.get("CNNVIZ_HOME") or platformdirs.user_data_path("cnnviz"))
 
 
 def folder() -> Path:

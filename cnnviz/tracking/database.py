@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from cnnviz.access import NotAllowedError
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.sentences import full_stop
 
 if TYPE_CHECKING:

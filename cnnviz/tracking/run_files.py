@@ -19,7 +19,7 @@ import orjson
 from sqlalchemy import delete, or_, select
 
 from cnnviz.formats.csv_text import csv_rows
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking.commands import lock_run, require_lease
 from cnnviz.tracking.database import Database, TrackingError, WrongStateError
 from cnnviz.tracking.limits import keep_minutes, require_owner, writable_rows

@@ -1,7 +1,7 @@
-"""Estimates of a run's time, memory and disk space, from its network and the speed of earlier runs.
+"""Estimates of a run's time, memory and disk space, and of its waiting time in the queue.
 
-Importing this module does not import torch; an estimate needs it only if the network's analysis is not
-precomputed.
+They come from its network and the speed of earlier runs. Importing this module does not import torch; an
+estimate needs it only if the network's analysis is not precomputed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from cnnviz import datasets, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
-from cnnviz.device_class import ANY, CPU, GPU, class_of
+from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, split
 from cnnviz.models import Shape
-from cnnviz.tracking import Database, RunSummary, Status
+from cnnviz.tracking import ACTIVE, Database, RunSummary, Status
 from cnnviz.training.recipe import (
     Recipe,
     analysis_for,
@@ -249,3 +249,81 @@ def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
         memory += _BASE
     files = 2 if recipe.validation > 0 else 1
     return memory, files * weights * (1 + state) + (0 if work.cached else work.pixels)
+
+
+# The place of a queued run: what trains or waits before it.
+
+ENOUGH = 0.05
+"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    """Runs ahead of a queued run on its device."""
+
+    training: tuple[RunSummary, ...]
+    """The run that holds the device; empty if it is free."""
+    waiting: tuple[RunSummary, ...]
+    """Queued runs of the same device that come first, in order."""
+    seconds: float | None = None
+    """Estimated remaining time of all of these; None if unknown or not requested."""
+
+
+def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
+    """Return the position of a queued run on its device; with `timed` also its estimated waiting time."""
+    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
+    devices = tracking.machine_devices(tracking.machines(database)) or _devices_here()
+    own_devices = _contended(run, devices)
+    contenders = [o for o in runs if o.id != run.id and o.trained and own_devices & _contended(o, devices)]
+    training = tuple(contender for contender in contenders if contender.status is not Status.QUEUED)
+    order = {number: position for position, number in enumerate(tracking.queue_order(database))}
+    own_position = order.get(run.id, len(order))
+    ahead = (
+        o for o in contenders if o.status is Status.QUEUED and order.get(o.id, own_position) < own_position
+    )
+    waiting = sorted(ahead, key=lambda contender: order[contender.id])
+    result = QueuePlace(training, tuple(waiting))
+    return result if not timed else QueuePlace(training, tuple(waiting), _seconds(database, result))
+
+
+def _devices_here() -> frozenset[str]:
+    """Return this machine's devices as far as they are known without torch."""
+    return frozenset((CPU, FIRST_GPU) if may_have_gpu() else (CPU,))
+
+
+def _contended(run: RunSummary, devices: frozenset[str]) -> frozenset[str]:
+    """Return the devices that a run holds or could get: runs that share one wait for each other."""
+    if run.status is not Status.QUEUED:
+        return frozenset(CPU if name.startswith(CPU) else name for name in split(run.device))
+    requested = run.device_class
+    if requested == ANY:
+        return frozenset(gpus(devices)) or frozenset((CPU,))
+    if requested.startswith(CPU):
+        return frozenset((CPU,))
+    if requested.startswith(GPU):
+        return frozenset(gpus(devices)) or frozenset((FIRST_GPU,))
+    return frozenset((requested,))
+
+
+def _seconds(database: Database, position: QueuePlace) -> float | None:
+    runs = [*position.training, *position.waiting]
+    recipes = tracking.recipes(database, [run.id for run in runs])
+    total = 0.0
+    for run in runs:
+        remaining = _seconds_left(database, run, recipes[run.id])
+        if remaining is None:
+            return None
+        total += remaining
+    return total
+
+
+def _seconds_left(database: Database, run: RunSummary, recipe: object) -> float | None:
+    """Estimate the remaining time: by the run's own speed after 5 %, else as for a new run."""
+    fraction = run.step / run.total_steps if run.total_steps else 0.0
+    if fraction >= ENOUGH and run.seconds > 0:
+        return run.seconds * (1 - fraction) / fraction
+    try:
+        expected = estimate(database, Recipe.model_validate(recipe)).seconds
+    except (ValidationError, ValueError):
+        return None  # A recipe of another version, or of a network that no longer exists.
+    return None if expected is None else expected * (1 - fraction)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnviz import models, tracking
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking.run_files import checkpoint_file
 from cnnviz.training.recipe import Recipe, network_key, side_for, spec_for
 

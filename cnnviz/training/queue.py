@@ -1,4 +1,4 @@
-"""Queue of runs: enqueue a recipe, after checks that its network can train; and a run's place in the queue.
+"""Queue of runs: enqueue a recipe, after checks that its network can train.
 
 Importing this module does not import torch.
 """
@@ -9,15 +9,12 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from cnnviz import datasets, models, tracking
-from cnnviz.device_class import ANY, CPU, GPU, class_of, gpus, ranks, split
+from cnnviz.device_class import class_of, ranks
 from cnnviz.models.external.onnx_network import DATA_ONLY
 from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
-from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
+from cnnviz.tracking import Database, Run, RunSummary
 from cnnviz.tracking.store import open_store
-from cnnviz.training.estimate import FIRST_GPU, estimate, may_have_gpu
 from cnnviz.training.fine_tuning import check_start_weights, freezing_problem, resolve_start_weights
 from cnnviz.training.recipe import Recipe, network_key, side_for, spec_for, with_code
 from cnnviz.training.recipes.defaults import is_default
@@ -237,81 +234,3 @@ def _one_image(
         f"{train_images or 0:,} images in batches of {batch:,} leave one image over, which cannot be trained "
         f"on: {reason}; use another batch size, such as {alternative:,}."
     )
-
-
-# The place of a queued run: what trains or waits before it.
-
-ENOUGH = 0.05
-"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
-
-
-@dataclass(frozen=True)
-class QueuePlace:
-    """Runs ahead of a queued run on its device."""
-
-    training: tuple[RunSummary, ...]
-    """The run that holds the device; empty if it is free."""
-    waiting: tuple[RunSummary, ...]
-    """Queued runs of the same device that come first, in order."""
-    seconds: float | None = None
-    """Estimated remaining time of all of these; None if unknown or not requested."""
-
-
-def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
-    """Return the position of a queued run on its device; with `timed` also its estimated waiting time."""
-    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
-    devices = tracking.machine_devices(tracking.machines(database)) or _devices_here()
-    own_devices = _contended(run, devices)
-    contenders = [o for o in runs if o.id != run.id and o.trained and own_devices & _contended(o, devices)]
-    training = tuple(contender for contender in contenders if contender.status is not Status.QUEUED)
-    order = {number: position for position, number in enumerate(tracking.queue_order(database))}
-    own_position = order.get(run.id, len(order))
-    ahead = (
-        o for o in contenders if o.status is Status.QUEUED and order.get(o.id, own_position) < own_position
-    )
-    waiting = sorted(ahead, key=lambda contender: order[contender.id])
-    result = QueuePlace(training, tuple(waiting))
-    return result if not timed else QueuePlace(training, tuple(waiting), _seconds(database, result))
-
-
-def _devices_here() -> frozenset[str]:
-    """Return this machine's devices as far as they are known without torch."""
-    return frozenset((CPU, FIRST_GPU) if may_have_gpu() else (CPU,))
-
-
-def _contended(run: RunSummary, devices: frozenset[str]) -> frozenset[str]:
-    """Return the devices that a run holds or could get: runs that share one wait for each other."""
-    if run.status is not Status.QUEUED:
-        return frozenset(CPU if name.startswith(CPU) else name for name in split(run.device))
-    requested = run.device_class
-    if requested == ANY:
-        return frozenset(gpus(devices)) or frozenset((CPU,))
-    if requested.startswith(CPU):
-        return frozenset((CPU,))
-    if requested.startswith(GPU):
-        return frozenset(gpus(devices)) or frozenset((FIRST_GPU,))
-    return frozenset((requested,))
-
-
-def _seconds(database: Database, position: QueuePlace) -> float | None:
-    runs = [*position.training, *position.waiting]
-    recipes = tracking.recipes(database, [run.id for run in runs])
-    total = 0.0
-    for run in runs:
-        remaining = _seconds_left(database, run, recipes[run.id])
-        if remaining is None:
-            return None
-        total += remaining
-    return total
-
-
-def _seconds_left(database: Database, run: RunSummary, recipe: object) -> float | None:
-    """Estimate the remaining time: by the run's own speed after 5 %, else as for a new run."""
-    fraction = run.step / run.total_steps if run.total_steps else 0.0
-    if fraction >= ENOUGH and run.seconds > 0:
-        return run.seconds * (1 - fraction) / fraction
-    try:
-        expected = estimate(database, Recipe.model_validate(recipe)).seconds
-    except (ValidationError, ValueError):
-        return None  # A recipe of another version, or of a network that no longer exists.
-    return None if expected is None else expected * (1 - fraction)

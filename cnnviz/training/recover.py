@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnviz import tracking
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Checkpoint, Status
 from cnnviz.tracking.lifecycle import RecoveredRun, insert_run, known_keys, set_aside
 from cnnviz.tracking.metrics import Value

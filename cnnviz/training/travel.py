@@ -28,8 +28,8 @@ from cnnviz import datasets, tracking
 from cnnviz.datasets import Dataset, Progress, cache
 from cnnviz.models import library
 from cnnviz.models.layers import LayerList
-from cnnviz.models.library import home
 from cnnviz.models.user_code import source
+from cnnviz.paths import home
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database
 from cnnviz.tracking.queue import DATA

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
-from cnnviz import resources
+from cnnviz import paths
 from cnnviz.cli import main
 from cnnviz.cli.commands import app
 
@@ -53,7 +53,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_the_app_of_this_copy_is_started_on_this_machine_only() -> None:
     command, _ = started()
-    assert command[2:6] == ["-m", "streamlit", "run", str(resources.APP)]
+    assert command[2:6] == ["-m", "streamlit", "run", str(paths.APP)]
     assert "--server.address=localhost" in command
 
 
@@ -151,10 +151,10 @@ def test_settings_are_streamlits_defaults_under_its_own_names() -> None:
 
 
 def test_settings_do_not_repeat_what_the_apps_own_file_says() -> None:
-    ours = tomllib.loads((resources.ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    ours = tomllib.loads((paths.ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert not [name for name in app.SETTINGS if name.partition(".")[2] in ours[name.partition(".")[0]]]
 
 
 def test_what_ships_is_found() -> None:
-    assert resources.APP.is_file()
-    assert (resources.CHECKPOINTS / "lenet5-mnist" / "weights.safetensors").is_file()
+    assert paths.APP.is_file()
+    assert (paths.CHECKPOINTS / "lenet5-mnist" / "weights.safetensors").is_file()

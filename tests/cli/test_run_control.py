@@ -19,7 +19,8 @@ from cnnviz.cli.output import Bar
 from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import QueuePlace, enqueue, place_in_queue
+from cnnviz.training.estimate import QueuePlace, place_in_queue
+from cnnviz.training.queue import enqueue
 from cnnviz.training.workers import process_id
 from tests.training.workers.making import until
 

@@ -9,7 +9,7 @@ import pytest
 from cnnviz.cli import main
 from cnnviz.cli.commands import train as command
 from cnnviz.tracking.store import open_store
-from cnnviz.training import queue
+from cnnviz.training import estimate
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_wrong_address_is_refused_at_the_start(
 def test_a_device_that_is_not_here_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
-    monkeypatch.setattr(queue, "may_have_gpu", lambda: False)
+    monkeypatch.setattr(estimate, "may_have_gpu", lambda: False)
     assert main(["work", "--device", device]) == 2
     assert f"with --device {device} it would train nothing" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz.access import class_process
 from cnnviz.access.class_process import ClassLinks
 from cnnviz.access.classroom import FILE, HOSTS_VARIABLE, Classroom, grouped
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.ui.shared import class_opening, notice, visitors
 from tests.pages.runner import html, open_page
 

@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.ui.shared.layout import find_pages
 from tests.pages.runner import PAGES, open_page
 

@@ -28,7 +28,7 @@ from cnnviz.diagnosis.outcome import MARKS, Outcome
 from cnnviz.diagnosis.rules import Outcome as RuleOutcome
 from cnnviz.diagnosis.rules import Rule
 from cnnviz.experiments.experiment import unpack
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.diagnose.story import FAILED, FIXED
 from tests.diagnosis.runs import run_with_curves, run_without_records

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Database, Status, recorded_runs
 from tests.pages.runner import assert_sound, open_page
 from tests.ui.pages.runs.making import many, trained

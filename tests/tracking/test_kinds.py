@@ -22,7 +22,7 @@ from cnnviz.tracking import (
     WrongStateError,
 )
 from cnnviz.tracking import database as opening
-from cnnviz.training.queue import place_in_queue
+from cnnviz.training.estimate import place_in_queue
 from cnnviz.training.workers import process_id, reconcile
 from tests.tracking.making import begin, claim, create
 

@@ -11,7 +11,8 @@ import pytest
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import enqueue, has_default_name, place_in_queue
+from cnnviz.training.estimate import place_in_queue
+from cnnviz.training.queue import enqueue, has_default_name
 
 
 @pytest.fixture

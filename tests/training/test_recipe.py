@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cnnviz import models
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.models.layers.layer_list import MAX_LAYERS
-from cnnviz.resources import CHECKPOINTS
+from cnnviz.paths import CHECKPOINTS
 from cnnviz.training import Recipe, all_recipes, get
 from cnnviz.training.recipe import MAX_BYTES
 from cnnviz.training.setup import device_of

@@ -10,7 +10,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.cli import main
 from cnnviz.datasets.spec import silent
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Command, Database, DatabaseDamagedError, Status
 from cnnviz.tracking.run_files import SUMMARY
 from cnnviz.training import Recipe

@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 import segno
 import typer
 
-from cnnviz import resources
+from cnnviz import paths
 from cnnviz.access import classroom
 from cnnviz.access.class_process import network_addresses
 from cnnviz.access.classroom import Classroom, format_expiry, grouped, join_link, teacher_link
 from cnnviz.access.principal import VARIABLE, SignIn
 from cnnviz.cli.options import pairs
-from cnnviz.models.library import home as data_home
 from cnnviz.models.user_code import registration
+from cnnviz.paths import home as data_home
 from cnnviz.sentences import full_stop
 
 LOCALHOST, LEAN_VARIABLE = "localhost", "CNNVIZ_LEAN"
@@ -150,7 +150,7 @@ def prepare(port: int | None, address: str | None, home: Path | None, model: Seq
         ValueError: An argument is invalid.
         OSError: The home folder cannot be created.
     """
-    if not resources.APP.is_file():
+    if not paths.APP.is_file():
         raise ValueError("The app's files are missing from this installation; install cnnviz anew.")
     for name in model or []:  # Its code runs here and in the app, because it was named here.
         for note in registration.add(name).notes:
@@ -163,7 +163,7 @@ def prepare(port: int | None, address: str | None, home: Path | None, model: Seq
 
 def launch(start: Start, streamlit_options: Sequence[str] | None) -> None:
     """Replace this process by Streamlit's."""
-    command = [sys.executable, "-P", "-m", "streamlit", "run", str(resources.APP)]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(paths.APP)]
     command += [f"--{name}={value}" for name, value in start.settings.items()]
     sys.stdout.flush()
     os.execve(sys.executable, [*command, *(streamlit_options or [])], start.environment)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cnnviz import models, resources
+from cnnviz import models, paths
 from cnnviz.formats.headers import HeaderError, header_length
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing
@@ -152,7 +152,7 @@ def _value(value: object) -> str:
     return f"'{json.dumps(value)}'" if isinstance(value, dict) else str(value)
 
 
-FOLDER = resources.CHECKPOINTS
+FOLDER = paths.CHECKPOINTS
 WEIGHTS, CARD = "weights.safetensors", "card.md"
 DEFAULT = "lenet5-mnist"
 """Checkpoint that pages open with by default."""

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from cnnviz.models import registry
 from cnnviz.models.external.onnx_network import DATA_ONLY, FAMILY
-from cnnviz.models.library import home
 from cnnviz.models.spec import ModelSpec, Options, Shape
+from cnnviz.paths import home
 
 if TYPE_CHECKING:
     from torch import nn

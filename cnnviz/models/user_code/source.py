@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from cnnviz.models.library import home
+from cnnviz.paths import home
 
 MAX_FILES = 64
 MAX_BYTES = 4_000_000

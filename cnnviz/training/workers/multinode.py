@@ -23,7 +23,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Database, Status
 from cnnviz.tracking.store import StoreError
 from cnnviz.training.metrics import NonFiniteLossError

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Database
 
 TOLERANCE_SECONDS = 2.0

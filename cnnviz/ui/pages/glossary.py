@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
-from cnnviz import resources
+from cnnviz import paths
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.glossary import Term, terms
 from cnnviz.ui.shared.url_state import quoted
@@ -72,6 +72,6 @@ def _entry(term: Term) -> None:
         for address in addresses:
             parts = urlsplit(address)
             page = parts.path.strip("/") or "start"
-            label = f"See it on {layout.find_pages(resources.ROOT / 'pages')[page].title}"
+            label = f"See it on {layout.find_pages(paths.ROOT / 'pages')[page].title}"
             layout.link(page, label, icon=":material/arrow_forward:", **dict(parse_qsl(parts.query)))
         st.caption(f"in the code: `{term.word}`", width="content")

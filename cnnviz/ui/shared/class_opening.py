@@ -18,7 +18,7 @@ from cnnviz.access.class_process import ClassLinks, RunningClass
 from cnnviz.access.classroom import FILE, Classroom, State, format_expiry, grouped, join_link, teacher_link
 from cnnviz.datasets.spec import Progress, Step
 from cnnviz.figures import numbers
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.ui.shared import notice, visitors
 from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 

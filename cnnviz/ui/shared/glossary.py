@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from cnnviz import resources
+from cnnviz import paths
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def terms() -> dict[str, Term]:
     """Read the document; return every term by its anchor, in the document's order."""
     by_name: dict[str, Term] = {}
     section = ""
-    for block in re.split(r"^(?=##+ )", resources.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
+    for block in re.split(r"^(?=##+ )", paths.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
         level, _, entry = block.partition(" ")
         name, _, body = entry.partition("\n")
         if level == "##":

@@ -15,7 +15,7 @@ from unittest import mock
 
 from safetensors import torch as tensors
 
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.training import checkpoint, trainer
 from cnnviz.training.workers import process
 

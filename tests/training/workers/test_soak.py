@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.tracking.tables import RecordRow
 from cnnviz.training import Recipe

@@ -8,7 +8,7 @@ import pytest
 
 from cnnviz.access import class_process
 from cnnviz.access.classroom import Classroom
-from cnnviz.models.library import home
+from cnnviz.paths import home
 from cnnviz.ui.shared import startup, visitors
 
 

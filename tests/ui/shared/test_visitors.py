@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from cnnviz import access, resources, tracking
+from cnnviz import access, paths, tracking
 from cnnviz.access import acting
 from cnnviz.access.classroom import Classroom
 from cnnviz.access.gate import COOKIE
@@ -137,7 +137,7 @@ def test_the_app_of_a_class_refuses_who_has_not_joined(
         return given
 
     monkeypatch.setattr(st, "App", options)
-    app = runpy.run_path(str(resources.APP))["app"]
+    app = runpy.run_path(str(paths.APP))["app"]
     routes = [Route("/{path:path}", behind, methods=["GET", "PUT"])]
     client = TestClient(
         Starlette(routes=routes, middleware=app["middleware"]), base_url="http://localhost:8501",

@@ -280,7 +280,7 @@ def _handout_form(classroom: Classroom) -> None:
 def _store_handout(classroom: Classroom) -> None:
     from urllib.parse import urlencode
 
-    from cnnviz import resources
+    from cnnviz import paths
 
     chosen = st.session_state["class-what"]
     if chosen == NOTHING:
@@ -292,7 +292,7 @@ def _store_handout(classroom: Classroom) -> None:
             classroom.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
             return
     address = st.session_state["class-address"].strip()
-    if class_header.parse_address(address, find_pages(resources.ROOT / "pages")) is None:
+    if class_header.parse_address(address, find_pages(paths.ROOT / "pages")) is None:
         notice.defer(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
         return
     classroom.hand_out(address, st.session_state["class-title"].strip() or "a page")

@@ -12,7 +12,6 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz import resources
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Kind
 from cnnviz.figures import numbers
@@ -30,6 +29,7 @@ from cnnviz.figures.timeline import (
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import bundled
 from cnnviz.models import get
+from cnnviz.paths import LESSON
 from cnnviz.ui.components.digit_network import FIRST, DigitNetwork, digit_network
 from cnnviz.ui.components.drawing_pad import put_drawing
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
@@ -223,7 +223,7 @@ def lesson_steps() -> None:
 @st.dialog(PLAN, width="large")
 def _lesson_plan() -> None:
     """Show the plan of the lesson, with its addresses as links."""
-    st.markdown(plan_text(resources.LESSON.read_text(encoding="utf-8")))
+    st.markdown(plan_text(LESSON.read_text(encoding="utf-8")))
 
 
 def plan_text(document: str) -> str:

@@ -14,8 +14,9 @@ from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.tracking import Command, Kind, Run, Status
 from cnnviz.training import Recipe
+from cnnviz.training.estimate import place_in_queue
 from cnnviz.training.fine_tuning import start_title
-from cnnviz.training.queue import UNNAMED, has_default_name, place_in_queue
+from cnnviz.training.queue import UNNAMED, has_default_name
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.train.jobs import hint_line
 from cnnviz.ui.shared import layout, notice, visitors
