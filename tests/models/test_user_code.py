@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cnnviz import models
-from cnnviz.models.user_code import registration, source
+from cnnviz.models.user_code import ModelReference, registration, source
 from cnnviz.models.user_code.registration import from_text as from_file
 from cnnviz.models.user_code.registration import is_named
 from tests.models.weightless import output, weightless
@@ -498,7 +498,7 @@ def test_an_installed_package_is_named_by_its_module() -> None:
 )
 def test_names_that_are_none_are_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"form|written as|plain value"):
-        registration.ModelReference.read(text)
+        ModelReference.read(text)
 
 
 @pytest.mark.parametrize("separator", [os.pathsep])

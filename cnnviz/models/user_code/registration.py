@@ -7,7 +7,6 @@ with.
 
 from __future__ import annotations
 
-import ast
 import enum
 import functools
 import importlib.util
@@ -16,14 +15,14 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.models import external as data_files
 from cnnviz.models.external import DataFile
 from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
-from cnnviz.models.user_code import importer, source
+from cnnviz.models.user_code import NAME, ModelReference, importer, source
 from cnnviz.models.user_code.importer import Constructor, Imported
 from cnnviz.models.user_code.source import Source
 
@@ -42,71 +41,6 @@ INPUT_FROM_NETWORK = "input-from-network"
 """Tag of a spec whose input shape has not been determined yet."""
 NOT_A_CLASSIFIER = "not-a-classifier"
 """Tag of a spec whose output is not one number per class."""
-_FORM = "path/to/file.py:ClassOrFunction or package.module:ClassOrFunction"
-_NAME = re.compile(r"(?P<attribute>[A-Za-z_]\w*)(?:\((?P<arguments>.*)\))?(?:@(?P<size>[0-9xX×,]+))?")
-
-
-@dataclass(frozen=True)
-class ModelReference:
-    """Reference to a network: file or module, class or function, arguments, input size."""
-
-    location: str
-    """Path that ends in `.py`, or dotted module name."""
-    attribute: str
-    arguments: tuple[tuple[str, Any], ...] = ()
-    size: tuple[int, ...] | None = field(default=None)
-
-    @classmethod
-    def read(cls, text: str) -> ModelReference:
-        """Parse `net.py:Net`, `net.py:Net(width=8)` or `package.module:Net@1x28x28`.
-
-        Raises:
-            ValueError: For any other form.
-        """
-        location, _, target = text.partition(".py:") if ".py:" in text else text.partition(":")
-        location = f"{location}.py" if ".py:" in text else location
-        match = _NAME.fullmatch(target)
-        if match is None or not location:
-            raise ValueError(f"'{text[:120]}' is not of the form {_FORM}.")
-        size = match["size"] and tuple(int(side) for side in re.split("[xX×]", match["size"]) if side)
-        return cls(location, match["attribute"], _arguments(match["arguments"] or "", text), size or None)
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it refers to a file rather than to a module."""
-        return self.location.endswith(".py")
-
-    def write(self) -> str:
-        """Serialize the reference with an absolute path, for a process with another working directory."""
-        location = str(Path(self.location).resolve()) if self.is_file else self.location
-        arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
-        size = "x".join(map(str, self.size)) if self.size else ""
-        return (
-            f"{location}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
-        )
-
-
-def _arguments(text: str, reference: str) -> tuple[tuple[str, Any], ...]:
-    """Parse arguments in Python's syntax: literals, and bare words for strings; never evaluated."""
-    try:
-        call = ast.parse(f"f({text})", mode="eval").body
-    except SyntaxError:
-        call = None
-    if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
-        raise ValueError(f"The arguments in '{reference[:120]}' are written as (width=8, act=gelu).")
-    arguments = []
-    for keyword in call.keywords:
-        assert keyword.arg is not None
-        value = keyword.value
-        try:
-            arguments.append(
-                (keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value))
-            )
-        except ValueError:
-            raise ValueError(
-                f"'{keyword.arg}' in '{reference[:120]}' is no plain value, as 8 or gelu."
-            ) from None
-    return tuple(arguments)
 
 
 def is_named(text: str) -> bool:
@@ -114,7 +48,7 @@ def is_named(text: str) -> bool:
     if data_files.is_data_file(text):
         return True
     location, _, target = text.partition(":")
-    return ".py:" in text or (bool(target) and "/" not in location and _NAME.fullmatch(target) is not None)
+    return ".py:" in text or (bool(target) and "/" not in location and NAME.fullmatch(target) is not None)
 
 
 # References and their specs.
