@@ -6,6 +6,12 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence import BaselineScore, Evidence
+from cnnviz.diagnosis.evidence.generalization import (
+    chance_corrected,
+    constant_accuracy,
+    held_out,
+    learned_accuracy,
+)
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     WELL,
@@ -79,53 +85,6 @@ class Comparison:
     """None where it could not be made, or is inconclusive."""
     text: str
     """A sentence with the numbers."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Accuracy on validation and test images together, a larger sample than either."""
-
-    accuracy: float
-    images: int
-    constant: float
-    """Accuracy of always predicting the most common training class."""
-
-    @property
-    def error(self) -> float:
-        """Standard error of the accuracy, chance-corrected."""
-        return standard_error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
-
-    @property
-    def above(self) -> float:
-        """Chance-corrected accuracy: 0 for a constant prediction, 1 for perfect accuracy."""
-        return chance_corrected(self.accuracy, self.constant)
-
-    @property
-    def by_chance(self) -> bool:
-        """Whether it is within three standard errors of a constant prediction."""
-        tolerance = max(
-            standard_error(self.accuracy, self.images), standard_error(self.constant, self.images)
-        )
-        return self.accuracy < self.constant + ERRORS * tolerance
-
-
-def held_out(evidence: Evidence) -> HeldOut | None:
-    """Return the accuracy on validation and test images together; None before the first epoch's end.
-
-    Where test images are among the training images, only validation images count.
-    """
-    repeated = evidence.quality.repeats
-    parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
-    if repeated and repeated.test and evidence.curve("val/accuracy").steps:
-        parts = parts[:1]
-    measured = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
-    counted = [(share, images) for share, images in measured if share is not None and images]
-    if not counted:
-        return None
-    total = sum(images for _, images in counted)
-    return HeldOut(
-        sum(share * images for share, images in counted) / total, total, _constant_accuracy(evidence)
-    )
 
 
 def patch_classifier_score(evidence: Evidence) -> BaselineScore | None:
@@ -385,7 +344,7 @@ def _best_epoch(evidence: Evidence) -> Comparison | None:
         curve = evidence.curve(f"{part}/accuracy")
         if len(curve) < 3 or not images:
             continue
-        best, last, chance = max(curve.values), curve.values[-1], _constant_accuracy(evidence)
+        best, last, chance = max(curve.values), curve.values[-1], constant_accuracy(evidence)
         fell = best - last
         # The best of many epochs is partly luck: it has to be more than three standard errors better.
         if (
@@ -472,17 +431,6 @@ def _fits_training_images(evidence: Evidence) -> bool:
     return learned is not None and chance_corrected(learned, evidence.chance) >= WELL
 
 
-def learned_accuracy(evidence: Evidence) -> float | None:
-    """Return the training accuracy: during training, or evaluated without dropout and augmentation.
-
-    The higher of the two.
-    """
-    learned = evidence.curve("train/epoch_accuracy").last
-    plain = evidence.train_evaluated
-    accuracies = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
-    return max(accuracies, default=None)
-
-
 def improving(evidence: Evidence) -> bool:
     """Return whether the loss was still falling, or the run did not complete its steps."""
     if unfinished(evidence):
@@ -500,24 +448,6 @@ def unfinished(evidence: Evidence) -> bool:
     if evidence.stopped_early and evidence.status == "finished":
         return False
     return evidence.status not in ("finished", "failed") or 0 < evidence.step < evidence.total_steps
-
-
-def _constant_accuracy(evidence: Evidence) -> float:
-    """Return the test accuracy of always predicting the most common training class.
-
-    Where the test images' counts are not known, it is the class's share of the training images.
-    """
-    counts, tested = evidence.data.counts, evidence.quality.test_counts
-    if not sum(counts) or len(counts) != len(tested) or not sum(tested):
-        return evidence.chance
-    shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]
-    # With balanced classes, the luckiest constant prediction is no better than chance.
-    return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
-
-
-def chance_corrected(accuracy: float, chance: float) -> float:
-    """Return the chance-corrected accuracy: 0 at chance level, 1 for perfect."""
-    return (accuracy - chance) / max(1 - chance, 1e-9)
 
 
 def _first_upper(text: str) -> str:

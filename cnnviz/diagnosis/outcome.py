@@ -14,20 +14,22 @@ from cnnviz.diagnosis.comparisons import (
     SHORT_STEPS,
     Comparison,
     can_confirm_health,
-    chance_corrected,
     compare_with_patch_classifier,
     comparisons,
-    held_out,
     improving,
     is_informative,
-    learned_accuracy,
     patch_classifier_score,
     reaches_patch_classifier,
     still_learning,
     unfinished,
 )
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.evidence.generalization import generalization_gap
+from cnnviz.diagnosis.evidence.generalization import (
+    chance_corrected,
+    generalization_gap,
+    held_out,
+    learned_accuracy,
+)
 from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, standard_error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import counted, percent

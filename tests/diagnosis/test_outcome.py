@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Diagnosis, Evidence, Points, diagnose
-from cnnviz.diagnosis.comparisons import expected_fraction, held_out
+from cnnviz.diagnosis.comparisons import expected_fraction
 from cnnviz.diagnosis.evidence import Baseline, BaselineScore, Data, DataQuality, Histogram
+from cnnviz.diagnosis.evidence.generalization import held_out
 from cnnviz.diagnosis.outcome import judge_outcome
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import CLASSES, healthy

@@ -1,4 +1,4 @@
-"""Generalization: the gap between training and held-out images, and test images of another distribution."""
+"""Generalization: accuracy on training and held-out images, their gap, test images from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
     AccuracySummary,
     has_risen,
     held_out_accuracy,
@@ -16,6 +17,87 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent
+
+# Accuracies of a run: on held-out and on training images, and above chance.
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Accuracy on validation and test images together, a larger sample than either."""
+
+    accuracy: float
+    images: int
+    constant: float
+    """Accuracy of always predicting the most common training class."""
+
+    @property
+    def error(self) -> float:
+        """Standard error of the accuracy, chance-corrected."""
+        return standard_error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
+
+    @property
+    def above(self) -> float:
+        """Chance-corrected accuracy: 0 for a constant prediction, 1 for perfect accuracy."""
+        return chance_corrected(self.accuracy, self.constant)
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether it is within three standard errors of a constant prediction."""
+        tolerance = max(
+            standard_error(self.accuracy, self.images), standard_error(self.constant, self.images)
+        )
+        return self.accuracy < self.constant + ERRORS * tolerance
+
+
+def held_out(evidence: Evidence) -> HeldOut | None:
+    """Return the accuracy on validation and test images together; None before the first epoch's end.
+
+    Where test images are among the training images, only validation images count.
+    """
+    repeated = evidence.quality.repeats
+    parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
+    if repeated and repeated.test and evidence.curve("val/accuracy").steps:
+        parts = parts[:1]
+    measured = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
+    counted = [(share, images) for share, images in measured if share is not None and images]
+    if not counted:
+        return None
+    total = sum(images for _, images in counted)
+    return HeldOut(
+        sum(share * images for share, images in counted) / total, total, constant_accuracy(evidence)
+    )
+
+
+def learned_accuracy(evidence: Evidence) -> float | None:
+    """Return the training accuracy: during training, or evaluated without dropout and augmentation.
+
+    The higher of the two.
+    """
+    learned = evidence.curve("train/epoch_accuracy").last
+    plain = evidence.train_evaluated
+    accuracies = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
+    return max(accuracies, default=None)
+
+
+def constant_accuracy(evidence: Evidence) -> float:
+    """Return the test accuracy of always predicting the most common training class.
+
+    Where the test images' counts are not known, it is the class's share of the training images.
+    """
+    counts, tested = evidence.data.counts, evidence.quality.test_counts
+    if not sum(counts) or len(counts) != len(tested) or not sum(tested):
+        return evidence.chance
+    shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]
+    # With balanced classes, the luckiest constant prediction is no better than chance.
+    return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
+
+
+def chance_corrected(accuracy: float, chance: float) -> float:
+    """Return the chance-corrected accuracy: 0 at chance level, 1 for perfect."""
+    return (accuracy - chance) / max(1 - chance, 1e-9)
+
+
+# The gap between them.
 
 BY_HEART = 0.97
 """Chance-corrected training accuracy from which the training images are memorized."""

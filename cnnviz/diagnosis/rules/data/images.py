@@ -6,8 +6,9 @@ from typing import Literal
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
-from cnnviz.diagnosis.comparisons import EASY, chance_corrected, patch_classifier_score
+from cnnviz.diagnosis.comparisons import EASY, patch_classifier_score
 from cnnviz.diagnosis.evidence import Detail, Evidence, Variation
+from cnnviz.diagnosis.evidence.generalization import chance_corrected
 from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short

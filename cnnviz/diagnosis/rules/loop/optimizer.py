@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnviz.diagnosis.comparisons import chance_corrected, learned_accuracy
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.generalization import chance_corrected, learned_accuracy
 from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note

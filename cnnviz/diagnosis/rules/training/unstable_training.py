@@ -6,12 +6,12 @@ from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.comparisons import (
     FAR_BELOW,
     below_patch_classifier,
-    chance_corrected,
     expected_fraction,
     is_informative,
     patch_classifier_score,
 )
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.generalization import chance_corrected
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
 )
