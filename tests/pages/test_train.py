@@ -53,7 +53,7 @@ def html(app: AppTest) -> str:
 
 
 def said(app: AppTest) -> str:
-    elements = [*app.warning, *app.caption, *app.error, *app.markdown, *app.header]
+    elements = [*app.warning, *app.info, *app.caption, *app.error, *app.markdown, *app.header]
     return " ".join(element.value.replace("\\", "") for element in elements)
 
 
@@ -182,6 +182,20 @@ def test_a_model_whose_outputs_are_no_numbers_is_shown(runs: Database) -> None:
 def test_a_run_behind_others_says_behind_which(runs: Database) -> None:
     first, second = bring_to(runs, Status.RUNNING), create(runs).id
     assert f"behind run {first}" in html(open_page("train", run=str(second)))
+
+
+def test_a_queue_that_a_class_has_left_frozen_is_said_and_let_go(runs: Database) -> None:
+    """The teacher's own app has no page of the class, and its runs would wait for nothing that it shows."""
+    run = create(runs).id
+    assert not any(button.key == "train-thaw" for button in open_page("train").button)
+    tracking.freeze_queue(runs, True)
+    assert "the queue is frozen" in html(open_page("train", run=str(run)))
+    app = open_page("train")
+    assert "The queue is frozen" in said(app)
+    app.button(key="train-thaw").click().run()
+    assert_sound(app)
+    assert not tracking.queue_frozen(runs)
+    assert "The queue is frozen" not in said(app)
 
 
 def test_pause_and_resume_go_through_the_database(runs: Database) -> None:

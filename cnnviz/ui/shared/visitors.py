@@ -240,19 +240,29 @@ def whose(database: Database, owner_id: int | None, what: str, instead: str) -> 
     return f"{what} is {owner}’s: {instead}"
 
 
-def owner_name(database: Database, owner_id: int | None) -> str:
-    """Return the owner's name in a shared app; empty for the session's own."""
+def _names(database: Database) -> dict[int, str]:
+    """Return the owners' names by id; none where nobody but the local user has ever made anything.
+
+    What a class has made is somebody's also in the teacher's own app.
+    """
     from cnnviz import tracking
 
-    if not shared() or owner_id is None or tracking.current_owner_id(database) == owner_id:
+    names = tracking.owner_names(database)
+    return names if shared() or len(names) > 1 else {}
+
+
+def owner_name(database: Database, owner_id: int | None) -> str:
+    """Return the owner's name; empty for the session's own, and where there is one owner."""
+    from cnnviz import tracking
+
+    names = _names(database)
+    if not names or owner_id is None or tracking.current_owner_id(database) == owner_id:
         return ""
-    return tracking.owner_names(database).get(owner_id) or "Teacher"
+    return names.get(owner_id) or "Teacher"
 
 
 def held_back(database: Database, run: Run | RunSummary) -> str:
-    """Return why a queued run does not start although a machine is free, in a shared app; else ""."""
-    if not shared():
-        return ""
+    """Return why a queued run does not start although a machine is free; else ""."""
     from cnnviz import tracking
 
     return tracking.held_back(database, run.owner_id)
@@ -271,21 +281,22 @@ OwnedT = TypeVar("OwnedT", bound=Owned)
 
 def own_first(database: Database, items: Sequence[OwnedT]) -> list[OwnedT]:
     """Sort the session's own runs or experiments before all others, each in their order."""
-    if not shared():
-        return list(items)
     from cnnviz import tracking
 
+    if not _names(database):
+        return list(items)
     own = tracking.current_owner_id(database)
     return sorted(items, key=lambda item: item.owner_id != own)
 
 
 def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSummary, ...]:
-    """Append the owner's name to the names of others' runs in a shared app."""
-    if not shared():
-        return tuple(runs)
+    """Append the owner's name to the names of others' runs."""
     from cnnviz import tracking
 
-    own, names = tracking.current_owner_id(database), tracking.owner_names(database)
+    names = _names(database)
+    if not names:
+        return tuple(runs)
+    own = tracking.current_owner_id(database)
     return tuple(
         run
         if run.owner_id in (own, None)

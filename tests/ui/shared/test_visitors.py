@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from cnnviz import access, paths, tracking
-from cnnviz.access import acting
+from cnnviz.access import Principal, Role, acting
 from cnnviz.access.classroom import Classroom
 from cnnviz.access.gate import COOKIE
 from cnnviz.tracking import Limits
@@ -162,3 +162,23 @@ def test_the_app_of_a_class_refuses_who_has_not_joined(
     assert access.principal() is access.NOBODY
     classroom.close()
     assert client.get("/train").status_code == 401
+
+
+def test_what_a_class_has_made_is_somebodys_in_the_teachers_own_app_too() -> None:
+    ada = Principal("class 1", "Ada", Role.MEMBER)
+    with tracking.connect() as database:
+        own = tracking.create_run(database, {}, model="lenet5", dataset="digits", seed=0)
+
+        def listed() -> list[str]:
+            runs = tracking.list_runs(database, metrics=[])
+            return [run.name for run in visitors.with_owners(database, visitors.own_first(database, runs))]
+
+        assert listed() == [own.name]  # alone there is nothing to see of owners
+        assert visitors.owner_name(database, own.owner_id) == ""
+        with acting(ada):
+            hers = tracking.create_run(database, {}, model="lenet5", dataset="digits", seed=0)
+        assert listed() == [own.name, f"{hers.name} · Ada"]
+        assert visitors.owner_name(database, hers.owner_id) == "Ada"
+        assert visitors.owner_name(database, own.owner_id) == ""
+        with acting(ada):
+            assert visitors.owner_name(database, own.owner_id) == "Teacher"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz import datasets, models, tracking, training
+from cnnviz import access, datasets, models, tracking, training
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Machine, NoSuchRunError, Run, RunSummary, Status
 from cnnviz.training import Recipe
@@ -258,11 +258,8 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
     st.header("Queue", anchor=False)
     shared = " People take turns." if visitors.shared() else ""
     st.caption(f"Runs of one device train one after another.{shared} They go on without this page.")
-    if visitors.shared() and tracking.queue_frozen(database):
-        st.info(
-            "Your teacher has frozen the queue: what trains goes on, and nothing begins.",
-            icon=":material/ac_unit:",
-        )
+    if tracking.queue_frozen(database):
+        _frozen(database)
     machines = tracking.machines(database)
     _machines(machines, waiting)
     for run in runs:
@@ -282,6 +279,22 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 if not first:
                     _button("To the front", "vertical_align_top", "first", run.id, _to_front)
                 _button("Remove", "close", "remove", run.id, _remove)
+
+
+def _frozen(database: Database) -> None:
+    """Draw that nothing begins; who manages, also alone after a class, can end that."""
+    manages = access.principal().manages
+    who = "The queue is frozen" if manages else "Your teacher has frozen the queue"
+    st.info(f"{who}: what trains goes on, and nothing begins.", icon=":material/ac_unit:")
+    if manages:
+        st.button("Let the queue go on", icon=":material/play_arrow:", key="train-thaw", on_click=_thaw)
+
+
+def _thaw() -> None:
+    try:
+        tracking.freeze_queue(run_data.database(), False)
+    except (ValueError, OSError) as error:
+        notice.defer(str(error))
 
 
 def in_queue(database: tracking.Database) -> list[RunSummary]:
