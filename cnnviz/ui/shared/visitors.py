@@ -240,7 +240,7 @@ def whose(database: Database, owner_id: int | None, what: str, instead: str) -> 
     return f"{what} is {owner}’s: {instead}"
 
 
-def _names(database: Database) -> dict[int, str]:
+def owners(database: Database) -> dict[int, str]:
     """Return the owners' names by id; none where nobody but the local user has ever made anything.
 
     What a class has made is somebody's also in the teacher's own app.
@@ -255,7 +255,7 @@ def owner_name(database: Database, owner_id: int | None) -> str:
     """Return the owner's name; empty for the session's own, and where there is one owner."""
     from cnnviz import tracking
 
-    names = _names(database)
+    names = owners(database)
     if not names or owner_id is None or tracking.current_owner_id(database) == owner_id:
         return ""
     return names.get(owner_id) or "Teacher"
@@ -280,11 +280,11 @@ OwnedT = TypeVar("OwnedT", bound=Owned)
 
 
 def own_first(database: Database, items: Sequence[OwnedT]) -> list[OwnedT]:
-    """Sort the session's own runs or experiments before all others, each in their order."""
+    """Sort the session's own runs or experiments before all others, each in their order, in a shared app."""
+    if not shared():
+        return list(items)
     from cnnviz import tracking
 
-    if not _names(database):
-        return list(items)
     own = tracking.current_owner_id(database)
     return sorted(items, key=lambda item: item.owner_id != own)
 
@@ -293,7 +293,7 @@ def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSumm
     """Append the owner's name to the names of others' runs."""
     from cnnviz import tracking
 
-    names = _names(database)
+    names = owners(database)
     if not names:
         return tuple(runs)
     own = tracking.current_owner_id(database)

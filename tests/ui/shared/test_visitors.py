@@ -21,6 +21,7 @@ from cnnviz.access.classroom import Classroom
 from cnnviz.access.gate import COOKIE
 from cnnviz.tracking import Limits
 from cnnviz.ui.shared import visitors
+from cnnviz.ui.shared.runs import run_data
 
 HERE = {"host": "localhost:8501"}
 
@@ -171,7 +172,9 @@ def test_what_a_class_has_made_is_somebodys_in_the_teachers_own_app_too() -> Non
 
         def listed() -> list[str]:
             runs = tracking.list_runs(database, metrics=[])
-            return [run.name for run in visitors.with_owners(database, visitors.own_first(database, runs))]
+            names = [run.name for run in visitors.with_owners(database, runs)]
+            assert [run.name for run in run_data.listing("").runs] == names
+            return sorted(names)
 
         assert listed() == [own.name]  # alone there is nothing to see of owners
         assert visitors.owner_name(database, own.owner_id) == ""

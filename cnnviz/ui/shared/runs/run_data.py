@@ -79,7 +79,7 @@ def listing(metric: str, deleted: bool = False) -> Listing:
     opened = database()
     state = tracking.stamp(opened), _edits().get(opened.where, 0)
     result = _listing(opened, opened.where, metric, deleted, state)
-    if not visitors.shared():
+    if not visitors.owners(opened):
         return result
     return replace(result, runs=visitors.with_owners(opened, visitors.own_first(opened, result.runs)))
 
