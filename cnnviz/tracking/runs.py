@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -179,6 +181,21 @@ def get_run(database: Database, run_id: int) -> Run:
         return _run(session, run_id)
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the garbage collector while many objects are made that all stay.
+
+    It would go through them again and again: 0.4 of the processor time of a list of 10,000 runs.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def list_runs(
     database: Database,
     *,
@@ -205,7 +222,7 @@ def list_runs(
     query = _query(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     if model is not None:
         query = query.where(RunRow.model == model)
-    with database.read() as session:
+    with database.read() as session, _collector_paused():
         # A subquery: 10,000 ids would exceed the maximum number of query parameters.
         chosen = query.with_only_columns(RunRow.id).subquery()
         metrics_by_run = summaries(session, select(chosen.c.id), metrics)

@@ -1,6 +1,7 @@
 """Runs: made, listed in two queries, described, deleted with undo; what they hold on disk; exported."""
 
 import csv
+import gc
 import io
 import json
 import math
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import event, text
 
 from cnnviz import tracking
-from cnnviz.tracking import Command, Database, NoSuchRunError, Status, WrongStateError, run_files
+from cnnviz.tracking import Command, Database, NoSuchRunError, Status, WrongStateError, run_files, runs
 from cnnviz.tracking.metrics import append
 from cnnviz.tracking.records import EncodedRecord, encode
 from tests.tracking.making import RECIPE, begin, create, log
@@ -60,6 +61,30 @@ def test_listing_takes_two_queries_however_many_runs(database: Database) -> None
     assert found[0].metrics == {}
     assert (found[1].metrics["val/loss"].best, found[1].metrics["val/loss"].last) == (11, 12)
     assert set(found[1].metrics) == {"val/loss", "lr"}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_as_it_was_after_a_list(
+    enabled: bool, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(database)
+    during: list[bool] = []
+
+    def failing(*_: object) -> None:
+        during.append(gc.isenabled())
+        raise RuntimeError("no list")
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        tracking.list_runs(database)
+        assert gc.isenabled() is enabled
+        monkeypatch.setattr(runs, "summaries", failing)
+        with pytest.raises(RuntimeError, match="no list"):
+            tracking.list_runs(database)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
+    assert during == [False]
 
 
 def test_a_list_can_be_narrowed(database: Database) -> None:
