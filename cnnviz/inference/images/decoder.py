@@ -37,6 +37,12 @@ MAX_MEMORY = 3 << 29
 """Memory limit in bytes: 40 million pixels need half a gigabyte to be decoded, converted and sent."""
 GROUP_BYTES, GROUP_SECONDS = 8 << 20, 0.1
 """Bytes of pixels and seconds after which a group of images ends; then others get their turn."""
+SMALL_BYTES = 64 << 10
+"""Bytes of a file up to which a group is sent and answered at once: to tell each apart would take longer than
+to decode it.
+"""
+SMALL_PIXELS = 256 * 256
+"""Pixels of an image up to which it is decoded among others; a larger one gets memory and time of its own."""
 DECODERS = max(2, min(4, os.cpu_count() or 1))
 """Child processes of the shared pool, at most; a second is started only while the first is busy."""
 _CHILD = Path(__file__).with_name("decoder_worker.py")
@@ -68,28 +74,64 @@ class Decoder:
     def decode_group(self, images: Sequence[bytes]) -> list[Decoded]:
         """Decode images from the first on, as `decode`, until they are many bytes or have taken long.
 
-        The child is sent one ahead, so that it never waits. What ends it costs one image, and ends the group.
+        Small files go together first. The others, and all where that failed, are decoded one by one, and the
+        child is sent one ahead, so that it never waits. What ends it costs one image, and ends the group.
         """
         with self._lock:
-            decoded: list[Decoded] = []
-            sent, size, end = 0, 0, time.monotonic() + GROUP_SECONDS
-            try:
-                child = self._running()
-                while True:
-                    while sent < min(len(images), len(decoded) + 2) and (
-                        sent == 0 or (size < GROUP_BYTES and time.monotonic() < end)
-                    ):
-                        self._send(child, images[sent])
-                        sent += 1
-                    if len(decoded) == sent:
-                        return decoded
-                    answer = self._receive(child)
-                    decoded.append(answer)
-                    size += 0 if answer.pixels is None else answer.pixels.nbytes
-            except (OSError, ValueError, EOFError) as error:
-                self._stop()
-                refused = "time" if isinstance(error, TimeoutError) else "crashed"
-                return [*decoded, Decoded({"refused": refused}, None)]
+            decoded = self._decode_small(images)
+            alone = [number for number, answer in enumerate(decoded) if answer is None]
+            answers = self._decode_each([images[number] for number in alone])
+            for number, answer in zip(alone, answers, strict=False):
+                decoded[number] = answer
+            ended = decoded.index(None) if None in decoded else len(decoded)
+            return [answer for answer in decoded[:ended] if answer is not None]
+
+    def _decode_small(self, images: Sequence[bytes]) -> list[Decoded | None]:
+        """Decode small images at once; None for one that is to be decoded alone."""
+        nothing: list[Decoded | None] = [None] * len(images)
+        together = 4 * SMALL_PIXELS * len(images) <= GROUP_BYTES
+        if len(images) < 2 or not together or max(map(len, images)) > SMALL_BYTES:
+            return nothing
+        deadline = time.monotonic() + self.seconds
+        request = {"sizes": [len(data) for data in images], "most_pixels": min(self._pixels, SMALL_PIXELS)}
+        try:
+            child = self._running()
+            child.send(json.dumps(request).encode() + b"\n" + b"".join(images))
+            every: list[dict[str, Any]] = json.loads(child.read_line(deadline))
+            pixels = memoryview(child.read(sum(facts["bytes"] for facts in every), deadline))
+            start, decoded = 0, nothing
+            for number, facts in enumerate(every):
+                end = start + facts.pop("bytes")
+                if facts.get("refused") != "pixels":
+                    decoded[number] = _decoded(facts, pixels[start:end])
+                start = end
+            return decoded
+        except (OSError, ValueError, EOFError):
+            self._stop()
+            return [None] * len(images)
+
+    def _decode_each(self, images: Sequence[bytes]) -> list[Decoded]:
+        decoded: list[Decoded] = []
+        sent, size, end = 0, 0, time.monotonic() + GROUP_SECONDS
+        if not images:
+            return decoded
+        try:
+            child = self._running()
+            while True:
+                while sent < min(len(images), len(decoded) + 2) and (
+                    sent == 0 or (size < GROUP_BYTES and time.monotonic() < end)
+                ):
+                    self._send(child, images[sent])
+                    sent += 1
+                if len(decoded) == sent:
+                    return decoded
+                answer = self._receive(child)
+                decoded.append(answer)
+                size += 0 if answer.pixels is None else answer.pixels.nbytes
+        except (OSError, ValueError, EOFError) as error:
+            self._stop()
+            refused = "time" if isinstance(error, TimeoutError) else "crashed"
+            return [*decoded, Decoded({"refused": refused}, None)]
 
     def close(self) -> None:
         """End the child process; the next image starts another."""
@@ -109,18 +151,21 @@ class Decoder:
     def _receive(self, child: _Child) -> Decoded:
         deadline = time.monotonic() + self.seconds
         facts: dict[str, Any] = json.loads(child.read_line(deadline))
-        response = child.read(facts.pop("bytes"), deadline)
-        if "refused" in facts:
-            return Decoded(facts, None)
-        width, height = facts["size"]
-        pixels = np.frombuffer(response, np.uint8).reshape(height, width, facts["channels"])
-        pixels.flags.writeable = False
-        return Decoded(facts, pixels)
+        return _decoded(facts, child.read(facts.pop("bytes"), deadline))
 
     def _stop(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
+
+
+def _decoded(facts: dict[str, Any], response: bytearray | memoryview) -> Decoded:
+    if "refused" in facts:
+        return Decoded(facts, None)
+    width, height = facts["size"]
+    pixels = np.frombuffer(response, np.uint8).reshape(height, width, facts["channels"])
+    pixels.flags.writeable = False
+    return Decoded(facts, pixels)
 
 
 class _Child:

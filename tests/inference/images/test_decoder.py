@@ -7,10 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from cnnviz.inference.images import decoder as decoders
-from cnnviz.inference.images.decoder import Decoded, Decoder, DecoderPool
+from cnnviz.inference.images.decoder import SHARED, Decoded, Decoder, DecoderPool
 from tests.datasets.making import encoded, pixels
 
 
@@ -19,6 +21,12 @@ def decoder() -> Iterator[Decoder]:
     ours = Decoder()
     yield ours
     ours.close()
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is small."""
+    monkeypatch.setattr(decoders, "SMALL_BYTES", 0)
 
 
 def all_of(decoder: Decoder | DecoderPool, images: Sequence[bytes]) -> list[Decoded]:
@@ -39,6 +47,7 @@ def test_a_group_is_decoded_in_order(decoder: Decoder) -> None:
         assert not decoded.pixels.flags.writeable
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_a_group_ends_when_it_has_many_bytes(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "GROUP_BYTES", 2 * 30 * 30 * 3)
     monkeypatch.setattr(decoders, "GROUP_SECONDS", 600.0)
@@ -47,10 +56,67 @@ def test_a_group_ends_when_it_has_many_bytes(decoder: Decoder, monkeypatch: pyte
     assert [len(decoder.decode_group(images[start:])) for start in (0, 3, 6)] == [3, 3, 3]
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_a_group_ends_when_it_took_long(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "GROUP_SECONDS", 0.0)
     images = [encoded(pixels(seed)) for seed in range(3)]
     assert [len(decoder.decode_group(images[start:])) for start in range(3)] == [1, 1, 1]
+
+
+@given(st.lists(st.sampled_from(("small", "wide", "large", "damaged", "no image", "long")), max_size=8))
+@settings(max_examples=25)
+def test_small_files_together_give_what_each_gives_alone(kinds: list[str]) -> None:
+    files = {
+        "small": encoded(pixels(1)),
+        "wide": encoded(pixels(2, (40, 90)), "JPEG"),
+        "large": encoded(Image.new("RGB", (800, 700))),  # a small file of many pixels
+        "damaged": encoded(pixels(3))[:60],
+        "no image": b"hello",
+        "long": encoded(pixels(4, (300, 300)), "BMP"),  # a large file
+    }
+    assert len(files["large"]) < decoders.SMALL_BYTES < len(files["long"])
+    found = all_of(SHARED, [files[kind] for kind in kinds])
+    for kind, decoded in zip(kinds, found, strict=True):
+        alone = SHARED.decode(files[kind])
+        assert decoded.facts == alone.facts
+        assert (decoded.pixels is None) is (kind in ("damaged", "no image"))
+        if decoded.pixels is not None:
+            assert alone.pixels is not None
+            assert np.array_equal(decoded.pixels, alone.pixels)
+
+
+def test_small_files_are_asked_for_at_once(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = decoders._Child.send
+    monkeypatch.setattr(
+        decoders._Child, "send", lambda child, data: (sent.append(data), send(child, data))[1]
+    )
+    images = [encoded(pixels(seed)) for seed in range(8)]
+    assert len(decoder.decode_group(images)) == 8
+    assert len(sent) == 1
+    assert len(decoder.decode_group([*images, encoded(pixels(9, (600, 600)), "BMP")])) >= 1
+    assert len(sent) > 2, "a large file among them: one by one"
+
+
+def test_where_a_group_fails_each_is_decoded_alone(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever ended the child: of a group it cannot be told which image did.
+    read_line, failed = decoders._Child.read_line, list[str]()
+
+    def dies_in_a_group(child: decoders._Child, deadline: float) -> bytes:
+        line = read_line(child, deadline)
+        if line.startswith(b"["):
+            failed.append("group")
+            raise EOFError
+        return line
+
+    monkeypatch.setattr(decoders._Child, "read_line", dies_in_a_group)
+    monkeypatch.setattr(decoders, "GROUP_SECONDS", 600.0)
+    images = [pixels(seed) for seed in range(5)]
+    found = all_of(decoder, [encoded(image) for image in images])
+    assert failed == ["group"]
+    for image, decoded in zip(images, found, strict=True):
+        assert decoded.pixels is not None
+        assert np.array_equal(decoded.pixels, image)
 
 
 def test_requests_and_answers_larger_than_a_pipe_hold_up_neither_side(decoder: Decoder) -> None:
@@ -84,6 +150,7 @@ def test_what_takes_too_much_memory_is_refused_and_the_next_is_read() -> None:
         small.close()
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_a_child_that_ends_under_an_image_costs_that_one_only(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
