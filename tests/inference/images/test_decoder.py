@@ -88,9 +88,12 @@ def test_small_files_together_give_what_each_gives_alone(kinds: list[str]) -> No
 def test_small_files_are_asked_for_at_once(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
     send = decoders._Child.send
-    monkeypatch.setattr(
-        decoders._Child, "send", lambda child, data: (sent.append(data), send(child, data))[1]
-    )
+
+    def noted(child: decoders._Child, data: bytes) -> None:
+        sent.append(data)
+        send(child, data)
+
+    monkeypatch.setattr(decoders._Child, "send", noted)
     images = [encoded(pixels(seed)) for seed in range(8)]
     assert len(decoder.decode_group(images)) == 8
     assert len(sent) == 1
