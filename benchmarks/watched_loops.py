@@ -5,8 +5,8 @@
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
 were written before any of them was run, and scored once before anything was changed for them. Those of
-`independent` are by an author who had not read the rules. `programs`, `second` and `third` are re-expressed
-programs from public questions.
+`independent` and `independent-2` are by authors who had not read the rules. `programs`, `second` and `third`
+are re-expressed programs from public questions.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch
 
 import benchmarks.watched.blind
 import benchmarks.watched.independent
+import benchmarks.watched.independent2
 import benchmarks.watched.independent_correct
 import benchmarks.watched.independent_steps
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
@@ -34,7 +35,7 @@ from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
 from cnnviz.watching import WatchedRun
 
-PARTS = ("seen", "blind", "independent")
+PARTS = ("seen", "blind", "independent", "independent-2")
 PROGRAMS = {"programs": programs, "second": second_programs, "third": third_programs}
 
 
@@ -176,7 +177,7 @@ def _line(case: Case, result: Result) -> str:
             else "MISSED"
         )
         mark += " +wrong" if wrong(case, result) else ""
-    return f"{mark:12} {case.part:6} {case.name:40} {case.cause or 'correct':28} {named}"
+    return f"{mark:12} {case.part:13} {case.name:40} {case.cause or 'correct':28} {named}"
 
 
 def table(part: str, results: list[tuple[Case, Result]]) -> str:

@@ -27,22 +27,29 @@ class Program:
     cause: str | None
     script: Script
     twin: Script | None
+    part: str = "independent"
 
 
 PROGRAMS: list[Program] = []
 
 
 def add(
-    name: str, cause: str | None, script: Script, *, twin: Script | None = None, allowed: str = ""
+    name: str,
+    cause: str | None,
+    script: Script,
+    *,
+    twin: Script | None = None,
+    allowed: str = "",
+    part: str = "independent",
 ) -> None:
-    """Register a script as a case of the part `independent`; `allowed` are further causes, with spaces."""
-    PROGRAMS.append(Program(name, cause, script, twin))
+    """Register a script as a case of a part; `allowed` are further causes, with spaces."""
+    PROGRAMS.append(Program(name, cause, script, twin, part))
 
     def loop(bench: Bench) -> WatchedRun:
         script(bench)
         return bench.runs[-1]
 
-    CASES.append(Case(name, cause, loop, "independent", frozenset(allowed.split())))
+    CASES.append(Case(name, cause, loop, part, frozenset(allowed.split())))
 
 
 def correct(script: Script) -> Script:
