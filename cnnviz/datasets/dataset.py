@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cnnviz.datasets.decode import decode, in_order
+from cnnviz.datasets.decode import decode, in_order, workers
 from cnnviz.datasets.encoded_store import Blob
 from cnnviz.datasets.spec import DataError, Labels, Pixels
 from cnnviz.models import Shape
@@ -207,8 +207,9 @@ class Part:
     def pixels(self, rows: Labels) -> Pixels:
         """Return the images of `rows`, in that order, copied or decoded into memory: uint8 `(B, C, H, W)`."""
         if isinstance(self.source, Stream):
+            each = min(64, max(1, -(-len(rows) // workers())))  # a share for every thread
             return np.concatenate(
-                [*self.source.batches(64, rows), np.empty((0, *self.shape), dtype=np.uint8)]
+                [*self.source.batches(each, rows), np.empty((0, *self.shape), dtype=np.uint8)]
             )
         return self.source[rows]
 

@@ -98,7 +98,10 @@ def find_rate(
         setup.recipe, setup.model, setup.data_module, setup.side, InMemoryLogger(), macs=setup.macs,
         data_report=False,
     )  # fmt: skip
-    return _test(trainer, progress, seconds)
+    try:
+        return _test(trainer, progress, seconds)
+    finally:
+        setup.data_module.close()
 
 
 def _test(trainer: Trainer, progress: Progress, seconds: float) -> RateTest:

@@ -221,6 +221,7 @@ class Trainer:
             pass
         finally:
             self._checkpoints.close()
+            self.data_module.close()
         with suppress(torch.OutOfMemoryError):
             self._record_data_report()
         raise TooLittleMemoryError(self._describe_out_of_memory())
@@ -349,11 +350,25 @@ class Trainer:
             self._rows = self._order.to(self.device)
         batch = slice(index * self.recipe.batch_size, (index + 1) * self.recipe.batch_size)
         rows, images = self._rows[batch], self.data_module.train.images
-        # Lazily decoded images are indexed on the CPU, without waiting for the device.
-        pixels = images[self._order[batch]] if isinstance(images, StreamedImages) else images[rows]
+        if isinstance(images, StreamedImages):
+            # Indexed on the CPU, without waiting for the device, which computes while the next are decoded.
+            pixels = images[self._order[batch]]
+            if (following := self._rows_of_next_step()) is not None:
+                images.prefetch(following)
+        else:
+            pixels = images[rows]
         self._generator.manual_seed(derive_seed(self.recipe.seed, self.step, 2))
         prepared = self.transform.train(pixels, rows, epoch, self._generator)
         return prepared, self.data_module.train.labels[rows]
+
+    def _rows_of_next_step(self) -> Tensor | None:
+        """Return the rows of the next batch, on the CPU; None after the last step."""
+        epoch, index = divmod(self.step + 1, self.steps_per_epoch)
+        if self.step + 1 >= self.total_steps:
+            return None
+        count, size = len(self.data_module.train), self.recipe.batch_size
+        order = self._order if index else permutation(count, self.recipe.seed, epoch)
+        return order[index * size : (index + 1) * size]
 
     def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Apply mixup to the batch, if the recipe has it.

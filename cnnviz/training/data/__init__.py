@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnviz.datasets import Dataset, Part, convert_images, describe_conversion
+from cnnviz.datasets.spec import Pixels
 from cnnviz.models import Shape
 from cnnviz.training.recipe import Recipe
 
@@ -26,11 +29,16 @@ AT_ONCE = 1 << 22
 
 
 class StreamedImages:
-    """Lazy uint8 tensor `(N, C, H, W)`: indexed images are decoded by threads and sent to the device."""
+    """Lazy uint8 tensor `(N, C, H, W)`: indexed images are decoded by threads and sent to the device.
+
+    What is asked for with `prefetch` is decoded while the device computes.
+    """
 
     def __init__(self, part: Part, shape: Shape, device: torch.device) -> None:
         self._part, self._one = part, shape
         self.device = device
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: tuple[NDArray[np.int64], Future[Pixels]] | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -49,11 +57,34 @@ class StreamedImages:
         Raises:
             DataError: An image is damaged; the message has its name.
         """
-        indices = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        pixels = torch.from_numpy(self._part.pixels(indices))
+        indices = self._indices(rows)
+        if self._ahead is not None and np.array_equal(self._ahead[0], indices):
+            (_, decoding), self._ahead = self._ahead, None
+            pixels = torch.from_numpy(decoding.result())
+        else:
+            pixels = torch.from_numpy(self._part.pixels(indices))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory()
         return convert_images(pixels.to(self.device, non_blocking=True), self._one)
+
+    def prefetch(self, rows: Tensor | slice) -> None:
+        """Decode the images at `rows` in the background, for the next index with the same rows.
+
+        One batch is held at most. A damaged image raises when its batch is indexed.
+        """
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode-ahead")
+        indices = self._indices(rows)
+        self._ahead = indices, self._pool.submit(self._part.pixels, indices)
+
+    def close(self) -> None:
+        """End the background thread; a later `prefetch` starts another."""
+        pool, self._pool, self._ahead = self._pool, None, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _indices(self, rows: Tensor | slice) -> NDArray[np.int64]:
+        return np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
 
     def sample(self) -> Tensor:
         """Return at most `SAMPLE` evenly spaced rows, int64, in ascending order."""
@@ -69,8 +100,12 @@ def portion(shape: Sequence[int], values: int | None = None) -> int:
 
 
 def split(images: Tensor | StreamedImages, size: int) -> Iterator[Tensor]:
-    """Iterate over images in batches of `size`."""
-    return (images[start : start + size] for start in range(0, len(images), size))
+    """Iterate over images in batches of `size`; lazily decoded ones are decoded a batch ahead."""
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        if isinstance(images, StreamedImages) and start + size < len(images):
+            images.prefetch(slice(start + size, start + 2 * size))
+        yield batch
 
 
 COLOR_IMAGES = 2000
@@ -89,6 +124,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def close(self) -> None:
+        """End what decodes images ahead, if they are decoded lazily."""
+        if isinstance(self.images, StreamedImages):
+            self.images.close()
+
 
 @dataclass(frozen=True)
 class DataModule:
@@ -105,6 +145,11 @@ class DataModule:
     """Some training images in color, if color was converted to grayscale."""
     available: int | None = None
     """Number of training images without `limit`, not counting the validation split."""
+
+    def close(self) -> None:
+        """End what decodes images ahead."""
+        for part in (self.train, self.validation, self.test):
+            part.close()
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> DataModule:
