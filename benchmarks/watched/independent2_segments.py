@@ -68,13 +68,11 @@ def segments(bench: Any, fault: str = "") -> float:
     if fault.startswith("twelve"):
         size, accumulate = 8, 12
     rate = {"rate in percent": 6.0, "rate for fine tuning": 1e-6}.get(fault, 0.03)
-    if fault.startswith("twelve"):
-        rate = 0.06
     sgd = torch.optim.SGD(parameters_of(net, fault), lr=rate, momentum=0.9, nesterov=True)
     steps = lr_scheduler.StepLR(sgd, step_size=2, gamma=0.3)
     run = bench.watch(net, sgd, name="segments")
     accuracy = 0.0
-    for epoch in range(8 if fault.startswith("twelve") else 5):
+    for epoch in range(5):
         net.train()
         if fault == "eval for good":
             net.eval()
@@ -142,4 +140,5 @@ planted(
         ("tested while training", "evaluation-mode", ""),
     ),
     twins={"twelve added up": "twelve averaged"},
+    not_sound=frozenset({"twelve averaged"}),  # it has too few steps, and reaches 0.72 (added up: 0.11)
 )
