@@ -355,7 +355,8 @@ def _form(request: Request, title: str, lead: str, fields: str, button: str, err
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; "
-        f"script-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        f"script-src 'nonce-{nonce}'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'",
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }

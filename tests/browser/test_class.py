@@ -160,6 +160,8 @@ def test_share_opens_the_app_to_a_class_and_closes_it(
         expect(ada.get_by_role("heading", name="The class is closed")).to_be_visible()
         expect(teacher.get_by_role("button", name="Open to the class")).to_be_visible()
         assert classroom.state.closed
+        ada.get_by_role("button", name="Try again").click()
+        expect(ada.get_by_role("alert")).to_contain_text("Nothing answers here")
         with socket.create_server(("0.0.0.0", int(link[1].rpartition(":")[2]))):
             pass
         assert not server.traced(since=0)

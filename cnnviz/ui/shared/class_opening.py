@@ -148,8 +148,8 @@ def _running(found: RunningClass, classroom: Classroom, state: State) -> None:
         if class_process.is_child(found)
         else "Another program has started the class, and it does not end with this app."
     )
-    http = f"{HTTP} " if found.url.startswith("http:") else ""
-    st.caption(f"{STUDENTS} {http}{lasts}")
+    http = HTTP if found.url.startswith("http:") else ""
+    st.caption(lasts if state.closed else " ".join(filter(None, (STUDENTS, http, lasts))))
 
 
 def _card(found: RunningClass, state: State) -> None:

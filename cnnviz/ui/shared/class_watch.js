@@ -15,7 +15,7 @@ function say() {
   said.className = "class-gone";
   said.setAttribute("aria-labelledby", "class-gone-title");
   said.style.cssText = `background:${look.backgroundColor};color:${look.color};font:1rem/1.5 ${look.fontFamily};` +
-    "box-sizing:border-box;width:100vw;height:100dvh;max-width:none;max-height:none;margin:0;border:0;padding:15vh 1rem 2rem";
+    "box-sizing:border-box;width:100vw;height:100dvh;max-width:none;max-height:none;margin:0;border:0;outline:0;padding:15vh 1rem 2rem";
   said.innerHTML = '<div style="max-width:26rem;margin:0 auto">' +
     '<h2 id="class-gone-title" style="margin:0 0 .5rem;font-size:1.6rem;line-height:1.2">The class does not answer</h2>' +
     '<p style="margin:0">It has ended, or the network between you is gone. Your runs stay. This page goes on by itself ' +
