@@ -43,7 +43,7 @@ def test_what_ships_is_small_names_registered_things_and_no_machine(name: str) -
     run = recorded_runs.describe(name)
     assert get(run.model).name == run.model
     assert "/" not in run.dataset
-    assert run.accuracy == 0.1 if name in FAILING else 0.5 < run.accuracy < 1
+    assert run.accuracy == 0.1 if name in FAILING else 0.4 < run.accuracy < 1
     assert (b"fixed_images" in text) is (run.dataset == "mnist"), "the license of CIFAR-10 is not stated"
 
 
@@ -71,6 +71,8 @@ def test_one_in_the_list_is_a_finished_run_that_nobody_resumes(database: Databas
     assert tracking.claim(database, "cpu") is None
 
 
+ENLARGED = {"alexnet-fixed-cifar10"}
+"""Runs that work, and of which something is to be said that costs time and no accuracy."""
 SHORT = {"alexnet-bn-227-cifar10"}
 """Runs that were still improving at their end, which the time allowed no later."""
 FAILING = {"alexnet-failing-cifar10": "initialisation"}
@@ -83,9 +85,10 @@ def test_it_is_diagnosed_as_a_run_of_ours(database: Database, name: str) -> None
     assert evidence.kind == "trained"
     assert evidence.layers
     diagnosis = diagnose(evidence)
-    assert next((finding.cause for finding in diagnosis.findings), None) == FAILING.get(name)
+    known = FAILING | dict.fromkeys(ENLARGED, "data-enlarged")
+    assert next((finding.cause for finding in diagnosis.findings), None) == known.get(name)
     healthy = "not-judged" if name in SHORT else "healthy"
-    assert diagnosis.outcome == ("cause-found" if name in FAILING else healthy)
+    assert diagnosis.outcome == ("cause-found" if name in known else healthy)
     assert any("still improving" in text for text in diagnosis.missing) == (name in SHORT)
 
 
