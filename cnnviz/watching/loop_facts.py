@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 SAMPLED_VALUES = 256
 """Values sampled per parameter, to tell a re-initialized layer from a trained one."""
@@ -119,6 +120,14 @@ class LoopFacts:
         self.reset: Counter[str] = Counter()
         self.unused_gradient: Counter[str] = Counter()
         self.parameters = list(model.named_parameters())
+        weights = [
+            (n, p)
+            for n, p in self.parameters
+            if not isinstance(p, UninitializedParameter) and p.dim() > 1 and p.numel() > 1
+        ]
+        constant = [name for name, p in weights if bool((p.detach() == p.detach().reshape(-1)[0]).all())]
+        self._constant, self._weights = _layers_of(constant), len(weights)
+        self._default = sum(is_untrained(p) for _, p in weights)
 
     # Weights.
 
@@ -268,6 +277,9 @@ class LoopFacts:
             "frozen": _layers_of([name for name, p in self.parameters if not p.requires_grad]),
             "untrained": _layers_of([name for name, _ in untrained]),
             "untrained_numbers": sum(p.numel() for _, p in untrained),
+            "constant": self._constant,
+            "default": self._default,
+            "weights": self._weights,
             "unregistered": unregistered(self._model),
             "last": _last_layer(trainable),
         }

@@ -293,6 +293,8 @@ class LoopMonitor:
             self._evaluate(forward.logits.detach())
             if forward.labels is not None and self._evaluation is not None and not self._explicit:
                 self._evaluation.add_labels(forward.logits, forward.labels)
+        elif self._sampled is not None:
+            self._sampled.facts["together"] = True
         self.facts.counts["forwards_without_backward"] += 1
 
     def _count_backward(self) -> None:
@@ -499,7 +501,9 @@ class LoopMonitor:
         return step in STATS_EARLY or step % STATS_EVERY == 0
 
     def _begin_sample(self) -> None:
-        optimized = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        # An optimizer that has not stepped since may be gathering gradients on purpose.
+        stepped = [o for o in self.optimizers if id(o) in self._stepped_optimizers] or self.optimizers
+        optimized = {id(p) for o in stepped for group in o.param_groups for p in group["params"]}
         trained = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in optimized]
         self._sampled = SampledStep(self.step + 1, self._layer_hook, trained)
 

@@ -132,8 +132,8 @@ def settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
         fields |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
     if "alpha" in first and 0 <= float(first["alpha"]) < 1:
         fields["alpha"] = float(first["alpha"])
-    if "weight_decay" in first and 0 <= float(first["weight_decay"]) <= 10:
-        fields["weight_decay"] = float(first["weight_decay"])
+    if "weight_decay" in first and float(first["weight_decay"]) >= 0:
+        fields["weight_decay"] = min(float(first["weight_decay"]), 10.0)  # no recipe has more
     return fields
 
 

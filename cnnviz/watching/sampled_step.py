@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from cnnviz.watching.loss_functions import LossCall
 
 FEW_PARAMETERS = 8
 """Parameters whose `.grad` buffers are compared with the new gradient: the largest."""
+INDEPENDENT = 1e-3
+"""1 − cos² of the angle between stale and new gradients from which both can be told apart in their sum."""
 
 
 class SampledStep:
@@ -31,9 +34,12 @@ class SampledStep:
         if self._recording is not None:
             self._recording.__enter__()
         largest = sorted(trained, key=lambda p: -p.numel())[:FEW_PARAMETERS]
+        self._gradients: list[_Gradients] = [_Gradients(parameter) for parameter in largest]
         self._handles: list[Any] = [
-            parameter.register_hook(_stale_check(parameter, self.facts))  # type: ignore[no-untyped-call]
-            for parameter in largest
+            gradients.parameter.register_hook(  # type: ignore[no-untyped-call]
+                _stale_check(gradients, self.facts)
+            )
+            for gradients in self._gradients
         ]
 
     def loss_called(self, call: LossCall) -> None:
@@ -58,6 +64,8 @@ class SampledStep:
             self.facts["cleared"] = bool(backwards and float(flat.max()) == 0.0)
         elif not gradients and backwards:
             self.facts["cleared"] = self.facts.get("arrived", False)
+        if "stale_in_step" not in self.facts:
+            self.facts |= _composition(self._gradients)
 
     def end(self) -> tuple[dict[str, Any], list[LayerStats]]:
         """Return the facts as JSON-compatible values, and the statistics of the layers."""
@@ -84,20 +92,60 @@ class SampledStep:
         self._recording = None
 
 
-def _stale_check(parameter: nn.Parameter, sample: dict[str, Any]) -> Callable[[Tensor], None]:
+@dataclass(slots=True)
+class _Gradients:
+    """Gradients of a parameter in one step: what the buffer held before, and the sum of the new ones."""
+
+    parameter: nn.Parameter
+    stale: Tensor | None = None
+    fresh: Tensor | None = None
+
+
+def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
+    """Return how much of the new and of the stale gradients the step follows: factors by least squares.
+
+    1 and 1 where gradients are not cleared; 1 and 0 where they were cleared or replaced after the first
+    backward pass; 1/k each where the loop divides the sum of k passes before its step.
+    """
+    seen = [one for one in every if one.fresh is not None and one.parameter.grad is not None]
+    if not seen:
+        return {}
+    # Sums of scalar products: of the fresh, the stale and the step's gradient.
+    ff = fs = ss = fg = sg = 0.0
+    for one in seen:
+        assert one.fresh is not None
+        assert one.parameter.grad is not None
+        step = one.parameter.grad.detach().double()
+        ff, fg = ff + float((one.fresh * one.fresh).sum()), fg + float((one.fresh * step).sum())
+        if one.stale is not None:
+            fs, ss = fs + float((one.fresh * one.stale).sum()), ss + float((one.stale * one.stale).sum())
+            sg += float((one.stale * step).sum())
+    determinant = ff * ss - fs * fs
+    if determinant > INDEPENDENT * ff * ss:
+        return {
+            "fresh_in_step": (fg * ss - sg * fs) / determinant,
+            "stale_in_step": (sg * ff - fg * fs) / determinant,
+        }
+    return {"fresh_in_step": fg / ff} if ff > 0 and ss == 0 else {}
+
+
+def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Tensor], None]:
     """Build a hook that compares, at a step's first gradient, the `.grad` buffer with the new gradient."""
+    parameter = gradients.parameter
 
     def arrived(gradient: Tensor) -> None:
         seen = sample.setdefault("seen", set())
+        fresh = gradient.detach().double()
         if id(parameter) in seen:
             # A further backward pass of the step.
             empty = parameter.grad is None or not bool(parameter.grad.any())
             sample["cleared_between"] = sample.get("cleared_between", True) and empty
+            gradients.fresh = fresh if gradients.fresh is None else gradients.fresh + fresh
             return
         seen.add(id(parameter))
         sample["arrived"] = True
-        fresh = gradient.detach().double()
         stale = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
+        gradients.fresh, gradients.stale = fresh, stale
         for name, value in (
             ("kept2", stale.square().sum()),
             ("fresh2", fresh.square().sum()),

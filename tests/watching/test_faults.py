@@ -272,6 +272,75 @@ def _one_cycle(model: nn.Module) -> torch.optim.Optimizer:
     return optimizer
 
 
+def _steps(
+    database: Database, step: Callable[[Net, torch.optim.Optimizer, Tensor, Tensor], None]
+) -> WatchedRun:
+    """Run 12 epochs of a loop that makes its steps by itself."""
+    with seeded():
+        run, model, optimizer = _watch(database, 0.02)
+        values, labels = images()
+        for _ in range(12):
+            for chosen in torch.randperm(len(labels)).split(12):
+                step(model, optimizer, values[chosen], labels[chosen])
+            evaluate(run, model)
+            model.train()
+    return run
+
+
+def _adversarial(model: Net, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    x = x.clone().requires_grad_()
+    functional.cross_entropy(model(x), y).backward()
+    assert x.grad is not None
+    optimizer.zero_grad()
+    functional.cross_entropy(model(x.detach() + 0.02 * x.grad.sign()), y).backward()
+    optimizer.step()
+
+
+def _assigned(model: Net, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    gradients = torch.autograd.grad(functional.cross_entropy(model(x), y), list(model.parameters()))
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+
+
+def _averaged_after_adding(model: Net, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    optimizer.zero_grad()
+    for part, labels in zip(x.split(3), y.split(3), strict=True):
+        functional.cross_entropy(model(part), labels).backward()
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        parameter.grad.div_(4)
+    optimizer.step()
+
+
+def _two_views(model: Net, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    one, two = model(x), model(x)
+    optimizer.zero_grad()
+    (functional.cross_entropy(one, y) + functional.cross_entropy(two, y)).backward()
+    optimizer.step()
+
+
+def _head_waits(database: Database) -> WatchedRun:
+    with seeded():
+        model, count = Net(), 0
+        body = torch.optim.SGD([*model.conv.parameters(), *model.norm.parameters()], 0.05, momentum=0.9)
+        head = torch.optim.SGD(model.head.parameters(), 0.05)
+        run: WatchedRun = cnnviz.watch(model, [body, head], database=database)
+        values, labels = images()
+        for _ in range(12):
+            for chosen in torch.randperm(len(labels)).split(12):
+                count += 1
+                body.zero_grad()
+                functional.cross_entropy(model(values[chosen]), labels[chosen]).backward()
+                body.step()
+                if count % 2 == 0:
+                    head.step()
+                    head.zero_grad()
+            evaluate(run, model)
+            model.train()
+    return run
+
+
 CORRECT: dict[str, Make] = {
     "plain": lambda d: loop(d, epochs=8),
     "clipped by value": lambda d: loop(d, make=_clipped, epochs=8),
@@ -287,6 +356,11 @@ CORRECT: dict[str, Make] = {
     "from clear to noisy": lambda d: loop(d, order=lambda labels: torch.arange(len(labels)), epochs=8),
     "sharpness-aware": _sharpness_aware,
     "autocast": lambda d: loop(d, model=_Autocast(), epochs=8),
+    "adversarial": lambda d: _steps(d, _adversarial),
+    "gradients assigned": lambda d: _steps(d, _assigned),
+    "averaged after adding": lambda d: _steps(d, _averaged_after_adding),
+    "two views": lambda d: _steps(d, _two_views),
+    "head waits": _head_waits,
 }
 
 

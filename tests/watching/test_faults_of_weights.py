@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -152,3 +153,101 @@ def test_gradients_that_nobody_uses_are_no_second_cause(database: Database) -> N
             evaluate(run, model)
             model.train()
     assert run.diagnose().causes == ("optimizer-never-steps",)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.05])
+def test_equal_weights_are_a_poor_initialization(value: float, database: Database) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, CLASSES))
+    for part in (model[1], model[3]):
+        nn.init.constant_(part.weight, value)
+    report = loop(database, model=model).diagnose()
+    assert report.causes[0] == "initialisation"
+    assert "'1', '3' began with one value" in report.verdict
+
+
+def test_equal_weights_that_a_run_got_over_are_no_finding(database: Database) -> None:
+    model = Net()  # its dropout makes units differ
+    for part in (model.conv, model.head):
+        nn.init.constant_(part.weight, 0.05)
+    assert loop(database, model=model, epochs=8).diagnose().causes == ()
+
+
+def test_a_last_layer_that_begins_at_zero_is_none(database: Database) -> None:
+    # As some networks begin, with random weights before it.
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)
+    )
+    with seeded():
+        model = copy.deepcopy(model)
+    nn.init.zeros_(model[-1].weight)
+    assert "initialisation" not in loop(database, model=model, epochs=12).diagnose().causes
+
+
+def test_a_network_that_reads_one_value_is_said_to_and_not_to_see_one_batch(database: Database) -> None:
+    values, labels = images()
+    report = loop(database, data=((values * 0.9).floor(), labels)).diagnose()
+    assert report.causes[:1] == ("constant-input",)
+    assert "same-batch" not in report.causes
+    assert report.findings[0].fix is not None
+    assert ".float() / 255" in report.findings[0].fix.code
+
+
+def _judge(change: Callable[[Tensor], Tensor]) -> Callable[[WatchedRun, nn.Module], None]:
+    def evaluation(run: WatchedRun, model: nn.Module) -> None:
+        model.eval()
+        values, labels = images(300, seed=1)
+        with torch.no_grad():
+            run.evaluate(model(change(values)), labels)
+
+    return evaluation
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_judged_images_of_another_kind_are_told_from_shuffled_labels_by_the_first_epoch(
+    turned: bool, database: Database
+) -> None:
+    evaluation = _judge((lambda x: x.transpose(2, 3)) if turned else (lambda x: x))
+    report = loop(database, data=images(600), evaluation=evaluation, epochs=6).diagnose()
+    assert report.causes == (("split-mismatch",) if turned else ())
+    assert not turned or "in the first epoch" in report.verdict
+
+
+def test_labels_that_are_shuffled_in_training_are_no_other_kind_of_image(database: Database) -> None:
+    values, labels = images(240)
+    with seeded():
+        labels = labels[torch.randperm(240)]
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), 0.01)
+
+    evaluation = _judge(lambda x: x)
+    causes = (
+        loop(database, data=(values, labels), make=make, evaluation=evaluation, epochs=40).diagnose().causes
+    )
+    assert "split-mismatch" not in causes
+    assert causes[:1] == ("labels-shuffled",)
+
+
+@pytest.mark.parametrize(("decay", "cause"), [(60.0, "weight-decay"), (0.02, "rate-too-high")])
+def test_an_ordinary_decay_is_not_blamed_for_the_rate(decay: float, cause: str, database: Database) -> None:
+    rate = 0.01 if decay > 1 else 30.0
+    with seeded():
+        model = Narrow()
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
+
+    causes = loop(database, model=model, make=make, epochs=12).diagnose().causes
+    assert cause in causes
+    assert {"weight-decay", "rate-too-high"} & set(causes) == {cause}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers_in_the_input_are_named(value: float, database: Database) -> None:
+    values, labels = images()
+    values[:, :, 0, 0] = value
+    report = loop(database, data=(values, labels)).diagnose()
+    assert report.causes == ("non-finite",)
+    assert "in the very first batch" in report.verdict
+    assert report.findings[0].fix is not None
+    assert "isfinite" in report.findings[0].fix.code

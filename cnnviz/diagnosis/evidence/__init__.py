@@ -354,6 +354,8 @@ class Evidence(_Plain):
     confusion: tuple[tuple[int, ...], ...] = ()
     """Newest confusion matrix on the test images: rows true, columns predicted."""
     nonfinite: NonFinite | None = None
+    nonfinite_input: bool = False
+    """Whether the first batch of model input held NaN or infinite values; `input` is None then."""
     probes: dict[str, dict[str, Any]] = Field({}, description="What each probe found, by its name.")
 
     @model_validator(mode="before")

@@ -69,7 +69,10 @@ def gather(database: Database, run_id: int) -> Evidence:
         return None if record is None else record.body
 
     data = Data.model_validate(newest("data") or {})
-    read = _or_none(Input, newest("input"))
+    recorded_input = newest("input")
+    # JSON has neither NaN nor infinity, and writes null.
+    nonfinite_input = recorded_input is not None and None in recorded_input.values()
+    read = None if nonfinite_input else _or_none(Input, recorded_input)
     network = newest("network") if not run.has_recipe else None
     if run.has_recipe:
         recipe, unknown = Recipe().changed(run.recipe), tuple[str, ...]()
@@ -119,6 +122,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         },
         confusion=tuple(map(tuple, newest("test/confusion") or ())),
         nonfinite=_or_none(NonFinite, newest("nonfinite")),
+        nonfinite_input=nonfinite_input,
     )
 
 

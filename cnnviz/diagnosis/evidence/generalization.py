@@ -160,6 +160,27 @@ def held_out_loss(evidence: Evidence, now: AccuracySummary) -> Points:
     return evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
 
 
+FIRST_PASS = 0.15
+"""Chance-corrected accuracy in the first epoch that shows that labels belong to images."""
+FIRST_PASS_ERRORS = 4.0
+"""The same, in standard errors beyond chance."""
+
+
+def first_pass_accuracy(evidence: Evidence) -> float | None:
+    """Return the training accuracy of a watched run's first epoch; None where it shows nothing.
+
+    Each image is new to the network then. So labels that have nothing to do with images are met by chance
+    only; and a network that has learned on since knows as many of other images of the same kind, at least.
+    """
+    accuracy, loop = evidence.curve("train/epoch_accuracy"), evidence.loop
+    if loop is None or len(accuracy) < 2 or loop.repeated_in_a_row > 0 or not all(evidence.data.counts):
+        return None
+    beyond = accuracy.values[0] - evidence.chance
+    error = standard_error(evidence.chance, max(1, evidence.data.train))
+    seen = chance_corrected(accuracy.values[0], evidence.chance) > FIRST_PASS
+    return accuracy.values[0] if seen and beyond > FIRST_PASS_ERRORS * error else None
+
+
 # Input shift: test images from another distribution than the training images.
 #
 # Four signs, each against its own sampling error: the run is far better on validation than on test images;

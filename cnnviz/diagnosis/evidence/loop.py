@@ -44,6 +44,12 @@ class LoopLook(_Loose):
     """Norm of that gradient."""
     cosine: float | None = None
     """Cosine between that gradient and the buffers after it."""
+    together: bool = False
+    """Whether a forward pass began before the gradient of the one before had come: both have one loss."""
+    fresh_in_step: float | None = None
+    """Factor of the step's new gradients in the gradient that the optimizer got: 1 unless it was divided."""
+    stale_in_step: float | None = None
+    """The same of what the buffers held before: 0 if it was cleared or replaced in between."""
     cleared: bool = False
     """Whether gradients had been computed, and were zero when the optimizer stepped."""
     cleared_between: bool = False
@@ -91,6 +97,12 @@ class LoopParameters(_Loose):
     untrained: tuple[str, ...] = ()
     """Frozen layers with torch's default initialization."""
     untrained_numbers: int = 0
+    default: int = 0
+    """Number of weight tensors with torch's default initialization when watching began."""
+    constant: tuple[str, ...] = ()
+    """Layers whose weights were all equal when watching began."""
+    weights: int = 0
+    """Number of weight tensors `(out, in, …)`."""
     unregistered: tuple[str, ...] = ()
     """Layers in a plain list or dictionary."""
     last: str = ""

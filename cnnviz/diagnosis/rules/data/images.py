@@ -7,10 +7,10 @@ from typing import Literal
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered_model
 from cnnviz.diagnosis.comparisons import EASY, patch_classifier_score
-from cnnviz.diagnosis.evidence import Detail, Evidence, Variation
+from cnnviz.diagnosis.evidence import Detail, Evidence, Input, Variation
 from cnnviz.diagnosis.evidence.generalization import chance_corrected
 from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracy_figure, accuracy_summary
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.finding import Bars, Change, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule, rules
 
@@ -41,12 +41,38 @@ Origin = Literal["augmentation", "data", "scale"]
 def constant_input(evidence: Evidence) -> Outcome:
     """Detect images that hardly differ, as stored or as model input, or that augmentation blanks."""
     variation = evidence.quality.variation
+    read = evidence.input
+    if evidence.loop is not None and read is not None and read.low == read.high:
+        return _one_value(read)
     if variation is None:
         return Inconclusive("How much images differ from each other was not recorded.")
     origin = constant(evidence)
     if origin is None:
         return Negative(_varied(variation))
     return _finding(evidence, variation, origin)
+
+
+def _one_value(read: Input) -> Finding:
+    """Report a watched loop whose network reads a single value everywhere."""
+    return Finding(
+        cause="constant-input",
+        confidence=0.97,
+        effect=1.0,
+        verdict=f"Every value that the network reads is {short(read.low)}: all images are equal.",
+        explanation=(
+            "A network tells images apart by their differences. Here all pixels of the first batch have one "
+            "value, so that the best that is left is to answer each class as often as it occurs. Usually a "
+            "conversion has rounded them off (pixels divided as whole numbers, or a cast to integers after a "
+            "division), or a buffer was never filled."
+        ),
+        facts=(Fact("value of every pixel", read.low, short(read.low)),),
+        explains=tuple(sorted(set(rules()) - INDEPENDENT)),
+        hides=tuple(sorted(set(rules()) - INDEPENDENT)),
+        fix=CodeFix(
+            "Look at what the network reads, and divide after the conversion to floating point.",
+            "images = images.float() / 255\nprint(images.min(), images.max(), images.std())",
+        ),
+    )
 
 
 def constant(evidence: Evidence) -> Origin | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
-from cnnviz.diagnosis.evidence.generalization import held_out_loss
+from cnnviz.diagnosis.evidence.generalization import first_pass_accuracy, held_out_loss
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
@@ -73,6 +73,12 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Negative(ruled_out_by)
     if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
+    first = first_pass_accuracy(evidence)
+    if first is not None:
+        return Negative(
+            f"In its first epoch, in which each image was new, {percent(first)} of the training images were "
+            f"known, {percent(now.chance)} by a constant answer: the labels belong to the images."
+        )
     if above_chance_on_test(evidence) and not lucky:
         test = evidence.curve("test/accuracy").last
         return Negative(

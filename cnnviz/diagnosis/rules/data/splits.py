@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from cnnviz.datasets.class_folders import same_name
 from cnnviz.diagnosis.evidence import Evidence, Resembled
-from cnnviz.diagnosis.evidence.generalization import InputShift, input_shift
+from cnnviz.diagnosis.evidence.generalization import (
+    STANDARD_ERRORS,
+    InputShift,
+    first_pass_accuracy,
+    input_shift,
+)
 from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error
 from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.loop.loss import labels_permuted
+from cnnviz.diagnosis.rules.training.batch_norm import unsettled
 
 EXPECTED = 5.0
 """Expected test images of a class by its share of the training images: with so many, none is no accident
@@ -39,6 +46,9 @@ def split_mismatch(evidence: Evidence) -> Outcome:
     """Detect splits with other classes, permuted labels, other preprocessing, or input shift."""
     if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return _prepared_otherwise(evidence, *evidence.loop.preprocessing_mismatch)
+    first = first_pass_accuracy(evidence)
+    if first is not None and evidence.loop is not None:
+        return _unlike_the_first_epoch(evidence, first)
     train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Inconclusive("How many images there are of each class in both parts was not recorded.")
@@ -104,6 +114,45 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
             "Prepare both by the same code.",
             "transform = ...  # scale, mean and standard deviation\n"
             "train = Dataset(..., transform=transform)\ntest = Dataset(..., transform=transform)",
+        ),
+    )
+
+
+def _unlike_the_first_epoch(evidence: Evidence, first: float) -> Outcome:
+    """Compare judged images with training images that were as new to a network that knew less."""
+    now = accuracy_summary(evidence)
+    if now is None:
+        return Inconclusive("No epoch has ended in which images were judged.")
+    known = f"{percent(now.held_out_accuracy)} of the {now.part} images are known"
+    behind = first - now.held_out_accuracy
+    if behind < max(LOST_BY_PREPARATION, STANDARD_ERRORS * now.error) or now.train_accuracy < first:
+        return Negative(
+            f"{known}; of training images that were as new, in the first epoch, {percent(first)}."
+        )
+    if evidence.in_training_mode or unsettled(evidence):
+        return Inconclusive(f"{known}, by a network that was not judged as it is.")
+    if isinstance(labels_permuted(evidence), Finding):
+        return Negative(f"{known}, and most others once classes are renamed: they are of the same kind.")
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.8,
+        effect=min(1.0, max(0.5, behind)),
+        verdict=f"Judged images are not like those that are learned from: {known}, but in the first epoch "
+        f"{percent(first)} of the training images were, which were as new to a network that knew less.",
+        explanation=(
+            "In its first epoch a network has not seen an image before it answers, so that the training "
+            "accuracy of that epoch is one on new images. It has learned on since, to "
+            f"{percent(now.train_accuracy)}, and should know at least as many of other images of the same "
+            "kind; memorizing costs far less. So the judged ones are prepared otherwise (channels or axes in "
+            "another order, turned, another crop or scale), come from elsewhere, or have other labels."
+        ),
+        facts=(Fact("training accuracy, first epoch", first, percent(first, 1)), *now.facts),
+        explains=("labels-noisy", "one-class", "batch-norm-unsettled", "unstable-training"),
+        hides=OVER_FITTING,
+        fix=CodeFix(
+            "Look at a training image and a judged one side by side, and prepare both by the same code.",
+            "transform = ...\ntrain = Dataset(..., transform=transform)\n"
+            "test = Dataset(..., transform=transform)",
         ),
     )
 

@@ -101,6 +101,8 @@ def same_batch(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     if loop.batches < MIN_STEPS:
         return Inconclusive("Too few batches were seen.")
+    if evidence.input is not None and evidence.input.low == evidence.input.high:
+        return Inconclusive("All images are equal, so that batches cannot be told apart.")
     one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")

@@ -15,14 +15,16 @@ EFFECTS = (
     "batch-norm-unsettled", "batch-too-large", "batch-too-small", "classes-unbalanced", "dead-relu",
     "dropout", "exploding-gradients", "initialisation", "input-scale", "labels-noisy",
     "labels-shuffled", "non-finite", "one-class", "over-fitting-augmentation", "over-fitting-data",
-    "over-fitting-model", "rate-too-high", "rate-too-low", "schedule-ended", "too-few-steps",
-    "under-fitting", "unstable-training", "vanishing-gradients", "weight-decay",
+    "over-fitting-model", "rate-too-high", "rate-too-low", "schedule-ended", "split-mismatch",
+    "too-few-steps", "under-fitting", "unstable-training", "vanishing-gradients", "weight-decay",
 )  # fmt: skip
 """Causes whose signs a fault of the loop produces too, so that they cannot be checked beside one."""
 FEW = 5
 """Least passes: with fewer a loop has hardly begun."""
 KEPT = 1e-3
 """Norm of a stale gradient, relative to the new one, that is negligible."""
+STALE = 0.5
+"""Factor of stale gradients in a step, relative to that of new ones, from which they are part of it."""
 MIN_STEPS_SHARE = 0.6
 """Fraction of the sampled steps that must show it."""
 ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
@@ -40,7 +42,14 @@ def zero_grad_missing(evidence: Evidence) -> Outcome:
     samples = [sample for sample in loop_of(evidence).looks if sample.kept is not None and sample.step > 1]
     if not samples:
         return Inconclusive("No step after the first was looked at, in which gradients came.")
-    stale = [sample for sample in samples if sample.kept and sample.kept > KEPT * (sample.fresh or 0.0)]
+    stale = [
+        sample
+        for sample in samples
+        if sample.kept
+        and sample.kept > KEPT * (sample.fresh or 0.0)
+        and not sample.cleared_between
+        and (sample.stale_in_step is None or sample.stale_in_step > STALE * (sample.fresh_in_step or 1.0))
+    ]
     if len(stale) < max(1, MIN_STEPS_SHARE * len(samples)):
         return Negative(
             f"Before the first gradient of {counted(len(samples), 'looked-at step')} the buffers were empty."
@@ -182,6 +191,14 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
     scales = [sample.scale for sample in loop.looks if sample.scale is not None and sample.passes == passes]
     if not scales or loop.amp:
         return Inconclusive("How the loss of each batch was scaled was not seen.")
+    looked = [sample for sample in loop.looks if sample.passes == passes]
+    if any(sample.together for sample in looked):
+        return Negative(f"The {passes} passes of a step have one loss, which says what it is the sum of.")
+    parts = [sample.fresh_in_step for sample in looked if sample.fresh_in_step is not None]
+    if parts and abs(median(parts) * passes - 1) < 0.1:
+        return Negative(
+            f"Gradients of {passes} batches are added up, and divided by {passes} before the step."
+        )
     scale = median(scales)
     if abs(scale * passes - 1) < 0.02 or scale < 0.9 or scale > 1.1:
         return Negative(f"{passes} batches make a step, and each loss counts {short(scale)}.")

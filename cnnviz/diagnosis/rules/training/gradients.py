@@ -21,7 +21,8 @@ from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
-from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule, rules
+from cnnviz.diagnosis.rules.data.images import INDEPENDENT
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
 
 # Exploding gradients: far too large at initialization, or growing on the way back.
@@ -263,6 +264,8 @@ _WHERE = {
 )
 def non_finite(evidence: Evidence) -> Outcome:
     """Detect a NaN or Inf loss: from the record of its origin, the run's error, or a history's curve."""
+    if evidence.nonfinite_input:
+        return _nonfinite_input()
     nonfinite = evidence.nonfinite
     loss = evidence.curves.get("train/loss") or evidence.curves.get("train/epoch_loss") or Points()
     broken = first_nonfinite(loss) if evidence.kind != "trained" else None
@@ -316,6 +319,28 @@ def non_finite(evidence: Evidence) -> Outcome:
         else (),
         fix=None if known_rate else CodeFix("Use a tenth of the learning rate: steps that do not overshoot."),
     )  # fmt: skip
+
+
+def _nonfinite_input() -> Finding:
+    return Finding(
+        cause="non-finite",
+        confidence=0.99,
+        effect=1.0,
+        verdict="The network reads NaN or infinite values: there are some in the very first batch.",
+        explanation=(
+            "One NaN or infinite value makes every sum that it enters NaN: the output, the loss, all "
+            "gradients and, after one step, all weights. It is in the input already, so that neither the "
+            "network nor the learning rate is to blame. Usual origins are a missing value in a file, a "
+            "division by a standard deviation of 0 (a constant column or pixel), and the logarithm of 0."
+        ),
+        facts=(Fact("first batch", 1.0, "with NaN or infinite values"),),
+        steps=(1, 1),
+        fix=CodeFix(
+            "Find and replace them before training.",
+            "print(torch.isfinite(images).all())\nimages = (images - mean) / std.clamp_min(1e-6)",
+        ),
+        hides=tuple(sorted(set(rules()) - INDEPENDENT)),
+    )
 
 
 def _growth(evidence: Evidence) -> str:

@@ -30,9 +30,9 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     silent_layer,
     tiny_layer,
 )
-from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
+from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, summarize_loss
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, signal_bars
-from cnnviz.diagnosis.finding import Change, Fact, Finding
+from cnnviz.diagnosis.finding import Change, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
@@ -41,6 +41,10 @@ FOLLOWS = (
     "one-class", "input-scale", "vanishing-gradients", "exploding-gradients", "dead-relu", "non-finite",
     "rate-too-low", "rate-too-high", "too-few-steps", "schedule-ended", "batch-too-large", "under-fitting",
 )  # fmt: skip
+DEFAULT_FOLLOWS = ("one-class", "vanishing-gradients", "under-fitting", "too-few-steps")
+"""What follows from torch's default weights where they pass little signal: not what else is wrong."""
+MOSTLY = 0.7
+"""Fraction of the weight tensors, of which small ones are not told."""
 GROWN = 30.0
 """Signal gain from the input to the logits: logits that differ by 30 make a softmax certain before any
 training.
@@ -68,6 +72,10 @@ initialization preserves it; tanh of values four times as wide is ±1 nearly eve
 )
 def initialisation(evidence: Evidence) -> Outcome:
     """Detect an initialization that propagates too little or too much signal, without recovery."""
+    if evidence.loop is not None and 2 * len(evidence.loop.parameters.constant) >= max(
+        evidence.loop.parameters.weights, 1
+    ):
+        return _constant(evidence, evidence.loop.parameters.constant)
     propagation = signal_propagation(evidence)
     if propagation is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
@@ -80,6 +88,34 @@ def initialisation(evidence: Evidence) -> Outcome:
         f"'{propagation.last.name}', and "
         f"{percent(propagation.least_relative_signal, 1)} or more of every layer's outputs tells images "
         "apart."
+    )
+
+
+def _constant(evidence: Evidence, layers: tuple[str, ...]) -> Outcome:
+    """Report a watched network that began with equal weights in most layers."""
+    curve, names = summarize_loss(evidence), ", ".join(f"'{name}'" for name in layers[:3])
+    more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+    if curve is not None and curve.learned > WELL:
+        return Negative(f"All weights of {names}{more} began equal, but the run got over it.")
+    return Finding(
+        cause="initialisation",
+        confidence=0.96,
+        effect=1.0 if curve is None else 1.0 - max(curve.learned, 0.0) / 2,
+        verdict=f"All weights of {names}{more} began with one value: all units of a layer are the same.",
+        explanation=(
+            "Units with the same weights give the same output and get the same gradient, so that they stay "
+            "equal: a layer of any width is one of a single unit. With zeros nothing passes at all. Random "
+            "weights break this symmetry."
+        ),
+        facts=(Fact("layers with equal weights", float(len(layers)), f"{len(layers)}"),),
+        layers=layers,
+        steps=(1, 1),
+        ruled_out=("The learning rate: it was so before any weight had moved.",),
+        fix=CodeFix(
+            "Leave the weights as torch draws them, or draw them at random.",
+            "nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')\nnn.init.zeros_(layer.bias)",
+        ),
+        explains=(*FOLLOWS, "labels-shuffled", "labels-noisy"),
     )
 
 
@@ -197,8 +233,14 @@ def _shrinking(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
         steps=(1, evidence.step),
         ruled_out=_ruled_out(propagation),
         changes=_changes(evidence),
-        explains=_follows(evidence),
+        explains=DEFAULT_FOLLOWS if _is_default(evidence) else _follows(evidence),
     )
+
+
+def _is_default(evidence: Evidence) -> bool:
+    """Return whether a watched network began with torch's default weights, from which most networks learn."""
+    parameters = evidence.loop.parameters if evidence.loop is not None else None
+    return parameters is not None and parameters.default >= MOSTLY * max(parameters.weights, 1)
 
 
 def _follows(evidence: Evidence) -> tuple[str, ...]:
@@ -224,6 +266,8 @@ def _sureness(evidence: Evidence, propagation: SignalPropagation) -> float:
 
     AlexNet with PyTorch's initialization is near the limits: it needs some hundred steps, and then learns.
     """
+    if _is_default(evidence):
+        return 0.55
     if evidence.step < YOUNG or not propagation.curve.stuck:
         return 0.65
     least = min(propagation.share / SHRUNK, propagation.least_relative_signal / ALIKE)

@@ -153,6 +153,8 @@ ADAM_HARMFUL = 0.02
 only their ratio counts (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients
 of a weight are of the order of 1e-3 and weights of 5e-2: from here on decay is as large as the gradient.
 """
+ORDINARY = {"sgd": 1.5e-3, "nesterov": 1.5e-3, "adam": 3e-4, "adamw": 0.1, "rmsprop": 3e-4}
+"""Decay up to which a short half-life is a matter of the rate. AdamW's is 0.05 to 0.1 for transformers."""
 USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2, "rmsprop": 1e-4}
 
 OPTIMISERS = {
@@ -182,6 +184,10 @@ def weight_decay(evidence: Evidence) -> Outcome:
     strong = recipe.weight_decay >= ADAM_HARMFUL if recipe.optimiser in DECAY_AS_GRADIENT else half < HARMFUL
     if not strong:
         return Negative(f"{tells}, longer than what harms.")
+    if recipe.weight_decay <= ORDINARY[recipe.optimiser]:
+        return Negative(
+            f"{tells}, by the learning rate: the decay of {recipe.weight_decay:g} is an ordinary one."
+        )
     if now is None:
         return Inconclusive(
             "No epoch has ended yet, so nobody knows how well the training images are learned."

@@ -31,6 +31,8 @@ WIDTH = 4
 """Values per class to which a bottleneck is widened: LeNet-5's narrowest layer has 84 for ten."""
 SOMETHING = 0.2
 """Chance-corrected training accuracy below which a network of some size has another problem."""
+MUCH = 0.8
+"""The same, from which a network that is not tiny is not called too small."""
 FLAT = 0.03
 """Relative fall of the loss over the last third of the run below which more epochs do not help."""
 
@@ -57,6 +59,8 @@ def under_fitting(evidence: Evidence) -> Outcome:
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
+    if now.above(now.train_accuracy) >= MUCH and times >= FEW_WEIGHTS:
+        return Negative(f"The network knows {percent(now.train_accuracy)} of its training images.")
     came_to_rest = _flat(_gained(evidence)) and now.above(now.train_accuracy) > SOMETHING
     small = times < (ENOUGH_WEIGHTS if came_to_rest else FEW_WEIGHTS)
     if not small and not thin:
@@ -152,11 +156,20 @@ def _fell(part: float | None) -> str:
 
 
 def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
-    """Return the layer before the last with the fewest output values, and their number."""
+    """Return the layer before the last with the fewest output values, and their number.
+
+    A layer before one with larger maps is beside the way from image to classes, as a squeeze that scales
+    channels is (Hu et al., 2018): images pass around it.
+    """
     weighted = evidence.weighted()
     last = evidence.layers.index(weighted[-1]) if weighted else 0
-    sizes = ((layer.name, math.prod(layer.out)) for layer in evidence.layers[:last])
-    return min(sizes, key=lambda pair: pair[1], default=None)
+    narrowest, largest = None, 0
+    for layer in reversed(evidence.layers[:last]):
+        area, size = math.prod(layer.out[1:]), math.prod(layer.out)
+        if area >= largest and (narrowest is None or size <= narrowest[1]):
+            narrowest = layer.name, size
+        largest = max(largest, area)
+    return narrowest
 
 
 def _larger(evidence: Evidence, narrow: bool, few_weights: bool) -> tuple[Change, ...]:
