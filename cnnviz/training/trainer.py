@@ -538,8 +538,11 @@ class Trainer:
         return NonFiniteLossError(error.step, error.what, origin.sentence)
 
     def _check_weights(self) -> None:
-        values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
-        if values and not bool(torch.stack([tensor.isfinite().all() for tensor in values]).all()):
+        tensors = self.model.state_dict().values()
+        values = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
+        # The extremes of a tensor with NaN are NaN: one pass, and no tensor of its size is made.
+        extremes = [extreme.float() for tensor in values for extreme in tensor.aminmax()]
+        if extremes and not bool(torch.stack(extremes).isfinite().all()):
             raise NonFiniteLossError(self.step, "A weight was")
 
 
