@@ -177,7 +177,8 @@ def _layout(classes: Sequence[str]) -> dict[str, Any]:
     if len(classes) <= LABELED:
         names = short_names(classes)
         labels = [name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 1]}…" for name in names]
-        axis |= {"tickmode": "array", "tickvals": list(range(len(classes))), "ticktext": labels}
+        # By name: plotly.js takes a number for the class of that name before it takes it for a position.
+        axis |= {"tickmode": "array", "tickvals": list(classes), "ticktext": labels}
         of = ""
     else:
         axis |= {"showticklabels": False, "ticks": ""}

@@ -75,6 +75,16 @@ def test_a_long_name_is_cut_at_the_axis() -> None:
     assert list(axis["ticktext"]) == ["cat", "a Siberian hu…"]
 
 
+def test_labels_of_classes_that_are_numbers_stand_at_their_own_class() -> None:
+    # plotly.js looks a tick's value up among the names first: 1 is the class "1", wherever it stands.
+    names = ["1", "10", "2", "3"]
+    axis = confusion(np.eye(4, dtype=np.int64), names)["layout"]["xaxis"]
+    position = {name: number for number, name in enumerate(names)}
+    placed = [position.get(str(value), value) for value in axis["tickvals"]]
+    assert placed == [0, 1, 2, 3]
+    assert list(axis["ticktext"]) == names
+
+
 def test_other_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="as many rows and columns"):
         confusion([[1]], ["cat", "dog"])
