@@ -183,6 +183,18 @@ def test_a_last_layer_that_begins_at_zero_is_none(database: Database) -> None:
     assert "initialisation" not in loop(database, model=model, epochs=12).diagnose().causes
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_outputs_that_begin_at_zero_are_told_apart_by_their_labels(hidden: bool, database: Database) -> None:
+    # Softmax regression, and a head at zero over one layer: after one epoch neither has learned well yet.
+    with seeded():
+        layers = (
+            [nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, CLASSES)] if hidden else [nn.Linear(36, CLASSES)]
+        )
+        model = nn.Sequential(nn.Flatten(), *layers)
+    nn.init.zeros_(layers[-1].weight)
+    assert "initialisation" not in loop(database, model=model, epochs=1).diagnose().causes
+
+
 def test_a_network_that_reads_one_value_is_said_to_and_not_to_see_one_batch(database: Database) -> None:
     values, labels = images()
     report = loop(database, data=((values * 0.9).floor(), labels)).diagnose()

@@ -296,13 +296,16 @@ class SignalPropagation:
 def signal_propagation(evidence: Evidence) -> SignalPropagation | None:
     """Return the signal propagation at the first step; None where it cannot be compared.
 
-    That is for a batch of one image, or too few layers before dropout.
+    That is for a batch of one image, or too few layers before dropout. A last layer that begins at zero on
+    purpose is left out: it passes nothing on before its first step, and learns all the same.
     """
     curve, flow = (
         summarize_loss(evidence),
         before_dropout(evidence, layer_signals(evidence, first_look(evidence))),
     )
-    flow = tuple(stage for stage in flow if stage.at.signal is not None)
+    parameters = evidence.loop.parameters if evidence.loop is not None else None
+    zero = parameters.last if parameters is not None and parameters.last in parameters.constant else None
+    flow = tuple(stage for stage in flow if stage.at.signal is not None and stage.name != zero)
     if curve is None or evidence.input is None or len(flow) < 2 or evidence.recipe.batch_size < 2:
         return None
     return SignalPropagation(flow, evidence.input.spread, curve)

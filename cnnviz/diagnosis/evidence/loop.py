@@ -155,6 +155,9 @@ class Loop(_Loose):
     functions: tuple[str, ...] = ()
     imported_by_name: str | None = None
     inputs: dict[str, LoopInput] = {}
+    """Of the first training batch (`train`), and of the first batch of the newest pass without gradients
+    (`judged`).
+    """
 
     @property
     def labels_are_mixed(self) -> bool:
@@ -169,10 +172,6 @@ class Loop(_Loose):
         passes = max(self.forwards_per_step, key=lambda k: self.forwards_per_step[k])
         alike = self.forwards_per_step[passes]
         return passes if alike >= MOST_STEPS * sum(self.forwards_per_step.values()) else 1
-
-    """Of the first training batch (`train`), and of the first batch of the newest pass without gradients
-    (`judged`).
-    """
 
     def count(self, name: str) -> int:
         """Return how often an event occurred."""

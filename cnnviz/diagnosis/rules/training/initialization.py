@@ -31,6 +31,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     tiny_layer,
 )
 from cnnviz.diagnosis.evidence.learning_curves import WELL, accuracy_summary, summarize_loss
+from cnnviz.diagnosis.evidence.loop import LoopParameters
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.finding import Change, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
@@ -72,10 +73,9 @@ initialization preserves it; tanh of values four times as wide is ±1 nearly eve
 )
 def initialisation(evidence: Evidence) -> Outcome:
     """Detect an initialization that propagates too little or too much signal, without recovery."""
-    if evidence.loop is not None and 2 * len(evidence.loop.parameters.constant) >= max(
-        evidence.loop.parameters.weights, 1
-    ):
-        return _constant(evidence, evidence.loop.parameters.constant)
+    parameters = evidence.loop.parameters if evidence.loop is not None else None
+    if parameters is not None and _are_alike(parameters):
+        return _constant(evidence, parameters.constant)
     propagation = signal_propagation(evidence)
     if propagation is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
@@ -89,6 +89,15 @@ def initialisation(evidence: Evidence) -> Outcome:
         f"{percent(propagation.least_relative_signal, 1)} or more of every layer's outputs tells images "
         "apart."
     )
+
+
+def _are_alike(parameters: LoopParameters) -> bool:
+    """Return whether at least half of the layers of a watched network began with equal weights.
+
+    Outputs differ by their labels: a last layer alone learns from zeros, as a softmax regression does.
+    """
+    hidden = set(parameters.constant) - {parameters.last}
+    return bool(hidden) and 2 * len(parameters.constant) >= parameters.weights
 
 
 def _constant(evidence: Evidence, layers: tuple[str, ...]) -> Outcome:
