@@ -14,6 +14,10 @@ from cnnviz.watching.loss_functions import LossCall
 
 FEW_PARAMETERS = 8
 """Parameters whose `.grad` buffers are compared with the new gradient: the largest."""
+MAX_VALUES = 1 << 20
+"""Values of each that are compared, evenly spaced: all of VGG-16's in double precision, held during a step,
+would be 2 GB.
+"""
 INDEPENDENT = 1e-3
 """1 − cos² of the angle between stale and new gradients from which both can be told apart in their sum."""
 
@@ -64,7 +68,8 @@ class SampledStep:
             self.facts["cleared"] = bool(backwards and float(flat.max()) == 0.0)
         elif not gradients and backwards:
             self.facts["cleared"] = self.facts.get("arrived", False)
-        if "stale_in_step" not in self.facts:
+        # Of several optimizers the first: what it clears after its step is not cleared before it.
+        if not {"fresh_in_step", "stale_in_step"} & self.facts.keys():
             self.facts |= _composition(self._gradients)
 
     def end(self) -> tuple[dict[str, Any], list[LayerStats]]:
@@ -94,11 +99,20 @@ class SampledStep:
 
 @dataclass(slots=True)
 class _Gradients:
-    """Gradients of a parameter in one step: what the buffer held before, and the sum of the new ones."""
+    """Gradients of a parameter in one step: what the buffer held before, and the sum of the new ones.
+
+    Both hold at most `MAX_VALUES` values, float64.
+    """
 
     parameter: nn.Parameter
     stale: Tensor | None = None
     fresh: Tensor | None = None
+
+
+def _values(gradient: Tensor) -> Tensor:
+    """Copy a gradient's values, at most `MAX_VALUES` evenly spaced ones, float64: the buffer is added to."""
+    flat = gradient.detach().reshape(-1)
+    return flat[:: max(1, -(-flat.numel() // MAX_VALUES))].to(torch.float64, copy=True)
 
 
 def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
@@ -115,7 +129,7 @@ def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
     for one in seen:
         assert one.fresh is not None
         assert one.parameter.grad is not None
-        step = one.parameter.grad.detach().double()
+        step = _values(one.parameter.grad)
         ff, fg = ff + float((one.fresh * one.fresh).sum()), fg + float((one.fresh * step).sum())
         if one.stale is not None:
             fs, ss = fs + float((one.fresh * one.stale).sum()), ss + float((one.stale * one.stale).sum())
@@ -135,7 +149,7 @@ def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Ten
 
     def arrived(gradient: Tensor) -> None:
         seen = sample.setdefault("seen", set())
-        fresh = gradient.detach().double()
+        fresh = _values(gradient)
         if id(parameter) in seen:
             # A further backward pass of the step.
             empty = parameter.grad is None or not bool(parameter.grad.any())
@@ -144,7 +158,7 @@ def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Ten
             return
         seen.add(id(parameter))
         sample["arrived"] = True
-        stale = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
+        stale = torch.zeros_like(fresh) if parameter.grad is None else _values(parameter.grad)
         gradients.fresh, gradients.stale = fresh, stale
         for name, value in (
             ("kept2", stale.square().sum()),

@@ -16,9 +16,10 @@ from torch.nn import functional
 import cnnviz
 from cnnviz import tracking
 from cnnviz.tracking import Database
-from cnnviz.watching import WatchedRun
+from cnnviz.watching import WatchedRun, sampled_step
 from cnnviz.watching.loop_facts import MAX_LABELS, LoopFacts
 from cnnviz.watching.monitor import CHECKSUM_EARLY, CHECKSUM_PIECES, CHECKSUM_VALUES
+from cnnviz.watching.sampled_step import SampledStep
 
 BATCHES = st.lists(st.lists(st.integers(-2, 300), min_size=1, max_size=20), min_size=1, max_size=8)
 
@@ -156,3 +157,32 @@ def test_of_a_long_loop_some_batches_are_looked_at(database: Database) -> None:
     assert CHECKSUM_EARLY < body["batches"] < steps
     assert body["distinct_batches"] <= 2, "as given, and as the loop wrote over it"
     assert body["repeated_in_a_row"] > 0.99
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_stale_gradients_are_told_from_new_ones_by_some_values_of_each(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampled_step, "MAX_VALUES", 100, raising=False)
+    draw = torch.Generator().manual_seed(0)
+    stale, fresh = torch.randn(2, 30, 50, generator=draw, dtype=dtype)
+    weight = nn.Parameter(torch.zeros(30, 50, dtype=dtype))
+    weight.grad = stale.clone()
+    sample = SampledStep(2, None, [weight])
+    torch.autograd.backward((weight * fresh).sum())
+    held = [value for each in sample._gradients for value in (each.stale, each.fresh) if value is not None]
+    assert [value.numel() for value in held] == [100, 100]
+    sample.before_step([weight], 1)
+    assert (sample.facts["fresh_in_step"], sample.facts["stale_in_step"]) == pytest.approx((1, 1))
+    sample.cancel()
+
+
+def test_what_a_first_optimizer_clears_after_its_step_was_not_cleared_before() -> None:
+    trunk, head = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4))
+    sample = SampledStep(2, None, [trunk, head])
+    torch.autograd.backward((trunk * head).sum())
+    sample.before_step([trunk, head], 1)
+    torch.optim.SGD([trunk], 0.1).zero_grad(set_to_none=False)
+    sample.before_step([trunk, head], 1)
+    assert sample.facts["fresh_in_step"] == pytest.approx(1)
+    sample.cancel()
