@@ -240,6 +240,22 @@ def test_labels_that_are_shuffled_in_training_are_no_other_kind_of_image(databas
     assert causes[:1] == ("labels-shuffled",)
 
 
+def test_a_first_epoch_of_a_network_that_goes_on_is_not_one_of_new_images(database: Database) -> None:
+    # It knows its training images by heart, with labels dealt out at random, before it is watched.
+    values, labels = images(240)
+    with seeded():
+        labels = labels[torch.randperm(240)]
+        model = nn.Sequential(nn.Flatten(), nn.Linear(36, 256), nn.ReLU(), nn.Linear(256, CLASSES))
+        optimizer = torch.optim.Adam(model.parameters(), 0.01)
+        for _ in range(300):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(values), labels).backward()
+            optimizer.step()
+    report = loop(database, model=model, data=(values, labels), evaluation=_judge(lambda x: x)).diagnose()
+    assert "split-mismatch" not in report.causes
+    assert all("each image was new" not in result.because for result in report.diagnosis.checked)
+
+
 @pytest.mark.parametrize(("decay", "cause"), [(60.0, "weight-decay"), (0.02, "rate-too-high")])
 def test_an_ordinary_decay_is_not_blamed_for_the_rate(decay: float, cause: str, database: Database) -> None:
     rate = 0.01 if decay > 1 else 30.0

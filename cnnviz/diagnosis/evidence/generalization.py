@@ -10,6 +10,7 @@ from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
+    chance_loss,
     has_risen,
     held_out_accuracy,
     standard_error,
@@ -164,6 +165,10 @@ FIRST_PASS = 0.15
 """Chance-corrected accuracy in the first epoch that shows that labels belong to images."""
 FIRST_PASS_ERRORS = 4.0
 """The same, in standard errors beyond chance."""
+KNEW = 0.7
+"""First loss, relative to chance level, below which a network has seen such images: fresh weights, also those
+of a new head, begin at or above it.
+"""
 
 
 def first_pass_accuracy(evidence: Evidence) -> float | None:
@@ -171,9 +176,13 @@ def first_pass_accuracy(evidence: Evidence) -> float | None:
 
     Each image is new to the network then. So labels that have nothing to do with images are met by chance
     only; and a network that has learned on since knows as many of other images of the same kind, at least.
+    Not so where training goes on from weights that were trained on these images before.
     """
     accuracy, loop = evidence.curve("train/epoch_accuracy"), evidence.loop
     if loop is None or len(accuracy) < 2 or loop.repeated_in_a_row > 0 or not all(evidence.data.counts):
+        return None
+    loss = evidence.curve("train/loss")
+    if loss.steps[:1] == (1,) and loss.values[0] < KNEW * chance_loss(evidence):
         return None
     beyond = accuracy.values[0] - evidence.chance
     error = standard_error(evidence.chance, max(1, evidence.data.train))
