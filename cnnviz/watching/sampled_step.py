@@ -62,7 +62,7 @@ class SampledStep:
 
     def before_step(self, parameters: Sequence[nn.Parameter], backwards: int) -> None:
         """Detect gradients that were cleared between the step's `backwards` and the optimizer's step."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None and not p.grad.is_sparse]
         if gradients and "cleared" not in self.facts:
             flat = torch.stack([g.detach().abs().max().float() for g in gradients])
             self.facts["cleared"] = bool(backwards and float(flat.max()) == 0.0)
@@ -121,7 +121,11 @@ def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
     1 and 1 where gradients are not cleared; 1 and 0 where they were cleared or replaced after the first
     backward pass; 1/k each where the loop divides the sum of k passes before its step.
     """
-    seen = [one for one in every if one.fresh is not None and one.parameter.grad is not None]
+    seen = [
+        one
+        for one in every
+        if one.fresh is not None and one.parameter.grad is not None and not one.parameter.grad.is_sparse
+    ]
     if not seen:
         return {}
     # Sums of scalar products: of the fresh, the stale and the step's gradient.
@@ -148,6 +152,9 @@ def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Ten
     parameter = gradients.parameter
 
     def arrived(gradient: Tensor) -> None:
+        if gradient.is_sparse:  # of an embedding: most rows have none
+            sample["arrived"] = True
+            return
         seen = sample.setdefault("seen", set())
         fresh = _values(gradient)
         if id(parameter) in seen:

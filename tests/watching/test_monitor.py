@@ -186,3 +186,14 @@ def test_what_a_first_optimizer_clears_after_its_step_was_not_cleared_before() -
     sample.before_step([trunk, head], 1)
     assert sample.facts["fresh_in_step"] == pytest.approx(1)
     sample.cancel()
+
+
+def test_sparse_gradients_hold_up_no_backward_pass() -> None:
+    table, head = nn.Parameter(torch.ones(9, 4)), nn.Parameter(torch.ones(4))
+    sample = SampledStep(2, None, [table, head])
+    rows = functional.embedding(torch.tensor([1, 2]), table, sparse=True)
+    torch.autograd.backward((rows * head).sum())
+    sample.before_step([table, head], 1)
+    facts, _ = sample.end()
+    assert facts["fresh_in_step"] == pytest.approx(1)
+    assert not facts["cleared"]
