@@ -220,7 +220,10 @@ class LoopFacts:
             self._inputs[part] = torch.stack(figures)
 
     def add_rate(self, rate: float) -> None:
-        """Record the learning rate of a step."""
+        """Record the rate of a step; one that is no finite number is counted, and the last one taken."""
+        if not math.isfinite(rate):
+            self.counts["nonfinite_rates"] += 1
+            rate = self._rates[-1] if self._rates else 0.0
         self._rates.append(rate)
 
     def mark_epoch(self) -> None:

@@ -410,7 +410,7 @@ class WatchedRun:
         batch = {"batch_size": sizes[0][0]} if sizes else {}
         epochs = {"epochs": max(1, round(self._epoch(self.monitor.step)))} if self._epoch_ends else {}
         rates = self.monitor.facts.body()["rates"]
-        largest = {"lr": rates["largest"]} if rates.get("largest") else {}
+        largest = {"lr": min(rates["largest"], 1_000.0)} if rates.get("largest") else {}  # no recipe has more
         schedule = {"schedule": "constant"} if rates and not rates["changes"] else {}
         tracking.describe_run(
             self._database,

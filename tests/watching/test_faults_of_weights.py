@@ -256,6 +256,41 @@ def test_a_first_epoch_of_a_network_that_goes_on_is_not_one_of_new_images(databa
     assert all("each image was new" not in result.because for result in report.diagnosis.checked)
 
 
+@pytest.mark.parametrize("rate", [float("nan"), float("inf")])
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_rate_that_is_no_number_is_said(rate: float, epoch: int, database: Database) -> None:
+    optimizers: list[torch.optim.Optimizer] = []
+
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        optimizers.append(torch.optim.SGD(model.parameters(), 0.05))
+        return optimizers[0]
+
+    begun: list[int] = []
+
+    def begin(model: nn.Module) -> None:
+        model.train()
+        if len(begun) == epoch:
+            optimizers[0].param_groups[0]["lr"] = rate
+        begun.append(epoch)
+
+    report = loop(database, make=make, begin=begin).diagnose()
+    assert report.root_causes == ("non-finite",)
+    assert f"in {8 * (4 - epoch)} steps" in report.verdict
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_settings_that_no_recipe_has_raise_nothing(smoothing: float, database: Database) -> None:
+    def make(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.parameters(), 5_000.0)
+
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(x, y, label_smoothing=smoothing)
+
+    report = loop(database, make=make, loss=loss).diagnose()
+    assert report.outcome == "cause-found"
+    assert not [result for result in report.diagnosis.checked if "failed with" in result.because]
+
+
 @pytest.mark.parametrize(("decay", "cause"), [(60.0, "weight-decay"), (0.02, "rate-too-high")])
 def test_an_ordinary_decay_is_not_blamed_for_the_rate(decay: float, cause: str, database: Database) -> None:
     rate = 0.01 if decay > 1 else 30.0

@@ -127,8 +127,15 @@ def gather(database: Database, run_id: int) -> Evidence:
 
 
 def _inferred_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, ...]]:
-    """Infer the recipe of a run that was not trained here; return it and the fields that remain unknown."""
-    fields = {field: value for field, value in run.recipe.items() if field in Recipe.model_fields}
+    """Infer the recipe of a run that was not trained here; return it and the fields that remain unknown.
+
+    A field with a value that no recipe has is unknown too.
+    """
+    fields = {
+        field: value
+        for field, value in run.recipe.items()
+        if field in Recipe.model_fields and _is_valid(field, value)
+    }
     fields.setdefault("epochs", max(1, round(run.epoch)))
     if read is not None:
         centred = abs(read.mean) <= CENTRED and NARROW <= read.spread <= WIDE
@@ -136,6 +143,14 @@ def _inferred_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, .
     unknown = tuple(field for field in Recipe.model_fields if field not in fields and field not in _WORDS)
     # A name that is never registered, so that the network is not mistaken for one of ours.
     return Recipe().changed(fields | {"model": f"watched/{run.model}"[:200], "name": "own loop"}), unknown
+
+
+def _is_valid(field: str, value: Any) -> bool:
+    try:
+        Recipe().changed({field: value})
+    except ValueError:
+        return False
+    return True
 
 
 def _own_analysis(network: Mapping[str, Any] | None) -> Analysis | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 OTHER_SCALE, OTHER_MEAN = 4.0, 1.5
 """Ratio of standard deviations, and distance of means in standard deviations, beyond which two batches had
@@ -71,6 +73,12 @@ class Rates(_Loose):
     """Fraction of the steps with less than a hundredth of the largest rate."""
     fell_at: int = 0
     """First step with the largest rate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finite(cls, values: Any) -> Any:
+        # JSON has neither NaN nor infinity, and writes null.
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
 
 MOST_STEPS = 0.7

@@ -20,7 +20,7 @@ from cnnviz.diagnosis.evidence.step_size import suggest_learning_rate
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.figures import gradient_bars, loss_curve, update_lines
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.numbers import fixed, short
+from cnnviz.diagnosis.numbers import counted, fixed, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule, rules
 from cnnviz.diagnosis.rules.data.images import INDEPENDENT
 from cnnviz.diagnosis.rules.training.learning_rate import YOUNG
@@ -266,6 +266,8 @@ def non_finite(evidence: Evidence) -> Outcome:
     """Detect a NaN or Inf loss: from the record of its origin, the run's error, or a history's curve."""
     if evidence.nonfinite_input:
         return _nonfinite_input()
+    if evidence.loop is not None and (steps := evidence.loop.count("nonfinite_rates")):
+        return _nonfinite_rate(steps)
     nonfinite = evidence.nonfinite
     loss = evidence.curves.get("train/loss") or evidence.curves.get("train/epoch_loss") or Points()
     broken = first_nonfinite(loss) if evidence.kind != "trained" else None
@@ -340,6 +342,26 @@ def _nonfinite_input() -> Finding:
             "print(torch.isfinite(images).all())\nimages = (images - mean) / std.clamp_min(1e-6)",
         ),
         hides=tuple(sorted(set(rules()) - INDEPENDENT)),
+    )
+
+
+def _nonfinite_rate(steps: int) -> Finding:
+    return Finding(
+        cause="non-finite",
+        confidence=0.99,
+        effect=1.0,
+        verdict=f"The learning rate was NaN or infinite in {counted(steps, 'step')}.",
+        explanation=(
+            "A step is the learning rate times a direction. With a rate that is no finite number all weights "
+            "are NaN or infinite after one step, and so is everything computed with them. A schedule usually "
+            "gets there by dividing by a number of steps or epochs that is 0, or by growing without end."
+        ),
+        facts=(Fact("steps with such a rate", float(steps), f"{steps:,}"),),
+        fix=CodeFix(
+            "Look at the rate that the schedule sets, and give the optimizer a finite one.",
+            "print(scheduler.get_last_lr(), optimizer.param_groups[0]['lr'])",
+        ),
+        explains=tuple(sorted(set(rules()) - INDEPENDENT)),
     )
 
 
