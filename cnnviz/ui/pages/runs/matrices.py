@@ -194,9 +194,7 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
             else "Imported histories have no confusion matrix."
         )
         return
-    st.caption(
-        "Rows: true class; columns: predicted. On the diagonal it is right. Click a cell to see its images."
-    )
+    st.caption(how_to_read(max(len(matrix.classes) for _, _, matrix in entries)))
     cell = page_state.cell
     alone = len(entries) == 1  # then the images are drawn beside it
     columns = st.columns([0.5, 0.5] if alone else len(entries), gap="medium")
@@ -214,13 +212,24 @@ def matrices(runs: Sequence[RunSummary], page_state: PageState) -> None:
         _difference(alike, page_state)
 
 
+def how_to_read(classes: int) -> str:
+    """Return how to read a matrix of so many classes, whose cells may hold several."""
+    each, axes = block_size(classes), "Rows: true class; columns: predicted"
+    if each == 1:
+        return f"{axes}. On the diagonal it is right. Click a cell to see its images."
+    return (
+        f"{axes}, with {each} classes in a row or column where they are many. On the diagonal it is right, "
+        "or another class of the same few. Click a cell to see the images of its most frequent pair."
+    )
+
+
 def run_matrix(run: RunSummary, page_state: PageState) -> None:
     """Draw the matrix of one run, its per-class accuracies, and the images of the selected cell."""
     matrix = run_data.matrix(run)
     if matrix is None:
         return
     term_heading("Confusion matrix")
-    st.caption("Rows: true class; columns: predicted. Click a cell to see its images.")
+    st.caption(how_to_read(len(matrix.classes)))
     left, right = st.columns([0.58, 0.42], gap="medium")
     with left:
         cell = _matrix(run, 0, matrix, 1) or page_state.cell

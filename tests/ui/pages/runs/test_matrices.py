@@ -31,3 +31,11 @@ def test_a_click_chooses_a_cell_and_of_a_block_its_fullest(
     assert chosen is not None
     assert (chosen.run, chosen.true, chosen.answer) == (7, *cell)
     assert written == {"cell": f"7,{cell[0]},{cell[1]}"}
+
+
+def test_of_blocks_nobody_reads_that_their_diagonal_is_right() -> None:
+    assert "On the diagonal it is right. Click a cell to see its images." in matrices.how_to_read(125)
+    of_blocks = matrices.how_to_read(1_000)
+    assert "8 classes in a row or column" in of_blocks
+    assert "right, or another class of the same few" in of_blocks
+    assert "most frequent pair" in of_blocks
