@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -65,6 +66,7 @@ def _preload() -> None:
     for module in FIRST:
         _import(module)
     if lean():
+        _set_aside()
         return
     await_page(PATIENCE_SECONDS)
     for module in LATER:
@@ -73,6 +75,17 @@ def _preload() -> None:
     from cnnviz.figures.plotly_theme import build_figure
 
     build_figure([{"type": "scatter"}], {})
+    _set_aside()
+
+
+def _set_aside() -> None:
+    """Leave what is imported out of garbage collections from now on.
+
+    Streamlit collects after every script run, which would go through all objects of torch and the others each
+    time: a third of what a click costs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _import(module: str) -> None:
