@@ -79,6 +79,11 @@ def is_untrained(weight: Tensor) -> bool:
     return bool(within and abs(spread * 3**0.5 / bound - 1) < 4 * 0.45 / count**0.5)
 
 
+def _is_constant(values: Tensor) -> bool:
+    """Return whether all values are equal; of drawn ones the first few tell."""
+    return all(bool((part == values[0]).all()) for part in (values[:SAMPLED_VALUES], values))
+
+
 def _sample(parameter: nn.Parameter) -> Tensor:
     return parameter.detach().reshape(-1)[:SAMPLED_VALUES].float().cpu().clone()
 
@@ -125,7 +130,7 @@ class LoopFacts:
             for n, p in self.parameters
             if not isinstance(p, UninitializedParameter) and p.dim() > 1 and p.numel() > 1
         ]
-        constant = [name for name, p in weights if bool((p.detach() == p.detach().reshape(-1)[0]).all())]
+        constant = [name for name, p in weights if _is_constant(p.detach().reshape(-1))]
         self._constant, self._weights = _layers_of(constant), len(weights)
         self._default = sum(is_untrained(p) for _, p in weights)
 

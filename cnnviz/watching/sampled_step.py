@@ -14,7 +14,7 @@ from cnnviz.watching.loss_functions import LossCall
 
 FEW_PARAMETERS = 8
 """Parameters whose `.grad` buffers are compared with the new gradient: the largest."""
-MAX_VALUES = 1 << 20
+MAX_VALUES = 1 << 16
 """Values of each that are compared, evenly spaced: all of VGG-16's in double precision, held during a step,
 would be 2 GB.
 """
