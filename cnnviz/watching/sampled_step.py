@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ class SampledStep:
         self._gradients: list[_Gradients] = [_Gradients(parameter) for parameter in largest]
         self._handles: list[Any] = [
             gradients.parameter.register_hook(  # type: ignore[no-untyped-call]
-                _stale_check(gradients, self.facts)
+                _harmless(_stale_check(gradients, self.facts))
             )
             for gradients in self._gradients
         ]
@@ -58,7 +59,7 @@ class SampledStep:
             def scale(gradient: Tensor) -> None:
                 facts.setdefault("scale", float(gradient.detach()))
 
-            call.result.register_hook(scale)  # type: ignore[no-untyped-call]
+            call.result.register_hook(_harmless(scale))  # type: ignore[no-untyped-call]
 
     def before_step(self, parameters: Sequence[nn.Parameter], backwards: int) -> None:
         """Detect gradients that were cleared between the step's `backwards` and the optimizer's step."""
@@ -145,6 +146,16 @@ def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
             "stale_in_step": (sg * ff - fg * fs) / determinant,
         }
     return {"fresh_in_step": fg / ff} if ff > 0 and ss == 0 else {}
+
+
+def _harmless(hook: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+    """Return a hook that raises nothing, as by too little memory: it would end the user's backward pass."""
+
+    def harmless(gradient: Tensor) -> None:
+        with suppress(Exception):
+            hook(gradient)
+
+    return harmless
 
 
 def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Tensor], None]:

@@ -14,7 +14,7 @@ import cnnviz
 from cnnviz.diagnosis import gather
 from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
 from cnnviz.tracking import Database
-from cnnviz.watching import WatchedRun
+from cnnviz.watching import WatchedRun, sampled_step
 from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 
@@ -314,3 +314,14 @@ def test_values_that_are_no_numbers_in_the_input_are_named(value: float, databas
     assert "in the very first batch" in report.verdict
     assert report.findings[0].fix is not None
     assert "isfinite" in report.findings[0].fix.code
+
+
+def test_a_hook_that_fails_does_not_end_the_backward_pass(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Tensor) -> Tensor:
+        raise MemoryError("no room for a copy")
+
+    monkeypatch.setattr(sampled_step, "_values", failing)
+    report = loop(database, epochs=8).diagnose()
+    assert report.outcome == "healthy"
