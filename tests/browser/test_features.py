@@ -1,5 +1,6 @@
 """Feature maps in a browser: mosaics, the arithmetic under the pointer, drawing, uploads, a phone."""
 
+import contextlib
 import io
 import re
 import zipfile
@@ -252,9 +253,15 @@ def test_a_picture_from_the_camera(look_inside: Callable[..., Page]) -> None:
         }""",
         timeout=TIMEOUT_MS,
     )
-    with rerun(page):
-        page.get_by_role("button", name="Take Photo").click()
-    expect(page).to_have_url(re.compile("picture=camera"), timeout=TIMEOUT_MS)
+    # A camera between two frames has none to give, and Streamlit then does nothing: a person clicks again.
+    take, taken = page.get_by_role("button", name="Take Photo"), re.compile("picture=camera")
+    for _ in range(20):
+        if take.is_visible():
+            take.click()
+        with contextlib.suppress(AssertionError):
+            expect(page).to_have_url(taken, timeout=TIMEOUT_MS / 20)
+            break
+    expect(page).to_have_url(taken)
     settle(page)
     # Its answers would not do: fresh weights say the same of almost any picture, to a tenth of a percent.
     # The canvas lies in a component's own tree and may be replaced meanwhile: it is looked up anew each time.
