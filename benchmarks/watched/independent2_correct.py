@@ -141,13 +141,13 @@ def hinge_of_margins(bench: Any) -> float:
 def softmax_only_when_judging(bench: Any) -> float:
     """Its network gives probabilities in evaluation mode alone."""
 
-    class Judge(SpectraNet):
+    class SoftmaxInEvaluation(SpectraNet):
         def forward(self, x: Tensor) -> Tensor:
             out = super().forward(x)
             return out if self.training else out.softmax(1)
 
     torch.manual_seed(76)
-    net = Judge()
+    net = SoftmaxInEvaluation()
     opt = torch.optim.SGD(net.parameters(), 0.03, momentum=0.9)
     run = bench.watch(net, opt)
     score = 0.0

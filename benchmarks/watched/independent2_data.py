@@ -203,8 +203,8 @@ def pixels(images: Tensor) -> Tensor:
     return (images.float() / 255 - 0.4) / 0.16
 
 
-class Tally:
-    """A bench that watches nothing and notes what was judged: accuracies, and the commonest answer's part."""
+class UnwatchedBench:
+    """A bench that watches nothing: test accuracies of a loop, and the part of its commonest prediction."""
 
     should_stop = False
 
@@ -214,7 +214,7 @@ class Tally:
         self.finite = True
         self.answers = torch.zeros(0, dtype=torch.long)
 
-    def watch(self, model: Any, optimizer: Any, **options: Any) -> Tally:
+    def watch(self, model: Any, optimizer: Any, **options: Any) -> UnwatchedBench:
         return self
 
     def evaluate(self, logits: Tensor, labels: Tensor, **options: Any) -> None:

@@ -113,7 +113,7 @@ def textures(bench: Any, fault: str = "") -> float:
                 continue
             optimizer.step()
 
-    def judge() -> float:
+    def test_accuracy() -> float:
         net.eval()
         with torch.no_grad():
             logits = net(prepared(TEXTURES.test_x))
@@ -128,7 +128,7 @@ def textures(bench: Any, fault: str = "") -> float:
             if fault == "stopped for a look" and number == 8:
                 break
             learn(index)
-        result = judge()
+        result = test_accuracy()
         print(f"{result:.3f}", end=" ")
     return result
 

@@ -19,13 +19,13 @@ from benchmarks.watched import (  # noqa: F401 scripts register themselves
     independent_correct,
     independent_steps,
 )
-from benchmarks.watched.independent2_data import Tally
+from benchmarks.watched.independent2_data import UnwatchedBench
 from benchmarks.watched.independent_nets import PROGRAMS, Script
 
 
 def measured(script: Script) -> tuple[str, str, float]:
     """What its author reads at the end (or the exception that ends it), what it gave on the way, seconds."""
-    bench, began = Tally(), time.perf_counter()
+    bench, began = UnwatchedBench(), time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             score = f"{script(bench):.2f}"

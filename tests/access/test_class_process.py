@@ -23,7 +23,7 @@ from pathlib import Path
 from cnnviz.access import class_process
 from cnnviz.access.classroom import Classroom
 
-class Answer(http.server.BaseHTTPRequestHandler):
+class OkHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
@@ -32,7 +32,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 folder = Path(sys.argv[1])
 key = Classroom(folder / "class.json").open()
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OkHandler)
 url = f"http://127.0.0.1:{server.server_port}"
 print("something of a library", flush=True)
 print(json.dumps({"url": url, "code": "", "expires": 0, "teacher": f"{url}/teach#{key}"}), flush=True)
