@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-oldest chaos check wheel-check constraints docs soak bench facts pictures clean
+.PHONY: help app test test-oldest chaos check wheel-check constraints docs soak bench facts wasm pictures clean
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
@@ -69,6 +69,10 @@ constraints: $(VENV)/.installed-dev ## note the versions that are installed, whi
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
 	@$(PY) -m cnnviz.analysis.precompute
+
+CONVOLUTION := cnnviz/ui/components/shared/convolution
+wasm: ## compile the browser's convolution anew from its AssemblyScript source (needs Node.js, and npm's registry once)
+	npx --yes --package=assemblyscript@0.28.20 asc $(CONVOLUTION).ts -o $(CONVOLUTION).wasm -O3 --runtime stub --noAssert --enable simd --initialMemory 1
 
 docs: $(VENV)/.installed-dev ## the documents and the API reference as a site, in site/
 	@$(VENV)/bin/zensical build --clean --strict

@@ -40,15 +40,24 @@ from cnnviz.models.layers import (
 from cnnviz.ui.components import SHARED, read
 
 WEIGHTS = "lenet5-mnist"
-RUN = """([program, weights, inputs]) => {
-  const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+RUN = """([program, weights, inputs, kernel]) => {
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const floats = (text) => new Float32Array(bytes(text).buffer);
   const text = (values) => {
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   };
-  const held = floats(weights);
-  return inputs.map((input) => forward(program, held, floats(input)).map(({ name, shape, values }) =>
+  const held = floats(weights), fast = kernel && compiledConvolution(bytes(kernel), held);
+  if (kernel && !fast) throw new Error("the compiled convolution does not run here");
+  return inputs.map((input) => forward(program, held, floats(input), fast).map(({ name, shape, values }) =>
     ({ name, shape, values: text(values) })));
+}"""
+KERNEL = SHARED / "convolution.wasm"
+CONVOLVE = """([kernel, layer, shape, weights, input]) => {
+  const compiled = compiledConvolution(new Uint8Array(kernel), new Float32Array(weights));
+  if (!compiled) return null;
+  const { shape: found, values } = compiled(layer, { shape, values: new Float32Array(input) });
+  return [found, Array.from(values)];
 }"""
 CENTER = """([pictures, how]) => pictures.map(([height, width, text]) => {
   const pixels = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -59,9 +68,9 @@ CENTER = """([pictures, how]) => pictures.map(([height, width, text]) => {
 
 @pytest.fixture(scope="module")
 def scripts(chromium: Browser) -> Iterator[Page]:
-    """An empty window with the two files in it."""
+    """An empty window with the three files in it."""
     page = chromium.new_page()
-    page.add_script_tag(content=read(SHARED, "forward.js", "center_digit.js"))
+    page.add_script_tag(content=read(SHARED, "forward.js", "convolution.js", "center_digit.js"))
     yield page
     page.close()
 
@@ -75,10 +84,11 @@ def decoded(text: str) -> NDArray[np.float32]:
 
 
 def in_browser(
-    page: Page, program: LayerProgram, images: NDArray[np.float32]
+    page: Page, program: LayerProgram, images: NDArray[np.float32], *, compiled: bool = False
 ) -> list[list[tuple[str, NDArray[np.float32]]]]:
-    """Every layer's name and output, for each image."""
-    given = [program.facts(), encoded(program.weights), [encoded(each) for each in images]]
+    """Every layer's name and output, for each image; large convolutions by WebAssembly if `compiled`."""
+    kernel = base64.b64encode(KERNEL.read_bytes()).decode() if compiled else ""
+    given = [program.facts(), encoded(program.weights), [encoded(each) for each in images], kernel]
     return [
         [(out["name"], decoded(out["values"]).reshape(out["shape"])) for out in outputs]
         for outputs in page.evaluate(RUN, given)
@@ -180,21 +190,64 @@ def test_the_layers_of_1998_equal_pytorch(scripts: Page) -> None:
             np.testing.assert_allclose(values, theirs[name][number], atol=1e-4, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["javascript", "webassembly"])
 @pytest.mark.parametrize("name", ["lenet5-mnist", "small-googlenet-cifar10"])
-def test_every_layer_of_a_shipped_network_equals_pytorch(scripts: Page, name: str) -> None:
+def test_every_layer_of_a_shipped_network_equals_pytorch(scripts: Page, name: str, compiled: bool) -> None:
     """As the view of a whole network runs it: GoogLeNet's branches, with the matrix product of windows."""
     loaded = bundled.load(name)
     network = module_program(loaded.model, loaded.input_shape)
     torch.manual_seed(0)
     images = torch.randn(1, *loaded.input_shape)
-    ours = in_browser(scripts, network.program, images.numpy())[0]
+    ours = in_browser(scripts, network.program, images.numpy(), compiled=compiled)[0]
     for (layer, values), theirs in zip(ours, network.outputs(images), strict=True):
         expected = theirs.numpy()
         assert values.shape == expected.shape, layer
         assert np.abs(values - expected).max() <= 1e-4 * np.abs(expected).max(), layer
 
 
-def test_additions_grouped_windows_and_other_activations_equal_pytorch(scripts: Page) -> None:
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[nn.Conv2d, tuple[int, int]]:
+    """A convolution without bias and the size of an image that it fits."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, dilation, padding = draw(pair), draw(pair), draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in zip(kernel, dilation, padding, strict=True)]
+    height, width = (side + draw(st.integers(0, 9)) for side in least)
+    conv = nn.Conv2d(
+        groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 6)), kernel, draw(pair), padding,
+        dilation, groups, bias=False,
+    )  # fmt: skip
+    return conv, (height, width)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(convolutions(), st.integers(0, 2**31))
+def test_the_compiled_convolution_equals_pytorch(
+    scripts: Page, case: tuple[nn.Conv2d, tuple[int, int]], seed: int
+) -> None:
+    conv, side = case
+    torch.manual_seed(seed)
+    image = torch.randn(conv.in_channels, *side)
+    layer = {
+        "out": conv.out_channels, "groups": conv.groups, "weight": 3, "kernel": conv.kernel_size,
+        "stride": conv.stride, "padding": conv.padding, "dilation": conv.dilation,
+    }  # fmt: skip
+    with torch.no_grad():
+        nn.init.normal_(conv.weight)
+        expected = conv(image[None])[0].numpy()
+    weights = [0.0] * 3 + conv.weight.detach().ravel().tolist()
+    given = [list(KERNEL.read_bytes()), layer, list(image.shape), weights, image.ravel().tolist()]
+    shape, values = scripts.evaluate(CONVOLVE, given)
+    assert tuple(shape) == expected.shape
+    np.testing.assert_allclose(np.array(values).reshape(shape), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_browser_that_cannot_run_it_goes_on_in_javascript(scripts: Page) -> None:
+    assert scripts.evaluate(CONVOLVE, [[0, 1, 2, 3], {}, [1, 1, 1], [0.0], [0.0]]) is None
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["javascript", "webassembly"])
+def test_additions_grouped_windows_and_other_activations_equal_pytorch(scripts: Page, compiled: bool) -> None:
     """A residual block between convolutions large enough for the matrix product, and small ones in groups."""
 
     class Joined(nn.Module):
@@ -219,7 +272,7 @@ def test_additions_grouped_windows_and_other_activations_equal_pytorch(scripts: 
     network = module_program(Joined().eval(), (3, 24, 16))
     images = torch.randn(2, 3, 24, 16)
     assert {"add", "concat"} <= {layer["op"] for layer in network.program.layers}
-    for number, ours in enumerate(in_browser(scripts, network.program, images.numpy())):
+    for number, ours in enumerate(in_browser(scripts, network.program, images.numpy(), compiled=compiled)):
         theirs_all = network.outputs(images[number : number + 1])
         for (name, values), theirs in zip(ours, theirs_all, strict=True):
             np.testing.assert_allclose(values, theirs.numpy(), atol=1e-4, rtol=1e-4, err_msg=name)

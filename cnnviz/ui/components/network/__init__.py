@@ -7,6 +7,7 @@ kernel that the browser does not have yet is requested.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
-from cnnviz.ui.components import component, packet, read
+from cnnviz.ui.components import SHARED, component, packet, read
 
 __all__ = ["NetworkView", "kernel_slot", "network_arrays", "network_packet", "network_view", "quantized"]
 
@@ -97,7 +98,7 @@ def network_packet(view: NetworkView) -> bytes:
         "program": view.program.facts(),
         "classes": list(view.classes),
         "picture": view.digest,
-        "worker": worker_source() if view.outputs is None else "",
+        **(worker_facts() if view.outputs is None else {}),
         "open": None if view.opened is None else {"name": view.opened[0], "channel": view.opened[1]},
     }
     arrays: dict[str, NDArray[Any]] = {
@@ -142,6 +143,10 @@ def _short(stamp: str) -> str:
 
 
 @cache
-def worker_source() -> str:
-    """Return the script of the web worker that runs the network."""
-    return read(HERE, "forward.js", "worker.js")
+def worker_facts() -> dict[str, str]:
+    """Return the script of the web worker that runs the network, and its compiled convolution in base64."""
+    kernel = (SHARED / "convolution.wasm").read_bytes()
+    return {
+        "worker": read(HERE, "forward.js", "convolution.js", "worker.js"),
+        "kernel": base64.b64encode(kernel).decode(),
+    }

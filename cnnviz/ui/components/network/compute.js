@@ -15,7 +15,7 @@ function compute(state, done) {
   const worker = workerFor(state, weights);
   worker.onmessage = ({ data }) => { if (data.number === number) current(data.outputs); };
   worker.onerror = () => current(forward(facts.program, weights, arrays.input.values)); // where workers are not allowed
-  return worker.postMessage({ number, program: facts.program, input: arrays.input.values });
+  return worker.postMessage({ number, input: arrays.input.values });
 }
 
 function workerFor(state, weights) {
@@ -24,10 +24,12 @@ function workerFor(state, weights) {
   const address = URL.createObjectURL(new Blob([state.view.facts.worker], { type: "text/javascript" }));
   state.worker = new Worker(address);
   state.worker.slot = state.view.facts.weights;
-  state.worker.postMessage({ weights });
+  state.worker.postMessage({ weights, program: state.view.facts.program, kernel: bytesOf(state.view.facts.kernel) });
   URL.revokeObjectURL(address);
   return state.worker;
 }
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 
 // Values that came as bytes: value = low + step · byte, a low and a step a channel.
 function decoded(program, { bytes, low, step }) {
@@ -89,6 +91,10 @@ function extremes(values) {
 // Channels of a stage, the most active (largest mean magnitude) first.
 function byActivity(values, [channels, height, width]) {
   const area = height * width, sums = new Float64Array(channels);
-  for (let c = 0, i = 0; c < channels; c++) for (let end = i + area; i < end; i++) sums[c] += Math.abs(values[i]);
+  for (let c = 0, i = 0; c < channels; c++) {
+    let sum = 0;
+    for (const end = i + area; i < end; i++) sum += values[i] < 0 ? -values[i] : values[i];
+    sums[c] = sum;
+  }
   return Array.from(sums.keys()).sort((one, other) => sums[other] - sums[one]);
 }

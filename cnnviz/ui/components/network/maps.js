@@ -1,8 +1,8 @@
-// Maps as pixels: a sheet a stage, each map one pixel a value; what is drawn are pieces of it.
+// Maps as pixels: a sheet a stage, each map one pixel a value; what is drawn are pieces of it. The next image's
+// values go into the same sheet: a canvas takes longer to make than to fill.
 function sheetOf(state, stage) {
   const { count } = stage.grid, [, height, width] = stage.shape, values = valuesOf(state, stage);
-  const across = Math.ceil(Math.sqrt(count)), canvas = new OffscreenCanvas(across * width, Math.ceil(count / across) * height);
-  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const sheet = emptySheet(stage.sheet, Math.ceil(Math.sqrt(count)), count, width, height), { canvas, across, context, image } = sheet;
   const pixels = new Uint32Array(image.data.buffer), scale = scaleOf(state, stage);
   stage.shown.slice(0, count).forEach((channel, place) => {
     const left = (place % across) * width, top = Math.floor(place / across) * height;
@@ -11,7 +11,14 @@ function sheetOf(state, stage) {
         pixels[(top + y) * canvas.width + left + x] = scale.color(values[(channel * height + y) * width + x]);
   });
   context.putImageData(image, 0, 0);
-  return { canvas, across };
+  return sheet;
+}
+
+function emptySheet(before, across, count, width, height) {
+  const [right, bottom] = [across * width, Math.ceil(count / across) * height];
+  if (before?.canvas.width === right && before.canvas.height === bottom) return before;
+  const canvas = new OffscreenCanvas(right, bottom), context = canvas.getContext("2d");
+  return { canvas, context, across, image: context.createImageData(right, bottom) };
 }
 
 // From zero to the stage's largest value, or around zero where there are negative ones.
