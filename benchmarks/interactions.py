@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import tempfile
 import time
@@ -33,6 +34,7 @@ from tests.ui.pages.runs.making import trained
 
 RATES = ("0.01", "0.02", "0.03", "0.04")
 LAYERS = ("relu1", "conv2", "relu2", "conv1")
+ENDED = re.compile("^(stopped|finished)$")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def start(browser: Browser, url: str, rounds: int) -> list[float]:
             expect(page.get_by_role("status")).to_be_visible(timeout=PATIENCE_MS)
         stop = page.get_by_role("button", name="Stop", exact=True)
         stop.click()
-        expect(page.get_by_role("status")).to_have_text("stopped", timeout=PATIENCE_MS)
+        expect(page.get_by_role("status")).to_have_text(ENDED, timeout=PATIENCE_MS)
         page.close()
     return found[1:]
 
