@@ -20,7 +20,7 @@ from cnnviz.ui.pages.train.charts import published_accuracy
 from cnnviz.ui.pages.train.jobs import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
 from cnnviz.ui.shared.runs.fine_tuning import FIELDS
-from cnnviz.ui.shared.runs.recipe_fields import groups
+from cnnviz.ui.shared.runs.recipe_fields import SETTINGS, groups
 from tests.pages.runner import assert_sound, figures, links, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
@@ -55,6 +55,15 @@ def html(app: AppTest) -> str:
 def said(app: AppTest) -> str:
     elements = [*app.warning, *app.info, *app.caption, *app.error, *app.markdown, *app.header]
     return " ".join(element.value.replace("\\", "") for element in elements)
+
+
+def open_settings(**query: str) -> AppTest:
+    """The page with "All settings" opened."""
+    app = open_page("train", **query)
+    assert "train-set-batch_size" not in {one.key for one in app.text_input}, "closed at first"
+    app.session_state[SETTINGS] = True
+    assert_sound(app.run())
+    return app
 
 
 def trained(database: Database, status: Status = Status.RUNNING, error: str | None = None) -> int:
@@ -101,7 +110,7 @@ def test_a_torch_that_another_thread_still_imports_is_left_alone(monkeypatch: py
     half = ModuleType("torch")
     half.__spec__ = SimpleNamespace(_initializing=True)  # type: ignore[assignment]
     monkeypatch.setitem(sys.modules, "torch", half)
-    app = open_page("train")
+    app = open_settings()
     assert app.selectbox(key="train-set-device").options == ["auto", "cpu", "gpu"]
 
 
@@ -238,7 +247,7 @@ def test_a_fork_opens_the_recipe_of_its_parent_and_records_it(runs: Database) ->
 
 
 def test_what_differs_from_the_recipe_is_marked_and_can_be_taken_back() -> None:
-    app = open_page("train", recipe=FIXED, model="lenet5")
+    app = open_settings(recipe=FIXED, model="lenet5")
     assert app.text_input(key="train-set-epochs").value == "20"
     assert "assumed" in [one.value for one in app.caption]
     app.text_input(key="train-set-epochs").set_value("5").run()
@@ -262,7 +271,7 @@ def test_what_differs_from_the_recipe_is_marked_and_can_be_taken_back() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_gets_a_sentence_and_loses_nothing(field: str, typed: str, sentence: str) -> None:
-    app = open_page("train", **{"set.batch_size": "64"})
+    app = open_settings(**{"set.batch_size": "64"})
     app.text_input(key=f"train-set-{field}").set_value(typed).run()
     assert_sound(app)
     assert sentence in said(app)
@@ -272,13 +281,13 @@ def test_what_cannot_be_gets_a_sentence_and_loses_nothing(field: str, typed: str
 
 
 def test_a_combination_that_cannot_be_gets_a_sentence() -> None:
-    app = open_page("train", **{"set.schedule": "plateau", "set.validation": "0"})
+    app = open_settings(**{"set.schedule": "plateau", "set.validation": "0"})
     assert "a plateau is seen on validation images" in said(app)
     assert app.selectbox(key="train-set-schedule").value == "plateau"
 
 
 def test_every_setting_is_there_and_explained() -> None:
-    app = open_page("train", **{"set.freeze_until": "conv1"})
+    app = open_settings(**{"set.freeze_until": "conv1"})
     widgets = {one.key: one for one in [*app.text_input, *app.selectbox]}
     named = {name for names in groups().values() for name in names} | set(FIELDS)
     assert "More" not in groups(), "a new setting belongs into one of the groups"
@@ -350,7 +359,7 @@ def test_choosing_another_recipe_takes_its_model_and_data_along() -> None:
 
 
 def test_a_model_comes_with_its_own_recipe_and_its_options() -> None:
-    app = open_page("train", model="alexnet", **{"option.towers": "2"})
+    app = open_settings(model="alexnet", **{"option.towers": "2"})
     assert app.selectbox(key="train-model").value == "alexnet"
     assert app.selectbox(key="train-option-towers").value == "2"
     app.selectbox(key="train-option-towers").set_value("1").run()

@@ -28,7 +28,7 @@ from cnnviz.ui.components import read, sheet
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["Pick", "plot"]
+__all__ = ["Pick", "figure_json", "plot"]
 
 # Plotly's script, 4.8 MB, is served under its own URL: a browser requests it once and caches it.
 #
@@ -96,7 +96,7 @@ class Pick(TypedDict):
 
 
 def plot(
-    figure: Figure,
+    figure: Figure | str,
     *,
     key: str,
     height: int,
@@ -111,7 +111,7 @@ def plot(
     as CSV, the figure as SVG or PNG.
 
     Args:
-        figure: A figure of `cnnviz.figures`; NaN is a gap.
+        figure: A figure of `cnnviz.figures`, or its `figure_json`; NaN is a gap.
         key: Key of the component; the same key keeps the zoom.
         height: Height in pixels, controls included; reserved while the figure is drawn.
         alt: Alternative text.
@@ -126,7 +126,7 @@ def plot(
     result = _component()(
         key=key,
         data={
-            "figure": figure_json(figure),
+            "figure": figure if isinstance(figure, str) else figure_json(figure),
             "plotly": script_url(),
             "key": key,
             "height": height - CONTROLS,

@@ -122,7 +122,10 @@ def charts(
         _accuracy(run_log, x, scale, claim),
         Panel("loss", [*_lines(run_log, x, "loss"), *_heads(run_log, x)], log=scale == "log"),
     ]
-    figure = curves(panels, x_title=X_TITLES[x], smoothing=SMOOTHING[smoothing])
+    figure = run_log.figure(
+        "curves", (x, scale, smoothing, claim),
+        lambda: curves(panels, x_title=X_TITLES[x], smoothing=SMOOTHING[smoothing]),
+    )  # fmt: skip
     alt = curves_alt(panels, X_TITLES[x])
     plot(figure, key="train-curves", height=CURVES, alt=alt, name=f"{name}-curves", picks=False)
     if claim is not None:
@@ -217,8 +220,9 @@ def _cost(run_log: RunData, x: XAxis, name: str) -> None:
     panels = [Panel("learning rate", line("lr")), Panel("images / s", line("images_per_second"))]
     if run_log.ended:
         panels = [panel for panel in panels if panel.lines]
-    figure = curves(panels, x_title=X_TITLES[x])
-    figure.update_layout(showlegend=False)
+    figure = run_log.figure(
+        "costs", x, lambda: curves(panels, x_title=X_TITLES[x]).update_layout(showlegend=False)
+    )
     alt = curves_alt(panels, X_TITLES[x])
     plot(figure, key="train-costs", height=COST, alt=alt, name=f"{name}-speed", picks=False)
 
@@ -261,5 +265,8 @@ def _layers(run_log: RunData, x: XAxis, name: str, frozen: Collection[str]) -> N
         )
         return
     height = min(MAX_HEIGHT, max(HEAT, LAYER_HEIGHT * len(records[-1][1]) + 90))
-    plot(layer_heatmap(records, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
+    figure = run_log.figure(
+        "heat", (statistic, x, tuple(frozen)), lambda: layer_heatmap(records, statistic, X_TITLES[x], frozen)
+    )
+    plot(figure, key="train-heat", height=height,
          alt=layer_heatmap_alt(records, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

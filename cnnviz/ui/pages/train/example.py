@@ -25,7 +25,7 @@ RECORDED = Path(__file__).with_name("example.json")
 
 def draw() -> None:
     """Draw the recorded run, labeled as recorded."""
-    recording = _read()
+    recording, run_log = _read()
     st.header("How it will look: a recorded run", anchor=False)
     st.caption(
         f"A finished run of {models.title_of(recording['model'])} on "
@@ -35,11 +35,9 @@ def draw() -> None:
     )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(
-            to_run_data(recording), published_accuracy(Recipe.model_validate(recording["recipe"])), "recorded"
-        )
+        charts(run_log, published_accuracy(Recipe.model_validate(recording["recipe"])), "recorded")
     with right:
-        sample_predictions(to_run_data(recording), "recorded")
+        sample_predictions(run_log, "recorded")
 
 
 def to_run_data(recording: dict[str, Any]) -> RunData:
@@ -66,10 +64,10 @@ def _curve(name: str, rows: dict[str, list[float]]) -> Curve:
     )
 
 
-@st.cache_data(show_spinner=False)
-def _read() -> dict[str, Any]:
+@st.cache_resource(show_spinner=False)
+def _read() -> tuple[dict[str, Any], RunData]:
     recording: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
-    return recording
+    return recording, to_run_data(recording)
 
 
 DRAWN = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "lr",

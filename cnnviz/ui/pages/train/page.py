@@ -390,12 +390,13 @@ def _plan(database: Database | None) -> None:
 
 
 def _queue(database: Database) -> None:
-    alive = bool(in_queue(database))
+    known = [in_queue(database)]  # for the first look, which comes at once
+    alive = bool(known[0])
 
     @st.fragment(run_every=QUEUE_SECONDS if alive else None)
     def live() -> None:
         url_state.restore()
-        runs = in_queue(database)
+        runs = known.pop() if known else in_queue(database)
         if bool(runs) != alive:
             st.rerun()
         if runs:

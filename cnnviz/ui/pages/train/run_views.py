@@ -304,7 +304,8 @@ def sample_predictions(run_log: RunData, name: str) -> None:
     else:
         part, epoch, matrix = run_log.confused
         st.caption(f"{part.capitalize()} images after epoch {epoch:g}. Rows: true class; columns: predicted.")
-        plot(confusion(matrix, run_log.classes), key="train-confusion", height=MATRIX,
+        figure = run_log.figure("confusion", None, lambda: confusion(matrix, run_log.classes))
+        plot(figure, key="train-confusion", height=MATRIX,
              alt=confusion_alt(matrix, run_log.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
     if run_log.images:
         st.header("Sample predictions", anchor=False)

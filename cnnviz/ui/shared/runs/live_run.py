@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -23,6 +23,10 @@ from cnnviz.tracking import (
     elapsed,
 )
 from cnnviz.tracking.curves import Floats
+from cnnviz.ui.components.plot import figure_json
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 XAxis = Literal["step", "epoch", "time"]
 ENDED = frozenset((Status.FINISHED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED))
@@ -60,6 +64,19 @@ class RunData:
     predicted_at: float = 0.0
     """Epoch of the predictions."""
     history: Sequence[StatusChange] = ()
+    _figures: dict[str, tuple[object, str]] = field(default_factory=dict, compare=False, repr=False)
+
+    def figure(self, name: str, choices: object, build: Callable[[], Figure]) -> str:
+        """Return a figure of this data as JSON, built anew only for other choices than last time.
+
+        Args:
+            name: Of the figure, one of a few: the last of each is kept.
+            choices: All that it depends on beside this data.
+            build: Builds it.
+        """
+        if name not in self._figures or self._figures[name][0] != choices:
+            self._figures[name] = choices, figure_json(build())
+        return self._figures[name][1]
 
     @property
     def ended(self) -> bool:

@@ -74,6 +74,8 @@ def _write_option(name: str, key: str) -> None:
     plans.set_field("options", json.dumps(base.options if same else options.changed()))
 
 
+SETTINGS = "train-settings"
+"""Key of the expander with all settings, true while it is open."""
 COMMON = ("epochs", "lr")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Optimizer": (
@@ -122,19 +124,17 @@ def common_fields(plan: Plan) -> None:
 
 
 def all_fields(plan: Plan) -> None:
-    """Draw all other settings in an expander, with changed ones marked, and a button that resets them."""
-    elsewhere = fine_tuning.FIELDS
-    changed = sum(
-        name in plan.changes or name in plan.typed for name in Recipe.model_fields if name not in elsewhere
-    )
-    with st.expander(
-        f"All settings ({changed} changed)" if changed else "All settings",
-        icon=":material/tune:", key="train-settings",
-    ):  # fmt: skip
-        model_options(plan)
-        for title, names in groups().items():
-            st.markdown(f"**{title}**")
-            _grid(plan, names, title)
+    """Draw all other settings in an expander, with changed ones marked, and a button that resets them.
+
+    They are a sixth of what the page costs, and so drawn only where the expander is open.
+    """
+    drawer = st.expander("All settings", icon=":material/tune:", key=SETTINGS, on_change="rerun")
+    if drawer.open:
+        with drawer:
+            model_options(plan)
+            for title, names in groups().items():
+                st.markdown(f"**{title}**")
+                _grid(plan, names, title)
     if plan.changes or plan.typed:
         st.button(
             f"Back to {'the defaults' if plan.origin == plans.PLAIN else plan.origin}",
