@@ -34,6 +34,10 @@ from tests.ui.pages.runs.making import trained
 
 RATES = ("0.01", "0.02", "0.03", "0.04")
 LAYERS = ("relu1", "conv2", "relu2", "conv1")
+BOTH_DRAWN = """() => {
+  const figure = document.querySelector(".st-key-overlay .cnnviz-plot");
+  return figure.dataset.drawn > 1 && figure.querySelector(".room").data.length === 2;
+}"""
 ENDED = re.compile("^(stopped|finished)$")
 
 
@@ -128,8 +132,9 @@ def tick(browser: Browser, url: str, rounds: int) -> list[float]:
     for _ in range(rounds + 1):
         page = opened(browser, f"{url}/runs?runs=1")
         box = page.get_by_role("checkbox", name="Choose run 2")
-        with clock(page, found), rerun(page):
+        with clock(page, found):
             box.check()
+            page.wait_for_function(BOTH_DRAWN, timeout=PATIENCE_MS)
         page.close()
     return found[1:]
 

@@ -54,9 +54,16 @@ function fail(state, error) {
   if (state.host.isConnected) console.error(`The figure could not be drawn: ${error.message}`);
 }
 
+// What is below the window waits until the browser has nothing else to do: what is in sight is painted first.
+const IDLE_MS = 500;
+const turn = (room) => room.getBoundingClientRect().top < innerHeight ? null
+  : new Promise((resolve) => (window.requestIdleCallback ? requestIdleCallback(resolve, { timeout: IDLE_MS }) : setTimeout(resolve)));
+
 async function drawNow(state) {
-  const { plotly, room, data, host } = state;
-  if (!plotly || !room.clientWidth) return;
+  const { room, host } = state;
+  if (!state.plotly || !room.clientWidth) return;
+  await turn(room);
+  const { plotly, data } = state;
   const style = getComputedStyle(host);
   const look = [style.getPropertyValue("--st-background-color"), style.colorScheme, room.clientWidth, data.height].join(" ");
   if (state.drawn === data.figure && state.look === look) return;
