@@ -66,6 +66,8 @@ class Decoder:
         self.seconds, self._memory, self._pixels = seconds, memory, pixels
         self._lock = threading.Lock()
         self._child: _Child | None = None
+        self._apart = 0
+        """Images that are still to be decoded one by one, since the group that they were in ended the child."""
 
     def decode(self, data: bytes) -> Decoded:
         """Decode the first frame of an image; refused as `time`, `crashed`, or with the child's reason."""
@@ -81,6 +83,7 @@ class Decoder:
             decoded = self._decode_small(images)
             alone = [number for number, answer in enumerate(decoded) if answer is None]
             answers = self._decode_each([images[number] for number in alone])
+            self._apart = max(0, self._apart - len(answers))
             for number, answer in zip(alone, answers, strict=False):
                 decoded[number] = answer
             ended = decoded.index(None) if None in decoded else len(decoded)
@@ -90,7 +93,7 @@ class Decoder:
         """Decode small images at once; None for one that is to be decoded alone."""
         nothing: list[Decoded | None] = [None] * len(images)
         together = 4 * SMALL_PIXELS * len(images) <= GROUP_BYTES
-        if len(images) < 2 or not together or max(map(len, images)) > SMALL_BYTES:
+        if self._apart or len(images) < 2 or not together or max(map(len, images)) > SMALL_BYTES:
             return nothing
         deadline = time.monotonic() + self.seconds
         request = {"sizes": [len(data) for data in images], "most_pixels": min(self._pixels, SMALL_PIXELS)}
@@ -108,6 +111,7 @@ class Decoder:
             return decoded
         except (OSError, ValueError, EOFError):
             self._stop()
+            self._apart = len(images)
             return [None] * len(images)
 
     def _decode_each(self, images: Sequence[bytes]) -> list[Decoded]:

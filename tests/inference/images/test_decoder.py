@@ -101,7 +101,10 @@ def test_small_files_are_asked_for_at_once(decoder: Decoder, monkeypatch: pytest
     assert len(sent) > 2, "a large file among them: one by one"
 
 
-def test_where_a_group_fails_each_is_decoded_alone(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seconds", [600.0, 0.0], ids=["all at once", "one each call"])
+def test_where_a_group_fails_each_is_decoded_alone(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
     # Whatever ended the child: of a group it cannot be told which image did.
     read_line, failed = decoders._Child.read_line, list[str]()
 
@@ -113,10 +116,10 @@ def test_where_a_group_fails_each_is_decoded_alone(decoder: Decoder, monkeypatch
         return line
 
     monkeypatch.setattr(decoders._Child, "read_line", dies_in_a_group)
-    monkeypatch.setattr(decoders, "GROUP_SECONDS", 600.0)
+    monkeypatch.setattr(decoders, "GROUP_SECONDS", seconds)
     images = [pixels(seed) for seed in range(5)]
     found = all_of(decoder, [encoded(image) for image in images])
-    assert failed == ["group"]
+    assert failed == ["group"], "one wait, however many calls the rest take"
     for image, decoded in zip(images, found, strict=True):
         assert decoded.pixels is not None
         assert np.array_equal(decoded.pixels, image)
