@@ -146,7 +146,11 @@ def _in_blocks(counts: Counts, classes: Sequence[str]) -> tuple[Counts, list[str
     if each == 1:
         return counts, list(classes)
     starts = range(0, len(classes), each)
-    names = [f"{classes[start]} … {classes[min(start + each, len(classes)) - 1]}" for start in starts]
+    ends = [min(start + each, len(classes)) - 1 for start in starts]  # the last block may hold one class
+    names = [
+        classes[start] if start == end else f"{classes[start]} … {classes[end]}"
+        for start, end in zip(starts, ends, strict=True)
+    ]
     return np.add.reduceat(np.add.reduceat(counts, starts, 0), starts, 1), names
 
 

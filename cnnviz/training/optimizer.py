@@ -81,8 +81,8 @@ def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -
 
     Returns:
         For each layer its `name`, `type`, `params`, `trainable` (parameters in an optimizer that require a
-        gradient) and `rate`, the learning rate relative to the largest of all groups; None for a frozen
-        layer.
+        gradient) and `rate`, the learning rate relative to the largest finite one of all groups; None for a
+        frozen layer, 1 where the layer's is not finite.
     """
     rates = {
         id(parameter): float(group["lr"])
@@ -91,7 +91,7 @@ def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -
         for parameter in group["params"]
         if parameter.requires_grad
     }
-    largest = max(rates.values(), default=0.0)
+    largest = max(filter(math.isfinite, rates.values()), default=0.0)
     layers = []
     for name, module in model.named_modules():
         parameters = list(module.parameters(recurse=False))
@@ -102,7 +102,7 @@ def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -
         layers.append({
             "name": name, "type": type(module).__name__, "params": sum(p.numel() for p in parameters),
             "trainable": sum(p.numel() for p in learning),
-            "rate": (fastest / largest if largest else 1.0) if learning else None,
+            "rate": (fastest / largest if largest and math.isfinite(fastest) else 1.0) if learning else None,
         })  # fmt: skip
     return layers
 

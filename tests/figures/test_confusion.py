@@ -64,8 +64,12 @@ def test_many_classes_leave_room_for_the_matrix(classes: int) -> None:
 def test_blocks_of_classes_keep_every_image(classes: int) -> None:
     counts = np.random.default_rng(classes).integers(0, 5, (classes, classes))
     names = [str(i) for i in range(classes)]
-    drawn = confusion(counts, names)["data"][0]["customdata"]
+    trace = confusion(counts, names)["data"][0]
+    drawn = trace["customdata"]
     assert drawn.sum() == counts.sum()
+    alone = classes % block_size(classes) == 1
+    assert trace["x"][-1].endswith(names[-1])
+    assert (trace["x"][-1] == names[-1]) is alone, "a last block of one class has its name"
     assert len(drawn) <= 125
     assert difference(counts, counts, names)["data"][0]["customdata"].shape == (*drawn.shape, 2)
 

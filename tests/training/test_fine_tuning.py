@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ def test_it_is_recorded_which_layers_learn_and_at_which_part_of_the_rate() -> No
     slower = build_optimizer(Recipe(lr=0.1, trunk_lr=0.25), model.parameters(), head_parameters(model))
     rates = [one["rate"] for one in layer_rates(model, [slower])]
     assert rates == [None, *[0.25] * (len(rates) - 2), 1.0]
+    slower.param_groups[0]["lr"] = math.inf
+    assert {one["rate"] for one in layer_rates(model, [slower])} == {None, 1.0}, "no NaN, which JSON has not"
     log = InMemoryLogger()
     reporter = RunLogger(log, 1, Pace(torch.device("cpu"), 0, PeakFlops(1.0, "unknown")))
     everything = lenet()

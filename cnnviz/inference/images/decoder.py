@@ -67,7 +67,7 @@ class Decoder:
         self._lock = threading.Lock()
         self._child: _Child | None = None
         self._apart = 0
-        """Images that are still to be decoded one by one, since the group that they were in ended the child."""
+        """Images still to be decoded one by one, since the group that they were in ended the child."""
 
     def decode(self, data: bytes) -> Decoded:
         """Decode the first frame of an image; refused as `time`, `crashed`, or with the child's reason."""

@@ -156,16 +156,16 @@ def _queue(database: Database) -> None:
                 on_click=_stop_all, args=(database, [run.id for run in runs]),
             )  # fmt: skip
     turns = {number: turn for turn, number in enumerate(tracking.queue_order(database))}
+    owner = visitors.owner_namer(database)
     with st.container(key="class-queue", gap=None):
         for run in sorted(runs, key=lambda run: (turns.get(run.id, -1), run.queued))[:MAX_SHOWN]:
-            _queue_row(database, run)
+            _queue_row(database, run, owner(run.owner_id) or "you")
     if len(runs) > MAX_SHOWN:
         st.caption(f"and {_counted(len(runs) - MAX_SHOWN)} more, which stand under Runs")
 
 
-def _queue_row(database: Database, run: RunSummary) -> None:
+def _queue_row(database: Database, run: RunSummary, owner: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        owner = visitors.owner_name(database, run.owner_id) or "you"
         st.markdown(
             f"{run.id} · {notice.escape(run.name)} · {notice.escape(owner)}",
             width="stretch",

@@ -118,7 +118,8 @@ def _formed() -> None:
 
 def listing(stored: Sequence[SavedExperiment], database: Database | None) -> None:
     """Draw all experiments, a link and a line each: the visitor's own, others', and what ships."""
-    owners = {} if database is None else {s.id: visitors.owner_name(database, s.owner_id) for s in stored}
+    owner_of = visitors.owner_namer(database) if database is not None else lambda _: ""
+    owners = {s.id: owner_of(s.owner_id) for s in stored}
     for title, others in (("Your experiments", False), ("Experiments of others", True)):
         rows = [
             (

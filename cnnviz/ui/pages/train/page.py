@@ -262,6 +262,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
         _frozen(database)
     machines = tracking.machines(database)
     _machines(machines, waiting)
+    owner_of = visitors.owner_namer(database)
     for run in runs:
         first = not waiting or run.id == waiting[0].id
         with st.container(
@@ -271,7 +272,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 f"{run.id} · {notice.escape(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
-            owner = visitors.owner_name(database, run.owner_id)
+            owner = owner_of(run.owner_id)
             held = visitors.held_back(database, run) if run.status is Status.QUEUED else ""
             state = notice.escape(held or _state(run, machines))
             st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
