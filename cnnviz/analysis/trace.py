@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz.analysis import ops as _views  # noqa: F401  (registers its rules)
 from cnnviz.analysis.module_settings import is_unit
@@ -356,6 +355,9 @@ class _Tracer(TorchFunctionMode):
         out = shortcut(name, args, kwargs)
         counted = 0
         if out is None and name.rstrip("_") not in RULES and name not in RULES:
+            # Late import: it loads triton (80 MB), which functions that rules know do not need.
+            from torch.utils.flop_counter import FlopCounterMode
+
             with FlopCounterMode(display=False) as counter:
                 out = func(*args, **kwargs)
             counted = counter.get_total_flops() // 2

@@ -12,7 +12,8 @@ import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -226,14 +227,22 @@ SCANNED = {3: 3, 5: 5, 8: 8}
 """Digits, and the rows of scikit-learn's digits that show them."""
 
 
+def _shipped_by_sklearn(*parts: str) -> bytes:
+    """Read a file of scikit-learn's data sets; `importlib.resources` would import it, which takes 90 MB."""
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("scikit-learn, which some sample images come from, is not installed.")
+    return Path(spec.origin).with_name("datasets").joinpath(*parts).read_bytes()
+
+
 def photograph(name: str) -> bytes:
     """Return a JPEG file that scikit-learn ships."""
-    return resources.files("sklearn.datasets").joinpath("images", name).read_bytes()
+    return _shipped_by_sklearn("images", name)
 
 
 def scanned(row: int) -> Image.Image:
     """Return a scanned digit of 8×8 pixels in 17 gray levels, enlarged by nearest neighbor, light on dark."""
-    packed = resources.files("sklearn.datasets").joinpath("data", "digits.csv.gz").read_bytes()
+    packed = _shipped_by_sklearn("data", "digits.csv.gz")
     line = gzip.decompress(packed).decode().splitlines()[row]
     values = np.array(line.split(",")[:64], dtype=float).reshape(8, 8)
     pixels = np.rint(values * 255 / 16).astype(np.uint8)

@@ -52,8 +52,8 @@ def said(app: AppTest) -> str:
 def bar(app: AppTest) -> dict[str, Any]:
     """What the bar of pages shows."""
     drawn = [each for each in app.get("bidi_component") if each.proto.component_name == "cnnviz.navigation"]
-    document: dict[str, Any] = json.loads(drawn[0].proto.json)
-    return document
+    (document,) = json.loads(drawn[0].proto.json)
+    return dict(document)
 
 
 def components(app: AppTest) -> list[str]:
@@ -70,7 +70,7 @@ def figures(app: AppTest) -> dict[str, Any]:
     """The figures drawn, by their keys, each with its text for those who do not see it under `alt`."""
     result = {}
     for element in app.get("bidi_component"):
-        data = json.loads(element.proto.json)
+        (data,) = json.loads(element.proto.json)
         if "figure" in data:
             result[data["key"]] = decoded(json.loads(data["figure"])) | {"alt": data["alt"]}
     return result

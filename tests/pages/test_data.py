@@ -51,7 +51,7 @@ def drawn(app: AppTest, key: str) -> dict[str, Any]:
         c.proto for c in app.get("bidi_component") if f"-{key}" in c.proto.id or c.proto.id.endswith(key)
     ]
     assert components, key
-    return dict(json.loads(components[0].json))
+    return dict(json.loads(components[0].json)[0])
 
 
 @pytest.fixture

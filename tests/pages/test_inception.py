@@ -123,7 +123,7 @@ def test_how_the_auxiliary_classifiers_of_a_run_learned(home: Path, monkeypatch:
 
 def data(app: AppTest) -> list[dict[str, Any]]:
     """What the drawn components are given, where that is JSON."""
-    return [json.loads(one.proto.json) for one in app.get("bidi_component") if one.proto.json]
+    return [json.loads(one.proto.json)[0] for one in app.get("bidi_component") if one.proto.json]
 
 
 def test_without_data_it_says_how_to_get_them() -> None:

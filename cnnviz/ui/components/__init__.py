@@ -37,12 +37,27 @@ def component(
         css: A CSS file, or several, after the shared style; none if empty.
         html: Markup, or the name of an HTML file; none if empty.
     """
-    return st.components.v2.component(
-        f"cnnviz.{name}",
+    return register(
+        name,
         html=(read(folder, html) if html.endswith(".html") else html) or None,
         css=styles(folder, *((css,) if isinstance(css, str) else css)) if css else None,
         js=read(folder, *js),
     )
+
+
+def register(name: str, **files: Any) -> Any:
+    """Register the component `cnnviz.NAME` with Streamlit and return the function that mounts it.
+
+    The script gets `data` as the only item of an array, or as a `Uint8Array` if it is bytes. Among a dict's
+    values Streamlit looks for data frames, for which it imports pandas and pyarrow (70 MB, also where no page
+    has a data frame); a list it passes on as it is.
+    """
+    mount = st.components.v2.component(f"cnnviz.{name}", **files)
+
+    def mount_with(*, data: Any = None, **settings: Any) -> Any:
+        return mount(data=data if data is None or isinstance(data, bytes) else [data], **settings)
+
+    return mount_with
 
 
 def read(folder: Path, *names: str) -> str:

@@ -42,7 +42,7 @@ async function look(base) {
   }
 }
 
-export default function ({ data }) {
+export default function ({ data: [data] }) {
   if (window.cnnvizClassWatched) return;
   window.cnnvizClassWatched = true;
   const again = () => look(data.base).finally(() => setTimeout(again, 1000 * SECONDS));

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.page")
 """Modules of the first page, imported while the browser still loads Streamlit's own scripts."""
-LATER = ("pandas", "torch", "torchvision", "scipy.stats", "plotly.graph_objects")
+LATER = ("pandas", "torch", "torchvision", "scipy.special", "plotly.graph_objects")
 """Modules that take seconds, mostly holding the GIL: imported once the first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """Maximum seconds to wait for the first page before importing `LATER`."""

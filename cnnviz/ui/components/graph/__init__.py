@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.analysis.types import KIND_TITLES, KINDS, Graph
 from cnnviz.figures.numbers import shape
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.ui.components import read
+from cnnviz.ui.components import read, register
 
 __all__ = ["module_graph"]
 
@@ -157,9 +157,7 @@ def _drawn(graph: Graph) -> dict[str, Any]:
 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.graph", html=read(HERE, "graph.html"), css=styles(), js=script()
-    )
+    return register("graph", html=read(HERE, "graph.html"), css=styles(), js=script())
 
 
 def script() -> str:

@@ -3,7 +3,7 @@
 const mounted = new WeakMap();
 
 export default function render(component) {
-  const { data, parentElement } = component;
+  const { data: [data], parentElement } = component;
   let graphView = mounted.get(parentElement);
   if (!graphView) mounted.set(parentElement, (graphView = new GraphView(parentElement)));
   graphView.update(data, component.setTriggerValue);

@@ -2,7 +2,7 @@
 // `act`, which answers with new data. Arrow keys select, with Alt they move the row.
 const PAUSE_MS = 180;
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const act = (what, place = 0, to = 0) => setTriggerValue("act", { do: what, place, to });
   const before = host.querySelector(".lines");

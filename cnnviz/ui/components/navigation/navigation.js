@@ -1,5 +1,5 @@
 // Drawn anew for every page and address; menus are disclosures: a button that says whether its list is open.
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   host.present = () => setTriggerValue("present", Date.now());
   const stamp = JSON.stringify(data);

@@ -2,7 +2,7 @@
 // click or with arrows and Enter, which is sent to Python by the trigger `chosen`.
 const SHARP_BELOW = 100; // pixels of a cell: small pictures are enlarged in blocks, photographs smoothly
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const tip = tipOf(host);
   const [high, wide] = data.size;

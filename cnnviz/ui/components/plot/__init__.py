@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from cnnviz.figures.plotly_theme import Theme, template
 from cnnviz.figures.sprite_sheet import Sprite
-from cnnviz.ui.components import read, sheet
+from cnnviz.ui.components import read, register, sheet
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -152,8 +152,8 @@ def figure_json(figure: Figure) -> str:
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     templates = json.dumps({theme: template(theme) for theme in get_args(Theme)})
-    return st.components.v2.component(
-        "cnnviz.plot",
+    return register(
+        "plot",
         html='<div class="cnnviz-plot"></div>',
         css=read(HERE, "plot.css", "figure_menu.css", "touch.css"),
         js=f"const TEMPLATES = {templates};\n"

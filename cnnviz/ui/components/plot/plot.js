@@ -1,6 +1,6 @@
 // Entry point of a figure, which Streamlit calls at every script run and change of theme; the drawn state is kept on
 // the host, so that a call with the same figure costs a comparison of two strings.
-export default async function ({ data, parentElement, setStateValue }) {
+export default async function ({ data: [data], parentElement, setStateValue }) {
   const host = parentElement.querySelector(".cnnviz-plot");
   const state = (host.state ??= begin(host));
   state.data = data;

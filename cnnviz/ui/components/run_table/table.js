@@ -1,6 +1,6 @@
 // The table. A tick is drawn at once; every action is sent to Python by the trigger `act`, which answers
 // with new data. One row is in the order of Tab; arrows go to its neighbors.
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const act = (what, more) => setTriggerValue("act", { do: what, ...more });
   const old = host.querySelector(".scroll");

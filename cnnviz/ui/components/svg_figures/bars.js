@@ -2,7 +2,7 @@
 // by the trigger `selected`.
 const ROW = 84, HEAD = 22, FOOT = 30, NARROWEST = 2;
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const tip = tipOf(host);
   let chosen = data.columns.findIndex((column) => column.chosen);

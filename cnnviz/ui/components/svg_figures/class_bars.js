@@ -1,6 +1,6 @@
 // One row per class: its name, a bar divided by part, the number of images. The trigger `chosen` sends a click
 // to Python; a click on the selected class, or Escape, clears the selection.
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const totals = data.rows.map((row) => row.counts.reduce((a, b) => a + b, 0));
   const most = Math.max(1, ...totals);

@@ -1,6 +1,6 @@
 const USES = [10, 100, 1000];
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const open = (point) => setTriggerValue("picked", point.name);
   drawGroups(parentElement.querySelector(".groups"), host, data.groups);

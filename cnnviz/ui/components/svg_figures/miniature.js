@@ -1,4 +1,4 @@
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const host = parentElement.querySelector(".host");
   if (host.shown === data) return;
   host.shown = data;

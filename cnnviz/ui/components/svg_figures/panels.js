@@ -2,7 +2,7 @@
 // every model has a bar of its total, stacked by kind, and under it its layers over the depth.
 const NARROW = 760, GAP = 36, HEAD = 40, NAME = 20, TOTAL = 18, SPACE = 6, PROFILE = 64, BELOW = 22, ROOM = 86;
 
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const host = parentElement.querySelector(".host");
   const tip = tipOf(host);
   const count = data.panels[0].bands.length;

@@ -1,4 +1,4 @@
-export default function ({ data, parentElement }) {
+export default function ({ data: [data], parentElement }) {
   const host = parentElement.querySelector(".host");
   const drawn = new DOMParser().parseFromString(data.svg, "image/svg+xml").documentElement;
   host.querySelector(":scope > svg")?.remove();

@@ -2,7 +2,7 @@
 // the trigger `selected`.
 const FRAME = 3, STRIP = 17;
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
   const tip = tipOf(host);
   let chosen = data.selected, leaves = [];

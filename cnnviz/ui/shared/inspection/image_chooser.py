@@ -229,7 +229,8 @@ def _source(image_state: ImageState) -> ImageSource:
 
 def picture_chooser(network: Network, image_state: ImageState) -> None:
     """Draw the choice of the image source, and its images."""
-    _source(image_state)
+    # Streamlit forgets what was chosen in a control with the same key on another page unless it is set anew.
+    st.session_state[KEY] = _source(image_state)
     st.segmented_control(
         "Image from",
         list(SOURCES),
