@@ -9,7 +9,6 @@ else gets PSS.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def measure(process: psutil.Process) -> Footprint:
     trees = [found for child in children if (found := _frames(child.pid)) is not None]
     each = [np.unique(np.concatenate([*frames.values(), _NONE])) for frames in (mapped, *trees)]
     numbers, users = np.unique(np.concatenate(each), return_counts=True)
-    kinds: Counter[str] = Counter()
+    kinds: dict[str, float] = {}
     seen = _NONE
     for kind, frames in mapped.items():
         new = np.setdiff1d(frames, seen)
