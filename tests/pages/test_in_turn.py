@@ -1,4 +1,4 @@
-"""One page after another in one session, in a real app: AppTest does not forget a page's controls as it does."""
+"""One page after another in one session of a real app, which forgets a page's controls; AppTest does not."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def loaded(*pages: str) -> list[list[str]]:
-    """Which of `HEAVY` a new process, in which nothing is preloaded, has imported after each of these pages."""
+    """Which of `HEAVY` a new process, which preloads nothing, has imported after each of these pages."""
     code = (
         "import json, sys; from tests.pages.runner import open_page\n"
         f"for page in {pages!r}:\n"
