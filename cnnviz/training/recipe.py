@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from cnnviz import datasets, device_class, models
 from cnnviz.analysis import Analysis, analyze
@@ -178,7 +179,7 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ValueError(_message(error)) from None
+            raise RecipeError(error) from None
 
     def write(self) -> str:
         """Serialize the recipe as indented JSON without default values."""
@@ -188,16 +189,19 @@ class Recipe(BaseModel):
         return json.dumps({"format": self.format, **values}, indent=2, ensure_ascii=False) + "\n"
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
-        """Return a copy with other values, possibly as text; raise `ValueError` with a one-sentence message.
+        """Return a copy with other values, possibly as text.
 
         A changed field is removed from `assumed`, which lists the choices that the source leaves open.
+
+        Raises:
+            RecipeError: The values are invalid; the message is one sentence, `allowed` names the fields.
         """
         assumed = {field: reason for field, reason in self.assumed.items() if field not in values}
         merged = self.model_dump() | {"assumed": assumed} | {k: _native(k, v) for k, v in values.items()}
         try:
             return type(self).model_validate(merged)
         except ValidationError as error:
-            raise ValueError(_message(error)) from None
+            raise RecipeError(error) from None
 
     def difference(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Return differing fields as `{field: (self, other)}`, except names and descriptions."""
@@ -223,6 +227,51 @@ def _native(field: str, value: Any) -> Any:
     return value
 
 
+class RecipeError(ValueError):
+    """Invalid values of a recipe; the message is one sentence about the first of them.
+
+    Attributes:
+        allowed: What each invalid field accepts, such as `a whole number from 1 to 100,000`, by field.
+    """
+
+    def __init__(self, error: ValidationError) -> None:
+        """Describe pydantic's error."""
+        super().__init__(_message(error))
+        at = [str(each["loc"][0]) for each in error.errors() if len(each["loc"]) == 1]
+        self.allowed = {field: text for field in at if (text := allowed_text(field))}
+
+
+def allowed_text(field: str) -> str:
+    """Describe the values that a field accepts; empty where that is no number in a range and no choice."""
+    info = Recipe.model_fields.get(field)
+    if info is None:
+        return ""
+    kinds = {info.annotation, *get_args(info.annotation)}
+    if bool in kinds:
+        return "true or false"
+    if not kinds & {int, float}:
+        values = get_args(info.annotation)
+        choices = values and all(isinstance(value, str) for value in values)
+        return f"{', '.join(values[:-1])} or {values[-1]}" if choices else ""
+    or_none = ", or none" if type(None) in kinds else ""
+    return f"{'a whole number' if int in kinds else 'a number'}{_range_text(info)}{or_none}"
+
+
+def _range_text(info: FieldInfo) -> str:
+    bounds = {name: getattr(m, name) for m in info.metadata for name in _BOUNDS if hasattr(m, name)}
+    text = "".join(words.format(_number(bounds[name])) for name, words in _BOUNDS.items() if name in bounds)
+    return (
+        f"{text} on" if [*bounds] == ["ge"] else text.replace(" to", " and up to") if "gt" in bounds else text
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}" if value < 2**53 else f"2^{int(value).bit_length() - 1}"
+
+
+_BOUNDS = {"gt": " above {}", "ge": " from {}", "le": " to {}", "lt": " to below {}"}
+
+
 def _message(error: ValidationError) -> str:
     first = error.errors()[0]
     location = ".".join(str(part) for part in first["loc"])
@@ -231,6 +280,12 @@ def _message(error: ValidationError) -> str:
         return f"A recipe has no field '{location}'; its fields are {', '.join(Recipe.model_fields)}."
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); a recipe is a JSON document."
+    if len(first["loc"]) == 1 and (allowed := allowed_text(location)):
+        given = str(first["input"])
+        short = given if len(given) <= 40 else f"{given[:39]}…"
+        return f"'{location}' cannot be '{short}', only {allowed}."
+    if first["type"] == "value_error":  # ours, and a sentence
+        return full_stop(detail[:1].upper() + detail[1:])
     return full_stop(f"The recipe cannot be read{f' at {location}' if location else ''}: {detail}")
 
 

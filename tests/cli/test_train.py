@@ -57,7 +57,7 @@ def test_a_failed_run_has_exit_code_1(capsys: Run) -> None:
     ("arguments", "sentence"),
     [
         (["train", "article-lenet"], "no recipe 'article-lenet'"),
-        (["train", "--epochs", "0"], "at epochs"),
+        (["train", "--epochs", "0"], "'epochs' cannot be '0', only a whole number from 1 to 100,000"),
         (["train", "--set", "epoch=3"], "no field 'epoch'"),
         (["train", "--set", "epochs"], "K=V"),
         (["train", "--model", "lenet6"], "no model 'lenet6'"),

@@ -44,7 +44,7 @@ def test_options_are_merged_into_those_of_the_base() -> None:
     ("change", "sentence"),
     [
         ({"scale": "unit"}, "is the same recipe as the baseline"),
-        ({"lr": -1}, "greater than 0"),
+        ({"lr": -1}, "only a number above 0"),
         ({"learning": 1}, "no field 'learning'"),
         ({"seed": 4}, "changes 'seed'"),
         ({}, "at least 1 item"),

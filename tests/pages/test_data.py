@@ -98,7 +98,7 @@ def test_page_opens_on_pictures() -> None:
         ({"page": "-1"}, "“page” cannot be “-1”, only a whole number"),
         ({"part": "both"}, "“part” cannot be “both”"),
         ({"recipe": "nonsense"}, "There is no recipe “nonsense”"),
-        ({"set.flip": "sideways"}, "The recipe cannot be read at flip"),
+        ({"set.flip": "sideways"}, "'flip' cannot be 'sideways', only none, random or alternating."),
         ({"set.nothing": "1"}, "A recipe has no field 'nothing'"),
         ({"model": "nonsense"}, "There is no model “nonsense”"),
     ],

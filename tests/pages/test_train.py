@@ -265,9 +265,12 @@ def test_what_differs_from_the_recipe_is_marked_and_can_be_taken_back() -> None:
 @pytest.mark.parametrize(
     ("field", "typed", "sentence"),
     [
-        ("epochs", "many", "valid integer"),
-        ("lr", "-1", "greater than 0"),
-        ("warmup_epochs", "99", "warm-up takes"),
+        ("epochs", "many", "Epochs cannot be 'many', only a whole number from 1 to 100,000."),
+        ("lr", "-1", "Learning rate cannot be '-1', only a number above 0 and up to 1,000."),
+        ("weight_decay", "0,5", "Weight decay cannot be '0,5', only a number from 0 to 10."),
+        ("limit", "all", "Training images cannot be 'all', only a whole number from 1 on, or none."),
+        ("seed", "1" * 25, "only a whole number from 0 to below 2^63."),
+        ("warmup_epochs", "99", "Warm-up takes"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_gets_a_sentence_and_loses_nothing(field: str, typed: str, sentence: str) -> None:
@@ -278,12 +281,24 @@ def test_what_cannot_be_gets_a_sentence_and_loses_nothing(field: str, typed: str
     assert app.text_input(key=f"train-set-{field}").value == typed
     assert app.text_input(key="train-set-batch_size").value == "64"
     assert app.button(key="train-start").disabled
+    alone = "only" in sentence
+    assert alone == any(one.value.startswith("only a") for one in app.caption), "said at the field too"
+
+
+def test_a_changed_setting_keeps_its_name() -> None:
+    """A screen reader reads the label as it is written; Markdown in it would be read out."""
+    app = open_settings(**{"set.batch_size": "64", "set.optimiser": "adam", "set.trunk_lr": "0.5"})
+    named = [one.label for one in [*app.text_input, *app.selectbox]]
+    assert "Batch size" in named
+    assert not [label for label in named if "*" in label or ":material" in label]
 
 
 def test_a_combination_that_cannot_be_gets_a_sentence() -> None:
     app = open_settings(**{"set.schedule": "plateau", "set.validation": "0"})
-    assert "a plateau is seen on validation images" in said(app)
+    assert "A plateau is seen on validation images" in said(app)
     assert app.selectbox(key="train-set-schedule").value == "plateau"
+    app = open_settings(**{"set.crop_from": "40", "set.pad_crop": "2"})
+    assert "Crop from and Pad crop are two ways to crop: give one of them." in said(app)
 
 
 def test_every_setting_is_there_and_explained() -> None:

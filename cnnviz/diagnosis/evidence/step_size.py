@@ -70,8 +70,8 @@ def suggest_learning_rate(evidence: Evidence) -> Change | None:
     new_ratio = first * change.values["lr"] / recipe.lr
     usual = "as in runs that learn well" if target_rate <= most else "and larger rates are seldom borne"
     reason = (
-        f"The first step at {short(recipe.lr)} moves the median layer by {short(first)} of its weights; at "
-        f"this rate by {short(new_ratio)}, {usual}."
+        f"The first step at a rate of {short(recipe.lr)} moves the median layer by {short(first)} of its "
+        f"weights; at {short(change.values['lr'])} by {short(new_ratio)}, {usual}."
     )
     return Change(change.values, reason)
 

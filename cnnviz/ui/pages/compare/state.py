@@ -112,7 +112,7 @@ def _at_least_two(entries: list[Selection], problems: list[str]) -> list[Selecti
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
-        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} is added.")
+        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} are added.")
     return [*entries, *others]
 
 

@@ -314,7 +314,11 @@ def _picture(job_results: JobResults, row: int, prediction: str = "") -> str:
     if seen.thumb is not None:
         source = base64.b64encode(png(seen.thumb)).decode()
         image = f'<img src="data:image/png;base64,{source}" alt="{name}">'
-    truth = f"<p>true class: <b>{escape(seen.file.truth)}</b></p>" if seen.file.truth is not None else ""
+    truth = (
+        f'<p class="truth">true class: <b title="{escape(seen.file.truth)}">{escape(seen.file.truth)}</b></p>'
+        if seen.file.truth is not None
+        else ""
+    )
     agree = job_results.agree[row]
     mark = f'<p class="{"" if agree else "differ"}">{AGREE[agree]}</p>' if agree is not None else ""
     return f'<div class="shown">{image}<div>{prediction}<b title="{name}">{name}</b>{truth}{mark}</div></div>'

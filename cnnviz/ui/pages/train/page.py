@@ -23,7 +23,7 @@ from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.fine_tuning import fine_tuning
 from cnnviz.ui.shared.runs.live_run import RunData, is_in_progress, live_run
-from cnnviz.ui.shared.runs.recipe_fields import all_fields, common_fields
+from cnnviz.ui.shared.runs.recipe_fields import all_fields, common_fields, fault_text
 from cnnviz.ui.shared.runs.recipe_plan import PLAIN, Plan, expected
 from cnnviz.ui.shared.url_state import quoted
 
@@ -44,7 +44,7 @@ def styles() -> None:
 def setup(plan: Plan, database: Database | None) -> None:
     """Draw the setup of a run: model, data, recipe, Start, and every setting."""
     shown = plan.shown
-    notice.show([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+    notice.show([*plan.problems, *notice.pending_notices()])
     with st.container(key="train-setup", gap="small"):
         _model(shown.layers.name if shown.layers else shown.model)
         _data(shown.dataset, plan.parent)
@@ -74,7 +74,10 @@ def setup(plan: Plan, database: Database | None) -> None:
                 )  # fmt: skip
             _file(plan)
             share_button(recipe=None if plan.parent else plan.origin)
-    if database is not None:
+    if plan.fault:
+        with estimate:  # beside the button that waits for it, and in a place that is kept: nothing moves
+            notice.show([fault_text(plan)])
+    elif database is not None:
         with estimate:  # last, since a network without precomputed facts has to wait for torch
             expected(plan, database)
 

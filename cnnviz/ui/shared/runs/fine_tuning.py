@@ -86,7 +86,7 @@ def _start(plan: Plan, database: Database | None) -> None:
     st.session_state[START] = shown
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="train-start-line"):
         st.selectbox(
-            _label("Start from", plan, "start_from"), list(options.labels),
+            "Start from", list(options.labels),
             format_func=lambda value: options.labels.get(value, value), key=START,
             on_change=partial(url_state.pick, START, options.labels, shown, _choose),
             required=True, width="stretch",
@@ -297,7 +297,7 @@ def _freeze(plan: Plan) -> None:
     labels.setdefault(until, until)
     st.session_state[FREEZE] = until
     st.selectbox(
-        _label("Freeze up to", plan, "freeze_until"), list(labels),
+        "Freeze up to", list(labels),
         format_func=lambda value: labels.get(value, value), key=FREEZE, required=True,
         on_change=partial(url_state.pick, FREEZE, labels, until, _choose_layer),
         placeholder="Type to find a layer",
@@ -347,7 +347,7 @@ def _trunk(plan: Plan) -> None:
     text = plan.typed.get("trunk_lr", plans.text_of(recipe.trunk_lr))
     st.session_state[TRUNK] = "" if text == default else text
     st.text_input(
-        _label("Learning rate of the trunk, as a part of the rate", plan, "trunk_lr"), key=TRUNK,
+        "Learning rate of the trunk, as a part of the rate", key=TRUNK,
         placeholder="1; 0.1 is usual for trained weights", on_change=_write_trunk,
         help="What the learning rate is multiplied by for all but the last layer, which begins at random. "
         "1: all learn alike.",
@@ -363,10 +363,6 @@ def _write_trunk() -> None:
         return
     text = str(st.session_state[TRUNK]).strip()
     plans.set_field("trunk_lr", text or plans.text_of(Recipe().trunk_lr))
-
-
-def _label(title: str, plan: Plan, field: str) -> str:
-    return f"**{title}** :material/edit:" if _changed(plan, field) else title
 
 
 def _changed(plan: Plan, field: str) -> bool:

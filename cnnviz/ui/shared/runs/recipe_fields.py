@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -44,17 +45,16 @@ def model_options(plan: Plan) -> None:
 def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
     key = f"train-option-{name}"
     title = key_words(name).capitalize()
-    label = f"**{title}** :material/edit:" if value != own else title
     accepted = [plans.text_of(choice) for choice in choices(info)]
     st.session_state[key] = plans.text_of(value)
     explained = notice.escape(info.description or "")
     write = partial(_write_option, name, key)
     if accepted:
-        st.selectbox(label, accepted, format_func=_spoken, key=key, help=explained, on_change=write)
+        st.selectbox(title, accepted, format_func=_spoken, key=key, help=explained, on_change=write)
     else:
-        st.text_input(label, key=key, help=explained, on_change=write)
+        st.text_input(title, key=key, help=explained, on_change=write)
     if value != own:
-        st.caption(f"recipe: {notice.escape(_spoken(plans.text_of(own)))}")
+        changed_from(f"option-{name}", _spoken(plans.text_of(own)))
 
 
 def _write_option(name: str, key: str) -> None:
@@ -168,7 +168,6 @@ def _field(plan: Plan, name: str) -> None:
     value, own = getattr(plan.shown, name), getattr(plan.base, name)
     text = plan.typed.get(name, plans.text_of(value))
     changed = text != plans.text_of(own)
-    label = f"**{title_of(name)}** :material/edit:" if changed else title_of(name)
     explained = _explained(info, plan, name)
     accepted = _accepted(name, info)
     write = partial(_write, name, key)
@@ -178,7 +177,7 @@ def _field(plan: Plan, name: str) -> None:
         offered = [plans.text_of(choice) for choice in accepted]
         st.session_state[key] = text if text in offered else plans.text_of(value)
         st.selectbox(
-            label,
+            title_of(name),
             offered,
             disabled=idle,
             format_func=_spoken,
@@ -189,17 +188,38 @@ def _field(plan: Plan, name: str) -> None:
     else:
         st.session_state[key] = "" if text == "none" else text
         st.text_input(
-            label,
+            title_of(name),
             disabled=idle,
             placeholder="none" if value is None else "",
             key=key,
             help=explained,
             on_change=write,
         )
+    if name in plan.allowed:
+        st.caption(notice.escape(f"only {american(plan.allowed[name])}"))
     if changed:
-        st.caption(f"recipe: {notice.escape(_spoken(plans.text_of(own)))}")
+        changed_from(name, _spoken(plans.text_of(own)))
     elif name in plan.base.assumed:
         st.caption("assumed")
+
+
+def changed_from(name: str, own: str) -> None:
+    """Draw the recipe's own value below a changed setting.
+
+    The page's CSS marks the field of it. A mark in the label would be read out by a screen reader as the
+    Markdown that it is written in.
+    """
+    with st.container(key=f"train-changed-{name}"):
+        st.caption(f"recipe: {notice.escape(own)}")
+
+
+def fault_text(plan: Plan) -> str:
+    """Return why the plan is no recipe, in the titles of the page; empty if it is one."""
+
+    def title(match: re.Match[str]) -> str:
+        return title_of(match[1]) if match[1] in Recipe.model_fields else match[0]
+
+    return re.sub(r"'(\w+)'", title, plan.fault)
 
 
 def _explained(info: FieldInfo, plan: Plan, name: str) -> str:

@@ -29,7 +29,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.estimate import Estimate, estimate, structural_problems
 from cnnviz.training.fine_tuning import check_start_weights
 from cnnviz.training.queue import check_trainable, known_data
-from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
+from cnnviz.training.recipe import RecipeError, require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture.model_data import problem_boxes
@@ -57,6 +57,8 @@ class Plan:
     recipe: Recipe | None
     """None if the changes are invalid; `fault` then says why."""
     fault: str
+    allowed: Mapping[str, str]
+    """What each field with an invalid value accepts, by field."""
     problems: tuple[str, ...]
 
     @property
@@ -76,12 +78,14 @@ def read() -> Plan:
     problems = list(selection.problems)
     base, origin, parent = _base(selection, problems)
     typed = _typed(problems)
+    allowed: Mapping[str, str] = {}
     try:
         recipe, fault = base.changed(_shared_changes(base, selection, problems) | typed), ""
         recipe = recipe.model_copy(update={"name": _name(base, recipe)})
     except ValueError as error:
         recipe, fault = None, str(error)
-    return Plan(base, origin, parent, typed, recipe, fault, tuple(problems))
+        allowed = error.allowed if isinstance(error, RecipeError) else {}
+    return Plan(base, origin, parent, typed, recipe, fault, allowed, tuple(problems))
 
 
 def plain(spec: models.ModelSpec | None = None) -> Recipe:
