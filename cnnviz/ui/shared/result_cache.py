@@ -19,12 +19,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from cnnviz.ui.shared.startup import LEAN_VARIABLE
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 VARIABLE = "CNNVIZ_CACHE_MIB"
 """Environment variable that sets the budget in MiB, read when the app starts."""
 DEFAULT_MIB = 512
+LEAN_MIB = 128
+"""Default of an app that saves memory (`CNNVIZ_LEAN`)."""
 _SMALLEST = 64
 """Bytes that an entry counts for in addition to its value and its key."""
 
@@ -195,7 +199,8 @@ def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
 def budget_bytes(environment: Mapping[str, str] = os.environ) -> int:
     """Read the budget from `CNNVIZ_CACHE_MIB`; the default unless it is a positive integer."""
     text = environment.get(VARIABLE, "")
-    mib = int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20 else DEFAULT_MIB
+    default = LEAN_MIB if environment.get(LEAN_VARIABLE) else DEFAULT_MIB
+    mib = int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20 else default
     return mib << 20
 
 

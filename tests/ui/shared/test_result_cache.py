@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnviz.ui.shared.result_cache import DEFAULT_MIB, VARIABLE, ResultCache, budget_bytes, weigh
+from cnnviz.ui.shared.result_cache import DEFAULT_MIB, LEAN_MIB, VARIABLE, ResultCache, budget_bytes, weigh
+from cnnviz.ui.shared.startup import LEAN_VARIABLE
 
 
 def made(cache: ResultCache, keep: int = 0) -> tuple[Callable[[int, int], bytes], list[int]]:
@@ -214,3 +215,8 @@ def test_what_holds_itself_is_weighed_once() -> None:
 )
 def test_the_environment_sets_the_budget(text: str, mib: int) -> None:
     assert budget_bytes({VARIABLE: text}) == mib << 20
+
+
+def test_a_lean_app_keeps_less_unless_told_otherwise() -> None:
+    assert budget_bytes({LEAN_VARIABLE: "1"}) == LEAN_MIB << 20 < DEFAULT_MIB << 20
+    assert budget_bytes({LEAN_VARIABLE: "1", VARIABLE: "700"}) == 700 << 20
