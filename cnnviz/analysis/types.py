@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = ("conv", "fc", "norm", "pool", "activation", "attentio
 KIND_TITLES: dict[Kind, str] = {
     "conv": "convolution",
     "fc": "fully connected",
-    "norm": "normalisation",
+    "norm": "normalization",
     "pool": "pooling",
     "activation": "activation",
     "attention": "attention",

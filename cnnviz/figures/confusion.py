@@ -55,7 +55,7 @@ def confusion(
         "zmin": 0,
         "zmax": 1,
         **_written([[count or "" for count in row] for row in counts.tolist()] if _fits(classes) else ()),
-        "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were predicted as %{x}<extra></extra>",
+        "hovertemplate": "true %{y}, predicted %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
     }
     return build_figure([trace], _layout(classes))
 
@@ -91,7 +91,7 @@ def difference(
             if _fits(classes)
             else ()
         ),
-        "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
+        "hovertemplate": "true %{y}, predicted %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
     return build_figure([trace], _layout(classes))
 

@@ -165,6 +165,14 @@ def save_as(page: Page, name: str) -> None:
     page.keyboard.press("Escape")
 
 
+def test_the_name_to_save_under_is_there_after_an_edit(visit: Visit) -> None:
+    """The field is made when its popover is opened: from the newest run, which must bring its value."""
+    page = visit("build?model=lenet5&layer=conv1")
+    press(page, "Duplicate")
+    unfold(page, "Save")
+    expect(page.get_by_role("textbox", name="Name").first).not_to_have_value("")
+
+
 @pytest.mark.slow
 def test_a_saved_design_stands_where_models_are_chosen(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")

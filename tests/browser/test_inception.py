@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import PHONE
+from tests.browser.chromium import PHONE, Look
 from tests.browser.conftest import Visit
 from tests.browser.waiting import TIMEOUT_MS, rerun
 
@@ -50,6 +50,13 @@ def test_sliders_change_the_sums(visit: Visit) -> None:
     with rerun(page):
         page.get_by_role("button", name="The article's").click()
     expect(page.locator(".inception-sum").first).to_contain_text("= 5,268,480")
+
+
+def test_on_a_tablet_branches_stand_two_beside_each_other(visit: Visit) -> None:
+    page = visit(FRESH, Look(760, 1000))
+    expect(page.locator(".inception-facts")).to_have_count(4, timeout=TIMEOUT_MS)
+    overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+    assert overflow <= 0
 
 
 @pytest.mark.slow

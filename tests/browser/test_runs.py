@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -55,6 +56,21 @@ def test_the_page_fits_the_window(visit: Visit, look: Look) -> None:
     expect(page.locator(DRAWN.format("overlay"))).to_be_visible()
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
     assert overflow <= 0
+
+
+def test_columns_stay_chosen_after_other_runs_of_the_page(visit: Visit) -> None:
+    """What a popover holds is made when it is opened: from the newest run, which must bring its value."""
+    page = visit("runs?runs=3,2")
+    with rerun(page):
+        page.get_by_role("button", name="Choose none").click()
+    page.get_by_role("button", name="Columns").click()
+    disk = page.get_by_role("button", name="Disk", exact=True).and_(page.locator("[aria-pressed]"))
+    expect(disk).to_have_attribute("aria-pressed", "true")
+    with rerun(page):
+        disk.click()
+    chosen = parse_qs(urlsplit(page.url).query)["columns"][0].split(",")
+    assert "disk" not in chosen
+    assert "status" in chosen
 
 
 def test_runs_are_found_ticked_and_laid_over_one_another(visit: Visit) -> None:

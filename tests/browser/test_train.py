@@ -154,3 +154,14 @@ def test_a_plan_is_made_by_keyboard_and_shared_by_its_address(visit: Visit) -> N
     again = visit(page.url.split("/", 3)[3])
     expect(again.get_by_role("textbox", name="Learning rate")).to_have_value("0.2")
     expect(again.get_by_text("1 change", exact=True)).to_be_visible()
+
+
+def test_on_a_tablet_the_matrix_stands_below_the_curves(visit: Visit) -> None:
+    """Beside the settings there is room for one column: in two, the matrix was 50 pixels wide."""
+    page = visit("train", Look(760, 1000))
+    matrix = page.get_by_role("img", name=re.compile("Confusion matrix of 10"))
+    matrix.scroll_into_view_if_needed()
+    settle(page)
+    box = matrix.bounding_box()
+    assert box is not None
+    assert box["width"] > 250

@@ -31,6 +31,7 @@ def test_a_cell_tells_counts_and_classes() -> None:
     assert trace["customdata"].tolist() == [[8, 2], [0, 5]]
     assert trace["z"][0, 1] == pytest.approx(0.2)
     assert trace["texttemplate"]
+    assert trace["hovertemplate"].startswith("true %{y}, predicted %{x}: "), "as the heading of its images"
     assert figure["layout"]["yaxis"]["autorange"] == "reversed", "the first class is on top"
     assert confusion_alt([[8, 2], [0, 5]], ["cat", "dog"]) == (
         "Confusion matrix of 2 classes, 86.67 % right. Most often cat is predicted as dog: 2 times."

@@ -9,6 +9,7 @@ from cnnviz.interpret import embedding
 from cnnviz.ui.pages.features import network
 from cnnviz.ui.pages.features.state import VIEWS
 from cnnviz.ui.shared.inspection import predictions
+from cnnviz.ui.shared.inspection.inspect_header import short
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
@@ -241,3 +242,18 @@ def test_an_empty_drawing_pad_has_no_answer() -> None:
     assert 'class="answers"' not in html(app)
     assert "Nothing is drawn yet, so there is no answer." in said(app)
     assert "bundled image is shown instead" not in said(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("dropout1", "dropout1"),
+        ("inception_3a", "…3a"),
+        ("layer1.0.conv1", "…0.conv1"),
+        ("features.12", "…12"),
+        ("inception_4b.branch3.reduce", "…reduce"),
+        ("convolution", "…olution"),
+    ],
+)
+def test_the_strip_cuts_a_name_where_a_part_of_it_begins(name: str, shown: str) -> None:
+    assert short(name) == shown

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.paths import home
 from cnnviz.tracking import Database, Status, recorded_runs
+from cnnviz.ui.pages.runs.comparison import labels
 from tests.pages.runner import assert_sound, open_page
 from tests.ui.pages.runs.making import many, trained
 
@@ -45,6 +46,24 @@ def test_a_run_is_listed_ticked_and_its_figures_stand_below(database: Database) 
     assert "90.00 %" in texts(app)
     assert "Confusion matrix" in texts(app)
     assert not app.warning
+
+
+def test_one_run_has_nothing_to_differ_from(database: Database) -> None:
+    trained(database)
+    app = open_page("runs", runs="1")
+    assert "Tick a second run" in texts(app)
+    assert "same recipe" not in texts(app)
+    assert "best of each row" not in texts(app)
+
+
+def test_runs_of_one_name_are_told_apart_in_the_figures(database: Database) -> None:
+    for rate in (0.1, 0.01):
+        trained(database, name="twin", lr=rate)
+    trained(database, name="other")
+    one, two, other = (tracking.get_run(database, number) for number in (1, 2, 3))
+    assert labels([one, two]) == ["1 · twin, lr 0.1", "2 · twin, lr 0.01"]
+    assert labels([one, other]) == ["1 · twin", "3 · other"]
+    assert_sound(open_page("runs", runs="1,2"))
 
 
 def test_two_runs_are_compared(database: Database) -> None:

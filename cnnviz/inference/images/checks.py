@@ -98,14 +98,14 @@ def _placed(image: Pixels) -> list[Hint]:
     if not SMALL <= length / side <= LARGE:
         text = (
             f"What is drawn is {length} of {side} pixels long, and in the training images {usual}: "
-            "try 'centre', which cuts it out and brings it to that size."
+            "try 'center', which cuts it out and brings it to that size."
         )
         return [Hint("size", text, "centre")]
     offset = np.array(box.middle) - [(height - 1) / 2, (width - 1) / 2]
     if np.abs(offset).max() > OFF_CENTER * side:
         text = (
             f"What is drawn lies {np.abs(offset).max():.0f} of {side} pixels off the middle, where the "
-            "training images have it: try 'centre'."
+            "training images have it: try 'center'."
         )
         return [Hint("position", text, "centre")]
     return []

@@ -69,7 +69,7 @@ def test_a_digit_of_other_size_or_place_than_mnists_is_to_be_centered(
 ) -> None:
     result = hints(picture, DIGITS, centered=True)
     assert [hint.kind for hint in result] == ([kind] if kind else [])
-    assert all(hint.change == "centre" and "try 'centre'" in hint.text for hint in result)
+    assert all(hint.change == "centre" and "try 'center'" in hint.text for hint in result)
     assert hints(picture, DIGITS) == ()
     # What it asks for is what helps.
     assert hints(picture, DIGITS.changed(centre=True), centered=True) == ()

@@ -97,7 +97,8 @@ def save_popover(design: Design) -> None:
             st.caption(f"{notice.escape(problem)} It can be downloaded, but saved only when it can be built.")
         # One key per name, so that text typed for another design is not reused.
         key = f"{NAME}-{document.name}"
-        st.session_state.setdefault(key, document.name)
+        # In every run: the browser makes the field when the popover is opened, from the newest run.
+        st.session_state[key] = st.session_state.get(key, document.name)
         st.text_input("Name", key=key, max_chars=60, help="Letters, digits, spaces and . - _")
         st.button(
             "Save", key="builder-save", type="primary", disabled=bool(problem), on_click=_save,

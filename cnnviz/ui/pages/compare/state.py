@@ -112,7 +112,8 @@ def _at_least_two(entries: list[Selection], problems: list[str]) -> list[Selecti
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
-        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} are added.")
+        verb = "is" if len(others) == 1 else "are"
+        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} {verb} added.")
     return [*entries, *others]
 
 

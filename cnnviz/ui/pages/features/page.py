@@ -139,7 +139,7 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
         key=key,
         on_change=lambda: change_without_model(**{name: unless(st.session_state[key], DEFAULTS[name])}),
         label_visibility="collapsed",
-        width=195,
+        width=215,
     )
 
 

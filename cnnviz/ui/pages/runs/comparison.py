@@ -14,6 +14,7 @@ from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.sentences import key_words
 from cnnviz.training.recipe import differing, value_text
+from cnnviz.ui.pages.runs.rows import distinctions
 from cnnviz.ui.shared.runs import run_data
 
 if TYPE_CHECKING:
@@ -101,6 +102,17 @@ def short_name(run: RunSummary) -> str:
     return f"{run.id} · {name}"
 
 
+def labels(runs: Sequence[RunSummary]) -> list[str]:
+    """Return the runs' short labels; of runs with the same name also what differs: `2 · LeNet-5, lr 0.02`."""
+    from cnnviz import tracking
+
+    names = [run.name for run in runs]
+    if len(set(names)) == len(names):
+        return [short_name(run) for run in runs]
+    differs = distinctions(runs, tracking.recipes(run_data.database(), [run.id for run in runs]))
+    return [", ".join(filter(None, (short_name(run), differs.get(run.id)))) for run in runs]
+
+
 def best_of(values: Sequence[float | None], lower: bool) -> tuple[int, ...]:
     """Return the indices of the best of at least two values that are not all equal."""
     known = [value for value in values if value is not None]
@@ -136,6 +148,9 @@ FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
 def configuration_diff(runs: Sequence[RunSummary]) -> None:
     """Draw the differing recipe fields and facts."""
     st.header("Configuration diff", anchor=False)
+    if len(runs) == 1:
+        st.caption("Tick a second run: what differs between the two is listed here.")
+        return
     lines = difference_lines(full_records(runs))
     unknown = [run for run in runs if not run.timed]
     if unknown:
@@ -157,7 +172,8 @@ def results_table(runs: Sequence[RunSummary]) -> None:
     st.header("Results", anchor=False)
     records = full_records(runs)
     run_columns([*metric_lines(records), *cost_lines(records)], runs, "Last values of every measure")
-    st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")
+    bold = "; the best of each row in bold" if len(runs) > 1 else ""
+    st.caption(f"Last values, not best ones{bold}. Point at a title for the best.")
 
 
 def full_records(runs: Sequence[RunSummary]) -> list[Run]:

@@ -28,7 +28,7 @@ from cnnviz.figures.pareto import Point, pareto, pareto_alt
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.runs import comparison, state
-from cnnviz.ui.pages.runs.comparison import short_name
+from cnnviz.ui.pages.runs.comparison import labels, short_name
 from cnnviz.ui.pages.runs.state import (
     AGAINST,
     COMPARED_AT_ONCE,
@@ -147,8 +147,8 @@ def overlay(runs: Sequence[RunSummary], page_state: PageState) -> None:
     x_title, unit = x_axis(axis, timed)
     part = PARTS.get(page_state.metric.partition("/")[0], "train")
     lines = [
-        Line(short_name(run), x_values(timed_curve, axis) / unit, timed_curve.curve.values, part, hue)
-        for run, timed_curve, hue in zip(runs, timed, COMPARED, strict=False)
+        Line(name, x_values(timed_curve, axis) / unit, timed_curve.curve.values, part, hue)
+        for name, timed_curve, hue in zip(labels(runs), timed, COMPARED, strict=False)
         if len(timed_curve.curve)
     ]
     panel = Panel(
@@ -389,7 +389,7 @@ def _draw(points: Sequence[Point], published: Sequence[Point], page_state: PageS
     pick = new_click("trade", plot(
         pareto(points, published, page_state.against, value=title), key="trade", height=PARETO_HEIGHT,
         alt=pareto_alt(points, published, page_state.against, value=title),
-        name=f"{title}-{page_state.against}",
+        name=f"{title.replace(' ', '-')}-{page_state.against}",
     ))  # fmt: skip
     customdata = pick["customdata"] if pick is not None else None
     if isinstance(customdata, list) and customdata and str(customdata[0]).isdecimal():

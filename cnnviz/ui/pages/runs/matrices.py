@@ -17,7 +17,7 @@ from cnnviz.ui.components.pictures import Cell as Picture
 from cnnviz.ui.components.pictures import Line, pictures
 from cnnviz.ui.components.plot import Pick, plot
 from cnnviz.ui.pages.runs import state
-from cnnviz.ui.pages.runs.comparison import short_name
+from cnnviz.ui.pages.runs.comparison import labels, short_name
 from cnnviz.ui.pages.runs.state import Cell, PageState
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.glossary import term_heading
@@ -65,7 +65,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
 def _choose(cell: Cell, matrix: Matrix) -> None:
     """Draw a choice of the cell by its classes, as an alternative to clicking."""
     with st.container(horizontal=True, gap="small"):
-        for side, label in enumerate(("True class", "What was said")):
+        for side, label in enumerate(("True class", "Predicted class")):
             key = f"cell-{side}"
             show_value(key, (cell.true, cell.answer)[side])
             st.selectbox(
@@ -272,7 +272,11 @@ def _clicked(run: RunSummary, matrix: Matrix, pick: Pick | None) -> Cell | None:
 
 def _class_by_class(entries: Entries) -> None:
     st.header("Accuracy class by class", anchor=False)
-    shown = [(short_name(run), matrix.counts, COMPARED[index]) for run, index, matrix in entries]
+    names = labels([run for run, _, _ in entries])
+    shown = [
+        (name, matrix.counts, COMPARED[index])
+        for name, (_, index, matrix) in zip(names, entries, strict=True)
+    ]
     classes = entries[0][2].classes
     figure = by_class(shown, classes)
     plot(

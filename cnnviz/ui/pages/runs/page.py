@@ -141,7 +141,9 @@ def _columns(page_state: PageState) -> None:
     """Draw the choice of the table's columns."""
     titles = {column.key: column.title for column in table_columns(page_state.metric)}
     free = [name for name in COLUMNS if name not in FIXED_COLUMNS]
-    show_value("runs-columns", [name for name in page_state.columns if name in free])
+    # In every run: the browser makes what a popover holds when it is opened, from the newest run, and would
+    # show none as chosen, and send that, if the value had come with an earlier one.
+    st.session_state["runs-columns"] = [name for name in page_state.columns if name in free]
     with st.popover("Columns", type="tertiary", icon=":material/view_column:", key="runs-columns-menu"):
         st.pills(
             "Columns of the table", free, selection_mode="multi", key="runs-columns",

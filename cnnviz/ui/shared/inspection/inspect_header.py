@@ -6,6 +6,7 @@ The layer strip shows one small image per layer.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -275,12 +276,20 @@ def reserve_height(key: str, height: int) -> contextlib.AbstractContextManager[o
 
 
 MAX_STRIP_LAYERS = 26
-SIDE, CELL, LETTERS = 48, 58, 9
+SIDE, CELL, LETTERS = 48, 58, 8
 
 
 def short(name: str, letters: int = LETTERS) -> str:
-    """Shorten a layer's name to its last letters, which distinguish it from the others."""
-    return name if len(name) <= letters else f"…{name[1 - letters :]}"
+    """Shorten a layer's name to its end, which distinguishes it from the others: `…3a` of `inception_3a`.
+
+    It is cut where a part of the name begins, so that a whole one is read; within a part that is too long.
+    """
+    if len(name) <= letters:
+        return name
+    end = name[1 - letters :]
+    begins = [match.end() for match in re.finditer(r"[._]", end[:-1])]
+    whole = name[-letters] in "._"
+    return f"…{end if whole or not begins else end[begins[0] :]}"
 
 
 def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> list[str]:

@@ -36,7 +36,7 @@ def test_a_model_that_another_page_had_selected_comes_first() -> None:
     ("text", "left", "said"),
     [
         ("lenet5", ["lenet5", "alexnet-cifar10"], "takes 2 to 4 models; AlexNet for CIFAR-10 is added"),
-        ("", ["alexnet-cifar10", "small-alexnet"], "is added"),
+        ("", ["alexnet-cifar10", "small-alexnet"], "are added"),
         ("lenet5,lenet5,alexnet", ["lenet5", "alexnet"], "is named twice"),
         ("lenet5,alexnett,resnet18-32", ["lenet5", "resnet18-32"], "no model “alexnett”"),
         (
