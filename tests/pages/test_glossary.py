@@ -44,6 +44,12 @@ def test_the_term_of_the_address_comes_first() -> None:
     assert "no term “nonsense”" in open_page("glossary", term="nonsense").warning[0].value
 
 
+@pytest.mark.parametrize("word", ["convolution", "fully connected", "relu", "pooling", "softmax", "logit"])
+def test_what_a_layer_is_called_is_found(word: str) -> None:
+    app = open_page("glossary", find=word)
+    assert any(word in name.lower() for name in _names(app))
+
+
 @pytest.mark.parametrize("anchor", terms())
 def test_a_term_explains_itself(anchor: str) -> None:
     term = terms()[anchor]
