@@ -105,6 +105,7 @@ def test_point_open_step_and_go_back(open_network: Callable[..., Page]) -> None:
     page.keyboard.press("Escape")
     page.mouse.click(*place_of(page, "softmax", 3))
     expect(page.locator(".sum")).to_contain_text("the sum over all 10 classes")
+    expect(page.locator(".sum")).not_to_contain_text(re.compile("= ?[<>]"))
 
 
 def test_by_keyboard_alone_with_words_for_who_listens(open_network: Callable[..., Page]) -> None:

@@ -40,5 +40,7 @@ function drawSoftmax(state) {
 
 function softmaxSentence(state) {
   const { scores, largest, powers, sum } = softmaxOf(state), { channel } = state.layer, number = (value) => plainly(fourDigits(value));
-  return `exp(${number(scores[channel])} − ${number(largest)}) = ${number(powers[channel])}; the sum over all ${scores.length.toLocaleString("en")} classes is ${number(sum)}; ${number(powers[channel])} ÷ ${number(sum)} = ${shareText(powers[channel] / sum)}`;
+  return `exp(${number(scores[channel])} − ${number(largest)}) = ${number(powers[channel])}; the sum over all ${scores.length.toLocaleString("en")} classes is ${number(sum)}; ${number(powers[channel])} ÷ ${number(sum)} ${equals(shareText(powers[channel] / sum))}`;
 }
+// "= 12.3 %", but "< 0.1 %".
+const equals = (text) => (/^[<>]/.test(text) ? `${text[0]} ${text.slice(1)}` : `= ${text}`);
