@@ -330,6 +330,8 @@ _NOT_IN_HISTORY = {
 
 def missing_fields(cause: str, evidence: Evidence) -> str | None:
     """Return what a rule requires that is not known of this run; None where it is applicable."""
+    if cause == "augmentation-too-strong" and evidence.loop is not None:
+        return None  # training images are compared with judged ones
     missing = [field for field in NEEDS.get(cause, ()) if field in evidence.unknown]
     if missing and evidence.kind == IMPORTED and missing[0] in _NOT_IN_HISTORY:
         return f"The history does not hold {_NOT_IN_HISTORY[missing[0]]}."

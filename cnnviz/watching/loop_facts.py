@@ -62,6 +62,29 @@ def unregistered(model: nn.Module) -> list[str]:
     return result
 
 
+def initial_gains(model: nn.Module) -> dict[str, float]:
+    """Return, for each weight that multiplies, its standard deviation times √fan_in.
+
+    That is the factor by which a layer scales independent values: 0.58 as torch draws weights, 1.4 by He's rule,
+    0.2 to 3 in trained networks. Of recurrent layers it is that of the weights from step to step.
+    """
+    result: dict[str, float] = {}
+    for name, part in model.named_modules():
+        weights: dict[str, Tensor] = {}
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            weights = {name or type(part).__name__: part.weight}
+        elif isinstance(part, nn.RNNBase):
+            weights = {
+                f"{name}.{n}": p for n, p in part.named_parameters(recurse=False) if n[:9] == "weight_hh"
+            }
+        for key, weight in weights.items():
+            if isinstance(weight, UninitializedParameter) or weight.numel() < MIN_VALUES:
+                continue
+            values = weight.detach().reshape(-1)[:MAX_UNIFORM_VALUES].float()
+            result[key] = float(values.std()) * weight[0].numel() ** 0.5
+    return {name: gain for name, gain in result.items() if math.isfinite(gain)}
+
+
 def is_untrained(weight: Tensor) -> bool:
     """Return whether a weight `(out, in, …)` has torch's default initialization, uniform in ±1/√fan_in.
 
@@ -124,6 +147,10 @@ class LoopFacts:
         self._samples: dict[str, Tensor] = {}
         self.reset: Counter[str] = Counter()
         self.unused_gradient: Counter[str] = Counter()
+        self.steps_of: Counter[int] = Counter()
+        """Steps of each optimizer, by its id."""
+        self._reached: set[str] = set()
+        """Layers with a gradient in some sampled step."""
         self.parameters = list(model.named_parameters())
         weights = [
             (n, p)
@@ -133,6 +160,7 @@ class LoopFacts:
         constant = [name for name, p in weights if _is_constant(p.detach().reshape(-1))]
         self._constant, self._weights = _layers_of(constant), len(weights)
         self._default = sum(is_untrained(p) for _, p in weights)
+        self._gains = initial_gains(model)
 
     # Weights.
 
@@ -180,7 +208,9 @@ class LoopFacts:
         names = set(used)
         for name, p in self.parameters:
             layer = name.rpartition(".")[0]
-            if p.requires_grad and p.grad is None and layer in names:
+            if p.grad is not None:
+                self._reached.add(layer)
+            elif p.requires_grad and layer in names:
                 self.unused_gradient[layer] += 1
 
     # Batches, labels and rates.
@@ -270,6 +300,7 @@ class LoopFacts:
             for p in group["params"]
             if id(p) not in own
         )
+        cut_off, without_step = self._cut_off(optimized), self._without_step()
         untrained = [(name, p) for name, p in self.parameters if not p.requires_grad and self._untrained(p)]
         return {
             "all": sum(p.numel() for _, p in self.parameters),
@@ -288,9 +319,42 @@ class LoopFacts:
             "constant": self._constant,
             "default": self._default,
             "weights": self._weights,
+            "gains": self._gains,
+            "without_step": _layers_of([name for name, _ in without_step]),
+            "without_step_numbers": sum(p.numel() for _, p in without_step),
+            "cut_off": list(cut_off),
+            "cut_off_numbers": sum(p.numel() for name, p in trainable if name.rpartition(".")[0] in cut_off),
             "unregistered": unregistered(self._model),
             "last": _last_layer(trainable),
         }
+
+    def _cut_off(self, optimized: set[int]) -> dict[str, None]:
+        """Return the first layers, where they run, are optimized, as torch draws them, and never get a gradient.
+
+        Only those before the first that gets one: behind it there may be outputs that no loss uses.
+        """
+        result: dict[str, None] = {}
+        for name, p in self.parameters:
+            layer = name.rpartition(".")[0]
+            if layer in self._reached:
+                return result
+            if layer in self.unused_gradient and id(p) in optimized and self._untrained(p):
+                result[layer] = None
+        return {}  # nothing is reached: it is not a part that is cut off
+
+    def _without_step(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what gets gradients, is held by optimizers that never stepped only, and is as torch draws it."""
+        held = [
+            (bool(self.steps_of[id(o)]), {id(p) for group in o.param_groups for p in group["params"]})
+            for o in self._optimizers
+        ]
+        stepped = {one for has, ids in held if has for one in ids}
+        waiting = {one for has, ids in held if not has for one in ids}
+        return [
+            (name, p)
+            for name, p in self.parameters
+            if id(p) in waiting - stepped and name.rpartition(".")[0] in self._reached and self._untrained(p)
+        ]
 
     def _untrained(self, weight: nn.Parameter) -> bool:
         """Return whether a weight that is not updated is untrained; tested again only after a change."""

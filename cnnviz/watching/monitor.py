@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.training.trainer import STATS_EARLY, STATS_EVERY
+from cnnviz.watching.image_sample import ImageSample
 from cnnviz.watching.loop_facts import LoopFacts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
 from cnnviz.watching.recording import EvaluationPass, as_logits
@@ -53,6 +54,10 @@ class Forward:
     labels: Tensor | None = None
     inputs: Tensor | None = None
     """In sampled steps, the input where it is a single tensor."""
+    images: Tensor | None = None
+    """The input, while pixels of more images are to be kept."""
+    marks: Tensor | None = None
+    """Marks of the images, `ImageSample.marks`."""
 
 
 class StepLoss(NamedTuple):
@@ -69,6 +74,8 @@ class StepLoss(NamedTuple):
     """Label of images that do not count."""
     versions: tuple[tuple[Tensor, int], ...]
     """The loop's own tensors with their version counters, which an in-place operation increments."""
+    marks: Tensor | None = None
+    """Marks of the images, `ImageSample.marks`."""
 
     @property
     def is_overwritten(self) -> bool:
@@ -111,6 +118,7 @@ class LoopMonitor:
     ) -> None:
         self.model, self.optimizers, self._recorder = model, optimizers, recorder
         self.facts = LoopFacts(model, optimizers)
+        self.images = ImageSample()
         self.step = 0
         self.smoothing = 0.0
         self.functions: dict[str, None] = {}
@@ -122,6 +130,7 @@ class LoopMonitor:
         """Whether losses and predictions are copied in each step, rather than computed when fetched."""
         self._evaluation: EvaluationPass | None = None
         self._evaluated: Tensor | None = None
+        self._evaluated_images: Tensor | None = None
         self._explicit = False
         self._backwards = 0
         self._passes = 0
@@ -229,18 +238,22 @@ class LoopMonitor:
         if not torch.is_grad_enabled():
             if self._evaluation is None:
                 self.facts.add_input("judged", images)
-            self._evaluate(logits)
+            self._evaluate(logits, images)
             return
         if not logits.requires_grad:
             if any(p.requires_grad for _, p in self.facts.parameters):
                 self.facts.counts["forwards_without_graph"] += 1
-            self._evaluate(logits) if not self.model.training else None
+            self._evaluate(logits, images) if not self.model.training else None
             return
         evaluating = [not part.training for part in self._modes.values()]
         forward = self._forward = Forward(logits, bool(evaluating) and all(evaluating), any(evaluating))
         if self._sampled is not None and len(args) + len(kwargs) == 1:
             forward.inputs = images
         logits.register_hook(self._guard_gradient(forward))  # type: ignore[no-untyped-call]
+        if self.images.wants_marks:
+            forward.marks = self.images.marks(images)
+        if self.images.wants_pixels("train") or not self.model.training:
+            forward.images = images
         if self.step < CHECKSUM_EARLY or self.step % STATS_EVERY < CHECKSUM_STEPS:
             self._checksum(images)
         if self._in_step:
@@ -290,9 +303,9 @@ class LoopMonitor:
                 self._count_backward()
             return
         if not self.model.training or forward.in_evaluation:
-            self._evaluate(forward.logits.detach())
+            self._evaluate(forward.logits.detach(), forward.images)
             if forward.labels is not None and self._evaluation is not None and not self._explicit:
-                self._evaluation.add_labels(forward.logits, forward.labels)
+                self._add_judged_labels(self._evaluation, forward.logits, forward.labels)
         elif self._sampled is not None:
             self._sampled.facts["together"] = True
         self.facts.counts["forwards_without_backward"] += 1
@@ -304,10 +317,11 @@ class LoopMonitor:
 
     # Evaluation.
 
-    def _evaluate(self, logits: Tensor) -> None:
+    def _evaluate(self, logits: Tensor, images: Tensor | None) -> None:
         if self._evaluation is None:
             self._end_sample()
             self._evaluation, self._explicit = EvaluationPass(self.part), False
+            self.images.begin_pass()
             self.facts.sample_weights()
         recalibrating = any(
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training and part.momentum is None
@@ -316,8 +330,17 @@ class LoopMonitor:
         if recalibrating:  # a pass that re-estimates batch-norm statistics, not an evaluation
             return
         acting = [name for name, part in self._modes.items() if part.training]
-        self._evaluated = logits.detach()
+        self._evaluated, self._evaluated_images = logits.detach(), None
+        if images is not None:
+            self.images.add_judged(images)
+            self._evaluated_images = images if self.images.wants_pixels("judged") else None
         self._evaluation.add_logits(logits, acting)
+
+    def _add_judged_labels(self, evaluation: EvaluationPass, logits: Tensor, labels: Tensor) -> None:
+        evaluation.add_labels(logits, labels)
+        images, self._evaluated_images = self._evaluated_images, None
+        if images is not None:
+            self.images.keep("judged", images, labels)
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:
         """Add a batch that the loop evaluated explicitly."""
@@ -332,10 +355,11 @@ class LoopMonitor:
         # The forward hook has counted the pass already, unless another network made it.
         if self._evaluation.images <= self._evaluation.labelled:
             self._evaluation.add_logits(logits, ())
-        self._evaluation.add_labels(logits, labels)
+        self._add_judged_labels(self._evaluation, logits, labels)
 
     def _end_evaluation(self, mark: bool) -> None:
         evaluation, self._evaluation, self._evaluated = self._evaluation, None, None
+        self._evaluated_images = None
         if evaluation is None or not (evaluation.images or evaluation.labelled):
             return
         self.facts.counts["evaluations"] += 1
@@ -371,7 +395,7 @@ class LoopMonitor:
                 return
             plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
             if plain and self._evaluation is not None and not self._explicit:
-                self._evaluation.add_labels(evaluated, call.target)
+                self._add_judged_labels(self._evaluation, evaluated, call.target)
             return
         if not _comes_from(call.input, forward.logits):
             return
@@ -426,13 +450,21 @@ class LoopMonitor:
         """
         if logits.dim() != 2 or logits.shape[1] < 2 or labels is None or not len(labels) == len(logits) > 0:
             return
+        forward = self._forward
+        if forward is not None and forward.logits.dim() == 2 and _are_no_answers(logits, forward.logits):
+            return
         self.facts.classes = logits.shape[1]
         loss, output, labels = loss.detach(), logits.detach(), labels.clone()
         large = output.numel() > MAX_KEPT_LOGITS
         versions = tuple((tensor, tensor._version) for tensor in ((loss,) if large else (loss, output)))
         if self.copies_losses or large:
             loss, output = loss.clone(), output.argmax(1)
-        self._losses.append(StepLoss(loss, reduction, output, labels, ignored, versions))
+        marks = forward.marks if forward is not None else None
+        if forward is not None and forward.images is not None and self.images.wants_pixels("train"):
+            self.images.keep("train", forward.images, labels)
+        if marks is not None:
+            self.images.expect(len(marks))
+        self._losses.append(StepLoss(loss, reduction, output, labels, ignored, versions, marks))
 
     def _out_of_range(self, call: LossCall) -> None:
         """Record labels outside of the classes after a loss function raised."""
@@ -469,6 +501,7 @@ class LoopMonitor:
             self._note_gradients()
         counts = self.facts.counts
         counts["optimizer_steps"] += 1
+        self.facts.steps_of[id(optimizer)] += 1
         is_new_step = (
             self._backwards > 0 or not self._stepped_optimizers or id(optimizer) in self._stepped_optimizers
         )
@@ -527,6 +560,11 @@ class LoopMonitor:
             start = min(apart - CHECKSUM_VALUES, flat.numel() // len(images) // 2)
             flat = flat[start:].as_strided((CHECKSUM_PIECES, CHECKSUM_VALUES), (apart, 1))
         self._checksums.append(flat.sum(dtype=torch.float64))
+
+
+def _are_no_answers(logits: Tensor, output: Tensor) -> bool:
+    """Return whether a loss compares outputs with each other: neither its rows nor its columns are the output's."""
+    return len(logits) != len(output) and logits.shape[1] != output.shape[1]
 
 
 def _has_other_labels(call: LossCall, forward: Forward) -> bool:

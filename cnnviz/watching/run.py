@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
+from cnnviz.diagnosis.evidence.loop import LoopImages
 from cnnviz.diagnosis.outcome import describe_probes
 from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
@@ -91,6 +92,8 @@ class WatchedRun:
         self._overwrites = False
         self._images = {"train": 0, "test": 0, "validation": 0}
         self._image_count = 0
+        self._distinct = 0
+        """Number of different training images, where they come again as they were."""
         self._shape: tuple[int, ...] = ()
         self._facts_due = 0.0
         self._nonfinite = self._mixed = False
@@ -205,6 +208,7 @@ class WatchedRun:
             self.monitor.finish()
             self._report_step(self.monitor.step, force=True)
             self._write_facts()
+            self._write_agreement()
             self._writer.flush()
         evidence = gather(self._database, self.id)
         if probes:
@@ -381,6 +385,9 @@ class WatchedRun:
         sizes = itertools.accumulate(len(entry.labels) for _, entry in waiting)
         fetched = torch.cat([entry.labels for _, entry in waiting]).cpu().numpy()
         batches = np.split(fetched, list(sizes)[:-1])
+        for (_, entry), labels in zip(waiting, batches, strict=True):
+            if entry.marks is not None:
+                self.monitor.images.add_trained(entry.marks, labels)
         counted = [self._add(at, entry, labels) for (at, entry), labels in zip(waiting, batches, strict=True)]
         self.monitor.facts.add_labels([labels for labels in counted if len(labels)])
         try:
@@ -422,13 +429,13 @@ class WatchedRun:
     def _write_data(self) -> None:
         facts = self.monitor.facts
         counts = [facts.labels.get(i, 0) for i in range(len(self._classes))]
-        train = self._images["train"] or self._image_count
+        train = self._distinct or self._images["train"] or self._image_count
         scale = train / sum(counts) if sum(counts) else 0.0
         self._report.body(self.monitor.step, "data", {
             "classes": list(self._classes), "train": train, "available": train,
             "validation": self._images["validation"], "test": self._images["test"],
             "shape": list(self._shape),
-            "counts": [round(n * scale) for n in counts], "notes": self._notes,
+            "counts": [max(round(n * scale), n > 0) for n in counts], "notes": self._notes,
         })  # fmt: skip
 
     def _write_facts(self) -> None:
@@ -438,11 +445,21 @@ class WatchedRun:
         body = facts.body() | {
             "functions": list(self.monitor.functions),
             "imported_by_name": loss_functions.imported_by_name(self._caller),
+            "images": self.monitor.images.counts(self._images["train"]),
         }
+        images = LoopImages.model_validate(body["images"])
+        self._distinct = images.distinct if images.unchanged else 0
         self._report.body(self.monitor.step, "loop", body)
         self._write_data()
         ended = time.monotonic()
         self._facts_due = ended + max(FACTS_EVERY, (ended - began) / FACTS_PART)
+
+    def _write_agreement(self) -> None:
+        """Record how often images that look alike share a label, where images show it at all."""
+        images, classes = self.monitor.images, self.monitor.facts.classes
+        measured = images.agreement(classes) if classes > 1 and not self._mixed else {}
+        if measured:
+            self._report.body(self.monitor.step, "census", measured)
 
     def _note(self, sentence: str) -> None:
         self._notes.append(sentence)
@@ -473,6 +490,7 @@ class WatchedRun:
             if step:
                 self._report.batch_norm(step, describe_batch_norm(self._model))
             self._write_facts()
+            self._write_agreement()
             self._note_settings()
             # How long a loop was meant to be is known from one that reached its end.
             total = round(self._epoch(step), 3) if status is Status.FINISHED else 0.0

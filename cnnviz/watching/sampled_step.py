@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.watching.loss_functions import LossCall
@@ -72,6 +73,9 @@ class SampledStep:
         # Of several optimizers the first: what it clears after its step is not cleared before it.
         if not {"fresh_in_step", "stale_in_step"} & self.facts.keys():
             self.facts |= _composition(self._gradients)
+        if "along_weights" not in self.facts:
+            with suppress(Exception):  # too little memory
+                self.facts |= _along_weights(self._gradients)
 
     def end(self) -> tuple[dict[str, Any], list[LayerStats]]:
         """Return the facts as JSON-compatible values, and the statistics of the layers."""
@@ -146,6 +150,17 @@ def _composition(every: Sequence[_Gradients]) -> dict[str, float]:
             "stale_in_step": (sg * ff - fg * fs) / determinant,
         }
     return {"fresh_in_step": fg / ff} if ff > 0 and ss == 0 else {}
+
+
+def _along_weights(every: Sequence[_Gradients]) -> dict[str, float]:
+    """Return the median cosine between a weight and its gradient."""
+    parameters = [one.parameter for one in every if one.parameter.dim() > 1]
+    cosines = [
+        functional.cosine_similarity(_values(p.grad), _values(p), dim=0)
+        for p in parameters
+        if p.grad is not None and not p.grad.is_sparse
+    ]
+    return {"along_weights": float(torch.stack(cosines).median())} if cosines else {}
 
 
 def _harmless(hook: Callable[[Tensor], None]) -> Callable[[Tensor], None]:

@@ -231,6 +231,8 @@ class DataQuality(_Plain):
     neighbours_in_colour: Neighbours | None = None
     """Only where color images are converted to grayscale."""
     neighbours_of_test: NeighboursOfTest | None = None
+    neighbours_among_test: Neighbours | None = None
+    """Of a watched run: between judged images."""
     detail: Detail | None = None
     validation_counts: tuple[int, ...] = ()
     variation: Variation | None = None

@@ -50,6 +50,8 @@ class LoopLook(_Loose):
     """Whether a forward pass began before the gradient of the one before had come: both have one loss."""
     fresh_in_step: float | None = None
     """Factor of the step's new gradients in the gradient that the optimizer got: 1 unless it was divided."""
+    along_weights: float | None = None
+    """Median over parameters of the cosine between the step's gradient and the weights: 1 for a penalty alone."""
     stale_in_step: float | None = None
     """The same of what the buffers held before: 0 if it was cleared or replaced in between."""
     cleared: bool = False
@@ -109,6 +111,14 @@ class LoopParameters(_Loose):
     """Number of weight tensors with torch's default initialization when watching began."""
     constant: tuple[str, ...] = ()
     """Layers whose weights were all equal when watching began."""
+    gains: dict[str, float] = {}
+    """Standard deviation of the first weights times √fan_in, by layer; of recurrent layers from step to step."""
+    without_step: tuple[str, ...] = ()
+    """Layers that get gradients, are only in optimizers that never stepped, and have torch's default initialization."""
+    without_step_numbers: int = 0
+    cut_off: tuple[str, ...] = ()
+    """Layers in the optimizer that ran, never got a gradient, and have torch's default initialization."""
+    cut_off_numbers: int = 0
     weights: int = 0
     """Number of weight tensors `(out, in, …)`."""
     unregistered: tuple[str, ...] = ()
@@ -124,6 +134,68 @@ class LoopInput(_Loose):
     spread: float
     low: float
     high: float
+
+
+MIN_AGAIN = 50
+"""Least images that came again, or were judged, for their part to say something."""
+UNCHANGED = 0.9
+"""Part of the later epochs' images that equal an earlier one where images are not augmented."""
+
+
+class LoopImages(_Loose):
+    """Counts of equal images, by checksums of the first epochs."""
+
+    seen: int = 0
+    """Training images that were marked, each time that it came."""
+    distinct: int = 0
+    first: int = 0
+    """Those of the first epoch."""
+    first_distinct: int = 0
+    after: int = 0
+    """Those of later epochs."""
+    again: int = 0
+    """Those of later epochs that equal an earlier one."""
+    relabelled: int = 0
+    """Those of `again` with another label than the image had at first."""
+    judged: int = 0
+    """Images of the newest evaluation pass."""
+    known: int = 0
+    """Those of them that equal a training image from before the pass."""
+    boundaries: int = 0
+    """Changes between known and new ones in the order in which they were judged."""
+    judged_before: int | None = None
+    """Those of them that were in the first pass too; None for a single pass."""
+    fresh_passes: int = 0
+    """Passes with hardly an image that had been learned from."""
+    gray: float | None = None
+    """Fraction of the training images with three equal channels; None for other numbers of channels."""
+    uniform: dict[str, float] = {}
+    """Of `train` and `judged`: median fraction of an image's values that equal its commonest one."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether training images come again as they were, so that `distinct` is their number."""
+        return self.after >= MIN_AGAIN and self.again >= UNCHANGED * self.after
+
+    @property
+    def repeated_by_nature(self) -> float:
+        """Fraction of the first epoch's images that equal another one of it."""
+        return 1 - self.first_distinct / max(self.first, 1)
+
+    @property
+    def leaked(self) -> float:
+        """Fraction of the judged images that were learned from, beyond those that are alike by nature.
+
+        0 where known and new images are two parts that are judged one after the other: training images are often
+        evaluated too.
+        """
+        if self.judged < MIN_AGAIN or not self.known:
+            return 0.0
+        share = self.known / self.judged
+        if share == 1:
+            return 0.0 if self.fresh_passes else 1 - self.repeated_by_nature
+        mixed = 2 * share * (1 - share) * (self.judged - 1)
+        return max(0.0, share - self.repeated_by_nature) if self.boundaries > mixed / 2 else 0.0
 
 
 class Loop(_Loose):
@@ -162,6 +234,7 @@ class Loop(_Loose):
     optimizers: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     imported_by_name: str | None = None
+    images: LoopImages = LoopImages()
     inputs: dict[str, LoopInput] = {}
     """Of the first training batch (`train`), and of the first batch of the newest pass without gradients
     (`judged`).

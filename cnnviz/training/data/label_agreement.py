@@ -39,7 +39,11 @@ class Outlined:
         """Sample at most `SAMPLE` images of `part`; None if it has fewer than 20."""
         if len(part) < 4 * NEIGHBOURS:
             return None
-        vectors, labels = _sample(part)
+        return cls.of_vectors(*_sample(part))
+
+    @classmethod
+    def of_vectors(cls, vectors: Tensor, labels: Tensor) -> Outlined:
+        """Find the neighbors among unit vectors `(N, V)`, of more than `NEIGHBOURS` images."""
         likeness = vectors @ vectors.T
         likeness.fill_diagonal_(-torch.inf)
         top = likeness.topk(NEIGHBOURS, dim=1)
@@ -74,7 +78,11 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
     """
     if len(test) < 4 * NEIGHBOURS:
         return None
-    vectors, labels = _sample(test)
+    return agreement_across(*_sample(test), train, classes)
+
+
+def agreement_across(vectors: Tensor, labels: Tensor, train: Outlined, classes: int) -> dict[str, Any]:
+    """Return what `neighbours_of_test` does, of unit vectors `(N, V)` and labels `(N,)`."""
     top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
     nearer = top.values[:, 0] > train.likeness.median()
     agreement = _agreement(labels, train, top.indices, classes) | {
@@ -136,7 +144,7 @@ def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> d
 
 
 def outline(images: Tensor) -> Tensor:
-    """Return images uint8 `(N, C, H, W)` as unit vectors `(N, C·SIDE²)`; dot products are similarities."""
+    """Return images `(N, C, H, W)` as unit vectors `(N, C·SIDE²)`; dot products are similarities."""
     small = functional.interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
     flat = small.flatten(1)
     return functional.normalize(flat - flat.mean(1, keepdim=True))

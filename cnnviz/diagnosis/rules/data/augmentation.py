@@ -16,7 +16,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     accuracy_figure,
     accuracy_summary,
 )
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.finding import Bars, Change, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.training.recipe import Recipe
@@ -103,6 +103,8 @@ networks with a margin of one pixel for seven epochs reached 85 % and 62 % of th
 def augmentation_too_strong(evidence: Evidence) -> Outcome:
     """Detect augmentation that hides half of the image or more, in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
+    if evidence.loop is not None:
+        return _erased(evidence, now)
     if not uses_augmentation(recipe):
         return Negative("Images are shown as they are, without augmentation.")
     side = side_of(evidence)
@@ -129,6 +131,49 @@ def augmentation_too_strong(evidence: Evidence) -> Outcome:
             "others."
         )
     return _finding(evidence, now, visibility, recolored)
+
+
+def _erased(evidence: Evidence, now: AccuracySummary | None) -> Outcome:
+    """Compare how much of an image has one value, in training and where a watched loop judges."""
+    assert evidence.loop is not None
+    shares = evidence.loop.images.uniform
+    if "train" not in shares or "judged" not in shares or now is None:
+        return Inconclusive("Training images and judged ones were not compared.")
+    train, judged = shares["train"], shares["judged"]
+    left = (1 - train) / max(1 - judged, 1e-9)
+    if left >= LITTLE:
+        return Negative(
+            f"{percent(train)} of a training image has one value, and {percent(judged)} of a judged one."
+        )
+    if now.well or now.fits_training:
+        return Negative(
+            f"Of a training image {percent(left)} is left, but "
+            f"{percent(max(now.held_out_accuracy, now.train_accuracy))} of the images are known all the same."
+        )
+    return Finding(
+        cause="augmentation-too-strong",
+        confidence=0.9 if left < HARDLY else 0.75,
+        effect=max(0.5, now.lost),
+        verdict=f"Training images are blanked: {percent(train)} of one has a single value, and {percent(judged)} of "
+        "one that is judged.",
+        explanation=(
+            "Augmentation shows images changed, so that the network learns what stays. Here about "
+            f"{percent(left)} of what a judged image shows is left of a training image. A label on a part that shows "
+            f"nothing of the object teaches noise: {percent(now.train_accuracy)} of the training images are known as "
+            f"they are shown, and {percent(now.held_out_accuracy)} of the {now.part} images."
+        ),
+        facts=(Fact("left of a training image", left, percent(left)), *now.facts),
+        pictures=(accuracy_figure(evidence, "Accuracy as shown in training, and held out"),),
+        fix=CodeFix(
+            "Erase or cut away less of an image.",
+            "transforms.RandomErasing(p=0.5, scale=(0.02, 0.2))\ntransforms.RandomResizedCrop(side, scale=(0.5, 1))",
+        ),
+        explains=(
+            "under-fitting", "too-few-steps", "one-class", "rate-too-low", "rate-too-high", "labels-noisy",
+            "labels-shuffled", "dead-relu", "unstable-training", "initialisation", "vanishing-gradients",
+            "split-mismatch",
+        ),
+    )  # fmt: skip
 
 
 def _finding(

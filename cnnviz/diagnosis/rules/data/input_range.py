@@ -25,7 +25,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
 )
 from cnnviz.diagnosis.evidence.step_size import early_update_ratio
 from cnnviz.diagnosis.figures import loss_curve
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.finding import Bars, Change, CodeFix, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.training.initialization import SURPRISED
@@ -98,6 +98,7 @@ def _scale_finding(
         ),
         explains=(
             "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
+            "too-few-steps", "unstable-training",
             *(("rate-too-low", "labels-shuffled") if _normalised_at_once(evidence) else ()),
         ) if read.spread > WIDE else (),
     )  # fmt: skip
@@ -174,6 +175,10 @@ TELLS = 0.15
 """Excess of label agreement among neighbors in color over grayscale, chance-corrected. On CIFAR-10, most of
 which LeNet-5 learns in grayscale too, it is 0.04.
 """
+ALL_GRAY = 0.99
+"""Fraction of a watched loop's images with three equal channels."""
+HARDLY_ANYTHING = 0.15
+"""Chance-corrected accuracy below which nothing of use is learned."""
 TURNED_GRAY = ("turned to gray", "turned to grey")
 """How a data set's notes say it; runs stored before were British."""
 """Part of a note written by `cnnviz.datasets.dataset`."""
@@ -191,6 +196,8 @@ def data_channels(evidence: Evidence) -> Outcome:
     )
     if not evidence.data.shape:
         return Inconclusive("The run did not record what its images are like.")
+    if evidence.loop is not None and (evidence.loop.images.gray or 0.0) > ALL_GRAY:
+        return _three_times_gray(evidence)
     if note is None:
         copied = any("three channels" in entry for entry in evidence.data.notes)
         return Negative(
@@ -215,6 +222,50 @@ def data_channels(evidence: Evidence) -> Outcome:
             f"of the time in color and {percent(grey.share)} in gray."
         )
     return _channels_finding(evidence, now, colour, grey)
+
+
+def _three_times_gray(evidence: Evidence) -> Outcome:
+    """Judge a watched loop whose images have three equal channels: whether there was color is not known."""
+    now = accuracy_summary(evidence)
+    if now is None:
+        return Inconclusive("No epoch has ended yet, so nobody knows whether gray is enough.")
+    curve, neighbors = summarize_loss(evidence), evidence.quality.neighbours
+    if evidence.step <= FEW or curve is None or curve.falling:
+        return Inconclusive("The three channels are equal, and it has hardly begun to learn from them.")
+    if neighbors is not None:
+        return Negative("The three channels are equal, and what they show tells the classes apart.")
+    gap = now.train_accuracy - now.held_out_accuracy
+    if not now.at_chance and (now.above(now.held_out_accuracy) > HARDLY_ANYTHING or gap > 0.2):
+        return Negative(
+            f"The three channels are equal, but {percent(now.held_out_accuracy)} of the {now.part} images are "
+            "known all the same."
+        )
+    return Finding(
+        cause="data-channels",
+        confidence=0.65,
+        effect=0.9,
+        verdict="The three channels of every image are equal, and next to nothing is learned: color seems to have "
+        "been turned to gray, and may be what tells the classes apart.",
+        explanation=(
+            "The network takes three channels, and gets gray three times. That is usual for images that are gray "
+            "by nature. Where they had colors, a conversion took them away (Grayscale, convert('L'), a mean over "
+            f"channels), and classes that differ by color alone are the same then. {percent(now.train_accuracy)} of "
+            f"the training images are known, and {percent(now.held_out_accuracy)} of others; a constant answer "
+            f"gives {percent(now.chance)}. Look at the images as they are stored."
+        ),
+        facts=now.facts,
+        fix=CodeFix(
+            "Leave the colors in.", "image = Image.open(path).convert('RGB')  # no Grayscale in the transform"
+        ),
+        explains=(
+            "labels-shuffled",
+            "labels-noisy",
+            "one-class",
+            "under-fitting",
+            "rate-too-low",
+            "rate-too-high",
+        ),
+    )
 
 
 def _channels_finding(

@@ -273,6 +273,8 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     )
     # The statistics of a batch lower training accuracy too: then only images that were compared count.
     hindered = hindered or (has_batch_norm(evidence) and agreement(evidence) is None)
+    # What the transforms of a watched loop do is not known, only whether images come again as they were.
+    hindered = hindered or (evidence.loop is not None and not evidence.loop.images.unchanged)
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last

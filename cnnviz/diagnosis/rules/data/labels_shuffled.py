@@ -19,7 +19,8 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     standard_error,
     summarize_loss,
 )
-from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
+from cnnviz.diagnosis.evidence.loop import MIN_AGAIN
+from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding, Picture
 from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.data.images import is_blurred
@@ -42,6 +43,12 @@ network tells classes apart.
 """
 MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
+RELABELLED = 0.5
+"""Part of the images with another label in later epochs, relative to labels dealt out at random. Labels that are
+guessed anew for unlabeled images (Lee, "Pseudo-label", 2013) change far less often.
+"""
+EVEN = 0.02
+"""Excess of the commonest class's share of a batch over 1/classes that random batches have."""
 BEGUN, MANY_ERRORS = 0.1, 8.0
 """The same, and standard errors beyond chance, of a run that has begun to."""
 WORSE = 1.02
@@ -55,6 +62,9 @@ WORSE = 1.02
 )
 def shuffled(evidence: Evidence) -> Outcome:
     """Detect shuffled labels: held-out accuracy at chance level, and neighbors that disagree."""
+    relabelled = _relabelled(evidence)
+    if relabelled is not None:
+        return relabelled
     now, neighbors = accuracy_summary(evidence), evidence.quality.neighbours
     ruled_out_by = _ruled_out_by_images(evidence)
     if sum(count > 0 for count in evidence.data.counts) < 2:
@@ -102,6 +112,47 @@ def shuffled(evidence: Evidence) -> Outcome:
     if probed and not _blurred(evidence):
         confidence = max(confidence, 0.9)
     return _shuffled(evidence, now, neighbors, confidence)
+
+
+def _relabelled(evidence: Evidence) -> Finding | None:
+    """Detect images of a watched loop that come with other labels in later epochs.
+
+    Where each batch holds every class equally often, numbers may be dealt out for each batch on purpose, as in
+    contrastive learning and in episodes of few-shot learning.
+    """
+    loop, now = evidence.loop, accuracy_summary(evidence)
+    if loop is None or loop.images.again < MIN_AGAIN or (now is not None and now.well):
+        return None
+    if loop.commonest is None or loop.commonest <= 1 / max(evidence.classes, 1) + EVEN:
+        return None
+    share = loop.images.relabelled / loop.images.again
+    total = max(sum(loop.labels), 1)
+    expected = 1 - sum((count / total) ** 2 for count in loop.labels)
+    if share < RELABELLED * expected:
+        return None
+    return Finding(
+        cause="labels-shuffled",
+        confidence=0.96,
+        effect=1.0,
+        verdict=f"The same image comes with another label in later epochs: {percent(share)} of "
+        f"{loop.images.again:,} images that came again, where labels dealt out at random would give "
+        f"{percent(expected)}.",
+        explanation=(
+            "An image has one label. Here images and labels are put together anew in each epoch, so that labels "
+            "have nothing to do with images: one of the two is shuffled or sorted without the other (two loaders, "
+            "an index that is applied to one of them, a collate function that mixes a batch)."
+        ),
+        facts=(Fact("images with another label than at first", share, percent(share)),),
+        ruled_out=("The network and its settings: images and labels were compared before either was used.",),
+        fix=CodeFix(
+            "Index images and labels by the same order.",
+            "order = torch.randperm(len(images))\nimages, labels = images[order], labels[order]",
+        ),
+        explains=(
+            "one-class", "under-fitting", "labels-noisy", "rate-too-high", "rate-too-low", "too-few-steps",
+            *OVER_FITTING,
+        ),
+    )  # fmt: skip
 
 
 def _memorized(evidence: Evidence, now: AccuracySummary) -> bool:

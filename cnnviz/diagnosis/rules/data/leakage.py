@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis.evidence import Evidence, NearDuplicates, Repeats
-from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.evidence.loop import MIN_AGAIN
+from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.data.images import constant, is_blurred
@@ -28,6 +29,8 @@ have by nature (none of 1,000 in the digits, MNIST and CIFAR-10).
 """
 
 
+SOME_OF_FEW = 0.05
+"""Fraction of a watched loop's judged images, which are often few, beyond what is alike by nature."""
 FEW_COPIES = 5
 """Copies that are no accident, however few the test images."""
 
@@ -40,6 +43,8 @@ FEW_COPIES = 5
 )
 def leakage(evidence: Evidence) -> Outcome:
     """Detect a hundredth of the test images among the training images, or a twentieth re-encoded."""
+    if evidence.loop is not None:
+        return _in_a_loop(evidence)
     repeats = evidence.quality.repeats or _probed(evidence)
     if repeats is None or not evidence.data.test:
         return Inconclusive(
@@ -76,6 +81,42 @@ def leakage(evidence: Evidence) -> Outcome:
         also += f"; saved again, {copied.copies:,} of {copied.images:,} that were compared"
     return Negative(
         f"{repeats.test:,} of {evidence.data.test:,} test images lie among the training images{also}."
+    )
+
+
+def _in_a_loop(evidence: Evidence) -> Outcome:
+    """Compare the judged images of a watched loop with those that it had learned from by then."""
+    assert evidence.loop is not None
+    images = evidence.loop.images
+    if images.judged < MIN_AGAIN or not images.seen:
+        return Inconclusive("Too few judged images were compared with training images.")
+    share, natural = images.leaked, images.repeated_by_nature
+    if share < SOME_OF_FEW:
+        return Negative(
+            f"{images.known:,} of {images.judged:,} judged images equal a training image"
+            + (": they are evaluated apart from the others." if images.known and images.fresh_passes else ".")
+        )
+    return Finding(
+        cause="leakage",
+        confidence=0.75 if images.known == images.judged else 0.95,
+        effect=min(1.0, 0.6 + share),
+        verdict=f"{percent(images.known / images.judged)} of the judged images were learned from, so the "
+        "accuracy flatters.",
+        explanation=(
+            f"{images.known:,} of {images.judged:,} judged images equal, value by value, an image that the "
+            f"network had been trained on before. Of the training images of an epoch {percent(natural)} equal "
+            "another one, so that it is no accident. What was memorized is known there too, and how much is known "
+            "of new images nobody can say.\n\nSplit before images are augmented, repeated or joined, and keep all "
+            "copies of an image in one part."
+        ),
+        facts=(
+            Fact("judged images learned from", float(images.known), f"{images.known:,} of {images.judged:,}"),
+        ),
+        pictures=_accuracies(evidence),
+        fix=CodeFix(
+            "Judge by images that are not among the training images.",
+            "order = torch.randperm(len(images))\ntrain, test = order[:-1000], order[-1000:]  # before anything else",
+        ),
     )
 
 

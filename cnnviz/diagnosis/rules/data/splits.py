@@ -10,7 +10,7 @@ from cnnviz.diagnosis.evidence.generalization import (
     first_pass_accuracy,
     input_shift,
 )
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, standard_error
+from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, accuracy_summary, standard_error
 from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding
@@ -31,6 +31,10 @@ EACH = 10
 """Least test images of a class for its resemblance to count."""
 LOST_BY_PREPARATION = 0.15
 """Generalization gap: less may be overfitting."""
+TELLING, OTHER_LABELS = 0.3, 0.4
+"""Label agreement of neighbors beyond chance, chance-corrected, from which looks tell labels; and the part of it
+between the two parts below which they are of different kinds.
+"""
 MIXED_UP = 0.6
 """Fraction of a class's images that resemble another class."""
 
@@ -46,6 +50,9 @@ def split_mismatch(evidence: Evidence) -> Outcome:
     """Detect splits with other classes, permuted labels, other preprocessing, or input shift."""
     if evidence.loop is not None and evidence.loop.preprocessing_mismatch is not None:
         return _prepared_otherwise(evidence, *evidence.loop.preprocessing_mismatch)
+    unlike = _unlike_neighbors(evidence) if evidence.loop is not None else None
+    if unlike is not None:
+        return unlike
     first = first_pass_accuracy(evidence)
     if first is not None and evidence.loop is not None:
         return _unlike_the_first_epoch(evidence, first)
@@ -114,6 +121,56 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
             "Prepare both by the same code.",
             "transform = ...  # scale, mean and standard deviation\n"
             "train = Dataset(..., transform=transform)\ntest = Dataset(..., transform=transform)",
+        ),
+    )
+
+
+def _unlike_neighbors(evidence: Evidence) -> Finding | None:
+    """Detect judged images whose neighbors among the training images have other labels, where either part's agree."""
+    quality, now = evidence.quality, accuracy_summary(evidence)
+    train, test, across = quality.neighbours, quality.neighbours_among_test, quality.neighbours_of_test
+    if train is None or test is None or across is None or now is None:
+        return None
+    least = min(train.excess, test.excess)
+    if least < TELLING or across.excess > OTHER_LABELS * least or min(train.images, test.images) < ENOUGH:
+        return None
+    if now.train_accuracy - now.held_out_accuracy < LOST_BY_PREPARATION:
+        return None
+    if isinstance(labels_permuted(evidence), Finding):
+        return None
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.85,
+        effect=min(1.0, max(0.5, now.train_accuracy - now.held_out_accuracy)),
+        verdict="Judged images are not like those that are learned from: among themselves neighbors share a label "
+        f"{percent(test.share)} of the time, with training images {percent(across.share)}.",
+        explanation=(
+            f"Of the {train.each} training images most like a training image {percent(train.share)} have its label, "
+            f"and among judged images it is {percent(test.share)}: looks tell labels in either part. But of the "
+            f"training images most like a judged one only {percent(across.share)} have its label "
+            f"({percent(across.chance)} by chance). So the parts are prepared otherwise (channels, axes or time in "
+            "another order, turned, inverted), come from elsewhere, or number their classes differently. "
+            f"{percent(now.train_accuracy)} of the training images are known and "
+            f"{percent(now.held_out_accuracy)} of the judged ones."
+        ),
+        facts=(
+            Fact("neighbors with the same label, training", train.share, percent(train.share)),
+            Fact("the same, judged images", test.share, percent(test.share)),
+            Fact("the same, between the parts", across.share, percent(across.share)),
+            *now.facts,
+        ),
+        explains=(
+            "labels-noisy",
+            "labels-shuffled",
+            "one-class",
+            "batch-norm-unsettled",
+            "unstable-training",
+        ),
+        hides=OVER_FITTING,
+        fix=CodeFix(
+            "Look at a training image and a judged one side by side, and prepare both by the same code.",
+            "transform = ...\ntrain = Dataset(..., transform=transform)\n"
+            "test = Dataset(..., transform=transform)",
         ),
     )
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
-from cnnviz.diagnosis.evidence.loop import Loop
+from cnnviz.diagnosis.evidence.loop import MIN_AGAIN, Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
@@ -103,6 +103,9 @@ def same_batch(evidence: Evidence) -> Outcome:
         return Inconclusive("Too few batches were seen.")
     if evidence.input is not None and evidence.input.low == evidence.input.high:
         return Inconclusive("All images are equal, so that batches cannot be told apart.")
+    few = _few_images(evidence)
+    if few is not None:
+        return few
     one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
@@ -132,6 +135,46 @@ def same_batch(evidence: Evidence) -> Outcome:
         ),
         fix=CodeFix(
             "Take the next batch in every step.", "for images, labels in loader:\n    ...  # one step"
+        ),
+        hides=(*EFFECTS, "classes-missing"),
+    )
+
+
+FEW_IMAGES = 0.1
+"""Part of an epoch's images that differ from each other, below which few images come again and again. Rare classes
+that are drawn more often leave more.
+"""
+MIN_IMAGES = 100
+
+
+def _few_images(evidence: Evidence) -> Finding | None:
+    """Detect epochs of a handful of images, each of which comes many times within the epoch."""
+    images, classes = _loop(evidence).images, max(evidence.classes, 2)
+    natural = images.judged >= MIN_AGAIN and images.known > 0.5 * images.judged
+    if images.first < MIN_IMAGES or natural or len(evidence.data.shape) != 3:
+        return None
+    if images.first_distinct > min(FEW_IMAGES * images.first, 4 * classes):
+        return None
+    times = images.first / max(images.first_distinct, 1)
+    return Finding(
+        cause="same-batch",
+        confidence=0.93,
+        effect=0.9,
+        verdict=f"An epoch of {images.first:,} images shows {images.first_distinct:,} different ones, each "
+        f"some {times:.0f} times.",
+        explanation=(
+            "The loss falls, since a handful of images is soon memorized, and nothing else is learned. It happens "
+            "where a sampler draws from too few rows (WeightedRandomSampler takes one weight for each image, not "
+            "for each class), or an index is wrapped or bounded too early."
+        ),
+        facts=(
+            Fact("images of the first epoch", float(images.first), f"{images.first:,}"),
+            Fact("different ones", float(images.first_distinct), f"{images.first_distinct:,}"),
+        ),
+        fix=CodeFix(
+            "Let every image be drawn.",
+            "weights = weight_of_class[labels]  # one for each image\n"
+            "sampler = WeightedRandomSampler(weights, num_samples=len(labels))",
         ),
         hides=(*EFFECTS, "classes-missing"),
     )

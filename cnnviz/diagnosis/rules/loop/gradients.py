@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from statistics import median
 
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.generalization import chance_corrected, learned_accuracy
+from cnnviz.diagnosis.evidence.learning_curves import WELL, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
-from cnnviz.diagnosis.numbers import counted, short
+from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
 EFFECTS = (
@@ -21,10 +23,14 @@ EFFECTS = (
 """Causes whose signs a fault of the loop produces too, so that they cannot be checked beside one."""
 FEW = 5
 """Least passes: with fewer a loop has hardly begun."""
+EARLY_STEPS = 20
+"""Steps in which it does not show whether a run learns."""
 KEPT = 1e-3
 """Norm of a stale gradient, relative to the new one, that is negligible."""
 STALE = 0.5
 """Factor of stale gradients in a step, relative to that of new ones, from which they are part of it."""
+UNTRAINED = 0.2
+"""Fraction of the parameters that stay at initialization: fewer, as of a first layer, hardly matter."""
 MIN_STEPS_SHARE = 0.6
 """Fraction of the sampled steps that must show it."""
 ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
@@ -134,6 +140,10 @@ def loss_detached(evidence: Evidence) -> Outcome:
     graphless = loop.count("forwards_without_graph")
     never = steps >= FEW and empty > 0.9 * steps and loop.count("backwards") == 0
     if not is_detached and not never:
+        cut_off = loop.parameters.cut_off_numbers / max(loop.parameters.all, 1)
+        learned = progress(evidence)
+        if cut_off >= UNTRAINED and learned is not None and learned < WELL:
+            return _cut_off(loop, cut_off)
         if loop.count("backwards"):
             return Negative(
                 f"Gradients came back through the network's output in {loop.count('backwards'):,} passes."
@@ -168,6 +178,31 @@ def loss_detached(evidence: Evidence) -> Outcome:
             "logits = model(images)\nloss = nn.functional.cross_entropy(logits, labels)\nloss.backward()",
         ),
         hides=(*EFFECTS, "evaluation-mode", "output-activation"),
+    )
+
+
+def _cut_off(loop: Loop, share: float) -> Finding:
+    """Report layers with fresh weights that are optimized and never got a gradient."""
+    layers = loop.parameters.cut_off
+    return Finding(
+        cause="loss-detached",
+        confidence=0.85,
+        effect=0.8,
+        verdict=f"No gradient ever reaches {name_layers(layers)}: they run and are in the optimizer, and "
+        "their weights are still those that torch drew.",
+        explanation=(
+            f"{percent(share)} of all parameters are in layers whose .grad stayed empty in every looked-at step, "
+            "while others learn: the graph is cut between them and the loss, by .detach(), .data, torch.no_grad() "
+            "around a part of the network, or a new tensor made of values. That is right below a pretrained trunk; "
+            "layers with fresh weights have to learn."
+        ),
+        facts=(Fact("parameters without a gradient", share, percent(share)),),
+        layers=layers,
+        fix=CodeFix(
+            "Run all layers that have to learn with gradients, and pass their output on as it is.",
+            "features = self.trunk(images)  # without .detach() and torch.no_grad()\nreturn self.head(features)",
+        ),
+        hides=EFFECTS,
     )
 
 
@@ -220,6 +255,20 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         fix=CodeFix(f"Divide each loss by {passes}, or the learning rate.", f"(loss / {passes}).backward()"),
         explains=("rate-too-high", "unstable-training", "exploding-gradients", "non-finite"),
     )
+
+
+def progress(evidence: Evidence) -> float | None:
+    """Return the progress from chance (0) to perfect (1); None where nothing shows it yet."""
+    if evidence.step <= EARLY_STEPS:
+        return None
+    curve, held_out = summarize_loss(evidence), evidence.held_out("accuracy").last
+    if curve is not None:
+        # Random features of many units fit what they are trained on, and less of other images.
+        judged = curve.learned if held_out is None else chance_corrected(held_out, evidence.chance)
+        return min(curve.learned, judged)
+    accuracies = [learned_accuracy(evidence), held_out]
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return chance_corrected(max(known), evidence.chance) if known else None
 
 
 def loop_of(evidence: Evidence) -> Loop:

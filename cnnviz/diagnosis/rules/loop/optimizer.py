@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.evidence.generalization import chance_corrected, learned_accuracy
-from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
 from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, note, rule
 from cnnviz.diagnosis.rules.loop.gradients import (
+    EARLY_STEPS,
     EFFECTS,
     FEW,
     ORDER,
+    UNTRAINED,
     last_weighted_layer,
     loop_of,
     name_layers,
+    progress,
 )
 
-UNTRAINED = 0.2
-"""Fraction of the parameters that are frozen at initialization: fewer, as of a first layer, hardly matter."""
-EARLY_STEPS = 20
-"""Steps in which it does not show whether a run learns."""
-FAIRLY = 0.7
+FAIRLY = 0.85
 """Progress from chance to perfect that shows that random features suffice."""
+HALFWAY = 0.7
+"""The same, from which they nearly do."""
 
 
 @rule(
@@ -38,6 +38,9 @@ FAIRLY = 0.7
 def optimizer_never_steps(evidence: Evidence) -> Outcome:
     """Detect backward passes without any optimizer step or change of weights."""
     loop = loop_of(evidence)
+    waiting = loop.parameters.without_step_numbers / max(loop.parameters.all, 1)
+    if loop.count("optimizer_steps") > EARLY_STEPS and waiting >= UNTRAINED:
+        return _one_of_several(loop, waiting)
     if loop.count("optimizer_steps"):
         return Negative(f"The optimizer has made {loop.count('optimizer_steps'):,} steps.")
     backwards = loop.count("backwards")
@@ -61,6 +64,28 @@ def optimizer_never_steps(evidence: Evidence) -> Outcome:
         facts=(Fact("backward passes", float(backwards), f"{backwards:,}"), Fact("steps", 0.0, "0")),
         fix=CodeFix("Call optimizer.step() after loss.backward().", ORDER),
         hides=(*EFFECTS, "output-activation", "zero-grad-missing"),
+    )
+
+
+def _one_of_several(loop: Loop, share: float) -> Finding:
+    """Report an optimizer that never steps beside others that do."""
+    layers = loop.parameters.without_step
+    return Finding(
+        cause="optimizer-never-steps",
+        confidence=0.9,
+        effect=0.8,
+        verdict=f"One of several optimizers never steps: {name_layers(layers)} get gradients and keep the weights "
+        "that torch drew.",
+        explanation=(
+            f"In {loop.count('optimizer_steps'):,} steps none was of the optimizer that holds these layers, "
+            f"{percent(share)} of all parameters. Others learn on top of random features."
+        ),
+        facts=(Fact("parameters without a step", share, percent(share)),),
+        layers=layers,
+        fix=CodeFix(
+            "Step every optimizer.", "loss.backward()\nfor optimizer in optimizers:\n    optimizer.step()"
+        ),
+        hides=EFFECTS,
     )
 
 
@@ -124,10 +149,10 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             "lr=0.01)  # then",
             parameters.missing,
         )  # fmt: skip
-    learned, untrained = _progress(evidence), parameters.missing_untrained_numbers / max(parameters.all, 1)
+    learned, untrained = progress(evidence), parameters.missing_untrained_numbers / max(parameters.all, 1)
     if parameters.missing and untrained >= UNTRAINED and learned is not None and learned < FAIRLY:
         return _parameters(
-            loop, 0.8 if learned < POOR else 0.65, 1 - max(learned, 0.0),
+            loop, 0.8 if learned < POOR else 0.65 if learned < HALFWAY else 0.55, 1 - max(learned, 0.0),
             f"The optimizer leaves out {name_layers(parameters.missing)}, whose weights are as torch draws "
             f"them for a new layer ({percent(part)} of all parameters), and {percent(max(learned, 0.0))} of "
             "the way from chance to perfect is learned.",
@@ -141,18 +166,6 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             f"The optimizer leaves out {name_layers(parameters.missing)}, and has all layers after it."
         )
     return Negative(f"The optimizer has all {parameters.trainable:,} trainable parameters of the network.")
-
-
-def _progress(evidence: Evidence) -> float | None:
-    """Return the progress from chance (0) to perfect (1); None where nothing shows it yet."""
-    if evidence.step <= EARLY_STEPS:
-        return None
-    curve = summarize_loss(evidence)
-    if curve is not None:
-        return curve.learned
-    accuracies = [learned_accuracy(evidence), evidence.held_out("accuracy").last]
-    known = [accuracy for accuracy in accuracies if accuracy is not None]
-    return chance_corrected(max(known), evidence.chance) if known else None
 
 
 def _parameters(
@@ -194,7 +207,7 @@ def _parameters(
 )
 def frozen_parameters(evidence: Evidence) -> Outcome:
     """Detect frozen parameters: all, untrained ones, or in a run that does not learn."""
-    parameters, learned = loop_of(evidence).parameters, _progress(evidence)
+    parameters, learned = loop_of(evidence).parameters, progress(evidence)
     if not parameters.frozen:
         return Negative("Every parameter is trainable.")
     if not parameters.trainable:
@@ -207,7 +220,7 @@ def frozen_parameters(evidence: Evidence) -> Outcome:
     untrained = parameters.untrained_numbers / max(parameters.all, 1)
     if learned < FAIRLY and untrained >= UNTRAINED:
         return _frozen(
-            evidence, 0.8 if learned < POOR else 0.65, 1 - learned,
+            evidence, 0.8 if learned < POOR else 0.65 if learned < HALFWAY else 0.55, 1 - learned,
             f"{name_layers(parameters.untrained)} are frozen at weights as torch draws them for a new layer "
             f"({percent(untrained)} of all parameters), and {percent(max(learned, 0.0))} of the way from "
             "chance to perfect is learned.",

@@ -44,6 +44,10 @@ FOLLOWS = (
 )  # fmt: skip
 DEFAULT_FOLLOWS = ("one-class", "vanishing-gradients", "under-fitting", "too-few-steps")
 """What follows from torch's default weights where they pass little signal: not what else is wrong."""
+LARGE = 4.0
+"""Factor by which a layer scales independent values: He's rule has 1.4, trained networks up to 3."""
+SETTLED = 500
+"""Steps within which a network with torch's own weights may still be on its first plateau."""
 MOSTLY = 0.7
 """Fraction of the weight tensors, of which small ones are not told."""
 GROWN = 30.0
@@ -76,11 +80,18 @@ def initialisation(evidence: Evidence) -> Outcome:
     parameters = evidence.loop.parameters if evidence.loop is not None else None
     if parameters is not None and _are_alike(parameters):
         return _constant(evidence, parameters.constant)
-    propagation = signal_propagation(evidence)
+    propagation, large = signal_propagation(evidence), _large(evidence)
+    if propagation is not None and _grows(evidence, propagation):
+        return _growing(evidence, propagation)
+    if large is not None:
+        return large
     if propagation is None:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
-    if _grows(evidence, propagation):
-        return _growing(evidence, propagation)
+    if propagation.is_weak and _is_default(evidence) and evidence.step < SETTLED:
+        return Inconclusive(
+            f"Little signal reaches '{propagation.last.name}' from the weights that torch drew, from which most "
+            f"networks begin to learn, if later: {evidence.step:,} steps are too few to tell."
+        )
     if propagation.is_weak:
         return _shrinking(evidence, propagation)
     return Negative(
@@ -88,6 +99,47 @@ def initialisation(evidence: Evidence) -> Outcome:
         f"'{propagation.last.name}', and "
         f"{percent(propagation.least_relative_signal, 1)} or more of every layer's outputs tells images "
         "apart."
+    )
+
+
+def _large(evidence: Evidence) -> Finding | None:
+    """Report a watched network whose first weights are several times as large as any rule draws them."""
+    gains = evidence.loop.parameters.gains if evidence.loop is not None else {}
+    large = {name: gain for name, gain in gains.items() if gain >= LARGE}
+    recurrent = {name: gain for name, gain in large.items() if ".weight_hh" in name}
+    curve = summarize_loss(evidence)
+    if not recurrent and 2 * len(large) < len(gains) or not large or curve is None or curve.learned > WELL:
+        return None
+    name, gain = max((recurrent or large).items(), key=lambda pair: pair[1])
+    listed = ", ".join(f"'{one}'" for one in list(large)[:3]) + (
+        f" and {len(large) - 3} more" * (len(large) > 3)
+    )
+    return Finding(
+        cause="initialisation",
+        confidence=0.9,
+        effect=1.0 - max(curve.learned, 0.0) / 2,
+        verdict=f"The first weights of {listed} are far too large: '{name}' multiplies what it reads by "
+        f"{short(gain)}, where usual ones have 0.6 to 1.4.",
+        explanation=(
+            "A layer whose weights have standard deviation s scales independent values by s·√fan_in. He's rule "
+            "makes that 1.4, Glorot's about 1, torch's own 0.6. Larger by a factor, each layer multiplies by it: "
+            "activations and softmax saturate, and a step that suits the rate changes such weights by next to "
+            f"nothing. The loss began at {fixed(curve.start, 3)} and ended at {fixed(curve.end, 3)}; chance level is "
+            f"{fixed(curve.chance, 3)}."
+        ),
+        facts=(
+            Fact("layers with large weights", float(len(large)), f"{len(large)} of {len(gains)}"),
+            Fact(f"scale of '{name}'", gain, short(gain)),
+            curve.fact,
+        ),
+        layers=tuple(large),
+        steps=(1, 1),
+        ruled_out=("The learning rate: it was so before any weight had moved.",),
+        fix=CodeFix(
+            "Leave the weights as torch draws them, or draw them by He's rule.",
+            "nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')\nnn.init.zeros_(layer.bias)",
+        ),
+        explains=(*FOLLOWS, "labels-shuffled", "labels-noisy", "unstable-training"),
     )
 
 

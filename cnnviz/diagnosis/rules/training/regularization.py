@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import dropout_rates, with_dropout
@@ -16,7 +17,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     loss_figure,
 )
 from cnnviz.diagnosis.exclusions import overfits_without
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.finding import Bars, Change, CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, rule
 
@@ -153,6 +154,10 @@ ADAM_HARMFUL = 0.02
 only their ratio counts (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients
 of a weight are of the order of 1e-3 and weights of 5e-2: from here on decay is as large as the gradient.
 """
+ALONG, FIRST = 0.6, 6
+"""Cosine between gradient and weights from which a penalty in the loss is as large as the gradient of what is learned
+(L1 has 0.8 to 0.87, L2 has 1), and the looked-at steps: later ones are where both are in balance.
+"""
 ORDINARY = {"sgd": 1.5e-3, "nesterov": 1.5e-3, "adam": 3e-4, "adamw": 0.1, "rmsprop": 3e-4}
 """Decay up to which a short half-life is a matter of the rate. AdamW's is 0.05 to 0.1 for transformers."""
 USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2, "rmsprop": 1e-4}
@@ -177,6 +182,9 @@ DECAY_AS_GRADIENT = frozenset(("adam", "rmsprop"))
 def weight_decay(evidence: Evidence) -> Outcome:
     """Detect weight decay with a half-life of dozens of steps in a run that does not fit its images."""
     recipe, now = evidence.recipe, accuracy_summary(evidence)
+    along = _along_weights(evidence)
+    if along is not None and along >= ALONG and now is not None and not (now.fits_training or now.well):
+        return _penalty(evidence, now, along)
     if not recipe.weight_decay:
         return Negative("There is none: weight_decay is 0.")
     half = _half_life(evidence)
@@ -197,6 +205,36 @@ def weight_decay(evidence: Evidence) -> Outcome:
             f"{tells}, but the training images are known all the same ({percent(now.train_accuracy)})."
         )
     return _weight_decay_finding(evidence, now, half)
+
+
+def _along_weights(evidence: Evidence) -> float | None:
+    """Return the median cosine between gradient and weights over a watched loop's first looked-at steps."""
+    looks = evidence.loop.looks[:FIRST] if evidence.loop is not None else ()
+    cosines = [look.along_weights for look in looks if look.along_weights is not None]
+    return median(cosines) if len(cosines) >= 3 else None
+
+
+def _penalty(evidence: Evidence, now: AccuracySummary, along: float) -> Finding:
+    """Report a penalty in the loss itself, whose gradient points along the weights."""
+    return Finding(
+        cause="weight-decay",
+        confidence=0.9,
+        effect=max(0.5, now.lost),
+        verdict="The gradient is nearly that of a penalty on the weights: the cosine between it and the weights is "
+        f"{along:.2f}, where what images teach has about 0.",
+        explanation=(
+            "The gradient of λ·Σ w² is 2λ·w, along the weights, and that of λ·Σ |w| nearly so. What images teach "
+            "points elsewhere. Here the loss that is minimized is mostly such a penalty, so that each step draws "
+            f"weights to zero: {percent(now.train_accuracy)} of the training images are known. A sum over all weights "
+            "grows with their number, and a mean over a batch does not grow with it."
+        ),
+        facts=(Fact("cosine between gradient and weights", along, f"{along:.2f}"), *now.facts),
+        fix=CodeFix(
+            "Multiply the penalty by far less, or leave it to the optimizer.",
+            "optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)",
+        ),
+        explains=(*_SYMPTOMS, "unstable-training", "initialisation", "labels-shuffled"),
+    )
 
 
 def _half_life(evidence: Evidence) -> float:
