@@ -1,8 +1,11 @@
 """Sample of the images that a watched loop reads: a mark of each image, and the pixels of some.
 
-A mark is a checksum of one image, equal for equal images: it shows how many different images there are, whether
-one comes with several labels, and whether judged images were learned from. Pixels of the first images of either
-part, reduced to at most 32×32, show how often neighbors share a label. Both are limited, so that later steps cost
+A mark is a checksum of one image, equal for equal images: it shows how many different images there are,
+whether
+one comes with several labels, and whether judged images were learned from. Pixels of the first images of
+either
+part, reduced to at most 32×32, show how often neighbors share a label. Both are limited, so that later
+steps cost
 nothing; pixels stay in this process, and only what was counted is recorded.
 """
 
@@ -129,7 +132,8 @@ class ImageSample:
             first_epoch: Number of images of the first epoch; 0 where unknown.
 
         Returns:
-            `seen` training images and `distinct` ones, `first` of the first epoch and `first_distinct` of these,
+            `seen` training images and `distinct` ones, `first` of the first epoch and `first_distinct` of
+            these,
             `again` that came later and equal an earlier one, `relabelled` of these with another label than at
             first; `judged` of the newest pass, `known` of these that had been learned from, `boundaries`
             between known and other ones in their order, `judged_before` of these that the first pass had too,
@@ -174,10 +178,10 @@ class ImageSample:
         }
 
     def agreement(self, classes: int) -> dict[str, Any]:
-        """Return label agreement of neighbors, among training images and of judged ones: parts of `DataQuality`.
+        """Return label agreement of neighbors in and between training and judged images, for `DataQuality`.
 
-        Nothing where it is at chance level among judged images too: such data (words, signals at any phase) are
-        not compared by their values, and it says nothing of their labels.
+        Nothing where it is at chance level among judged images too: such data (words, signals at any
+        phase) are not compared by their values, so that it says nothing of their labels.
         """
         parts = {part: self._vectors(part) for part in ("train", "judged")}
         train, judged = parts["train"], parts["judged"]

@@ -65,7 +65,8 @@ def unregistered(model: nn.Module) -> list[str]:
 def initial_gains(model: nn.Module) -> dict[str, float]:
     """Return, for each weight that multiplies, its standard deviation times √fan_in.
 
-    That is the factor by which a layer scales independent values: 0.58 as torch draws weights, 1.4 by He's rule,
+    That is the factor by which a layer scales independent values: 0.58 as torch draws weights, 1.4 by He's
+    rule,
     0.2 to 3 in trained networks. Of recurrent layers it is that of the weights from step to step.
     """
     result: dict[str, float] = {}
@@ -329,7 +330,7 @@ class LoopFacts:
         }
 
     def _cut_off(self, optimized: set[int]) -> dict[str, None]:
-        """Return the first layers, where they run, are optimized, as torch draws them, and never get a gradient.
+        """Return the first layers, as far as they run, are optimized, untrained and never get a gradient.
 
         Only those before the first that gets one: behind it there may be outputs that no loss uses.
         """
@@ -343,7 +344,7 @@ class LoopFacts:
         return {}  # nothing is reached: it is not a part that is cut off
 
     def _without_step(self) -> list[tuple[str, nn.Parameter]]:
-        """Return what gets gradients, is held by optimizers that never stepped only, and is as torch draws it."""
+        """Return parameters with gradients, as torch draws them, that only unused optimizers hold."""
         held = [
             (bool(self.steps_of[id(o)]), {id(p) for group in o.param_groups for p in group["params"]})
             for o in self._optimizers

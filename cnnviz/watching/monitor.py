@@ -563,7 +563,7 @@ class LoopMonitor:
 
 
 def _are_no_answers(logits: Tensor, output: Tensor) -> bool:
-    """Return whether a loss compares outputs with each other: neither its rows nor its columns are the output's."""
+    """Return whether a loss compares outputs with each other: its rows and columns are not theirs."""
     return len(logits) != len(output) and logits.shape[1] != output.shape[1]
 
 

@@ -51,7 +51,7 @@ class LoopLook(_Loose):
     fresh_in_step: float | None = None
     """Factor of the step's new gradients in the gradient that the optimizer got: 1 unless it was divided."""
     along_weights: float | None = None
-    """Median over parameters of the cosine between the step's gradient and the weights: 1 for a penalty alone."""
+    """Median over weights of the cosine between a weight and its gradient: 1 for a penalty alone."""
     stale_in_step: float | None = None
     """The same of what the buffers held before: 0 if it was cleared or replaced in between."""
     cleared: bool = False
@@ -112,9 +112,9 @@ class LoopParameters(_Loose):
     constant: tuple[str, ...] = ()
     """Layers whose weights were all equal when watching began."""
     gains: dict[str, float] = {}
-    """Standard deviation of the first weights times √fan_in, by layer; of recurrent layers from step to step."""
+    """Standard deviation of the first weights times √fan_in, by layer."""
     without_step: tuple[str, ...] = ()
-    """Layers that get gradients, are only in optimizers that never stepped, and have torch's default initialization."""
+    """Layers that get gradients, as torch draws them, held only by optimizers that never stepped."""
     without_step_numbers: int = 0
     cut_off: tuple[str, ...] = ()
     """Layers in the optimizer that ran, never got a gradient, and have torch's default initialization."""
@@ -140,6 +140,12 @@ MIN_AGAIN = 50
 """Least images that came again, or were judged, for their part to say something."""
 UNCHANGED = 0.9
 """Part of the later epochs' images that equal an earlier one where images are not augmented."""
+
+
+NATURAL = 0.2
+"""Part of an epoch's training images that equal another one of it, relative to the part of judged images
+that equal a training image, above which that is no leakage.
+"""
 
 
 class LoopImages(_Loose):
@@ -184,18 +190,20 @@ class LoopImages(_Loose):
 
     @property
     def leaked(self) -> float:
-        """Fraction of the judged images that were learned from, beyond those that are alike by nature.
+        """Fraction of the judged images that were learned from.
 
-        0 where known and new images are two parts that are judged one after the other: training images are often
-        evaluated too.
+        0 where images are alike by nature, as rows of a few categories, and where known and new images are
+        two parts that are judged one after the other: training images are often evaluated too.
         """
         if self.judged < MIN_AGAIN or not self.known:
             return 0.0
         share = self.known / self.judged
+        if self.repeated_by_nature > NATURAL * share:
+            return 0.0
         if share == 1:
-            return 0.0 if self.fresh_passes else 1 - self.repeated_by_nature
+            return 0.0 if self.fresh_passes else 1.0
         mixed = 2 * share * (1 - share) * (self.judged - 1)
-        return max(0.0, share - self.repeated_by_nature) if self.boundaries > mixed / 2 else 0.0
+        return share if self.boundaries > mixed / 2 else 0.0
 
 
 class Loop(_Loose):

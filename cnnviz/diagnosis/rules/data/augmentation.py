@@ -154,19 +154,22 @@ def _erased(evidence: Evidence, now: AccuracySummary | None) -> Outcome:
         cause="augmentation-too-strong",
         confidence=0.9 if left < HARDLY else 0.75,
         effect=max(0.5, now.lost),
-        verdict=f"Training images are blanked: {percent(train)} of one has a single value, and {percent(judged)} of "
-        "one that is judged.",
+        verdict=f"Training images are blanked: {percent(train)} of one has a single value, and "
+        f"{percent(judged)} of one that is judged.",
         explanation=(
             "Augmentation shows images changed, so that the network learns what stays. Here about "
-            f"{percent(left)} of what a judged image shows is left of a training image. A label on a part that shows "
-            f"nothing of the object teaches noise: {percent(now.train_accuracy)} of the training images are known as "
+            f"{percent(left)} of what a judged image shows is left of a training image. A label on a part "
+            f"that shows "
+            f"nothing of the object teaches noise: {percent(now.train_accuracy)} of the training images are "
+            f"known as "
             f"they are shown, and {percent(now.held_out_accuracy)} of the {now.part} images."
         ),
         facts=(Fact("left of a training image", left, percent(left)), *now.facts),
         pictures=(accuracy_figure(evidence, "Accuracy as shown in training, and held out"),),
         fix=CodeFix(
             "Erase or cut away less of an image.",
-            "transforms.RandomErasing(p=0.5, scale=(0.02, 0.2))\ntransforms.RandomResizedCrop(side, scale=(0.5, 1))",
+            "transforms.RandomErasing(p=0.5, scale=(0.02, 0.2))\ntransforms.RandomResizedCrop(side, "
+            "scale=(0.5, 1))",
         ),
         explains=(
             "under-fitting", "too-few-steps", "one-class", "rate-too-low", "rate-too-high", "labels-noisy",

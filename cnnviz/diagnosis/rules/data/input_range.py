@@ -177,6 +177,8 @@ which LeNet-5 learns in grayscale too, it is 0.04.
 """
 ALL_GRAY = 0.99
 """Fraction of a watched loop's images with three equal channels."""
+BY_HEART = 0.05
+"""Gap from which a falling loss is that of memorizing."""
 HARDLY_ANYTHING = 0.15
 """Chance-corrected accuracy below which nothing of use is learned."""
 TURNED_GRAY = ("turned to gray", "turned to grey")
@@ -230,27 +232,33 @@ def _three_times_gray(evidence: Evidence) -> Outcome:
     if now is None:
         return Inconclusive("No epoch has ended yet, so nobody knows whether gray is enough.")
     curve, neighbors = summarize_loss(evidence), evidence.quality.neighbours
-    if evidence.step <= FEW or curve is None or curve.falling:
+    memorizes = now.train_accuracy - now.held_out_accuracy > BY_HEART
+    if evidence.step <= FEW or curve is None or (curve.falling and not memorizes):
         return Inconclusive("The three channels are equal, and it has hardly begun to learn from them.")
     if neighbors is not None:
         return Negative("The three channels are equal, and what they show tells the classes apart.")
     gap = now.train_accuracy - now.held_out_accuracy
     if not now.at_chance and (now.above(now.held_out_accuracy) > HARDLY_ANYTHING or gap > 0.2):
         return Negative(
-            f"The three channels are equal, but {percent(now.held_out_accuracy)} of the {now.part} images are "
+            f"The three channels are equal, but {percent(now.held_out_accuracy)} of the {now.part} images "
+            f"are "
             "known all the same."
         )
     return Finding(
         cause="data-channels",
         confidence=0.65,
         effect=0.9,
-        verdict="The three channels of every image are equal, and next to nothing is learned: color seems to have "
-        "been turned to gray, and may be what tells the classes apart.",
+        verdict="The three channels of every image are equal, and next to nothing is learned: color seems "
+        "to have been turned to gray, and may be what tells the classes apart.",
         explanation=(
-            "The network takes three channels, and gets gray three times. That is usual for images that are gray "
-            "by nature. Where they had colors, a conversion took them away (Grayscale, convert('L'), a mean over "
-            f"channels), and classes that differ by color alone are the same then. {percent(now.train_accuracy)} of "
-            f"the training images are known, and {percent(now.held_out_accuracy)} of others; a constant answer "
+            "The network takes three channels, and gets gray three times. That is usual for images that are "
+            "gray "
+            "by nature. Where they had colors, a conversion took them away (Grayscale, convert('L'), a mean "
+            "over "
+            f"channels), and classes that differ by color alone are the same then. "
+            f"{percent(now.train_accuracy)} of "
+            f"the training images are known, and {percent(now.held_out_accuracy)} of others; a constant "
+            f"answer "
             f"gives {percent(now.chance)}. Look at the images as they are stored."
         ),
         facts=now.facts,

@@ -44,7 +44,8 @@ network tells classes apart.
 MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
 RELABELLED = 0.5
-"""Part of the images with another label in later epochs, relative to labels dealt out at random. Labels that are
+"""Part of the images with another label in later epochs, relative to labels dealt out at random. Labels
+that are
 guessed anew for unlabeled images (Lee, "Pseudo-label", 2013) change far less often.
 """
 EVEN = 0.02
@@ -117,7 +118,8 @@ def shuffled(evidence: Evidence) -> Outcome:
 def _relabelled(evidence: Evidence) -> Finding | None:
     """Detect images of a watched loop that come with other labels in later epochs.
 
-    Where each batch holds every class equally often, numbers may be dealt out for each batch on purpose, as in
+    Where each batch holds every class equally often, numbers may be dealt out for each batch on purpose,
+    as in
     contrastive learning and in episodes of few-shot learning.
     """
     loop, now = evidence.loop, accuracy_summary(evidence)
@@ -138,8 +140,10 @@ def _relabelled(evidence: Evidence) -> Finding | None:
         f"{loop.images.again:,} images that came again, where labels dealt out at random would give "
         f"{percent(expected)}.",
         explanation=(
-            "An image has one label. Here images and labels are put together anew in each epoch, so that labels "
-            "have nothing to do with images: one of the two is shuffled or sorted without the other (two loaders, "
+            "An image has one label. Here images and labels are put together anew in each epoch, so that "
+            "labels "
+            "have nothing to do with images: one of the two is shuffled or sorted without the other (two "
+            "loaders, "
             "an index that is applied to one of them, a collate function that mixes a batch)."
         ),
         facts=(Fact("images with another label than at first", share, percent(share)),),

@@ -30,7 +30,7 @@ have by nature (none of 1,000 in the digits, MNIST and CIFAR-10).
 
 
 SOME_OF_FEW = 0.05
-"""Fraction of a watched loop's judged images, which are often few, beyond what is alike by nature."""
+"""Fraction of a watched loop's judged images, which are often few."""
 FEW_COPIES = 5
 """Copies that are no accident, however few the test images."""
 
@@ -104,9 +104,12 @@ def _in_a_loop(evidence: Evidence) -> Outcome:
         "accuracy flatters.",
         explanation=(
             f"{images.known:,} of {images.judged:,} judged images equal, value by value, an image that the "
-            f"network had been trained on before. Of the training images of an epoch {percent(natural)} equal "
-            "another one, so that it is no accident. What was memorized is known there too, and how much is known "
-            "of new images nobody can say.\n\nSplit before images are augmented, repeated or joined, and keep all "
+            f"network had been trained on before. Of the training images of an epoch {percent(natural)} "
+            f"equal "
+            "another one, so that it is no accident. What was memorized is known there too, and how much is "
+            "known "
+            "of new images nobody can say.\n\nSplit before images are augmented, repeated or joined, and "
+            "keep all "
             "copies of an image in one part."
         ),
         facts=(
@@ -115,7 +118,8 @@ def _in_a_loop(evidence: Evidence) -> Outcome:
         pictures=_accuracies(evidence),
         fix=CodeFix(
             "Judge by images that are not among the training images.",
-            "order = torch.randperm(len(images))\ntrain, test = order[:-1000], order[-1000:]  # before anything else",
+            "order = torch.randperm(len(images))\ntrain, test = order[:-1000], order[-1000:]  # before "
+            "anything else",
         ),
     )
 

@@ -32,7 +32,8 @@ EACH = 10
 LOST_BY_PREPARATION = 0.15
 """Generalization gap: less may be overfitting."""
 TELLING, OTHER_LABELS = 0.3, 0.4
-"""Label agreement of neighbors beyond chance, chance-corrected, from which looks tell labels; and the part of it
+"""Label agreement of neighbors beyond chance, chance-corrected, from which looks tell labels; and the part
+of it
 between the two parts below which they are of different kinds.
 """
 MIXED_UP = 0.6
@@ -126,7 +127,7 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
 
 
 def _unlike_neighbors(evidence: Evidence) -> Finding | None:
-    """Detect judged images whose neighbors among the training images have other labels, where either part's agree."""
+    """Detect judged images whose nearest training images have other labels, though looks tell labels."""
     quality, now = evidence.quality, accuracy_summary(evidence)
     train, test, across = quality.neighbours, quality.neighbours_among_test, quality.neighbours_of_test
     if train is None or test is None or across is None or now is None:
@@ -142,13 +143,16 @@ def _unlike_neighbors(evidence: Evidence) -> Finding | None:
         cause="split-mismatch",
         confidence=0.85,
         effect=min(1.0, max(0.5, now.train_accuracy - now.held_out_accuracy)),
-        verdict="Judged images are not like those that are learned from: among themselves neighbors share a label "
-        f"{percent(test.share)} of the time, with training images {percent(across.share)}.",
+        verdict="Judged images are not like those that are learned from: among themselves neighbors share a "
+        f"label {percent(test.share)} of the time, with training images {percent(across.share)}.",
         explanation=(
-            f"Of the {train.each} training images most like a training image {percent(train.share)} have its label, "
-            f"and among judged images it is {percent(test.share)}: looks tell labels in either part. But of the "
+            f"Of the {train.each} training images most like a training image {percent(train.share)} have "
+            f"its label, "
+            f"and among judged images it is {percent(test.share)}: looks tell labels in either part. But of "
+            f"the "
             f"training images most like a judged one only {percent(across.share)} have its label "
-            f"({percent(across.chance)} by chance). So the parts are prepared otherwise (channels, axes or time in "
+            f"({percent(across.chance)} by chance). So the parts are prepared otherwise (channels, axes or "
+            f"time in "
             "another order, turned, inverted), come from elsewhere, or number their classes differently. "
             f"{percent(now.train_accuracy)} of the training images are known and "
             f"{percent(now.held_out_accuracy)} of the judged ones."

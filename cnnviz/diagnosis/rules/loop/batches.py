@@ -141,7 +141,8 @@ def same_batch(evidence: Evidence) -> Outcome:
 
 
 FEW_IMAGES = 0.1
-"""Part of an epoch's images that differ from each other, below which few images come again and again. Rare classes
+"""Part of an epoch's images that differ from each other, below which few images come again and again. Rare
+classes
 that are drawn more often leave more.
 """
 MIN_IMAGES = 100
@@ -163,8 +164,10 @@ def _few_images(evidence: Evidence) -> Finding | None:
         verdict=f"An epoch of {images.first:,} images shows {images.first_distinct:,} different ones, each "
         f"some {times:.0f} times.",
         explanation=(
-            "The loss falls, since a handful of images is soon memorized, and nothing else is learned. It happens "
-            "where a sampler draws from too few rows (WeightedRandomSampler takes one weight for each image, not "
+            "The loss falls, since a handful of images is soon memorized, and nothing else is learned. It "
+            "happens "
+            "where a sampler draws from too few rows (WeightedRandomSampler takes one weight for each "
+            "image, not "
             "for each class), or an index is wrapped or bounded too early."
         ),
         facts=(

@@ -191,16 +191,20 @@ def _cut_off(loop: Loop, share: float) -> Finding:
         verdict=f"No gradient ever reaches {name_layers(layers)}: they run and are in the optimizer, and "
         "their weights are still those that torch drew.",
         explanation=(
-            f"{percent(share)} of all parameters are in layers whose .grad stayed empty in every looked-at step, "
-            "while others learn: the graph is cut between them and the loss, by .detach(), .data, torch.no_grad() "
-            "around a part of the network, or a new tensor made of values. That is right below a pretrained trunk; "
+            f"{percent(share)} of all parameters are in layers whose .grad stayed empty in every looked-at "
+            f"step, "
+            "while others learn: the graph is cut between them and the loss, by .detach(), .data, "
+            "torch.no_grad() "
+            "around a part of the network, or a new tensor made of values. That is right below a pretrained "
+            "trunk; "
             "layers with fresh weights have to learn."
         ),
         facts=(Fact("parameters without a gradient", share, percent(share)),),
         layers=layers,
         fix=CodeFix(
             "Run all layers that have to learn with gradients, and pass their output on as it is.",
-            "features = self.trunk(images)  # without .detach() and torch.no_grad()\nreturn self.head(features)",
+            "features = self.trunk(images)  # without .detach() and torch.no_grad()\nreturn "
+            "self.head(features)",
         ),
         hides=EFFECTS,
     )

@@ -74,8 +74,8 @@ def _one_of_several(loop: Loop, share: float) -> Finding:
         cause="optimizer-never-steps",
         confidence=0.9,
         effect=0.8,
-        verdict=f"One of several optimizers never steps: {name_layers(layers)} get gradients and keep the weights "
-        "that torch drew.",
+        verdict=f"One of several optimizers never steps: {name_layers(layers)} get gradients and keep "
+        "the weights that torch drew.",
         explanation=(
             f"In {loop.count('optimizer_steps'):,} steps none was of the optimizer that holds these layers, "
             f"{percent(share)} of all parameters. Others learn on top of random features."

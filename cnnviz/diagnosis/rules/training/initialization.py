@@ -89,7 +89,8 @@ def initialisation(evidence: Evidence) -> Outcome:
         return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
     if propagation.is_weak and _is_default(evidence) and evidence.step < SETTLED:
         return Inconclusive(
-            f"Little signal reaches '{propagation.last.name}' from the weights that torch drew, from which most "
+            f"Little signal reaches '{propagation.last.name}' from the weights that torch drew, from which "
+            f"most "
             f"networks begin to learn, if later: {evidence.step:,} steps are too few to tell."
         )
     if propagation.is_weak:
@@ -108,7 +109,7 @@ def _large(evidence: Evidence) -> Finding | None:
     large = {name: gain for name, gain in gains.items() if gain >= LARGE}
     recurrent = {name: gain for name, gain in large.items() if ".weight_hh" in name}
     curve = summarize_loss(evidence)
-    if not recurrent and 2 * len(large) < len(gains) or not large or curve is None or curve.learned > WELL:
+    if (not recurrent and 2 * len(large) < len(gains)) or not large or curve is None or curve.learned > WELL:
         return None
     name, gain = max((recurrent or large).items(), key=lambda pair: pair[1])
     listed = ", ".join(f"'{one}'" for one in list(large)[:3]) + (
@@ -121,10 +122,14 @@ def _large(evidence: Evidence) -> Finding | None:
         verdict=f"The first weights of {listed} are far too large: '{name}' multiplies what it reads by "
         f"{short(gain)}, where usual ones have 0.6 to 1.4.",
         explanation=(
-            "A layer whose weights have standard deviation s scales independent values by s·√fan_in. He's rule "
-            "makes that 1.4, Glorot's about 1, torch's own 0.6. Larger by a factor, each layer multiplies by it: "
-            "activations and softmax saturate, and a step that suits the rate changes such weights by next to "
-            f"nothing. The loss began at {fixed(curve.start, 3)} and ended at {fixed(curve.end, 3)}; chance level is "
+            "A layer whose weights have standard deviation s scales independent values by s·√fan_in. He's "
+            "rule "
+            "makes that 1.4, Glorot's about 1, torch's own 0.6. Larger by a factor, each layer multiplies "
+            "by it: "
+            "activations and softmax saturate, and a step that suits the rate changes such weights by next "
+            "to "
+            f"nothing. The loss began at {fixed(curve.start, 3)} and ended at {fixed(curve.end, 3)}; chance "
+            f"level is "
             f"{fixed(curve.chance, 3)}."
         ),
         facts=(

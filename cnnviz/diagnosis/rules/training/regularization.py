@@ -155,7 +155,8 @@ only their ratio counts (Loshchilov and Hutter, "Decoupled weight decay regulari
 of a weight are of the order of 1e-3 and weights of 5e-2: from here on decay is as large as the gradient.
 """
 ALONG, FIRST = 0.6, 6
-"""Cosine between gradient and weights from which a penalty in the loss is as large as the gradient of what is learned
+"""Cosine between gradient and weights from which a penalty in the loss is as large as the gradient of what
+is learned
 (L1 has 0.8 to 0.87, L2 has 1), and the looked-at steps: later ones are where both are in balance.
 """
 ORDINARY = {"sgd": 1.5e-3, "nesterov": 1.5e-3, "adam": 3e-4, "adamw": 0.1, "rmsprop": 3e-4}
@@ -220,12 +221,15 @@ def _penalty(evidence: Evidence, now: AccuracySummary, along: float) -> Finding:
         cause="weight-decay",
         confidence=0.9,
         effect=max(0.5, now.lost),
-        verdict="The gradient is nearly that of a penalty on the weights: the cosine between it and the weights is "
-        f"{along:.2f}, where what images teach has about 0.",
+        verdict="The gradient is nearly that of a penalty on the weights: the cosine of it and the weights "
+        f"is {along:.2f}, where what images teach has about 0.",
         explanation=(
-            "The gradient of λ·Σ w² is 2λ·w, along the weights, and that of λ·Σ |w| nearly so. What images teach "
-            "points elsewhere. Here the loss that is minimized is mostly such a penalty, so that each step draws "
-            f"weights to zero: {percent(now.train_accuracy)} of the training images are known. A sum over all weights "
+            "The gradient of λ·Σ w² is 2λ·w, along the weights, and that of λ·Σ |w| nearly so. What images "
+            "teach "
+            "points elsewhere. Here the loss that is minimized is mostly such a penalty, so that each step "
+            "draws "
+            f"weights to zero: {percent(now.train_accuracy)} of the training images are known. A sum over "
+            f"all weights "
             "grows with their number, and a mean over a batch does not grow with it."
         ),
         facts=(Fact("cosine between gradient and weights", along, f"{along:.2f}"), *now.facts),
