@@ -1,12 +1,9 @@
 """Sample of the images that a watched loop reads: a mark of each image, and the pixels of some.
 
 A mark is a checksum of one image, equal for equal images: it shows how many different images there are,
-whether
-one comes with several labels, and whether judged images were learned from. Pixels of the first images of
-either
-part, reduced to at most 32×32, show how often neighbors share a label. Both are limited, so that later
-steps cost
-nothing; pixels stay in this process, and only what was counted is recorded.
+whether one comes with several labels, and whether judged images were learned from. Pixels of the first
+images of either part, reduced to at most 32×32, show how often neighbors share a label. Both are limited,
+so that later steps cost nothing; pixels stay in this process, and only what was counted is recorded.
 """
 
 from __future__ import annotations
@@ -133,11 +130,10 @@ class ImageSample:
 
         Returns:
             `seen` training images and `distinct` ones, `first` of the first epoch and `first_distinct` of
-            these,
-            `again` that came later and equal an earlier one, `relabelled` of these with another label than at
-            first; `judged` of the newest pass, `known` of these that had been learned from, `boundaries`
-            between known and other ones in their order, `judged_before` of these that the first pass had too,
-            `fresh_passes`: passes with hardly a known image.
+            these, `again` that came later and equal an earlier one, `relabelled` of these with another
+            label than at first; `judged` of the newest pass, `known` of these that had been learned from,
+            `boundaries` between known and other ones in their order, `judged_before` of these that the
+            first pass had too, `fresh_passes`: passes with hardly a known image.
         """
         if not self._trained:
             return {}

@@ -66,8 +66,7 @@ def initial_gains(model: nn.Module) -> dict[str, float]:
     """Return, for each weight that multiplies, its standard deviation times √fan_in.
 
     That is the factor by which a layer scales independent values: 0.58 as torch draws weights, 1.4 by He's
-    rule,
-    0.2 to 3 in trained networks. Of recurrent layers it is that of the weights from step to step.
+    rule, 0.2 to 3 in trained networks. Of recurrent layers it is that of the weights from step to step.
     """
     result: dict[str, float] = {}
     for name, part in model.named_modules():

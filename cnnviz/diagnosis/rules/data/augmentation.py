@@ -159,10 +159,9 @@ def _erased(evidence: Evidence, now: AccuracySummary | None) -> Outcome:
         explanation=(
             "Augmentation shows images changed, so that the network learns what stays. Here about "
             f"{percent(left)} of what a judged image shows is left of a training image. A label on a part "
-            f"that shows "
-            f"nothing of the object teaches noise: {percent(now.train_accuracy)} of the training images are "
-            f"known as "
-            f"they are shown, and {percent(now.held_out_accuracy)} of the {now.part} images."
+            f"that shows nothing of the object teaches noise: {percent(now.train_accuracy)} of the "
+            f"training images are known as they are shown, and {percent(now.held_out_accuracy)} of the "
+            f"{now.part} images."
         ),
         facts=(Fact("left of a training image", left, percent(left)), *now.facts),
         pictures=(accuracy_figure(evidence, "Accuracy as shown in training, and held out"),),

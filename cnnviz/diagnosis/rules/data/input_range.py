@@ -77,10 +77,9 @@ def _scale_finding(
         f"{short(read.spread)}, not of mean 0 and standard deviation 1.",
         explanation="\n\n".join((
             "Rules for initial weights are made for inputs of mean 0 and standard deviation 1 (LeCun et "
-            "al., 1998). A "
-            "first layer that reads values k times as large gives outputs k times as large, and so does "
-            "each layer after it; its weights' gradients grow by k once more, as they are products with "
-            "the input.",
+            "al., 1998). A first layer that reads values k times as large gives outputs k times as large, "
+            "and so does each layer after it; its weights' gradients grow by k once more, as they are "
+            "products with the input.",
             reason,
         )),
         facts=(
@@ -127,11 +126,10 @@ def _wide(evidence: Evidence, read: Input) -> str:
 def _narrow(propagation: SignalPropagation, read: Input) -> str:
     return (
         f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the standard "
-        "deviation, so "
-        "most of what the first layer sums is the same for all images. It is not the main reason: "
-        f"'{propagation.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
-        f"standardized pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in place "
-        f"of {short(propagation.last.at.signal or 0)}."
+        "deviation, so most of what the first layer sums is the same for all images. It is not the main "
+        f"reason: '{propagation.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal "
+        f"from standardized pixels, {short((propagation.last.at.signal or 0) / max(read.spread, 1e-9))} in "
+        f"place of {short(propagation.last.at.signal or 0)}."
     )
 
 
@@ -241,8 +239,7 @@ def _three_times_gray(evidence: Evidence) -> Outcome:
     if not now.at_chance and (now.above(now.held_out_accuracy) > HARDLY_ANYTHING or gap > 0.2):
         return Negative(
             f"The three channels are equal, but {percent(now.held_out_accuracy)} of the {now.part} images "
-            f"are "
-            "known all the same."
+            "are known all the same."
         )
     return Finding(
         cause="data-channels",
@@ -251,15 +248,12 @@ def _three_times_gray(evidence: Evidence) -> Outcome:
         verdict="The three channels of every image are equal, and next to nothing is learned: color seems "
         "to have been turned to gray, and may be what tells the classes apart.",
         explanation=(
-            "The network takes three channels, and gets gray three times. That is usual for images that are "
-            "gray "
-            "by nature. Where they had colors, a conversion took them away (Grayscale, convert('L'), a mean "
-            "over "
-            f"channels), and classes that differ by color alone are the same then. "
-            f"{percent(now.train_accuracy)} of "
-            f"the training images are known, and {percent(now.held_out_accuracy)} of others; a constant "
-            f"answer "
-            f"gives {percent(now.chance)}. Look at the images as they are stored."
+            "The network takes three channels, and gets gray three times. That is usual for images that "
+            "are gray by nature. Where they had colors, a conversion took them away (Grayscale, "
+            "convert('L'), a mean over channels), and classes that differ by color alone are the same "
+            f"then. {percent(now.train_accuracy)} of the training images are known, and "
+            f"{percent(now.held_out_accuracy)} of others; a constant answer gives {percent(now.chance)}. "
+            "Look at the images as they are stored."
         ),
         facts=now.facts,
         fix=CodeFix(

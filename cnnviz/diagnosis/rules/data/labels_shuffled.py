@@ -45,8 +45,7 @@ MEMORISED = 0.2
 """Chance-corrected training accuracy from which labels that no image explains are memorized."""
 RELABELLED = 0.5
 """Part of the images with another label in later epochs, relative to labels dealt out at random. Labels
-that are
-guessed anew for unlabeled images (Lee, "Pseudo-label", 2013) change far less often.
+that are guessed anew for unlabeled images (Lee, "Pseudo-label", 2013) change far less often.
 """
 EVEN = 0.02
 """Excess of the commonest class's share of a batch over 1/classes that random batches have."""
@@ -118,9 +117,8 @@ def shuffled(evidence: Evidence) -> Outcome:
 def _relabelled(evidence: Evidence) -> Finding | None:
     """Detect images of a watched loop that come with other labels in later epochs.
 
-    Where each batch holds every class equally often, numbers may be dealt out for each batch on purpose,
-    as in
-    contrastive learning and in episodes of few-shot learning.
+    Where each batch holds every class equally often, numbers may be dealt out for each batch on purpose, as
+    in contrastive learning and in episodes of few-shot learning.
     """
     loop, now = evidence.loop, accuracy_summary(evidence)
     if loop is None or loop.images.again < MIN_AGAIN or (now is not None and now.well):
@@ -141,10 +139,8 @@ def _relabelled(evidence: Evidence) -> Finding | None:
         f"{percent(expected)}.",
         explanation=(
             "An image has one label. Here images and labels are put together anew in each epoch, so that "
-            "labels "
-            "have nothing to do with images: one of the two is shuffled or sorted without the other (two "
-            "loaders, "
-            "an index that is applied to one of them, a collate function that mixes a batch)."
+            "labels have nothing to do with images: one of the two is shuffled or sorted without the other "
+            "(two loaders, an index that is applied to one of them, a collate function that mixes a batch)."
         ),
         facts=(Fact("images with another label than at first", share, percent(share)),),
         ruled_out=("The network and its settings: images and labels were compared before either was used.",),
@@ -228,9 +224,8 @@ def _shuffled(
     by_heart = now.above(now.train_accuracy) > MEMORISED
     text = (
         f"In training it knows {percent(now.train_accuracy)} of the images, but only by memorizing them: "
-        "with random labels a "
-        "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
-        "generalization”, 2017)."
+        "with random labels a large network can do that too (Zhang et al., “Understanding deep learning "
+        "requires rethinking generalization”, 2017)."
         if by_heart
         else f"In training, too, it knows no more than {percent(now.train_accuracy)}."
     )

@@ -33,8 +33,7 @@ LOST_BY_PREPARATION = 0.15
 """Generalization gap: less may be overfitting."""
 TELLING, OTHER_LABELS = 0.3, 0.4
 """Label agreement of neighbors beyond chance, chance-corrected, from which looks tell labels; and the part
-of it
-between the two parts below which they are of different kinds.
+of it between the two parts below which they are of different kinds.
 """
 MIXED_UP = 0.6
 """Fraction of a class's images that resemble another class."""
@@ -99,9 +98,8 @@ def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput)
         explanation=(
             f"The network knows {percent(now.train_accuracy)} of the images that it learns from and "
             f"{percent(now.held_out_accuracy)} of those that are judged. It reads values of another size "
-            "there than it "
-            "ever learned from, so its answers say nothing of how well it has learned. Usually one of both "
-            "is divided by 255 or standardized, and the other is not."
+            "there than it ever learned from, so its answers say nothing of how well it has learned. "
+            "Usually one of both is divided by 255 or standardized, and the other is not."
         ),
         facts=(
             Fact(
@@ -147,15 +145,12 @@ def _unlike_neighbors(evidence: Evidence) -> Finding | None:
         f"label {percent(test.share)} of the time, with training images {percent(across.share)}.",
         explanation=(
             f"Of the {train.each} training images most like a training image {percent(train.share)} have "
-            f"its label, "
-            f"and among judged images it is {percent(test.share)}: looks tell labels in either part. But of "
-            f"the "
-            f"training images most like a judged one only {percent(across.share)} have its label "
-            f"({percent(across.chance)} by chance). So the parts are prepared otherwise (channels, axes or "
-            f"time in "
-            "another order, turned, inverted), come from elsewhere, or number their classes differently. "
-            f"{percent(now.train_accuracy)} of the training images are known and "
-            f"{percent(now.held_out_accuracy)} of the judged ones."
+            f"its label, and among judged images it is {percent(test.share)}: looks tell labels in either "
+            f"part. But of the training images most like a judged one only {percent(across.share)} have "
+            f"its label ({percent(across.chance)} by chance). So the parts are prepared otherwise "
+            "(channels, axes or time in another order, turned, inverted), come from elsewhere, or number "
+            f"their classes differently. {percent(now.train_accuracy)} of the training images are known "
+            f"and {percent(now.held_out_accuracy)} of the judged ones."
         ),
         facts=(
             Fact("neighbors with the same label, training", train.share, percent(train.share)),

@@ -142,8 +142,7 @@ def same_batch(evidence: Evidence) -> Outcome:
 
 FEW_IMAGES = 0.1
 """Part of an epoch's images that differ from each other, below which few images come again and again. Rare
-classes
-that are drawn more often leave more.
+classes that are drawn more often leave more.
 """
 MIN_IMAGES = 100
 
@@ -165,10 +164,8 @@ def _few_images(evidence: Evidence) -> Finding | None:
         f"some {times:.0f} times.",
         explanation=(
             "The loss falls, since a handful of images is soon memorized, and nothing else is learned. It "
-            "happens "
-            "where a sampler draws from too few rows (WeightedRandomSampler takes one weight for each "
-            "image, not "
-            "for each class), or an index is wrapped or bounded too early."
+            "happens where a sampler draws from too few rows (WeightedRandomSampler takes one weight for "
+            "each image, not for each class), or an index is wrapped or bounded too early."
         ),
         facts=(
             Fact("images of the first epoch", float(images.first), f"{images.first:,}"),
@@ -272,9 +269,9 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
         + (", all of them after the first evaluation." if once else "."),
         explanation=(
             f"{counted(len(acting), 'layer')} ({', '.join(repr(name) for name in acting[:3])}) act "
-            "differently "
-            "in training. In evaluation mode dropout drops nothing, and batch normalization uses running "
-            "statistics that are then never brought up to date: it normalizes by what it began with."
+            "differently in training. In evaluation mode dropout drops nothing, and batch normalization "
+            "uses running statistics that are then never brought up to date: it normalizes by what it "
+            "began with."
             + (" model.train() stands before the loop over epochs, and model.eval() inside." if once else "")
         ),
         facts=(

@@ -113,8 +113,8 @@ def zero_grad_misplaced(evidence: Evidence) -> Outcome:
         verdict="Gradients are cleared between loss.backward() and optimizer.step(): every step is empty.",
         explanation=(
             f"In {len(cleared)} of {len(samples)} looked-at steps gradients were computed, and all were "
-            "gone when "
-            "the optimizer stepped. It then has nothing to follow, and the weights stay as they are."
+            "gone when the optimizer stepped. It then has nothing to follow, and the weights stay as they "
+            "are."
         ),
         facts=(
             Fact("steps without what was computed", float(len(cleared)), f"{len(cleared)} of {len(samples)}"),
@@ -192,12 +192,9 @@ def _cut_off(loop: Loop, share: float) -> Finding:
         "their weights are still those that torch drew.",
         explanation=(
             f"{percent(share)} of all parameters are in layers whose .grad stayed empty in every looked-at "
-            f"step, "
-            "while others learn: the graph is cut between them and the loss, by .detach(), .data, "
-            "torch.no_grad() "
-            "around a part of the network, or a new tensor made of values. That is right below a pretrained "
-            "trunk; "
-            "layers with fresh weights have to learn."
+            "step, while others learn: the graph is cut between them and the loss, by .detach(), .data, "
+            "torch.no_grad() around a part of the network, or a new tensor made of values. That is right "
+            "below a pretrained trunk; layers with fresh weights have to learn."
         ),
         facts=(Fact("parameters without a gradient", share, percent(share)),),
         layers=layers,

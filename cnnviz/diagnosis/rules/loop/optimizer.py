@@ -130,9 +130,8 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             f"The optimizer misses {name_layers(parameters.missing)}, the last layer among them: it stays as "
             "it began.",
             f"{parameters.missing_numbers:,} of {parameters.trainable:,} trainable parameters "
-            f"({percent(part)}) get "
-            "gradients and no step. Layers before may be left out on purpose (a pretrained trunk); the last "
-            "one, which makes the answer, hardly ever is.",
+            f"({percent(part)}) get gradients and no step. Layers before may be left out on purpose (a "
+            "pretrained trunk); the last one, which makes the answer, hardly ever is.",
             "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
             parameters.missing,
         )  # fmt: skip

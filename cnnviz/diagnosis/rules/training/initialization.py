@@ -90,8 +90,7 @@ def initialisation(evidence: Evidence) -> Outcome:
     if propagation.is_weak and _is_default(evidence) and evidence.step < SETTLED:
         return Inconclusive(
             f"Little signal reaches '{propagation.last.name}' from the weights that torch drew, from which "
-            f"most "
-            f"networks begin to learn, if later: {evidence.step:,} steps are too few to tell."
+            f"most networks begin to learn, if later: {evidence.step:,} steps are too few to tell."
         )
     if propagation.is_weak:
         return _shrinking(evidence, propagation)
@@ -123,14 +122,10 @@ def _large(evidence: Evidence) -> Finding | None:
         f"{short(gain)}, where usual ones have 0.6 to 1.4.",
         explanation=(
             "A layer whose weights have standard deviation s scales independent values by s·√fan_in. He's "
-            "rule "
-            "makes that 1.4, Glorot's about 1, torch's own 0.6. Larger by a factor, each layer multiplies "
-            "by it: "
-            "activations and softmax saturate, and a step that suits the rate changes such weights by next "
-            "to "
-            f"nothing. The loss began at {fixed(curve.start, 3)} and ended at {fixed(curve.end, 3)}; chance "
-            f"level is "
-            f"{fixed(curve.chance, 3)}."
+            "rule makes that 1.4, Glorot's about 1, torch's own 0.6. Larger by a factor, each layer "
+            "multiplies by it: activations and softmax saturate, and a step that suits the rate changes "
+            f"such weights by next to nothing. The loss began at {fixed(curve.start, 3)} and ended at "
+            f"{fixed(curve.end, 3)}; chance level is {fixed(curve.chance, 3)}."
         ),
         facts=(
             Fact("layers with large weights", float(len(large)), f"{len(large)} of {len(gains)}"),
@@ -264,9 +259,8 @@ def _shrinking(evidence: Evidence, propagation: SignalPropagation) -> Outcome:
     if propagation.least_relative_signal >= ALIKE and not _unusual(evidence):
         return Negative(
             f"Only {short(propagation.share)} of the input's standard deviation reaches '{last.name}', but "
-            "of its outputs "
-            f"{percent(propagation.least_relative_signal, 1)} tells images apart, and no weights or biases "
-            "are known to be out of the usual. LeNet-5 of 1998 begins so, and learns."
+            f"of its outputs {percent(propagation.least_relative_signal, 1)} tells images apart, and no "
+            "weights or biases are known to be out of the usual. LeNet-5 of 1998 begins so, and learns."
         )
     drowned = propagation.least_relative_signal < ALIKE and propagation.share >= SHRUNK
     verdict = (

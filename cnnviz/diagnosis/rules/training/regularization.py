@@ -156,8 +156,8 @@ of a weight are of the order of 1e-3 and weights of 5e-2: from here on decay is 
 """
 ALONG, FIRST = 0.6, 6
 """Cosine between gradient and weights from which a penalty in the loss is as large as the gradient of what
-is learned
-(L1 has 0.8 to 0.87, L2 has 1), and the looked-at steps: later ones are where both are in balance.
+is learned (L1 has 0.8 to 0.87, L2 has 1), and the looked-at steps: later ones are where both are in
+balance.
 """
 ORDINARY = {"sgd": 1.5e-3, "nesterov": 1.5e-3, "adam": 3e-4, "adamw": 0.1, "rmsprop": 3e-4}
 """Decay up to which a short half-life is a matter of the rate. AdamW's is 0.05 to 0.1 for transformers."""
@@ -225,12 +225,10 @@ def _penalty(evidence: Evidence, now: AccuracySummary, along: float) -> Finding:
         f"is {along:.2f}, where what images teach has about 0.",
         explanation=(
             "The gradient of λ·Σ w² is 2λ·w, along the weights, and that of λ·Σ |w| nearly so. What images "
-            "teach "
-            "points elsewhere. Here the loss that is minimized is mostly such a penalty, so that each step "
-            "draws "
-            f"weights to zero: {percent(now.train_accuracy)} of the training images are known. A sum over "
-            f"all weights "
-            "grows with their number, and a mean over a batch does not grow with it."
+            "teach points elsewhere. Here the loss that is minimized is mostly such a penalty, so that "
+            f"each step draws weights to zero: {percent(now.train_accuracy)} of the training images are "
+            "known. A sum over all weights grows with their number, and a mean over a batch does not grow "
+            "with it."
         ),
         facts=(Fact("cosine between gradient and weights", along, f"{along:.2f}"), *now.facts),
         fix=CodeFix(
