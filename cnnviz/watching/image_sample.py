@@ -150,7 +150,9 @@ class ImageSample:
             "first_distinct": len(np.unique(marks[:first])),
             "after": len(marks) - first,
             "again": int(later.sum()),
-            "relabelled": int((later & (labels != labels[earliest])).sum()),
+            "relabelled": int(
+                (later & (labels != labels[earliest]) & (np.minimum(labels, labels[earliest]) >= 0)).sum()
+            ),
             "gray": self._gray(),
             "uniform": self._uniform(),
         } | self._judged_facts(marks)

@@ -41,6 +41,10 @@ CHECKSUM_PIECES, CHECKSUM_VALUES = 8, 128
 GRAPH_DEPTH = 8
 
 
+NO_CLASS = -1
+"""Label of images whose target is no class."""
+
+
 @dataclass(slots=True)
 class Forward:
     """A forward pass whose output may still get a gradient."""
@@ -422,7 +426,7 @@ class LoopMonitor:
             if forward.inputs is not None and all_count and labels is call.target:
                 self._recorder.on_batch(forward.inputs, labels)
         if call.result is not None:
-            ignored = call.ignore_index if call.function in ("cross_entropy", "nll_loss") else None
+            ignored = call.ignore_index if call.function in ("cross_entropy", "nll_loss") else NO_CLASS
             self._add_step_loss(call.result, call.reduction, call.input, labels, ignored)
         if self._sampled is not None:
             self._sampled.loss_called(call)
@@ -435,7 +439,7 @@ class LoopMonitor:
         if logits is not None and labels is not None:
             self._losses = self._losses[:-1] if forward and forward.labels is not None else []
             numbers = _labels(labels, logits)
-            self._add_step_loss(loss, "mean", logits, numbers, None)
+            self._add_step_loss(loss, "mean", logits, numbers, NO_CLASS)
             if forward is not None and forward.inputs is not None and numbers is not None:
                 self._recorder.on_batch(forward.inputs, numbers)
         self.functions["given"] = None
@@ -574,11 +578,16 @@ def _has_other_labels(call: LossCall, forward: Forward) -> bool:
 
 
 def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
-    """Return class indices `(N,)` of a target: as given, or the argmax of class probabilities."""
+    """Return class indices `(N,)` of a target: as given, or the argmax of class probabilities.
+
+    All are -1, without a wait for the device, where a row has no single largest value: such targets (several
+    labels an image, ordinal ones) are no classes.
+    """
     if target.dim() == 1 and not target.is_floating_point():
         return target
     if target.dim() == 2 and target.shape == logits.shape and target.shape[1] > 1:
-        return target.argmax(1)
+        values, classes = target.topk(2, 1)
+        return torch.where((values[:, 0] > values[:, 1]).all(), classes[:, 0], NO_CLASS)
     return None
 
 

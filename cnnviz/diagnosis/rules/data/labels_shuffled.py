@@ -47,6 +47,8 @@ RELABELLED = 0.5
 """Part of the images with another label in later epochs, relative to labels dealt out at random. Labels
 that are guessed anew for unlabeled images (Lee, "Pseudo-label", 2013) change far less often.
 """
+MIN_EXPECTED = 0.1
+"""Least part that labels dealt out at random would change: less is seen where nearly all have one label."""
 EVEN = 0.02
 """Excess of the commonest class's share of a batch over 1/classes that random batches have."""
 BEGUN, MANY_ERRORS = 0.1, 8.0
@@ -128,7 +130,7 @@ def _relabelled(evidence: Evidence) -> Finding | None:
     share = loop.images.relabelled / loop.images.again
     total = max(sum(loop.labels), 1)
     expected = 1 - sum((count / total) ** 2 for count in loop.labels)
-    if share < RELABELLED * expected:
+    if expected < MIN_EXPECTED or share < RELABELLED * expected:
         return None
     return Finding(
         cause="labels-shuffled",

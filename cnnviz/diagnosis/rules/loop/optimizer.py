@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK
+from cnnviz.diagnosis.evidence.learning_curves import POOR, STUCK, accuracy_summary
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
 from cnnviz.diagnosis.numbers import counted, percent
@@ -297,6 +297,11 @@ def reinitialized(evidence: Evidence) -> Outcome:
             f"Weights changed outside of steps {changes:,} times, and stayed much as they were."
             if changes
             else "Weights change in steps only."
+        )
+    now = accuracy_summary(evidence)
+    if resets == 1 and now is not None and now.well:
+        return Negative(
+            "Fresh weights were loaded once, as after a rate finder, and it has learned well since."
         )
     layers = tuple(dict.fromkeys(name.rpartition(".")[0] or name for name in loop.reset))
     return Finding(
