@@ -15,6 +15,7 @@ from cnnviz.diagnosis import gather
 from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun, sampled_step
+from cnnviz.watching.image_sample import ImageSample
 from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 
@@ -221,7 +222,17 @@ def test_judged_images_of_another_kind_are_told_from_shuffled_labels_by_the_firs
     evaluation = _judge((lambda x: x.transpose(2, 3)) if turned else (lambda x: x))
     report = loop(database, data=images(600), evaluation=evaluation, epochs=6).diagnose()
     assert report.causes == (("split-mismatch",) if turned else ())
-    assert not turned or "in the first epoch" in report.verdict
+    assert not turned or "Judged images are not like those" in report.verdict
+
+
+def test_where_neighbors_tell_nothing_the_first_epoch_tells_judged_images_of_another_kind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageSample, "agreement", lambda self, classes: {})
+    evaluation = _judge(lambda x: x.transpose(2, 3))
+    report = loop(database, data=images(600), evaluation=evaluation, epochs=6).diagnose()
+    assert report.causes == ("split-mismatch",)
+    assert "in the first epoch" in report.verdict
 
 
 def test_labels_that_are_shuffled_in_training_are_no_other_kind_of_image(database: Database) -> None:
@@ -325,3 +336,19 @@ def test_a_hook_that_fails_does_not_end_the_backward_pass(
     monkeypatch.setattr(sampled_step, "_values", failing)
     report = loop(database, epochs=8).diagnose()
     assert report.outcome == "healthy"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_one_reset_after_a_rate_finder_is_none_and_several_are(times: int, database: Database) -> None:
+    first: list[dict[str, Tensor]] = []
+    epochs: list[int] = []
+
+    def begin(model: nn.Module) -> None:
+        model.train()
+        first.extend([copy.deepcopy(model.state_dict())] if not first else [])
+        epochs.append(1)
+        if 1 < len(epochs) <= 1 + times:
+            model.load_state_dict(first[0])
+
+    causes = loop(database, begin=begin, evaluation=_judge(lambda x: x), epochs=16).diagnose().causes
+    assert ("reinitialized" in causes) is (times > 1)

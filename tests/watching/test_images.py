@@ -224,3 +224,15 @@ def test_marks_tell_images_apart_and_copies_not() -> None:
     sample.add_trained(other, labels[:10] + 1)
     counts = sample.counts(50)
     assert (counts["distinct"], counts["again"], counts["relabelled"]) == (50, 10, 10)
+
+
+def test_ordinal_targets_are_no_classes(database: Database) -> None:
+    """Targets "more than k" for every k: several ones in a row, or none, and a largest output is no answer."""
+    learned, judged = rows_of_light(600, 0), rows_of_light(300, 1)
+    steps = torch.arange(CLASSES)
+
+    def ordinal(_: nn.Module, logits: Tensor, y: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(logits, (y[:, None] > steps).float())
+
+    report = train(database, learned, judged, loss=ordinal).diagnose()
+    assert not report.causes

@@ -39,6 +39,8 @@ def one_class(evidence: Evidence) -> Outcome:
     histogram = _newest(evidence)
     if histogram is None or evidence.classes < 2:
         return Inconclusive("No epoch has ended yet, so no answers were counted.")
+    if evidence.loop is not None and evidence.loop.functions and not sum(evidence.loop.labels):
+        return Inconclusive("The loss's targets are no classes, so the largest output is no answer.")
     share, floor = histogram.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
     if share < floor:
         return Negative(
