@@ -225,7 +225,7 @@ plant(
         ("not clipped", "exploding-gradients", f"rate-too-high {DIVERGED}"),
         ("begins above one", "initialisation", f"rate-too-high {DIVERGED}"),
         ("begins near zero", "initialisation", "vanishing-gradients one-class rate-too-low"),
-        ("sigmoid and softmax", "output-activation", ""),
+        ("sigmoid and softmax", "output-activation", "one-class"),
         ("clipped to nothing", "rate-too-low", "vanishing-gradients too-few-steps"),
     ),
 )

@@ -205,7 +205,11 @@ plant(
         ("rate three", "rate-too-high", DIVERGED),
         ("malignant are rare", "classes-unbalanced", "one-class split-mismatch"),
         ("new network after compile", "optimizer-parameters", "one-class"),
-        ("whole table at once", "batch-too-large", "too-few-steps batch-norm-unsettled rate-too-low"),
+        (
+            "whole table at once",
+            "batch-too-large",
+            "too-few-steps batch-norm-unsettled rate-too-low one-class",
+        ),
     ),
 )
 
