@@ -169,6 +169,7 @@ class LoopMonitor:
 
     def detach(self) -> None:
         """Remove the hooks and drop pending measurements."""
+        self.images = ImageSample()  # a run that has ended is held for long, by a notebook or in a cycle
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -334,16 +335,17 @@ class LoopMonitor:
         if recalibrating:  # a pass that re-estimates batch-norm statistics, not an evaluation
             return
         acting = [name for name, part in self._modes.items() if part.training]
-        self._evaluated, self._evaluated_images = logits.detach(), None
-        if images is not None:
-            self.images.add_judged(images)
-            self._evaluated_images = images if self.images.wants_pixels("judged") else None
+        self._evaluated, self._evaluated_images = logits.detach(), images
         self._evaluation.add_logits(logits, acting)
 
     def _add_judged_labels(self, evaluation: EvaluationPass, logits: Tensor, labels: Tensor) -> None:
         evaluation.add_labels(logits, labels)
         images, self._evaluated_images = self._evaluated_images, None
-        if images is not None:
+        if images is None:
+            return
+        # Only images that are compared with labels are judged: guessed labels come from such passes too.
+        self.images.add_judged(images)
+        if self.images.wants_pixels("judged"):
             self.images.keep("judged", images, labels)
 
     def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:

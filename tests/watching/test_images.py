@@ -235,3 +235,42 @@ def test_ordinal_targets_are_no_classes(database: Database) -> None:
         return functional.binary_cross_entropy_with_logits(logits, (y[:, None] > steps).float())
 
     assert not train(database, learned, judged, loss=ordinal).causes
+
+
+def test_images_whose_labels_the_network_guesses_are_not_judged(database: Database) -> None:
+    """Pseudo-labels (Lee, 2013): a pass over images without labels, then training on those it is sure of."""
+    (known, labels), (pool, _), judged = rows_of_light(200, 0), rows_of_light(300, 1), rows_of_light(200, 2)
+    with seeded():
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+        run = cnnviz.watch(model, optimizer, database=database)
+        values = known
+        for _ in range(8):
+            model.train()
+            for rows in torch.randperm(len(values)).split(20):
+                optimizer.zero_grad()
+                functional.cross_entropy(model(values[rows]), labels[rows]).backward()
+                optimizer.step()
+            model.eval()
+            with torch.no_grad():
+                run.evaluate(model(judged[0]), judged[1])
+                sure, guess = model(pool).softmax(1).max(1)
+            sure[::2] = 0  # of others it is not sure
+            values = torch.cat([known, pool[sure > 0.9]])
+            labels = torch.cat([labels[:200], guess[sure > 0.9]])
+        report = run.diagnose()
+        run.finish()
+    assert not report.causes
+
+
+def test_a_run_that_has_ended_holds_no_images(database: Database) -> None:
+    values, labels = rows_of_light(40, 0)
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    run = cnnviz.watch(model, optimizer, database=database)
+    functional.cross_entropy(model(values), labels).backward()
+    optimizer.step()
+    run.diagnose()
+    assert run.monitor.images.counts(0)["seen"] == 40
+    run.finish()
+    assert run.monitor.images.counts(0) == {}
