@@ -104,7 +104,7 @@ def test_runs_says_what_is_known_and_invents_nothing(imported: tuple[str, str]) 
     assert not {label for label in labels(app) if "Weights" in label or "PyTorch" in label}
     listed = open_page("runs", runs=number)
     assert "same recipe, same data" not in said(listed)
-    assert f"Not known of imported histories (run {number})" in said(listed)
+    assert "Tick a second run" in said(listed), "of one run nothing differs, known or not"
     assert "Imported histories have no confusion matrix." in said(listed)
 
 
