@@ -38,6 +38,7 @@ BOTH_DRAWN = """() => {
   const figure = document.querySelector(".st-key-overlay .cnnviz-plot");
   return figure.dataset.drawn > 1 && figure.querySelector(".room").data.length === 2;
 }"""
+RUN_SHOWN = "document.querySelector('.run-state[role=status]') !== null"
 ENDED = re.compile("^(stopped|finished)$")
 
 
@@ -118,7 +119,7 @@ def start(browser: Browser, url: str, rounds: int) -> list[float]:
         page = opened(browser, f"{url}/train?recipe=plain&model=lenet5&set.epochs={number + 1}")
         with clock(page, found):
             page.get_by_role("button", name="Start", exact=True).click()
-            expect(page.get_by_role("status")).to_be_visible(timeout=PATIENCE_MS)
+            page.wait_for_function(RUN_SHOWN, timeout=PATIENCE_MS)  # `expect` looks once a second
         stop = page.get_by_role("button", name="Stop", exact=True)
         stop.click()
         expect(page.get_by_role("status")).to_have_text(ENDED, timeout=PATIENCE_MS)

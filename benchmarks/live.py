@@ -30,7 +30,8 @@ BEFORE = 50
 """Values that are there already."""
 NEWEST = """(step) => {
   const figure = document.querySelector('.st-key-train-curves .room');
-  return Boolean(figure?.data) && Math.max(...figure.data[0].x) >= step;
+  const points = figure?.calcdata?.[0] ?? []; // as drawn: in `data` arrays are still encoded
+  return points.some(({ x }) => x >= step);
 }"""
 
 
