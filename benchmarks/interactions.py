@@ -29,7 +29,7 @@ from cnnviz import tracking
 from tests.browser.chromium import MISSING, find_chromium, launch
 from tests.browser.navigating import FOUND, go
 from tests.browser.server import Server, serve
-from tests.browser.waiting import COUNT_RUNS, rerun, settle
+from tests.browser.waiting import COUNT_RUNS, POLL_MS, rerun, settle
 from tests.ui.pages.runs.making import trained
 
 RATES = ("0.01", "0.02", "0.03", "0.04")
@@ -119,7 +119,9 @@ def start(browser: Browser, url: str, rounds: int) -> list[float]:
         page = opened(browser, f"{url}/train?recipe=plain&model=lenet5&set.epochs={number + 1}")
         with clock(page, found):
             page.get_by_role("button", name="Start", exact=True).click()
-            page.wait_for_function(RUN_SHOWN, timeout=PATIENCE_MS)  # `expect` looks once a second
+            page.wait_for_function(
+                RUN_SHOWN, polling=POLL_MS, timeout=PATIENCE_MS
+            )  # `expect` looks once a second
         stop = page.get_by_role("button", name="Stop", exact=True)
         stop.click()
         expect(page.get_by_role("status")).to_have_text(ENDED, timeout=PATIENCE_MS)
@@ -135,7 +137,7 @@ def tick(browser: Browser, url: str, rounds: int) -> list[float]:
         box = page.get_by_role("checkbox", name="Choose run 2")
         with clock(page, found):
             box.check()
-            page.wait_for_function(BOTH_DRAWN, timeout=PATIENCE_MS)
+            page.wait_for_function(BOTH_DRAWN, polling=POLL_MS, timeout=PATIENCE_MS)
         page.close()
     return found[1:]
 

@@ -6,6 +6,7 @@ import gc
 import importlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,8 +44,15 @@ def start() -> threading.Thread:
 
 
 def page_drawn() -> None:
-    """Signal that a page was drawn, so that preloading can continue."""
+    """Signal that a page was drawn, so that preloading can continue.
+
+    What pages have imported since is set aside too, in a thread, once it is much.
+    """
+    global _modules
     _drawn.set()
+    if _modules and len(sys.modules) > _modules + MANY_MODULES:
+        _modules = len(sys.modules)
+        threading.Thread(target=_set_aside, name="set aside", daemon=True).start()
 
 
 def await_page(seconds: float) -> None:
@@ -78,14 +86,23 @@ def _preload() -> None:
     _set_aside()
 
 
+MANY_MODULES = 100
+"""Modules imported since the last time whose objects are worth setting aside."""
+_modules = 0
+"""Modules whose objects are set aside; 0 before preloading has ended."""
+
+
 def _set_aside() -> None:
     """Leave what is imported out of garbage collections from now on.
 
     Streamlit collects after every script run, which would go through all objects of torch and the others each
-    time: a third of what a click costs.
+    time: a third of what a click costs. It is done a few times at most, since objects of a session that are
+    set aside too would be kept where they refer to each other in a circle.
     """
+    global _modules
     gc.collect()
     gc.freeze()
+    _modules = len(sys.modules)
 
 
 def _import(module: str) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,23 @@ def test_what_was_imported_is_left_out_of_collections(lean: bool, monkeypatch: p
     monkeypatch.setattr(gc, "freeze", lambda: order.append("freeze"))
     startup._preload()
     assert order == [*startup.FIRST, *(() if lean else startup.LATER), "freeze"]
+
+
+def test_what_pages_import_later_is_left_out_too_and_not_at_every_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(len(sys.modules)))
+    monkeypatch.setattr(startup, "_modules", 0)
+    startup.page_drawn()
+    assert not frozen, "before preloading has ended"
+    monkeypatch.setattr(startup, "_modules", len(sys.modules) - startup.MANY_MODULES - 1)
+    startup.page_drawn()
+    startup.page_drawn()
+    for thread in threading.enumerate():
+        if thread.name == "set aside":
+            thread.join()
+    assert len(frozen) == 1
 
 
 def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) -> None:
