@@ -271,13 +271,13 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     """Detect training accuracy (and validation accuracy, if any) below test accuracy."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
     repeated, data = evidence.quality.repeats, evidence.data
-    hindered = uses_augmentation(evidence.recipe) or any(
-        rate > LITTLE for rate in dropout_rates(evidence).values()
-    )
+    rates = dropout_rates(evidence).values()
+    hindered = uses_augmentation(evidence.recipe) or any(rate > LITTLE for rate in rates)
     # The statistics of a batch lower training accuracy too: then only images that were compared count.
     hindered = hindered or (has_batch_norm(evidence) and agreement(evidence) is None)
-    # What the transforms of a watched loop do is not known, only whether images come again as they were.
-    hindered = hindered or (evidence.loop is not None and not evidence.loop.images.unchanged)
+    # Of a watched loop's transforms only that is known, whether images come again as they were; and several
+    # layers with little dropout hinder together.
+    hindered = hindered or (evidence.loop is not None and (not evidence.loop.images.unchanged or any(rates)))
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last
