@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from cnnviz.datasets import Dataset, Part, load
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Points, Repeats
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
+from cnnviz.diagnosis.evidence.loop import Loop, LoopImages
 from cnnviz.training import Recipe
 from cnnviz.training.data import DataModule
 from cnnviz.training.data.quality import dataset_report
@@ -316,3 +317,18 @@ def test_images_of_little_detail_seem_no_worse_labelled() -> None:
     near = seen(parts[0], parts[1])
     assert near is not None
     assert near.sound
+
+
+@pytest.mark.parametrize(("dropout", "told"), [({}, True), ({"drop1": 0.1, "drop2": 0.2}, False)])
+def test_of_a_watched_loop_with_dropout_training_accuracy_says_nothing_of_labels(
+    dropout: dict[str, float], told: bool
+) -> None:
+    loop = Loop(images=LoopImages(after=3_600, again=3_600))
+    curves = {name: curve for name, curve in run(0.8, 0.8).curves.items() if not name.startswith("val/")}
+    for name, end in (("train/epoch_accuracy", 0.8), ("test/accuracy", 0.95)):
+        curves[name] = Points(steps=tuple(range(20, 201, 20)), values=(0.5, 0.7, *[end] * 8))
+    evidence = run(
+        0.8, 0.8, kind="watched", loop=loop, dropout=dropout, curves=curves, data=data(validation=0),
+        quality=DataQuality(),
+    )  # fmt: skip
+    assert isinstance(apply_rule(evidence), Finding) is told
