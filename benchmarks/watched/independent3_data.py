@@ -87,18 +87,18 @@ def descend(opt: torch.optim.Optimizer, loss: Tensor) -> None:
     opt.step()
 
 
-def right(logits: Tensor, labels: Tensor) -> float:
+def top1_accuracy(logits: Tensor, labels: Tensor) -> float:
     """The part of the labels that the largest logit hits."""
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def judge(run: Any, net: nn.Module, x: Tensor, y: Tensor) -> float:
+def evaluate(run: Any, net: nn.Module, x: Tensor, y: Tensor) -> float:
     """One evaluation pass over a test set; the network is left in evaluation mode."""
     net.eval()
     with torch.no_grad():
         logits = net(x)
     run.evaluate(logits, y)
-    return right(logits, y)
+    return top1_accuracy(logits, y)
 
 
 def _grid(size: int) -> tuple[Tensor, Tensor]:

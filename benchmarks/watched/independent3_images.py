@@ -16,11 +16,11 @@ from benchmarks.watched.independent3_data import (
     MEMORIZED,
     blooms,
     digits,
+    evaluate,
     glyphs,
-    judge,
     plant,
-    right,
     shapes,
+    top1_accuracy,
 )
 from benchmarks.watched.independent3_nets import GlyphResNet, PatchTransformer, Plain, ShapeVgg
 
@@ -205,7 +205,7 @@ def digits_vit(bench: Any, fault: str = "") -> float:
             optimizer.step()
             schedule.step()
             running += loss.item()
-        accuracy = judge(run, model, data.test_x, data.test_y)
+        accuracy = evaluate(run, model, data.test_x, data.test_y)
         print(f"[{epoch}] {running / len(loader):.3f} {accuracy:.3f}")
     return accuracy
 
@@ -277,7 +277,7 @@ def _validate(loader: Any, model: nn.Module, run: Any) -> AverageMeter:
         for images, target in loader:
             output = model(images)
             run.evaluate(output, target)
-            top1.update(right(output, target), len(images))
+            top1.update(top1_accuracy(output, target), len(images))
     return top1
 
 
@@ -392,7 +392,7 @@ def blooms_plain(bench: Any, fault: str = "") -> float:
                 opt.step()
                 if fault != "gradients pile up":
                     opt.zero_grad()
-    return judge(run, net, test_x, data.test_y)
+    return evaluate(run, net, test_x, data.test_y)
 
 
 plant(

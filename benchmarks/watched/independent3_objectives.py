@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 as in the scripts that these stand for
 
 from benchmarks.watched import independent3_data as data
-from benchmarks.watched.independent3_data import descend, judge, right, shuffled, sound
+from benchmarks.watched.independent3_data import descend, evaluate, shuffled, sound, top1_accuracy
 from benchmarks.watched.independent3_nets import (
     Dilated,
     Mobile,
@@ -43,7 +43,7 @@ def focal_loss_rare_classes(bench: Any) -> float:
             loss.backward()
             run.step(loss, logits, y[rows])
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -61,7 +61,7 @@ def dropout_of_sixty_percent(bench: Any) -> float:
         net.train()
         for rows in shuffled(len(d.x), 32):
             descend(opt, F.cross_entropy(net(d.x[rows]), d.y[rows]))
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -77,7 +77,7 @@ def weights_for_rare_classes(bench: Any) -> float:
         net.train()
         for rows in shuffled(len(x), 30):
             descend(opt, criterion(net(x[rows]), y[rows]))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -95,7 +95,7 @@ def mixed_pairs(bench: Any) -> float:
             out = net(lam * d.x[rows] + (1 - lam) * d.x[other])
             descend(opt, lam * F.cross_entropy(out, d.y[rows]) + (1 - lam) * F.cross_entropy(out, d.y[other]))
         sched.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -121,7 +121,7 @@ def deep_supervision(bench: Any) -> float:
         for rows in shuffled(len(d.x), 25):
             main, early = net.both(d.x[rows])
             descend(opt, F.cross_entropy(main, d.y[rows]) + 0.3 * F.cross_entropy(early, d.y[rows]))
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -196,7 +196,7 @@ def triplets_then_nearest_center(bench: Any) -> float:
             centers = torch.stack([codes[m].mean(0) for m in members])
             logits = -torch.cdist(net(d.test_x), centers)
         run.evaluate(logits, d.test_y)
-    return right(logits, d.test_y)
+    return top1_accuracy(logits, d.test_y)
 
 
 @sound
@@ -213,7 +213,7 @@ def weight_of_each_sample(bench: Any) -> float:
             ((each * trust[rows]).sum() / trust[rows].sum()).backward()
             nn.utils.clip_grad_value_(net.parameters(), 0.5)
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -244,7 +244,7 @@ def standardized_filters_never_eval(bench: Any) -> float:
         with torch.no_grad():
             logits = net(d.test_x)
         run.evaluate(logits, d.test_y)
-    return right(logits, d.test_y)
+    return top1_accuracy(logits, d.test_y)
 
 
 @sound
@@ -261,7 +261,7 @@ def backward_for_each_loss(bench: Any) -> float:
             F.cross_entropy(logits, d.y[rows]).backward(retain_graph=True)  # type: ignore[no-untyped-call]
             (1e-3 * logits.pow(2).mean()).backward()
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -278,7 +278,7 @@ def raw_columns_into_batch_norm(bench: Any) -> float:
         for rows in shuffled(len(d.x), 20):
             if len(rows) > 1:
                 descend(opt, F.cross_entropy(net(d.x[rows]), d.y[rows]))
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -290,7 +290,7 @@ def margin_instead_of_probabilities(bench: Any) -> float:
     for _ in range(8):
         for rows in shuffled(len(d.x), 30):
             descend(opt, F.multi_margin_loss(net(d.x[rows]), d.y[rows]))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -304,7 +304,7 @@ def squares_to_one_hot(bench: Any) -> float:
         net.train()
         for rows in shuffled(len(d.x), 30):
             descend(opt, F.mse_loss(net(d.x[rows]).softmax(1), F.one_hot(d.y[rows], 6).float()))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -320,7 +320,7 @@ def sums_with_a_small_rate(bench: Any) -> float:
                 p.grad = None
             F.cross_entropy(net(d.x[rows]), d.y[rows], reduction="sum").backward()  # type: ignore[no-untyped-call]
             opt.step()
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -336,7 +336,7 @@ def head_and_last_norm_begin_at_zero(bench: Any) -> float:
         net.train()
         for rows in shuffled(len(d.x), 40):
             descend(opt, F.cross_entropy(net(d.x[rows]), d.y[rows]))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -353,7 +353,7 @@ def two_views_should_agree(bench: Any) -> float:
             a, b = net(d.x[rows]).log_softmax(1), net(d.x[rows]).log_softmax(1)
             apart = F.kl_div(a, b, log_target=True, reduction="batchmean")
             descend(opt, F.nll_loss(a, d.y[rows]) + F.nll_loss(b, d.y[rows]) + 0.5 * apart)
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -384,4 +384,4 @@ def tied_autoencoder(bench: Any) -> float:
             x = d.x[rows]
             again = F.linear(net.encode(x), net.weight.t(), net.back)
             descend(opt, F.cross_entropy(net(x), d.y[rows]) + F.mse_loss(again, x.flatten(1)))
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)

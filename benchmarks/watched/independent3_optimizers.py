@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from benchmarks.watched import independent3_data as data
-from benchmarks.watched.independent3_data import judge, right, shuffled, sound
+from benchmarks.watched.independent3_data import evaluate, shuffled, sound, top1_accuracy
 from benchmarks.watched.independent3_nets import (
     Dense,
     Dilated,
@@ -43,7 +43,7 @@ def clipped_accumulation(bench: Any) -> float:
                 nn.utils.clip_grad_norm_(net.parameters(), 1.0)
                 opt.step()
                 opt.zero_grad()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -63,7 +63,7 @@ def one_cycle_every_batch(bench: Any) -> float:
             loss.backward()
             opt.step()
             sched.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -79,7 +79,7 @@ def log_softmax_and_nll(bench: Any) -> float:
             opt.zero_grad()
             criterion(net(d.x[rows]), d.y[rows]).backward()
             opt.step()
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -97,7 +97,7 @@ def optimizer_for_each_half(bench: Any) -> float:
             loss.backward()
             for opt in (conv, dense):
                 opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -116,7 +116,7 @@ def bfloat16_autocast(bench: Any) -> float:
                 loss = F.cross_entropy(out.float(), d.y[rows])
             loss.backward()
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -135,7 +135,7 @@ def warm_restarts(bench: Any) -> float:
             F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
             cosine.step(epoch + n / len(batches))  # type: ignore[arg-type]
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 class Checkpointed(ShapeVgg):
@@ -161,7 +161,7 @@ def gradient_checkpointing(bench: Any) -> float:
             opt.zero_grad()
             loss.backward()
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -180,7 +180,7 @@ def warm_up_from_zero(bench: Any) -> float:
             F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
             sched.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -201,7 +201,7 @@ def rate_for_each_layer(bench: Any) -> float:
             opt.zero_grad()
             F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 class Lamb(torch.optim.Optimizer):
@@ -235,7 +235,7 @@ def own_optimizer_like_lamb(bench: Any) -> float:
             opt.zero_grad()
             loss.backward()
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -267,7 +267,7 @@ def own_optimizer_of_signs(bench: Any) -> float:
             F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
         decay.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -288,7 +288,7 @@ def functional_call_and_grad(bench: Any) -> float:
             for p, g in zip(params.values(), torch.autograd.grad(loss, list(params.values())), strict=True):
                 p.grad = g
             opt.step()
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -306,7 +306,7 @@ def channels_last_memory(bench: Any) -> float:
             opt.zero_grad()
             loss.backward()
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -327,7 +327,7 @@ def noise_on_gradients(bench: Any) -> float:
                 if p.grad is not None:
                     p.grad += 0.02 / (1 + step) ** 0.55 * torch.randn_like(p)
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -349,7 +349,7 @@ def lbfgs_with_closure(bench: Any) -> float:
 
     for _ in range(10):
         opt.step(closure)  # type: ignore[arg-type]
-    return judge(run, net, 2 * d.test_x, d.test_y)
+    return evaluate(run, net, 2 * d.test_x, d.test_y)
 
 
 @sound
@@ -368,7 +368,7 @@ def plateau_and_many_epochs(bench: Any) -> float:
             logits = net(d.test_x)
             plateau.step(F.cross_entropy(logits, d.test_y))
         run.evaluate(logits, d.test_y)
-    return right(logits, d.test_y)
+    return top1_accuracy(logits, d.test_y)
 
 
 @sound
@@ -389,5 +389,5 @@ def drawn_by_weight(bench: Any) -> float:
             F.cross_entropy(net(xb), yb).backward()  # type: ignore[no-untyped-call]
             opt.step()
         sched.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import SWALR, AveragedModel, update_bn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.watched import independent3_data as data
-from benchmarks.watched.independent3_data import descend, judge, right, shuffled, sound
+from benchmarks.watched.independent3_data import descend, evaluate, shuffled, sound, top1_accuracy
 from benchmarks.watched.independent3_nets import (
     Dilated,
     GlyphResNet,
@@ -51,7 +51,7 @@ def frozen_backbone_new_head(bench: Any) -> float:
             opt.zero_grad()
             F.cross_entropy(net(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
-    return judge(run, net, d.test_x[d.test_y < 4], d.test_y[d.test_y < 4])
+    return evaluate(run, net, d.test_x[d.test_y < 4], d.test_y[d.test_y < 4])
 
 
 @sound
@@ -70,7 +70,7 @@ def average_of_weights_is_tested(bench: Any) -> float:
             with torch.no_grad():
                 for slow, fast in zip(ema.parameters(), net.parameters(), strict=True):
                     slow.lerp_(fast, 0.05)
-        score = judge(run, ema, d.test_x, d.test_y)
+        score = evaluate(run, ema, d.test_x, d.test_y)
     return score
 
 
@@ -91,9 +91,9 @@ def stochastic_weight_averaging(bench: Any) -> float:
         if epoch >= 6:
             averaged.update_parameters(net)  # type: ignore[no-untyped-call]
             swa.step()
-        judge(run, net, d.test_x, d.test_y)
+        evaluate(run, net, d.test_x, d.test_y)
     update_bn(loader, averaged)
-    return judge(run, averaged, d.test_x, d.test_y)
+    return evaluate(run, averaged, d.test_x, d.test_y)
 
 
 @sound
@@ -110,14 +110,14 @@ def stopped_early_best_restored(bench: Any) -> float:
                 opt.zero_grad()
                 F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
                 opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
         patience += 1
         if score > best:
             best, kept, patience = score, copy.deepcopy(net.state_dict()), 0
         if patience == 8:
             break
     net.load_state_dict(kept)
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -147,7 +147,7 @@ def rate_finder_first(bench: Any) -> float:
             opt.zero_grad()
             F.cross_entropy(net(d.x[rows]), d.y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -169,7 +169,7 @@ def folds(bench: Any) -> float:
                 opt.zero_grad()
                 F.cross_entropy(net(train[rows]), y[~out][rows]).backward()  # type: ignore[no-untyped-call]
                 opt.step()
-        scores.append(judge(run, net, (x[out] - mean) / std, y[out]))
+        scores.append(evaluate(run, net, (x[out] - mean) / std, y[out]))
     return sum(scores) / 5
 
 
@@ -196,7 +196,7 @@ def sharpness_aware(bench: Any) -> float:
                     p.sub_(move)
             opt.step()
             opt.zero_grad()
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -217,7 +217,7 @@ def lookahead(bench: Any) -> float:
                 with torch.no_grad():
                     for kept, p in zip(slow, net.parameters(), strict=True):
                         p.copy_(kept.lerp_(p, 0.5))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -235,7 +235,7 @@ def from_easy_to_hard(bench: Any) -> float:
         rows = rows if epoch < 2 else rows[torch.randperm(len(rows))]
         for part in rows.split(30):
             descend(opt, F.cross_entropy(net(d.x[part]), d.y[part]))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -255,7 +255,7 @@ def features_against_a_critic(bench: Any) -> float:
             descend(critic_opt, F.cross_entropy(critic(net.features(x).detach()), side))
             fooled = -F.cross_entropy(critic(net.features(x)), side)
             descend(opt, F.cross_entropy(net(x), d.y[rows]) + 0.05 * fooled)
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)
 
 
 @sound
@@ -276,7 +276,7 @@ def taught_by_a_larger_network(bench: Any) -> float:
             out = student(d.x[rows])
             kl = F.kl_div((out / 3).log_softmax(1), soft, reduction="batchmean") * 9
             descend(opt, 0.7 * kl + 0.3 * F.cross_entropy(out, d.y[rows]))
-        score = judge(run, student, d.test_x, d.test_y)
+        score = evaluate(run, student, d.test_x, d.test_y)
     return score
 
 
@@ -298,7 +298,7 @@ def layers_thawed_one_by_one(bench: Any) -> float:
             layers[epoch].requires_grad_(True)
         for rows in shuffled(len(d.x), 25):
             descend(opt, F.cross_entropy(net(d.x[rows]), d.y[rows]))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -322,7 +322,7 @@ def norms_kept_in_eval(bench: Any) -> float:
                 module.eval()
         for rows in shuffled(len(x), 30):
             descend(opt, F.cross_entropy(net(x[rows]), d.y[rows]))
-    return judge(run, net, test_x, d.test_y)
+    return evaluate(run, net, test_x, d.test_y)
 
 
 @sound
@@ -339,7 +339,7 @@ def attacked_while_it_learns(bench: Any) -> float:
             assert x.grad is not None
             worse = (x + 0.06 * x.grad.sign()).clamp(0, 1).detach()
             descend(opt, F.cross_entropy(net(torch.cat([d.x[rows], worse])), d.y[rows].repeat(2)))
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -361,7 +361,7 @@ def few_labels_and_own_guesses(bench: Any) -> float:
                 each = F.cross_entropy(net(some + 0.1 * torch.randn_like(some)), guess, reduction="none")
                 loss = loss + 0.5 * (each * (sure > 0.95)).mean()
             descend(opt, loss)
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -384,11 +384,11 @@ def snapshots_vote(bench: Any) -> float:
                 descend(opt, F.cross_entropy(net(d.x[rows]), d.y[rows]))
                 cosine.step()
         kept.append(copy.deepcopy(net).eval())
-        judge(run, net, d.test_x, d.test_y)
+        evaluate(run, net, d.test_x, d.test_y)
     with torch.no_grad():
         votes = sum(each(d.test_x).softmax(1) for each in kept)
     assert isinstance(votes, Tensor)
-    return right(votes, d.test_y)
+    return top1_accuracy(votes, d.test_y)
 
 
 @sound
@@ -401,4 +401,4 @@ def batches_of_one_layer_norm(bench: Any) -> float:
         for row in torch.randperm(len(d.x)):
             descend(opt, F.cross_entropy(net(d.x[row][None]), d.y[row][None]))
         opt.param_groups[0]["lr"] *= 0.4
-    return judge(run, net, d.test_x, d.test_y)
+    return evaluate(run, net, d.test_x, d.test_y)

@@ -17,10 +17,10 @@ from benchmarks.watched.independent3_data import (
     MEMORIZED,
     blooms,
     digits,
+    evaluate,
     glyphs,
-    judge,
     plant,
-    right,
+    top1_accuracy,
     walks,
     weaves,
 )
@@ -157,7 +157,7 @@ def few_blooms(bench: Any, fault: str = "") -> float:
             F.cross_entropy(net(images), y[rows]).backward()  # type: ignore[no-untyped-call]
             opt.step()
         if epoch % 5 == 4:
-            score = judge(run, net, d.test_x, d.test_y)
+            score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -187,7 +187,7 @@ def glyphs_by_stride(bench: Any, fault: str = "") -> float:
             opt.zero_grad()
             F.cross_entropy(net(x[k::40]), y[k::40]).backward()  # type: ignore[no-untyped-call]
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -215,7 +215,7 @@ def elman_paths(bench: Any, fault: str = "") -> float:
             if fault != "not clipped":
                 nn.utils.clip_grad_norm_(net.parameters(), 1e-5 if fault == "clipped to nothing" else 1.0)
             opt.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -246,7 +246,7 @@ def glyphs_constant_rate(bench: Any, fault: str = "") -> float:
             opt.step()
         if fault != "never lowered":
             sched.step()
-        score = judge(run, net, d.test_x, d.test_y)
+        score = evaluate(run, net, d.test_x, d.test_y)
     return score
 
 
@@ -334,7 +334,7 @@ def digits_module(bench: Any, fault: str = "") -> float:
         with torch.no_grad():
             out, labels = module.validation_step((d.test_x, test_y))
         run.evaluate(out, labels)
-        score = right(out, labels)
+        score = top1_accuracy(out, labels)
         print(f"epoch={epoch} val_acc={score:.3f}")
     return score
 

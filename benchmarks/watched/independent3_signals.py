@@ -17,12 +17,12 @@ from benchmarks.watched.independent3_data import (
     DIVERGED,
     MEMORIZED,
     cancer,
-    judge,
+    evaluate,
     plant,
-    right,
     scents,
     spirals,
     tones,
+    top1_accuracy,
     walks,
 )
 from benchmarks.watched.independent3_nets import Dilated, PathGru, ResMlp, TableNet, stack
@@ -89,9 +89,9 @@ def tones_notebook(bench: Any, fault: str = "") -> float:
             with torch.no_grad():
                 out = torch.cat([net(x_val[k : k + 1]) for k in range(len(x_val))])
             run.evaluate(out, y_val)
-            score = right(out, y_val)
+            score = top1_accuracy(out, y_val)
         else:
-            score = judge(run, net, x_val, y_val)
+            score = evaluate(run, net, x_val, y_val)
         print(f"epoch {epoch}: {score:.3f}")
     return score
 
@@ -185,7 +185,7 @@ def cancer_fit(bench: Any, fault: str = "") -> float:
         with torch.no_grad():
             hit = (model(test_x).sigmoid()[:, 0] > 0.5).long()
         return float((hit == data.test_y).float().mean())
-    return judge(run, model, test_x, data.test_y)
+    return evaluate(run, model, test_x, data.test_y)
 
 
 plant(
@@ -259,7 +259,7 @@ def walks_gru(bench: Any, fault: str = "") -> float:
                 decay.step()
         if fault != "decays per batch":
             decay.step()
-        score = judge(run, net, data.test_x, data.test_y)
+        score = evaluate(run, net, data.test_x, data.test_y)
         print(epoch, score)
     return score
 
@@ -308,7 +308,7 @@ def spirals_sketch(bench: Any, fault: str = "") -> float:
             loss.backward()
             opt.step()
             opt.zero_grad()
-    return judge(run, net, 2 * data.test_x, data.test_y)
+    return evaluate(run, net, 2 * data.test_x, data.test_y)
 
 
 plant(

@@ -132,8 +132,8 @@ class ImageSample:
             `seen` training images and `distinct` ones, `first` of the first epoch and `first_distinct` of
             these, `again` that came later and equal an earlier one, `relabelled` of these with another
             label than at first; `judged` of the newest pass, `known` of these that had been learned from,
-            `boundaries` between known and other ones in their order, `judged_before` of these that the
-            first pass had too, `fresh_passes`: passes with hardly a known image.
+            `boundaries` between known and other ones in their order, `fresh_passes`: passes with hardly a
+            known image.
         """
         if not self._trained:
             return {}
@@ -171,7 +171,6 @@ class ImageSample:
             "judged": len(newest),
             "known": int(newest.sum()),
             "boundaries": int((newest[1:] != newest[:-1]).sum()),
-            "judged_before": int(np.isin(passes[-1][1], passes[0][1]).sum()) if len(passes) > 1 else None,
             "fresh_passes": sum(bool(one.mean() < 0.02) for one in known),
         }
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,15 @@ from cnnviz.watching.loop_facts import LoopFacts, mode_layers
 from cnnviz.watching.loss_functions import LossCall
 from cnnviz.watching.recording import EvaluationPass, as_logits
 from cnnviz.watching.sampled_step import SampledStep
+from cnnviz.watching.step_loss import (
+    NO_CLASS,
+    Forward,
+    StepLoss,
+    are_no_answers,
+    class_indices,
+    comes_from,
+    has_other_labels,
+)
 
 MAX_LOOKS = 200
 STEPLESS = 50
@@ -38,58 +46,6 @@ In a row, since a loop may use each batch several times.
 """
 CHECKSUM_PIECES, CHECKSUM_VALUES = 8, 128
 """Pieces of a batch, and values of each, that its checksum is over."""
-GRAPH_DEPTH = 8
-
-
-NO_CLASS = -1
-"""Label of images whose target is no class."""
-
-
-@dataclass(slots=True)
-class Forward:
-    """A forward pass whose output may still get a gradient."""
-
-    logits: Tensor
-    in_evaluation: bool
-    partly: bool
-    """Whether some of the mode-dependent layers are in evaluation mode."""
-    backward: bool = False
-    has_loss: bool = False
-    labels: Tensor | None = None
-    inputs: Tensor | None = None
-    """In sampled steps, the input where it is a single tensor."""
-    images: Tensor | None = None
-    """The input, while pixels of more images are to be kept."""
-    marks: Tensor | None = None
-    """Marks of the images, `ImageSample.marks`."""
-
-
-class StepLoss(NamedTuple):
-    """Loss and predictions of one forward pass, on the device: fetched for many steps at once."""
-
-    loss: Tensor
-    """As the loss function returned it, detached."""
-    reduction: str
-    output: Tensor
-    """Predicted classes `(N,)`, or the logits `(N, C)` that they are computed from when they are fetched."""
-    labels: Tensor
-    """Class indices `(N,)`."""
-    ignored: int | None
-    """Label of images that do not count."""
-    versions: tuple[tuple[Tensor, int], ...]
-    """The loop's own tensors with their version counters, which an in-place operation increments."""
-    marks: Tensor | None = None
-    """Marks of the images, `ImageSample.marks`."""
-
-    @property
-    def is_overwritten(self) -> bool:
-        """Whether the loop has written over its loss or its logits since (`loss /= 4`)."""
-        return any(tensor._version != version for tensor, version in self.versions)
-
-    @property
-    def predicted(self) -> Tensor:
-        """Predicted classes `(N,)`."""
-        return self.output if self.output.dim() == 1 else self.output.argmax(1)
 
 
 class Recorder(Protocol):
@@ -393,20 +349,20 @@ class LoopMonitor:
                 evaluated is not None
                 and torch.is_grad_enabled()
                 and self.model.training
-                and _same(call.input, evaluated)
+                and call.input.shape == evaluated.shape
             ):
                 self.facts.counts.update(("losses", "losses_detached"))
                 return
-            if evaluated is None or call.error is not None or not _same(call.input, evaluated):
+            if evaluated is None or call.error is not None or call.input.shape != evaluated.shape:
                 return
             plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
             if plain and self._evaluation is not None and not self._explicit:
                 self._add_judged_labels(self._evaluation, evaluated, call.target)
             return
-        if not _comes_from(call.input, forward.logits):
+        if not comes_from(call.input, forward.logits):
             return
         if forward.has_loss:
-            if self._sampled is not None and _has_other_labels(call, forward):
+            if self._sampled is not None and has_other_labels(call, forward):
                 self.facts.counts["losses_mixed"] += 1
             return
         forward.has_loss = True
@@ -421,14 +377,14 @@ class LoopMonitor:
         detached = call.input is not forward.logits and call.input.grad_fn is None
         if detached or (call.result is not None and not call.result.requires_grad):
             counts["losses_detached"] += 1
-        labels = _labels(call.target, call.input)
+        labels = class_indices(call.target, call.input)
         if labels is not None and call.function in ("cross_entropy", "nll_loss"):
             forward.labels = call.target if call.target.dim() == 1 else None
             all_count = forward.inputs is not None and not bool((labels == call.ignore_index).any())
             if forward.inputs is not None and all_count and labels is call.target:
                 self._recorder.on_batch(forward.inputs, labels)
         if call.result is not None:
-            ignored = call.ignore_index if call.function in ("cross_entropy", "nll_loss") else NO_CLASS
+            ignored = call.ignore_index if call.target.dim() == 1 else NO_CLASS
             self._add_step_loss(call.result, call.reduction, call.input, labels, ignored)
         if self._sampled is not None:
             self._sampled.loss_called(call)
@@ -440,7 +396,7 @@ class LoopMonitor:
             forward.has_loss = True
         if logits is not None and labels is not None:
             self._losses = self._losses[:-1] if forward and forward.labels is not None else []
-            numbers = _labels(labels, logits)
+            numbers = class_indices(labels, logits)
             self._add_step_loss(loss, "mean", logits, numbers, NO_CLASS)
             if forward is not None and forward.inputs is not None and numbers is not None:
                 self._recorder.on_batch(forward.inputs, numbers)
@@ -457,7 +413,7 @@ class LoopMonitor:
         if logits.dim() != 2 or logits.shape[1] < 2 or labels is None or not len(labels) == len(logits) > 0:
             return
         forward = self._forward
-        if forward is not None and forward.logits.dim() == 2 and _are_no_answers(logits, forward.logits):
+        if forward is not None and forward.logits.dim() == 2 and are_no_answers(logits, forward.logits):
             return
         self.facts.classes = logits.shape[1]
         loss, output, labels = loss.detach(), logits.detach(), labels.clone()
@@ -566,48 +522,3 @@ class LoopMonitor:
             start = min(apart - CHECKSUM_VALUES, flat.numel() // len(images) // 2)
             flat = flat[start:].as_strided((CHECKSUM_PIECES, CHECKSUM_VALUES), (apart, 1))
         self._checksums.append(flat.sum(dtype=torch.float64))
-
-
-def _are_no_answers(logits: Tensor, output: Tensor) -> bool:
-    """Return whether a loss compares outputs with each other: its rows and columns are not theirs."""
-    return len(logits) != len(output) and logits.shape[1] != output.shape[1]
-
-
-def _has_other_labels(call: LossCall, forward: Forward) -> bool:
-    """Return whether a further loss of an output takes other labels, as mixup and CutMix do."""
-    plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
-    return plain and forward.labels is not None and not torch.equal(call.target, forward.labels)
-
-
-def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
-    """Return class indices `(N,)` of a target: as given, or the argmax of class probabilities.
-
-    All are -1, without a wait for the device, where a row has no single largest value: such targets (several
-    labels an image, ordinal ones) are no classes.
-    """
-    if target.dim() == 1 and not target.is_floating_point():
-        return target
-    if target.dim() == 2 and target.shape == logits.shape and target.shape[1] > 1:
-        values, classes = target.topk(2, 1)
-        return torch.where((values[:, 0] > values[:, 1]).all(), classes[:, 0], NO_CLASS)
-    return None
-
-
-def _same(loss_input: Tensor, output: Tensor) -> bool:
-    return loss_input.shape == output.shape
-
-
-def _comes_from(loss_input: Tensor, logits: Tensor) -> bool:
-    """Return whether a loss's input derives from this output: itself, its storage, or a few operations on."""
-    if loss_input is logits or loss_input.data_ptr() == logits.data_ptr():
-        return True
-    output_node = logits.grad_fn
-    if output_node is None:
-        return False
-    nodes = [loss_input.grad_fn] if loss_input.grad_fn is not None else []
-    for _ in range(GRAPH_DEPTH):
-        if any(node is output_node for node in nodes):
-            return True
-        nodes = [successor for node in nodes for successor, _ in node.next_functions if successor is not None]
-    # No graph but the same shape: a detached or copied output.
-    return loss_input.grad_fn is None and loss_input.shape == logits.shape

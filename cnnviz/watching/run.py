@@ -33,8 +33,9 @@ from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
 from cnnviz.watching import diagnosing, loss_functions, recording
 from cnnviz.watching.diagnosing import Report
 from cnnviz.watching.loop_facts import unregistered
-from cnnviz.watching.monitor import LoopMonitor, StepLoss
+from cnnviz.watching.monitor import LoopMonitor
 from cnnviz.watching.recording import EvaluationPass
+from cnnviz.watching.step_loss import StepLoss
 
 UNSEEN = 10
 """Steps without a loss after which a warning explains how to pass it."""

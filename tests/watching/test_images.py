@@ -274,3 +274,14 @@ def test_a_run_that_has_ended_holds_no_images(database: Database) -> None:
     assert run.monitor.images.counts(0)["seen"] == 40
     run.finish()
     assert run.monitor.images.counts(0) == {}
+
+
+def test_class_probabilities_without_a_largest_one_are_not_counted_as_labels(database: Database) -> None:
+    """Half of one class and half of another, as mixup may give: no label, and none of the number -1."""
+    learned, judged = rows_of_light(600, 0), rows_of_light(300, 1)
+
+    def halves(_: nn.Module, logits: Tensor, y: Tensor) -> Tensor:
+        both = functional.one_hot(y, CLASSES) + functional.one_hot((y + 1) % CLASSES, CLASSES)
+        return functional.cross_entropy(logits, both / 2)
+
+    assert "labels-out-of-range" not in train(database, learned, judged, loss=halves).causes

@@ -169,8 +169,6 @@ class LoopImages(_Loose):
     """Those of them that equal a training image from before the pass."""
     boundaries: int = 0
     """Changes between known and new ones in the order in which they were judged."""
-    judged_before: int | None = None
-    """Those of them that were in the first pass too; None for a single pass."""
     fresh_passes: int = 0
     """Passes with hardly an image that had been learned from."""
     gray: float | None = None
