@@ -11,6 +11,7 @@ from cnnviz import tracking
 from cnnviz.paths import home
 from cnnviz.tracking import Database, Status, recorded_runs
 from cnnviz.ui.pages.runs.comparison import labels
+from cnnviz.ui.shared.runs import run_data
 from tests.pages.runner import assert_sound, open_page
 from tests.ui.pages.runs.making import many, trained
 
@@ -86,6 +87,18 @@ def test_more_than_four_are_chosen_but_four_compared(database: Database) -> None
     app = open_page("runs", runs="1,2,3,4,5")
     assert "the first 4 are compared" in texts(app)
     assert texts(app).count('class="run-head"') == 4
+
+
+def test_a_run_older_than_those_that_are_listed_can_be_compared(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_data, "LISTED", 2)
+    for _ in range(4):
+        trained(database)
+    shown = texts(open_page("runs", runs="1,4,99"))
+    assert "Run 99: not there" in shown
+    assert "Run 1" not in shown
+    assert shown.count('class="run-head"') == 2
 
 
 def test_what_is_wrong_in_the_url_is_said(database: Database) -> None:

@@ -349,6 +349,10 @@ def _chosen(page_state: PageState, listing: Listing) -> list[RunSummary]:
     """Return the selected runs; missing ones are reported."""
     by_id = {run.id: run for run in listing.runs}
     missing = [run_id for run_id in page_state.chosen if run_id not in by_id]
+    if missing and len(listing.runs) >= run_data.LISTED:  # older ones than are listed can be compared too
+        older = run_data.runs_beyond(missing, page_state.metric, page_state.deleted)
+        by_id |= {run.id: run for run in older}
+        missing = [run_id for run_id in missing if run_id not in by_id]
     if missing:
         where = "not deleted" if page_state.deleted else "not there, or deleted"
         notice.show([f"{files.named(missing).capitalize()}: {where}."])

@@ -16,6 +16,8 @@ from cnnviz.ui.components.plot import Pick
 from cnnviz.ui.shared import visitors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cnnviz.tracking import Curve, Database, RunSummary
@@ -82,6 +84,14 @@ def listing(metric: str, deleted: bool = False) -> Listing:
     if not visitors.owners(opened):
         return result
     return replace(result, runs=visitors.with_owners(opened, visitors.own_first(opened, result.runs)))
+
+
+def runs_beyond(ids: Sequence[int], metric: str, deleted: bool = False) -> tuple[RunSummary, ...]:
+    """Return those of these runs that exist, though they are older than the runs of `listing`."""
+    from cnnviz import tracking
+
+    opened, names = database(), (metric, SPEED, ACCURACY)
+    return visitors.with_owners(opened, tracking.list_runs(opened, ids=ids, deleted=deleted, metrics=names))
 
 
 def invalidate() -> None:
