@@ -19,7 +19,7 @@ import torch
 from benchmarks.machine import describe
 from cnnviz import datasets
 from cnnviz.training import Recipe, get
-from cnnviz.training.recipes import defaults
+from cnnviz.training.recipes import default_recipes
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import Trainer
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tune", nargs="+", metavar="FIELD=VALUE,…")
     asked = parser.parse_args(arguments)
-    recipes = [get(name) for name in asked.names] or list(defaults.RECIPES)
+    recipes = [get(name) for name in asked.names] or list(default_recipes())
     torch.set_num_threads(1)
     print(describe("torch"), "1 thread", sep=", ")
     measured = "validation" if asked.tune else "test"

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cnnviz.datasets.decode import MAX_BYTES
-from cnnviz.datasets.encoded_store import MAX_PICTURES, Encoded, Source
+from cnnviz.datasets.encoded_store import MAX_BYTES, MAX_PICTURES, Encoded, Source
 from cnnviz.datasets.spec import DataError
 from cnnviz.formats.headers import directory_bytes
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cnnviz.datasets.decode import decode, in_order, workers
-from cnnviz.datasets.encoded_store import Blob
+from cnnviz.datasets.encoded_store import Blob, decode, in_order, workers
 from cnnviz.datasets.spec import DataError, Labels, Pixels
 from cnnviz.models import Shape
 

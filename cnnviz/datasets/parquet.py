@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
-from cnnviz.datasets.decode import MAX_BYTES
-from cnnviz.datasets.encoded_store import Encoded, Source
+from cnnviz.datasets.encoded_store import MAX_BYTES, Encoded, Source
 from cnnviz.datasets.spec import DataError
 from cnnviz.models.layers.base import MAX_CLASSES
 

@@ -15,8 +15,16 @@ from pydantic import Field
 from cnnviz.datasets import cache, class_folders, dataset, parquet
 from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.class_folders import quoted, same_name
-from cnnviz.datasets.decode import decode, in_order
-from cnnviz.datasets.encoded_store import Blob, Packed, Source, fingerprint, pack, require_space
+from cnnviz.datasets.encoded_store import (
+    Blob,
+    Packed,
+    Source,
+    decode,
+    fingerprint,
+    in_order,
+    pack,
+    require_space,
+)
 from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Options

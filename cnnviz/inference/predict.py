@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cnnviz.datasets import Progress, Step
-from cnnviz.datasets.decode import in_order
+from cnnviz.datasets.encoded_store import in_order
 from cnnviz.datasets.spec import silent
 from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.checks import Hint, hints_of

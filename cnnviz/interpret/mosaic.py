@@ -328,6 +328,14 @@ def flag_channels(maps: Floats, layer_type: str = "") -> ChannelFlags:
     return ChannelFlags(_indices(dead), _indices(never_positive), _indices(saturated), _indices(broken))
 
 
+def constant_maps(maps: Floats) -> int:
+    """Count the maps of `(C, H, W)` with more than one cell that have the same nonzero value everywhere."""
+    flat = maps.reshape(len(maps), -1)
+    if flat.shape[1] < 2:
+        return 0
+    return int(((flat == flat[:, :1]).all(axis=1) & (flat[:, 0] != 0)).sum())
+
+
 def _all_cells(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     flags: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
     return flags

@@ -17,7 +17,7 @@ from cnnviz.tracking import Database, Run, RunSummary
 from cnnviz.tracking.store import open_store
 from cnnviz.training.fine_tuning import check_start_weights, freezing_problem, resolve_start_weights
 from cnnviz.training.recipe import Recipe, network_key, side_for, spec_for, with_code
-from cnnviz.training.recipes.defaults import is_default
+from cnnviz.training.recipes import is_default
 from cnnviz.training.travel import collect_needs
 
 if TYPE_CHECKING:

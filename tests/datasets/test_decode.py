@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cnnviz.datasets import DataError
-from cnnviz.datasets.decode import decode, header
+from cnnviz.datasets.encoded_store import decode, header
 from cnnviz.datasets.image_files import FORMATS
 from tests.datasets.making import encoded, pixels
 

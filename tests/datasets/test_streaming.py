@@ -9,7 +9,7 @@ import pytest
 from cnnviz import datasets
 from cnnviz.cli import main
 from cnnviz.datasets import DataError, Dataset, cache, user_data
-from cnnviz.datasets.decode import in_order
+from cnnviz.datasets.encoded_store import in_order
 from tests.datasets.making import classes, encoded, pixels, write
 
 FILES = {**classes(40, prefix="train/"), **classes(5, prefix="test/", start=500)}

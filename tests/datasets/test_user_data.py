@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Step, class_folders, decode, encoded_store, user_data
+from cnnviz.datasets import DataError, Step, class_folders, encoded_store, user_data
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 
@@ -153,7 +153,7 @@ def test_a_picture_of_too_many_bytes_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, packed = _both(tmp_path, classes())
-    for module in (decode, class_folders):
+    for module in (encoded_store, class_folders):
         monkeypatch.setattr(module, "MAX_BYTES", 20)
     for path in (root, packed):
         with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; an image has at most 0 MiB"):
@@ -368,7 +368,7 @@ def test_decoding_is_said_to_have_begun_before_a_picture_is_decoded(
 ) -> None:
     steps: list[Step] = []
     stages: list[str] = []
-    real = decode.decode
+    real = encoded_store.decode
 
     def noted(*arguments: Any) -> Any:
         stages.append(steps[-1].stage)

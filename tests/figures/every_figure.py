@@ -9,11 +9,9 @@ import numpy as np
 from cnnviz.analysis.bottleneck import Cost, Stage
 from cnnviz.diagnosis import Bars, Lines, Series
 from cnnviz.figures import confusion, distributions, inception, pareto
-from cnnviz.figures.alexnet_stl10 import SignalLine, by_layer, paired_runs
-from cnnviz.figures.curves import Line, Panel, Reference, curves, range_test
+from cnnviz.figures.curves import STATISTICS, Line, Panel, Reference, curves, layer_heatmap, range_test
 from cnnviz.figures.experiment import experiment
-from cnnviz.figures.finding import bars, lines
-from cnnviz.figures.layer_stats import STATISTICS, layer_heatmap
+from cnnviz.figures.finding import SignalLine, bars, by_layer, lines, paired_runs
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.interpret.filters import Weights, histogram
 from tests.figures.test_alexnet_stl10 import ARMS

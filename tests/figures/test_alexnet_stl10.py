@@ -7,17 +7,18 @@ import pytest
 from cnnviz.diagnosis.evidence import Histogram, Points
 from cnnviz.diagnosis.recorded import RecordedCondition
 from cnnviz.experiments.verdict import Interval
-from cnnviz.figures.alexnet_stl10 import (
+from cnnviz.figures.finding import (
     SignalLine,
     accuracies,
+    bars,
     by_layer,
     by_layer_alt,
+    lines,
     losses,
     paired_runs,
     paired_runs_alt,
     prediction_counts,
 )
-from cnnviz.figures.finding import bars, lines
 from cnnviz.figures.plotly_theme import COMPARED
 from tests.diagnosis.evidence import healthy
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnviz.figures.layer_stats import STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
+from cnnviz.figures.curves import STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
 
 POOL: dict[str, Any] = {"name": "pool1", "gradient": None}
 LOOKS: list[tuple[float, list[dict[str, Any]]]] = [

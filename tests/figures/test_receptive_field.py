@@ -7,7 +7,7 @@ import pytest
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Row
-from cnnviz.figures.receptive_field import (
+from cnnviz.figures.layer_bars import (
     MARGIN,
     SIDE,
     center_cell,

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cnnviz import datasets
-from cnnviz.datasets.decode import decode, header
+from cnnviz.datasets.encoded_store import decode, header
 from cnnviz.inference.images.decoder import Decoder
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored_pixels

@@ -7,15 +7,17 @@ from torch import nn
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.interpret.attribution import METHODS, Method, attribute
-from cnnviz.interpret.blank_maps import (
+from cnnviz.interpret.attribution import (
     BLANK_PICTURE,
     CONSTANT,
     IS_BASELINE,
+    METHODS,
     NOT_FINITE,
+    Method,
+    attribute,
     blank_reason,
-    constant_maps,
 )
+from cnnviz.interpret.mosaic import constant_maps
 
 
 class Small(nn.Module):

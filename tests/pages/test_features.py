@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cnnviz.inference.images.checks import Hint
-from cnnviz.interpret import embedding
+from cnnviz.interpret import dataset_figures
 from cnnviz.ui.pages.features import network
 from cnnviz.ui.pages.features.state import VIEWS
 from cnnviz.ui.shared.inspection import predictions
@@ -50,10 +50,10 @@ def test_every_view_of_a_trained_network(view: str) -> None:
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("installed", [False, True])
 def test_umap_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
-    monkeypatch.setattr(embedding, "has_umap", lambda: installed)
+    monkeypatch.setattr(dataset_figures, "has_umap", lambda: installed)
     app = open_page("features", view="space", layer="conv2", picture="test:5")
     offered = app.segmented_control(key="features-method").options
-    assert ("UMAP" in offered, embedding.NO_UMAP in said(app)) == (installed, not installed)
+    assert ("UMAP" in offered, dataset_figures.NO_UMAP in said(app)) == (installed, not installed)
 
 
 def test_a_network_that_cannot_be_drawn_says_why_and_what_can(monkeypatch: pytest.MonkeyPatch) -> None:

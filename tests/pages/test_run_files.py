@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.inference import InferenceError
 from cnnviz.tracking import Status
-from cnnviz.ui.pages.runs.prepared_files import ELSEWHERE, KEY, RECORDS, WEIGHTS, FileKind
+from cnnviz.ui.pages.runs.files import ELSEWHERE, KEY, RECORDS, WEIGHTS, FileKind
 from tests.pages.runner import assert_sound, open_page, said
 from tests.ui.pages.runs.making import trained as untrained
 

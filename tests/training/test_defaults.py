@@ -3,13 +3,12 @@
 import pytest
 
 from cnnviz import datasets, models
-from cnnviz.training import Recipe, all_recipes
+from cnnviz.training import Recipe, all_recipes, recipes
 from cnnviz.training.data import steps_per_epoch
-from cnnviz.training.recipes import defaults
-from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
+from cnnviz.training.recipes import default_recipe, is_default, is_on_disk
 
 
-@pytest.mark.parametrize("recipe", defaults.RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", recipes.default_recipes(), ids=lambda recipe: recipe.name)
 def test_a_default_is_offered_for_its_pair_and_needs_no_network(recipe: Recipe) -> None:
     assert default_recipe(models.get(recipe.model), recipe.dataset) == recipe
     assert all_recipes()[recipe.name] == recipe
@@ -22,7 +21,7 @@ def test_a_default_is_offered_for_its_pair_and_needs_no_network(recipe: Recipe) 
 def test_data_on_disk_come_before_what_would_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     lenet = models.get("lenet5")
     assert default_recipe(lenet).name == "default-lenet5-digits"
-    monkeypatch.setattr(defaults, "is_on_disk", lambda name: name in ("digits", "mnist"))
+    monkeypatch.setattr(recipes, "is_on_disk", lambda name: name in ("digits", "mnist"))
     assert default_recipe(lenet).name == "fast-lenet5-mnist"
     assert default_recipe(lenet, "digits").name == "default-lenet5-digits"
 

@@ -180,7 +180,7 @@ def _activate(
 
 
 def _about_maps(layer: str, maps: Floats) -> str:
-    from cnnviz.interpret.blank_maps import constant_maps
+    from cnnviz.interpret.mosaic import constant_maps
 
     count, height, width = maps.shape
     dead = int((maps == 0).all(axis=(1, 2)).sum())

@@ -20,7 +20,7 @@ from cnnviz.device_class import ANY, CPU, class_of
 from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, all_recipes, get
 from cnnviz.training.recipe import MAX_BYTES
-from cnnviz.training.recipes.defaults import default_recipe
+from cnnviz.training.recipes import default_recipe
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run

@@ -14,17 +14,19 @@ from cnnviz.diagnosis.evidence.mean_field import LayerPropagation, Signal, after
 from cnnviz.diagnosis.recorded import RecordedCondition, card, names, recorded, recorded_conditions, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
 from cnnviz.experiments.presets.alexnet_stl10 import FULL
-from cnnviz.figures.alexnet_stl10 import (
+from cnnviz.figures.finding import (
     SignalLine,
     accuracies,
+    alt,
+    bars,
     by_layer,
     by_layer_alt,
+    lines,
     losses,
     paired_runs,
     paired_runs_alt,
     prediction_counts,
 )
-from cnnviz.figures.finding import alt, bars, lines
 from cnnviz.figures.numbers import significant
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models.layers import LayerList, LocalResponseNorm

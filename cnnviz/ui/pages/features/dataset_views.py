@@ -26,8 +26,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
-    from cnnviz.interpret.dataset_figures import DatasetFigures, MaxActivations
-    from cnnviz.interpret.embedding import Embedding
+    from cnnviz.interpret.dataset_figures import DatasetFigures, Embedding, MaxActivations
 
 CHANNEL = "features-excites-channel"
 SIDE, CELL = 96, 96
@@ -207,7 +206,7 @@ def space(network: Network, page_state: PageState) -> None:
     if page_state.layer.name == SOFTMAX:
         st.info("Choose a layer; probabilities are the answer itself.", icon=":material/info:")
         return
-    from cnnviz.interpret.embedding import NO_UMAP, has_umap
+    from cnnviz.interpret.dataset_figures import NO_UMAP, has_umap
 
     finished = _precomputed(network)
     if finished is not None and page_state.layer.name in finished.layers:
@@ -285,7 +284,7 @@ def _images(fingerprint: str, count: int, _data: Dataset) -> Sprite:
 
 def _known_embedding(network: Network, data: Dataset, layer: str, method: str) -> Embedding | None:
     from cnnviz.interpret import cache
-    from cnnviz.interpret.embedding import Embedding
+    from cnnviz.interpret.dataset_figures import Embedding
 
     arrays = cache.load("embedding", key_of(network, data, layer, POINTS, method))
     if arrays is None:
@@ -297,22 +296,22 @@ def _known_embedding(network: Network, data: Dataset, layer: str, method: str) -
 def _compute_embedding(
     network: Network, data: Dataset, layer: str, method: str, progress: Progress
 ) -> Embedding:
-    from cnnviz.interpret import cache, embedding
+    from cnnviz.interpret import cache, dataset_figures
 
     values = _features(network, data, layer, progress)
     if method == "pca":
-        result = embedding.pca(values)
+        result = dataset_figures.pca(values)
     elif method == "tsne":
-        result = embedding.tsne(values, progress=progress)
+        result = dataset_figures.tsne(values, progress=progress)
     else:
-        result = embedding.umap(values, progress=progress)
+        result = dataset_figures.umap(values, progress=progress)
     arrays = {"points": result.points, "explained": np.array(result.explained or (), np.float32)}
     cache.save("embedding", key_of(network, data, layer, POINTS, method), arrays)
     return result
 
 
 def _features(network: Network, data: Dataset, layer: str, progress: Progress) -> Floats:
-    from cnnviz.interpret.embedding import features
+    from cnnviz.interpret.dataset_figures import features
 
     rows = dataset_pass.sample_rows(data, POINTS)
     batches = dataset_pass.iter_batches(network, data, rows)

@@ -127,7 +127,7 @@ class Job(BackgroundJob[None]):
                 self.costs[network.reference] = measure(network.loaded)
 
     def _read(self) -> Generator[_Read, None, None]:
-        from cnnviz.datasets.decode import in_order
+        from cnnviz.datasets.encoded_store import in_order
         from cnnviz.inference.images.read_image import read_all
 
         images = read_all(self.files)  # several are decoded at a time; one thread takes them in order

@@ -10,9 +10,21 @@ import numpy as np
 import streamlit as st
 
 from cnnviz import datasets, models, training
-from cnnviz.figures.curves import Floats, Line, Panel, Reference, auxiliary_lines, curves, curves_alt
+from cnnviz.figures.curves import (
+    STATISTIC_INFO,
+    STATISTICS,
+    Floats,
+    Line,
+    Panel,
+    Reference,
+    Statistic,
+    auxiliary_lines,
+    curves,
+    curves_alt,
+    layer_heatmap,
+    layer_heatmap_alt,
+)
 from cnnviz.figures.curves import Part as Drawn
-from cnnviz.figures.layer_stats import STATISTIC_INFO, STATISTICS, Statistic, layer_heatmap, layer_heatmap_alt
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models import Published
 from cnnviz.tracking import RunSummary

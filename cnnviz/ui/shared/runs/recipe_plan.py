@@ -3,7 +3,7 @@
 `recipe` names the base recipe, `parent` a run whose recipe is the base; `model`, `dataset`, `option.*` and
 `set.FIELD` are the changes. Values are kept as typed: an invalid one is reported and kept until it is fixed.
 
-Without a name the base is the default of the model and data (`training.recipes.defaults`). Changes
+Without a name the base is the default of the model and data (`training.recipes`). Changes
 (`set.FIELD`) are written together with the name of the recipe that they change, so that a link keeps its
 meaning when defaults change; URLs with changes alone predate these defaults, and change the recipe that was
 offered then.
@@ -30,7 +30,7 @@ from cnnviz.training.estimate import Estimate, estimate, structural_problems
 from cnnviz.training.fine_tuning import check_start_weights
 from cnnviz.training.queue import check_trainable, known_data
 from cnnviz.training.recipe import RecipeError, require_registered, spec_for, unregistered_text
-from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
+from cnnviz.training.recipes import default_recipe, is_default, is_on_disk
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.architecture.model_data import problem_boxes
 from cnnviz.ui.shared.runs import run_data
