@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +83,12 @@ class LayerStatsHook:
 
     def _hook(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            # Reduced at once, since a following in-place activation would modify the output.
-            if isinstance(out, Tensor) and out.is_floating_point():
-                self._outputs[name] = _reduced(out.detach())
+            # Reduced at once, since a following in-place activation would modify the output. A scalar is no
+            # layer's output, but that of a loss or a metric; and whatever fails here would end the forward
+            # pass of somebody's own network.
+            if isinstance(out, Tensor) and out.is_floating_point() and out.dim() and out.numel():
+                with suppress(RuntimeError, IndexError):
+                    self._outputs[name] = _reduced(out.detach())
 
         return hook
 
@@ -170,12 +173,14 @@ def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> NonFini
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the leaf modules by name, except TorchScript modules, which do not support hooks."""
+    """Return the leaf modules by name, except losses and TorchScript modules, which do not support hooks."""
     named = model.named_modules()
     return {
         name: part
         for name, part in named
-        if name and not any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
+        if name
+        and not any(True for _ in part.children())
+        and not isinstance(part, torch.jit.ScriptModule | nn.modules.loss._Loss)
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any, cast
 
@@ -24,6 +25,8 @@ from cnnviz.diagnosis.rules import rules
 from cnnviz.sentences import percent
 from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
+from cnnviz.watching.recording import as_logits
+from cnnviz.watching.step_loss import has_one_output, two_columns
 
 PROBES = ("initial-loss", "gradient-flow", "overfit-batch")
 """The probes that need only a network and a batch."""
@@ -50,6 +53,8 @@ class ProbeInputs:
             else None
         )
         self.batch: tuple[Tensor, Tensor] | None = None
+        self.probability: bool | None = None
+        """Whether the network's one output is a probability and no logit; None where it has no one output."""
 
     def keep(self, images: Tensor, labels: Tensor) -> None:
         """Store the first images and labels of a batch, within the limits."""
@@ -77,6 +82,9 @@ def run_probes(model: nn.Module, inputs: ProbeInputs, evidence: Evidence, macs: 
         try:
             current, fresh = copy.deepcopy(model), copy.deepcopy(model)
             fresh.load_state_dict(inputs.first)
+            if inputs.probability is not None:
+                for network in (current, fresh):
+                    network.register_forward_hook(partial(_two_columns, probability=inputs.probability))
         except Exception as error:
             reason = _reason("It cannot be copied", error)
             results: dict[str, Any] = {name: {MISSING: reason} for name in PROBES}
@@ -106,6 +114,13 @@ def _context(
         macs=max(macs, sum(p.numel() for p in fresh.parameters())),
         _fresh=fresh,
     )
+
+
+def _two_columns(_network: nn.Module, _inputs: Any, output: Any, *, probability: bool) -> Any:
+    """Replace one output for two classes by the logits `(N, 2)` that probes expect."""
+    logits = as_logits(output)
+    one = logits is not None and has_one_output(logits)
+    return two_columns(logits, probability) if one and logits is not None else output
 
 
 class _Identity:

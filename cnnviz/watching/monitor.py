@@ -27,9 +27,16 @@ from cnnviz.watching.step_loss import (
     Forward,
     StepLoss,
     are_no_answers,
+    binary_labels,
     class_indices,
     comes_from,
+    has_one_output,
     has_other_labels,
+    have_same_shape,
+    is_binary,
+    is_of_probabilities,
+    is_probability,
+    two_columns,
 )
 
 MAX_LOOKS = 200
@@ -92,6 +99,8 @@ class LoopMonitor:
         self._evaluated: Tensor | None = None
         self._evaluated_images: Tensor | None = None
         self._explicit = False
+        self.probability: bool | None = None
+        """Whether the network's one output is a probability and no logit; None where it has no one output."""
         self._backwards = 0
         self._passes = 0
         self._stepless = False
@@ -266,7 +275,7 @@ class LoopMonitor:
         if not self.model.training or forward.in_evaluation:
             self._evaluate(forward.logits.detach(), forward.images)
             if forward.labels is not None and self._evaluation is not None and not self._explicit:
-                self._add_judged_labels(self._evaluation, forward.logits, forward.labels)
+                self._add_judged_labels(self._evaluation, self._class_logits(forward.logits), forward.labels)
         elif self._sampled is not None:
             self._sampled.facts["together"] = True
         self.facts.counts["forwards_without_backward"] += 1
@@ -292,7 +301,12 @@ class LoopMonitor:
             return
         acting = [name for name, part in self._modes.items() if part.training]
         self._evaluated, self._evaluated_images = logits.detach(), images
-        self._evaluation.add_logits(logits, acting)
+        self._evaluation.add_logits(self._class_logits(logits), acting)
+
+    def _class_logits(self, output: Tensor) -> Tensor:
+        """Return logits `(N, C)` of an output, which may be one value an image for two classes."""
+        one = self.probability is not None and has_one_output(output)
+        return two_columns(output.detach(), bool(self.probability)) if one else output
 
     def _add_judged_labels(self, evaluation: EvaluationPass, logits: Tensor, labels: Tensor) -> None:
         evaluation.add_labels(logits, labels)
@@ -307,6 +321,10 @@ class LoopMonitor:
     def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:
         """Add a batch that the loop evaluated explicitly."""
         self._classify_pass()
+        if has_one_output(logits):
+            if self.probability is None:
+                self.probability = bool(((logits >= 0) & (logits <= 1)).all())
+            logits, labels = self._class_logits(logits), binary_labels(labels)
         if self._evaluation is None or not self._explicit:
             mode = [] if self._evaluation is None else list(self._evaluation.in_training_mode)
             self._evaluation, self._explicit = EvaluationPass(part), True
@@ -349,14 +367,20 @@ class LoopMonitor:
                 evaluated is not None
                 and torch.is_grad_enabled()
                 and self.model.training
-                and call.input.shape == evaluated.shape
+                and have_same_shape(call.input, evaluated)
             ):
                 self.facts.counts.update(("losses", "losses_detached"))
                 return
-            if evaluated is None or call.error is not None or call.input.shape != evaluated.shape:
+            if evaluated is None or call.error is not None or not have_same_shape(call.input, evaluated):
                 return
-            plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
-            if plain and self._evaluation is not None and not self._explicit:
+            if self._evaluation is None or self._explicit:
+                return
+            if is_binary(call, evaluated):
+                if self.probability is None:
+                    self.probability = is_of_probabilities(call, evaluated)
+                judged = self._class_logits(evaluated)
+                self._add_judged_labels(self._evaluation, judged, binary_labels(call.target))
+            elif call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1:
                 self._add_judged_labels(self._evaluation, evaluated, call.target)
             return
         if not comes_from(call.input, forward.logits):
@@ -377,15 +401,21 @@ class LoopMonitor:
         detached = call.input is not forward.logits and call.input.grad_fn is None
         if detached or (call.result is not None and not call.result.requires_grad):
             counts["losses_detached"] += 1
-        labels = class_indices(call.target, call.input)
-        if labels is not None and call.function in ("cross_entropy", "nll_loss"):
-            forward.labels = call.target if call.target.dim() == 1 else None
-            all_count = forward.inputs is not None and not bool((labels == call.ignore_index).any())
-            if forward.inputs is not None and all_count and labels is call.target:
-                self._recorder.on_batch(forward.inputs, labels)
+        logits, ignored = call.input, call.ignore_index if call.target.dim() == 1 else NO_CLASS
+        if is_binary(call, forward.logits):
+            self.probability = is_of_probabilities(call, forward.logits)
+            logits, ignored = forward.logits, NO_CLASS
+            labels: Tensor | None = binary_labels(call.target)
+            forward.labels = labels
+        else:
+            labels = class_indices(call.target, call.input)
+            if call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1:
+                forward.labels = labels
+        inputs, numbers = forward.inputs, forward.labels  # inputs in sampled steps only
+        if inputs is not None and numbers is not None and not bool((numbers == ignored).any()):
+            self._recorder.on_batch(inputs, numbers)
         if call.result is not None:
-            ignored = call.ignore_index if call.target.dim() == 1 else NO_CLASS
-            self._add_step_loss(call.result, call.reduction, call.input, labels, ignored)
+            self._add_step_loss(call.result, call.reduction, logits, labels, ignored)
         if self._sampled is not None:
             self._sampled.loss_called(call)
 
@@ -396,7 +426,11 @@ class LoopMonitor:
             forward.has_loss = True
         if logits is not None and labels is not None:
             self._losses = self._losses[:-1] if forward and forward.labels is not None else []
-            numbers = class_indices(labels, logits)
+            if has_one_output(logits) and has_one_output(labels):
+                self.probability = is_probability(logits)
+                numbers: Tensor | None = binary_labels(labels)
+            else:
+                numbers = class_indices(labels, logits)
             self._add_step_loss(loss, "mean", logits, numbers, NO_CLASS)
             if forward is not None and forward.inputs is not None and numbers is not None:
                 self._recorder.on_batch(forward.inputs, numbers)
@@ -410,23 +444,28 @@ class LoopMonitor:
 
         Labels are always copied: a loop may fill the same array again, which no version counter shows.
         """
-        if logits.dim() != 2 or logits.shape[1] < 2 or labels is None or not len(labels) == len(logits) > 0:
+        binary = self.probability is not None and has_one_output(logits)
+        has_columns = binary or (logits.dim() == 2 and logits.shape[1] > 1)
+        if not has_columns or labels is None or not len(labels) == len(logits) > 0:
             return
         forward = self._forward
         if forward is not None and forward.logits.dim() == 2 and are_no_answers(logits, forward.logits):
             return
-        self.facts.classes = logits.shape[1]
+        self.facts.classes = 2 if binary else logits.shape[1]
         loss, output, labels = loss.detach(), logits.detach(), labels.clone()
+        if binary:
+            output = (output.reshape(-1) > (0.5 if self.probability else 0.0)).long()
         large = output.numel() > MAX_KEPT_LOGITS
-        versions = tuple((tensor, tensor._version) for tensor in ((loss,) if large else (loss, output)))
+        kept = (loss,) if large or binary else (loss, output)
+        versions = tuple((tensor, tensor._version) for tensor in kept)
         if self.copies_losses or large:
-            loss, output = loss.clone(), output.argmax(1)
+            loss, output = loss.clone(), output if binary else output.argmax(1)
         marks = forward.marks if forward is not None else None
         if forward is not None and forward.images is not None and self.images.wants_pixels("train"):
             self.images.keep("train", forward.images, labels)
         if marks is not None:
             self.images.expect(len(marks))
-        self._losses.append(StepLoss(loss, reduction, output, labels, ignored, versions, marks))
+        self._losses.append(StepLoss(loss, reduction, output, labels, ignored, versions, marks, binary))
 
     def _out_of_range(self, call: LossCall) -> None:
         """Record labels outside of the classes after a loss function raised."""

@@ -30,7 +30,7 @@ from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_b
 from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import diagnosing, loss_functions, recording
+from cnnviz.watching import diagnosing, loss_functions, recording, step_loss
 from cnnviz.watching.diagnosing import Report
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor
@@ -164,7 +164,7 @@ class WatchedRun:
 
         Args:
             loss: Loss of this batch, a scalar.
-            logits: Output of the network, `(N, classes)`.
+            logits: Output of the network, `(N, classes)`, or one value an image for two classes.
             labels: Class indices `(N,)`, or probabilities `(N, classes)`.
         """
         if self.ended is None:
@@ -175,8 +175,9 @@ class WatchedRun:
         """Record the predictions for a batch of an evaluation pass; call it for each batch.
 
         Args:
-            logits: Output of the network, `(N, classes)`.
-            labels: Class indices `(N,)`.
+            logits: Output of the network, `(N, classes)`; for two classes also `(N,)` or `(N, 1)`, logits or
+                probabilities as in training.
+            labels: Class indices `(N,)`; beside one output `(N, 1)` and floating-point values too.
             part: `test` or `validation`.
 
         Raises:
@@ -184,9 +185,11 @@ class WatchedRun:
         """
         if part not in ("test", "validation"):
             raise ValueError(f"Images that are judged are 'test' or 'validation', not {part!r}.")
-        if logits.dim() != 2 or labels.dim() != 1 or len(logits) != len(labels):
+        one = self.monitor.probability is not None or not self.monitor.facts.classes
+        one = one and step_loss.has_one_output(logits) and step_loss.has_one_output(labels)
+        if not (one or (logits.dim() == 2 and labels.dim() == 1)) or len(logits) != len(labels):
             raise ValueError(
-                "run.evaluate takes logits (N, classes) and class numbers (N,), not "
+                "run.evaluate takes logits (N, classes) and class numbers (N,), or one value an image, not "
                 f"{tuple(logits.shape)} and {tuple(labels.shape)}."
             )
         if self.ended is None:
@@ -213,6 +216,7 @@ class WatchedRun:
             self._writer.flush()
         evidence = gather(self._database, self.id)
         if probes:
+            self._probe_inputs.probability = self.monitor.probability
             with self.monitor.paused():
                 evidence = diagnosing.run_probes(self._model, self._probe_inputs, evidence, self._macs)
         return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
@@ -256,9 +260,7 @@ class WatchedRun:
         if images.is_floating_point():
             self._report.input_stats(images.detach())
         if logits.dim() == 2 and logits.shape[1] > 1:
-            self._metrics = EpochMetrics(logits.shape[1])
-            if len(self._classes) != logits.shape[1]:
-                self._classes = tuple(map(str, range(logits.shape[1])))
+            self._begin_classes(logits.shape[1])
         analysis, reason = recording.analyze_network(self._model, self._shape)
         if analysis is not None:
             self._macs = analysis.macs
@@ -269,6 +271,11 @@ class WatchedRun:
         self._report.trained_layers(layer_rates(self._model, self._optimizers))
         self._write_data()
         self._report.start_clock()
+
+    def _begin_classes(self, count: int) -> None:
+        self._metrics = EpochMetrics(count)
+        if len(self._classes) != count:
+            self._classes = tuple(map(str, range(count)))
 
     def on_batch(self, images: Tensor, labels: Tensor) -> None:
         """Store part of a sampled batch for probes."""
@@ -290,9 +297,9 @@ class WatchedRun:
             and self.monitor.facts.counts["backwards"]
         ):
             self._note(
-                f"No loss was seen in {UNSEEN} steps: cnnviz.watch sees "
-                "torch.nn.functional.cross_entropy and "
-                "nn.CrossEntropyLoss, unless a reference to the function was taken earlier. Call "
+                f"No loss was seen in {UNSEEN} steps: cnnviz.watch sees cross_entropy, nll_loss, "
+                "binary_cross_entropy and mse_loss of torch.nn.functional and their classes (as "
+                "nn.CrossEntropyLoss), unless a reference to the function was taken earlier. Call "
                 "run.step(loss, logits, labels) before optimizer.step()."
             )
         if self._steps_per_epoch and step % self._steps_per_epoch == 0:
@@ -374,6 +381,8 @@ class WatchedRun:
     def _drain(self, step: int) -> None:
         """Fetch losses, predictions and labels of the steps since the last report."""
         waiting, self._waiting = self._waiting, []
+        if waiting and self._metrics is None:  # one output, which a loss has told to be of two classes
+            self._begin_classes(self.monitor.facts.classes)
         if not waiting or self._metrics is None or self._nonfinite:
             return
         overwritten = [entry.is_overwritten for _, entry in waiting]
@@ -386,6 +395,8 @@ class WatchedRun:
         sizes = itertools.accumulate(len(entry.labels) for _, entry in waiting)
         fetched = torch.cat([entry.labels for _, entry in waiting]).cpu().numpy()
         batches = np.split(fetched, list(sizes)[:-1])
+        if waiting[0][1].binary:
+            batches = step_loss.without_adversaries(waiting, batches)
         for (_, entry), labels in zip(waiting, batches, strict=True):
             if entry.marks is not None:
                 self.monitor.images.add_trained(entry.marks, labels)

@@ -5,10 +5,14 @@ A loss is told to be of a forward pass where its input derives from that pass's 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnviz.watching.loss_functions import LossCall
@@ -17,6 +21,9 @@ NO_CLASS = -1
 """Label of images whose target is no class."""
 GRAPH_DEPTH = 8
 """Operations between a forward pass's output and a loss's input, at most."""
+VIEWS = 4
+"""Views between a sigmoid and a network's output, at most."""
+BINARY_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
 @dataclass(slots=True)
@@ -54,6 +61,8 @@ class StepLoss(NamedTuple):
     """The loop's own tensors with their version counters, which an in-place operation increments."""
     marks: Tensor | None = None
     """Marks of the images, `ImageSample.marks`."""
+    binary: bool = False
+    """Whether the network has one output, for two classes."""
 
     @property
     def is_overwritten(self) -> bool:
@@ -73,8 +82,12 @@ def are_no_answers(logits: Tensor, output: Tensor) -> bool:
 
 def has_other_labels(call: LossCall, forward: Forward) -> bool:
     """Return whether a further loss of an output takes other labels, as mixup and CutMix do."""
+    if forward.labels is None:
+        return False
+    if is_binary(call, forward.logits):
+        return not torch.equal(binary_labels(call.target), forward.labels)
     plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
-    return plain and forward.labels is not None and not torch.equal(call.target, forward.labels)
+    return plain and not torch.equal(call.target, forward.labels)
 
 
 def class_indices(target: Tensor, logits: Tensor) -> Tensor | None:
@@ -105,3 +118,88 @@ def comes_from(loss_input: Tensor, logits: Tensor) -> bool:
         nodes = [successor for node in nodes for successor, _ in node.next_functions if successor is not None]
     # No graph but the same shape: a detached or copied output.
     return loss_input.grad_fn is None and loss_input.shape == logits.shape
+
+
+# One output: two classes by binary cross-entropy.
+
+
+def has_one_output(output: Tensor) -> bool:
+    """Return whether an output is one value an image, `(N,)` or `(N, 1)`."""
+    return output.dim() in (1, 2) and output.numel() == len(output) > 0
+
+
+def is_binary(call: LossCall, output: Tensor) -> bool:
+    """Return whether a loss is a binary cross-entropy of a network's one output."""
+    one = call.function in BINARY_LOSSES and has_one_output(output) and has_one_output(call.target)
+    return one and len(call.target) == len(output)
+
+
+def is_of_probabilities(call: LossCall, output: Tensor) -> bool:
+    """Return whether a network's one output, of which a binary cross-entropy is taken, is a probability."""
+    if call.function == "binary_cross_entropy" and call.input.data_ptr() == output.data_ptr():
+        return True
+    return is_probability(output)
+
+
+def have_same_shape(one: Tensor, other: Tensor) -> bool:
+    """Return whether two outputs have one shape, or one value an image each."""
+    return one.shape == other.shape or (
+        has_one_output(one) and has_one_output(other) and len(one) == len(other)
+    )
+
+
+def is_probability(output: Tensor) -> bool:
+    """Return whether a tensor is the result of a sigmoid, or a view of it."""
+    node = output.grad_fn
+    for _ in range(VIEWS):
+        if node is None:
+            return False
+        if node.name().startswith("SigmoidBackward"):
+            return True
+        if not node.name().startswith(("Squeeze", "Unsqueeze", "View", "ReshapeAlias", "Select")):
+            return False
+        node = node.next_functions[0][0] if node.next_functions else None
+    return False
+
+
+def two_columns(output: Tensor, probability: bool) -> Tensor:
+    """Return logits `(N, 2)` of one output: `[0, z]`, or the logarithms of `[1 - p, p]`."""
+    values = output.reshape(-1).float()
+    if not probability:
+        return torch.stack((torch.zeros_like(values), values), 1)
+    smallest = torch.finfo(values.dtype).tiny
+    return torch.stack((1 - values, values), 1).clamp(min=smallest).log()
+
+
+def binary_labels(target: Tensor) -> Tensor:
+    """Return class indices `(N,)` of the targets of one output, `(N,)` or `(N, 1)`; smoothed ones too.
+
+    All are -1, without a wait for the device, where a batch has more than one value on either side of a half
+    (mixed or probable labels), or targets of a half.
+    """
+    values = target.reshape(-1)
+    if not values.is_floating_point():
+        values = values.float()
+    low, high = values.min(), values.max()
+    two = ((values == low) | (values == high)).all() & ((low == high) | ((low < 0.5) & (high > 0.5)))
+    return torch.where(two & (low != 0.5) & (low >= 0) & (high <= 1), (values > 0.5).long(), NO_CLASS)
+
+
+def without_adversaries(
+    passes: Sequence[tuple[int, StepLoss]], labels: Sequence[NDArray[np.int64]]
+) -> list[NDArray[np.int64]]:
+    """Return the labels of passes, -1 in steps of several passes that have one of two classes each.
+
+    The discriminator of a generative adversarial network meets genuine images in one pass, generated ones in
+    another, and generated ones that are called genuine in a third: no classes to be learned.
+
+    Args:
+        passes: Each with the number of its step, in order.
+        labels: Class indices `(N,)` of each.
+    """
+    apart: list[NDArray[np.int64]] = []
+    for _, step in itertools.groupby(zip(passes, labels, strict=True), key=lambda one: one[0][0]):
+        of_step = [numbers for _, numbers in step]
+        has_one_class_each = len(of_step) > 1 and all(len(set(one.tolist())) == 1 for one in of_step)
+        apart += [np.full_like(one, NO_CLASS) for one in of_step] if has_one_class_each else of_step
+    return apart

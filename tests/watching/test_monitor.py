@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -15,11 +16,12 @@ from torch.nn import functional
 
 import cnnviz
 from cnnviz import tracking
-from cnnviz.tracking import Database
+from cnnviz.tracking import Database, Status
 from cnnviz.watching import WatchedRun, sampled_step
 from cnnviz.watching.loop_facts import MAX_LABELS, LoopFacts
 from cnnviz.watching.monitor import CHECKSUM_EARLY, CHECKSUM_PIECES, CHECKSUM_VALUES
 from cnnviz.watching.sampled_step import SampledStep
+from tests.watching.loops import Net, loop
 
 BATCHES = st.lists(st.lists(st.integers(-2, 300), min_size=1, max_size=20), min_size=1, max_size=8)
 
@@ -197,3 +199,57 @@ def test_sparse_gradients_hold_up_no_backward_pass() -> None:
     facts, _ = sample.end()
     assert facts["fresh_in_step"] == pytest.approx(1)
     assert not facts["cleared"]
+
+
+class Odd(nn.Module):
+    """A module without children that returns whatever `make` makes of its input."""
+
+    def __init__(self, make: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, x: Tensor) -> object:
+        """Return what is made of `x`."""
+        return self.make(x)
+
+
+ODD: dict[str, Callable[[Tensor], object]] = {
+    "a scalar": lambda x: x.mean(),
+    "no images": lambda x: x[:0],
+    "one value an image": lambda x: x.flatten(1).mean(1),
+    "complex numbers": torch.fft.fft,
+    "a list": lambda x: [x, None],
+    "a sparse tensor": lambda x: x.flatten(1).to_sparse(),
+    "nested tensors": lambda x: torch.nested.nested_tensor([x[0].flatten(), x[1].flatten()[:3]]),
+    "nothing": lambda x: None,
+}
+
+
+class Compiled(nn.Module):
+    """A network that holds its loss, as `compile` of other frameworks does, and a layer of any kind."""
+
+    def __init__(self, make: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.net, self.loss, self.odd = Net(), nn.CrossEntropyLoss(), Odd(make)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        self.odd(x)
+        out: Tensor = self.net(x)
+        return out
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("what", ODD)
+def test_whatever_a_layer_returns_the_loop_goes_on(database: Database, what: str) -> None:
+    network = Compiled(ODD[what])
+    run = loop(database, model=network, loss=lambda x, y: network.loss(x, y), epochs=2)
+    run.finish()
+    known = tracking.get_run(database, run.id or 0)
+    assert (known.status, known.step) == (Status.FINISHED, 16)
+    assert known.metrics["train/loss"].rows > 0
+    layers = {
+        layer["name"]: layer for layer in tracking.read_records(database, run.id or 0, "layers")[0].body
+    }
+    assert layers["net.head"]["spread"] is not None
+    assert "loss" not in layers
