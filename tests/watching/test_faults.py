@@ -501,3 +501,36 @@ def test_dropout_that_drops_nothing_hides_no_initialization(database: Database) 
 
     report = loop(database, model=Large(), epochs=3, make=lambda m: torch.optim.SGD(m.parameters(), 0.05))
     assert "initialisation" in report.diagnose().causes
+
+
+MISMATCHED: dict[str, tuple[str, Make]] = {
+    "cross-entropy of one output": (
+        "binary_cross_entropy_with_logits",
+        lambda d: loop(
+            d, model=Net(1), loss=lambda x, y: functional.cross_entropy(x, y.float()[:, None] / 2)
+        ),
+    ),
+    "a loss that is maximized": (
+        "no minus",
+        lambda d: loop(d, loss=lambda x, y: -functional.cross_entropy(x, y)),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISMATCHED)
+def test_a_loss_that_cannot_be_learned_from_is_named_first(what: str, database: Database) -> None:
+    code, make = MISMATCHED[what]
+    finding = make(database).diagnose().findings[0]
+    assert finding.cause == "loss-mismatch"
+    assert finding.fix is not None
+    assert code in finding.fix.code
+
+
+def test_a_loss_of_which_a_second_part_is_subtracted_is_no_mismatch(database: Database) -> None:
+    """Confidence penalty: Pereyra et al. (2017)."""
+
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        surprise = functional.cross_entropy(outputs, outputs.softmax(1))
+        return functional.cross_entropy(outputs, labels) - 0.1 * surprise
+
+    assert loop(database, loss=loss, epochs=8).diagnose().causes == ()

@@ -54,8 +54,8 @@ def squashed(samples: tuple[LoopLook, ...]) -> str:
 @rule(
     "loss-mismatch",
     title="The loss does not fit the outputs",
-    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are broadcast over "
-    "each other.",
+    summary="NLL of what are no log-probabilities, a sigmoid twice, softmax of one output, a loss that is "
+    "maximized, or shapes that are broadcast over each other.",
     live=True,
     loop=True,
 )
@@ -66,6 +66,10 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
     if not samples:
         return Inconclusive(_unseen(loop))
     function = samples[0].function
+    if is_maximized(samples):
+        return _maximized(function)
+    if function in ("cross_entropy", "nll_loss") and all(sample.shape[1:] == (1,) for sample in samples):
+        return _one_output(function)
     if function == "nll_loss":
         return _nll(samples)
     if function == "binary_cross_entropy_with_logits" and squashed(samples) in ("sigmoid", "softmax"):
@@ -90,6 +94,43 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
             CodeFix("Give both the same shape.", "loss = criterion(outputs.squeeze(1), targets)"),
         )
     return Negative(f"{function} is given what it takes.")
+
+
+def is_maximized(samples: tuple[LoopLook, ...]) -> bool:
+    """Return whether a loss against labels gets a negative gradient, and grows.
+
+    A part that is subtracted from a loss, as the entropy of the outputs, is compared with no labels.
+    """
+    scales = [sample.scale for sample in samples if sample.scale is not None]
+    if len(scales) < 2 or max(scales) >= 0 or any(len(sample.target) != 1 for sample in samples):
+        return False
+    first, last = samples[0].loss, samples[-1].loss
+    return first is not None and last is not None and not last <= first
+
+
+def _maximized(function: str | None) -> Finding:
+    return _mismatch(
+        0.9,
+        "The loss is maximized: it grows, since its gradient has the sign of minus the loss.",
+        f"Optimizers minimize. {function} is smallest where the outputs are right, so that minus the loss is "
+        "smallest where they are as wrong as can be.",
+        CodeFix("Take the loss as it is.", "loss = criterion(outputs, targets)  # and no minus before it"),
+    )
+
+
+def _one_output(function: str | None) -> Finding:
+    return _mismatch(
+        0.97,
+        f"{function} is given one output an image: softmax of a single number is 1, whatever it is.",
+        "Softmax divides by the sum over the outputs, which is the number itself where there is only one. "
+        "The gradient is 0, and nothing is learned.",
+        CodeFix(
+            "For two classes by one output use binary cross-entropy, or make the last layer as wide as there "
+            "are classes.",
+            "loss = nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.float())\n"
+            "# or: nn.Linear(features, 2), with nn.functional.cross_entropy",
+        ),
+    )
 
 
 def _nll(samples: tuple[LoopLook, ...]) -> Outcome:
