@@ -414,3 +414,12 @@ def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
     outcome = rules()[cause].apply(run(0.9, 0.7, layers=DROPS, quality=DataQuality()))
     assert isinstance(outcome, Inconclusive)
     assert named.split()[1] in outcome.why
+
+
+def test_shuffled_labels_are_not_told_where_nearly_all_images_have_one() -> None:
+    counts = (3910, *(10,) * 9)
+    same = Neighbours(share=0.955, chance=0.955, images=2000, each=5)
+    evidence = run(0.977, 0.1, data=data(counts=counts), quality=DataQuality(neighbours=same))
+    outcome = rules()["labels-shuffled"].apply(evidence)
+    assert isinstance(outcome, Inconclusive)
+    assert "98 % of the training images have one label" in outcome.why

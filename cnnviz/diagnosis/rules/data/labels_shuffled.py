@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
@@ -97,6 +99,11 @@ def shuffled(evidence: Evidence) -> Outcome:
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
     learnt = _memorized(evidence, now) and not _few_images(evidence)
+    if not learnt and _would_change(evidence.data.counts) < MIN_EXPECTED:
+        common = percent(max(evidence.data.counts) / sum(evidence.data.counts))
+        return Inconclusive(
+            f"{common} of the training images have one label, so that sound labels look like shuffled ones."
+        )
     conclusive = neighbors is not None and _conclusive(neighbors) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
     apart = _told_apart(evidence, now) and not _blown(evidence)
@@ -128,8 +135,7 @@ def _relabelled(evidence: Evidence) -> Finding | None:
     if loop.commonest is None or loop.commonest <= 1 / max(evidence.classes, 1) + EVEN:
         return None
     share = loop.images.relabelled / loop.images.again
-    total = max(sum(loop.labels), 1)
-    expected = 1 - sum((count / total) ** 2 for count in loop.labels)
+    expected = _would_change(loop.labels)
     if expected < MIN_EXPECTED or share < RELABELLED * expected:
         return None
     return Finding(
@@ -155,6 +161,12 @@ def _relabelled(evidence: Evidence) -> Finding | None:
             *OVER_FITTING,
         ),
     )  # fmt: skip
+
+
+def _would_change(counts: Sequence[int]) -> float:
+    """Return the part of labels that change where they are dealt out anew at random, in [0, 1]."""
+    total = max(sum(counts), 1)
+    return 1 - sum((count / total) ** 2 for count in counts)
 
 
 def _memorized(evidence: Evidence, now: AccuracySummary) -> bool:
