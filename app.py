@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator
 import streamlit as st
 
 from cnnviz.ui.components import plot
-from cnnviz.ui.shared import startup, visitors
+from cnnviz.ui.shared import memory, startup, visitors
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
-    """Announce the app and supervise runs while the app is up, independent of visitors."""
-    with startup.announced(), startup.class_tended(), startup.supervised(startup.start()):
+    """Announce the app, supervise runs and return freed memory while the app is up, whoever visits."""
+    with (
+        startup.announced(),
+        startup.class_tended(),
+        startup.supervised(startup.start()),
+        memory.returned_when_quiet(),
+    ):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import os
@@ -18,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cnnviz import threads
-from cnnviz.ui.shared import visitors
+from cnnviz.ui.shared import memory, visitors
 
 if TYPE_CHECKING:
     from cnnviz.training.workers import Supervisor
@@ -38,6 +37,7 @@ _drawn = threading.Event()
 
 def start() -> threading.Thread:
     """Start preloading in a thread, which calls nothing of Streamlit, and return the thread."""
+    memory.limit_arenas()
     thread = threading.Thread(target=_preload, name="preload", daemon=True)
     thread.start()
     return thread
@@ -50,6 +50,7 @@ def page_drawn() -> None:
     """
     global _modules
     _drawn.set()
+    memory.page_drawn()
     if _modules and len(sys.modules) > _modules + MANY_MODULES:
         _modules = len(sys.modules)
         threading.Thread(target=_set_aside, name="set aside", daemon=True).start()
@@ -93,15 +94,9 @@ _modules = 0
 
 
 def _set_aside() -> None:
-    """Leave what is imported out of garbage collections from now on.
-
-    Streamlit collects after every script run, which would go through all objects of torch and the others each
-    time: a third of what a click costs. It is done a few times at most, since objects of a session that are
-    set aside too would be kept where they refer to each other in a circle.
-    """
+    """Leave what is imported out of garbage collections from now on."""
     global _modules
-    gc.collect()
-    gc.freeze()
+    memory.set_aside()
     _modules = len(sys.modules)
 
 

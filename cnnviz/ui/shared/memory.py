@@ -1,0 +1,106 @@
+"""Memory that the app's process holds without need: arenas of the C library, objects outside collections.
+
+Each page runs in a thread of its own, and glibc gives threads up to eight arenas a processor core. What a
+page frees stays in the arena of its thread, where the next page, in another, does not find it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+ARENAS = 2
+"""Arenas of the C library's heap for all threads."""
+_M_ARENA_MAX = -8
+"""Number of the parameter in glibc's malloc.h."""
+_NO_GLIBC = (OSError, AttributeError, TypeError)
+"""What a call raises where the C library is another one, which manages its memory in another way."""
+QUIET_SECONDS = (3.0, 30.0, 150.0)
+"""Seconds after a page is drawn, if no other is meanwhile, at which freed memory is returned to the system.
+
+Work that a page has begun may end later than the page. Streamlit keeps the session of someone who has left
+for two minutes.
+"""
+
+_drawn = threading.Event()
+_lock = threading.Lock()
+
+
+def limit_arenas() -> None:
+    """Let threads share few arenas, unless glibc's own variable says how many; call before threads start."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(*_NO_GLIBC):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
+
+
+def return_freed() -> None:
+    """Return the pages of freed memory to the system; takes milliseconds and does not hold the GIL."""
+    with suppress(*_NO_GLIBC):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def set_aside() -> None:
+    """Leave all objects that there are out of garbage collections from now on.
+
+    Streamlit collects after every script run, which would go through all objects of torch and the others each
+    time: a third of what a click costs. What sessions leave in reference cycles is kept too, until
+    `collect_all`.
+    """
+    with _lock:
+        gc.collect()
+        gc.freeze()
+
+
+def collect_all() -> None:
+    """Collect garbage among the objects that were set aside too, and set aside what is left.
+
+    It holds the GIL for some tenths of a second. Does nothing where nothing is set aside.
+    """
+    with _lock:
+        if gc.get_freeze_count():
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+
+
+def page_drawn() -> None:
+    """Signal that a page was drawn."""
+    _drawn.set()
+
+
+@contextmanager
+def returned_when_quiet() -> Iterator[None]:
+    """Return freed memory whenever no page has been drawn for a while, until the block ends."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            _drawn.wait()
+            _drawn.clear()
+            if not ended.is_set():
+                _follow_page(ended)
+
+    thread = threading.Thread(target=work, name="freed memory", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        _drawn.set()
+        thread.join()
+
+
+def _follow_page(ended: threading.Event) -> None:
+    """Return freed memory at each of `QUIET_SECONDS`, until another page is drawn or the app ends."""
+    waited = 0.0
+    for seconds in QUIET_SECONDS:
+        if _drawn.wait(seconds - waited) or ended.is_set():
+            return
+        waited = seconds
+        if seconds == QUIET_SECONDS[-1]:
+            collect_all()
+        return_freed()
