@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 ARENAS = 2
-"""Arenas of the C library's heap for all threads."""
+"""Arenas of the C library's heap for all threads, where there are not more already."""
 _M_ARENA_MAX = -8
 """Number of the parameter in glibc's malloc.h."""
 _NO_GLIBC = (OSError, AttributeError, TypeError)
@@ -31,7 +31,10 @@ _lock = threading.Lock()
 
 
 def limit_arenas() -> None:
-    """Let threads share few arenas, unless glibc's own variable says how many; call before threads start."""
+    """Let new threads share the arenas that there are, unless glibc's own variable says how many.
+
+    Arenas that exist stay: Streamlit's threads have made some four before it runs the first line of the app.
+    """
     if "MALLOC_ARENA_MAX" not in os.environ:
         with suppress(*_NO_GLIBC):
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)

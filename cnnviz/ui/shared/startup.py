@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.page")
 """Modules of the first page, imported while the browser still loads Streamlit's own scripts."""
-LATER = ("pandas", "torch", "torchvision", "scipy.special", "plotly.graph_objects")
+LATER = ("pandas", "torch", "scipy.special", "plotly.graph_objects")
 """Modules that take seconds, mostly holding the GIL: imported once the first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """Maximum seconds to wait for the first page before importing `LATER`."""
 
 _drawn = threading.Event()
+_expected: set[str] = set()
+"""Modules that a page to come is likely to need, not yet being imported."""
 
 
 def start() -> threading.Thread:
@@ -51,9 +53,27 @@ def page_drawn() -> None:
     global _modules
     _drawn.set()
     memory.page_drawn()
-    if _modules and len(sys.modules) > _modules + MANY_MODULES:
+    if _modules and _expected:
+        threading.Thread(target=_import_expected, name="import", daemon=True).start()
+    elif _modules and len(sys.modules) > _modules + MANY_MODULES:
         _modules = len(sys.modules)
         threading.Thread(target=_set_aside, name="set aside", daemon=True).start()
+
+
+def expect(module: str) -> None:
+    """Have a module, which a page to come is likely to need, imported once this page is drawn.
+
+    For what takes too much memory to be there for everybody, and too long to be waited for.
+    """
+    if module not in sys.modules and not lean():
+        _expected.add(module)
+
+
+def _import_expected() -> None:
+    while _expected:
+        with suppress(KeyError):  # another page's thread was faster
+            _import(_expected.pop())
+    _set_aside()
 
 
 def await_page(seconds: float) -> None:

@@ -13,6 +13,7 @@ from cnnviz.access import class_process
 from cnnviz.access.classroom import Classroom
 from cnnviz.paths import home
 from cnnviz.ui.shared import startup, visitors
+from tests.pages.runner import open_page
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,42 @@ def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) ->
     startup.start().join()
     assert imported_before_drawing == list(startup.FIRST)
     assert imported == [*startup.FIRST, *startup.LATER]
+
+
+def _expected_of(page: str, model: str) -> set[str]:
+    """What a page of a network of this name expects; nothing is preloaded, so that nothing is imported."""
+    startup._expected.clear()
+    open_page(page, model=model)
+    return set(startup._expected)
+
+
+def test_torchvision_is_expected_where_a_network_of_its_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "_modules", 0)
+    monkeypatch.setattr(startup, "_expected", set())
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    assert "torchvision" not in startup.LATER
+    assert _expected_of("architecture", "torchvision/resnet18") == {"torchvision"}
+    assert _expected_of("architecture", "lenet5") == set()
+    monkeypatch.setenv(startup.LEAN_VARIABLE, "1")
+    assert _expected_of("architecture", "torchvision/resnet18") == set()
+
+
+def test_what_is_expected_is_imported_once_the_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(startup, "_modules", 0)
+    monkeypatch.setattr(startup, "_expected", set())
+    monkeypatch.setattr(startup, "_import", imported.append)
+    startup.expect("no_such_module")
+    startup.expect("sys")
+    startup.page_drawn()
+    assert imported == [], "preloading goes first"
+    monkeypatch.setattr(startup, "_modules", len(sys.modules))
+    startup.page_drawn()
+    for thread in threading.enumerate():
+        if thread.name == "import":
+            thread.join()
+    startup.page_drawn()
+    assert imported == ["no_such_module"]
 
 
 def test_what_cannot_be_imported_is_logged_and_the_rest_goes_on(

@@ -19,7 +19,7 @@ from cnnviz.analysis.checks import Problem
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Kind, depth
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.ui.shared import notice
+from cnnviz.ui.shared import notice, startup
 from cnnviz.ui.shared.url_state import Selection, quoted, read, size_text
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def shown_model(selection: Selection) -> ShownModel:
         except ValueError as problem:
             error = error or str(problem)
             continue
+        if candidate.spec.name.startswith("torchvision/"):
+            startup.expect("torchvision")
         problems = [f"{error} {_fallback_text(candidate, analysis)}"] if error else []
         return ShownModel(_with_known_layer(candidate, analysis, problems), analysis)
     return _default_instead(selection, error)
