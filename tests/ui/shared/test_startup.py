@@ -70,22 +70,21 @@ def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) ->
     assert imported == [*startup.FIRST, *startup.LATER]
 
 
-def _expected_of(page: str, model: str) -> set[str]:
-    """What a page of a network of this name expects; nothing is preloaded, so that nothing is imported."""
-    startup._expected.clear()
-    open_page(page, model=model)
-    return set(startup._expected)
-
-
 def test_torchvision_is_expected_where_a_network_of_its_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(startup, "_modules", 0)
+    assert "torchvision" not in startup.LATER, "it brings torch._dynamo, sympy and triton"
+    expected: list[str] = []
+    monkeypatch.setattr(startup, "expect", expected.append)
+    open_page("architecture", model="lenet5")
+    assert not expected
+    open_page("architecture", model="torchvision/resnet18")
+    assert set(expected) == {"torchvision"}
+
+
+def test_a_lean_app_expects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "_expected", set())
-    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
-    assert "torchvision" not in startup.LATER
-    assert _expected_of("architecture", "torchvision/resnet18") == {"torchvision"}
-    assert _expected_of("architecture", "lenet5") == set()
     monkeypatch.setenv(startup.LEAN_VARIABLE, "1")
-    assert _expected_of("architecture", "torchvision/resnet18") == set()
+    startup.expect("no_such_module")
+    assert not startup._expected
 
 
 def test_what_is_expected_is_imported_once_the_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
