@@ -90,6 +90,32 @@ def test_from_the_click_to_curves_and_through_pause_reload_stop_and_fork(
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
+LABELS = "[...document.querySelectorAll('.cnnviz-plot [role=img]')].map((room) => room.ariaLabel)"
+WATCH_LABELS = """
+window.__labels = [];
+new MutationObserver((changes) => {
+  const rooms = changes.map(({ target }) => target).filter((one) => one.matches(".cnnviz-plot [role=img]"));
+  window.__labels.push(...rooms.map((room) => room.ariaLabel));
+}).observe(document, { subtree: true, attributeFilter: ["aria-label"] });
+"""
+
+
+def test_figures_beside_the_setup_are_not_mounted_again_before_those_of_the_run(visit: Visit) -> None:
+    page = visit("train?set.epochs=400&set.device=cpu&set.batch_size=64")
+    settle(page)
+    before = page.evaluate(LABELS)
+    page.evaluate(WATCH_LABELS)
+    press(page, "Start")
+    state(page, "running")
+    has_points(page, 1)
+    mounted = page.evaluate("window.__labels")
+    press(page, "Stop")
+    state(page, "stopped")
+    assert before
+    assert mounted
+    assert not set(before) & set(mounted)
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_says_why(visit: Visit) -> None:
     page = visit("train?set.lr=1000&set.device=cpu&set.momentum=0.99")

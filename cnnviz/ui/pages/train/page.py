@@ -228,6 +228,9 @@ def watch(run_id: int) -> None:
             st.rerun()  # the whole page, so that the ticking ends or begins
         draw(now, run_log)
 
+    # Streamlit keeps the children of a block until its script has ended, also in another block that takes its
+    # place: the figures beside the setup would be mounted and drawn once more, in here, before the run's own.
+    st.empty()
     with st.container(key="train-live"):
         live()
 
