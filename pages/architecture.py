@@ -1,11 +1,11 @@
 """Architecture page: layers, parameters, multiply-adds and receptive fields of one model."""
 
 import streamlit as st
+from cnnviz.ui.shared.model_data import headline
+from cnnviz.ui.shared.model_picker import model_bar
 
 from cnnviz.ui.pages.architecture.inspector import inspector
 from cnnviz.ui.pages.architecture.views import bars, claims, views
-from cnnviz.ui.shared.architecture.model_data import headline
-from cnnviz.ui.shared.architecture.model_picker import model_bar
 from cnnviz.ui.shared.layout import Page
 
 PAGE = Page(

@@ -26,11 +26,11 @@ shared = visitors.shared_routes()  # empty in a single-user app
 chosen = st.navigation([*routes.values(), *redirect_pages(routes), *shared], position="hidden")
 current = next((name for name, route in routes.items() if route is chosen), None)
 if chosen in shared or (current is not None and shared):
-    from cnnviz.ui.shared import class_header
+    from cnnviz.ui.shared import open_class
 
-    page_header(pages, current or "", None if current else class_header.PAGE)
+    page_header(pages, current or "", None if current else open_class.PAGE)
     try:
-        if class_header.draw(shared[0], pages, at_class=current is None):
+        if open_class.draw(shared[0], pages, at_class=current is None):
             lesson_bar(current or "")
             chosen.run()
     finally:

@@ -22,10 +22,9 @@ from cnnviz.datasets import Progress, Step
 from cnnviz.datasets.encoded_store import in_order
 from cnnviz.datasets.spec import silent
 from cnnviz.inference import ClassProbability
-from cnnviz.inference.images.checks import Hint, hints_of
 from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import stored_pixels
+from cnnviz.inference.images.preprocessing_trace import Hint, hints_of, stored_pixels
 from cnnviz.inference.images.read_image import Picture, Refusal, Upload, read_all
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.training.data import Labelled, split

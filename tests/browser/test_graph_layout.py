@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cnnviz.analysis import analyze
-from cnnviz.ui.components.graph import BUDGET, HERE, SCRIPTS, payload
+from cnnviz.ui.components.networks import BUDGET, GRAPH, GRAPH_SCRIPTS, payload
 
 MODELS = (
     "lenet5",
@@ -36,7 +36,7 @@ LAY_OUT = """({ data, how, width, height }) => {
 def scripts(chromium: Browser) -> Iterator[Page]:
     """A page that holds the component's functions and nothing else."""
     page = chromium.new_page()
-    parts = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS if name != "main"]
+    parts = [(GRAPH / f"{name}.js").read_text(encoding="utf-8") for name in GRAPH_SCRIPTS if name != "main"]
     page.add_script_tag(content="\n".join(parts))
     yield page
     page.close()

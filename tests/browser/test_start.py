@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cnnviz.analysis import overview
 from cnnviz.figures.timeline import TIMELINE_MODELS
-from cnnviz.ui.components.digit_network import FIRST
+from cnnviz.ui.components.digits import FIRST
 from tests.browser.chromium import DESKTOP_DARK, PHONE, PROJECTOR, Look
 from tests.browser.conftest import Visit
 from tests.browser.navigating import FOUND

@@ -12,7 +12,7 @@ from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
 from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.figures.finding import MAX_LABELS, alt, bars, images_html, lines
 from cnnviz.figures.plotly_theme import COMPARED
-from cnnviz.figures.report.curve_svg import WIDTH
+from cnnviz.figures.report import WIDTH
 from cnnviz.figures.report.diagnosis import bars_svg, html_report, lines_svg
 from tests.diagnosis.evidence import healthy
 

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnnviz import tracking
-from cnnviz.figures.report import html_report
-from cnnviz.figures.report.curve_svg import Series, chart, ticks
+from cnnviz.figures.report import Series, chart, ticks
+from cnnviz.figures.report.run import html_report
 from cnnviz.tracking import Database, NoSuchRunError
 from tests.figures.report_runs import finished
 

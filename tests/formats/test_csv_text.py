@@ -63,7 +63,7 @@ def test_every_csv_is_written_by_the_one_writer() -> None:
     ]
     # pandas writes the table of differences, whose cells are escaped before.
     assert writers == ["diff_table.py"]
-    assert "map(escape_formula)" in (ROOT / "cnnviz/ui/shared/architecture/diff_table.py").read_text("utf-8")
+    assert "map(escape_formula)" in (ROOT / "cnnviz/ui/shared/diff_table.py").read_text("utf-8")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run the browser's half")

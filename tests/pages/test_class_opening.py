@@ -13,15 +13,16 @@ from cnnviz.access import class_process
 from cnnviz.access.class_process import ClassLinks
 from cnnviz.access.classroom import FILE, HOSTS_VARIABLE, Classroom, grouped
 from cnnviz.paths import home
-from cnnviz.ui.shared import class_opening, notice, visitors
+from cnnviz.ui.shared import notice, open_class, visitors
 from tests.pages.runner import html, open_page
 
 URL = "http://cnn.school.example:8502"
 
 
 def script() -> None:
+    from cnnviz.ui.shared.model_picker import share_button
+
     from cnnviz.ui.shared import notice
-    from cnnviz.ui.shared.architecture.model_picker import share_button
 
     notice.show(notice.pending_notices())
     share_button()
@@ -66,13 +67,13 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Programs]:
     stand_ins = Programs()
     monkeypatch.setattr(class_process, "open_class", stand_ins.open)
     monkeypatch.setattr(class_process, "close_class", stand_ins.close)
-    monkeypatch.setattr(class_opening, "_jobs", {})
+    monkeypatch.setattr(open_class, "_jobs", {})
     monkeypatch.setattr(visitors, "is_local_session", lambda: True)
     monkeypatch.setattr(class_process, "network_addresses", lambda: ["192.168.1.5"])
     monkeypatch.delenv(HOSTS_VARIABLE, raising=False)
     yield stand_ins
     stand_ins.let.set()
-    for job in class_opening._jobs.values():
+    for job in open_class._jobs.values():
         job.wait()
 
 
@@ -93,7 +94,7 @@ def text(app: AppTest) -> str:
 def ended(app: AppTest, programs: Programs) -> AppTest:
     """The page once what was begun has ended."""
     programs.let.set()
-    class_opening._jobs[home()].wait()
+    open_class._jobs[home()].wait()
     programs.let.clear()
     app.run()
     assert not app.exception
@@ -257,6 +258,6 @@ def test_who_is_not_here_starts_and_changes_nothing(
     app.button(key=f"class-opening-{action}").click().run()
     assert not app.exception
     assert programs.begun == []
-    assert class_opening._jobs == {}
+    assert open_class._jobs == {}
     assert (classroom.path.read_bytes() if classroom.path.exists() else b"") == before
     assert "Only a browser on the app" in text(app)

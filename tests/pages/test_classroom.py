@@ -15,7 +15,7 @@ from tests.pages.runner import html
 
 
 def script() -> None:
-    from cnnviz.ui.pages.classroom.page import class_page
+    from cnnviz.ui.pages.classroom import class_page
 
     class_page()
 
@@ -23,9 +23,9 @@ def script() -> None:
 def line() -> None:
     import streamlit as st
 
-    from cnnviz.ui.shared import class_header
+    from cnnviz.ui.shared import open_class
 
-    if class_header.draw(None, {"start": class_header.PAGE}, at_class=False):
+    if open_class.draw(None, {"start": open_class.PAGE}, at_class=False):
         st.write("the page")
 
 
@@ -144,7 +144,7 @@ def test_the_queue_is_shown_in_round_robin_order(classroom: Classroom) -> None:
 def test_a_full_class_offers_to_remove_who_has_made_nothing(
     classroom: Classroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnviz.ui.pages.classroom.page.MAX_STUDENTS", 2)
+    monkeypatch.setattr("cnnviz.ui.pages.classroom.MAX_STUDENTS", 2)
     ada = classroom.principal(classroom.join(classroom.state.code, "Ada"))
     classroom.join(classroom.state.code, "Eve")
     assert ada is not None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cnnviz.inference.images.checks import Hint
+from cnnviz.inference.images.preprocessing_trace import Hint
 from cnnviz.interpret import dataset_figures
 from cnnviz.ui.pages.features import network
 from cnnviz.ui.pages.features.state import VIEWS
@@ -153,7 +153,8 @@ def no_hints_kept() -> Iterator[None]:
 def test_what_a_hint_proposes_is_a_button_and_so_is_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
     light = Hint("brightness", "This image is mostly light: try 'invert'.", "invert")
     monkeypatch.setattr(
-        "cnnviz.inference.images.checks.hints", lambda picture, how, centered: () if how.invert else (light,)
+        "cnnviz.inference.images.preprocessing_trace.hints",
+        lambda picture, how, centered: () if how.invert else (light,),
     )
     app = open_page("features")
     assert "mostly light" in said(app)

@@ -18,9 +18,9 @@ from cnnviz.cli import main
 from cnnviz.inference import evaluate, predict
 from cnnviz.inference.predict import STRETCHES, Predictor
 from cnnviz.ui.pages.predict import page
-from cnnviz.ui.pages.predict.job import KEY as FILES_KEY
-from cnnviz.ui.pages.predict.job import Job, collect_files
 from cnnviz.ui.pages.predict.page import KEY
+from cnnviz.ui.pages.predict.state import KEY as FILES_KEY
+from cnnviz.ui.pages.predict.state import Job, collect_files
 from cnnviz.ui.pages.predict.views import JobResults
 from tests.datasets.making import encoded
 from tests.pages.runner import assert_sound, html, links, open_page, said

@@ -105,7 +105,7 @@ def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
         "from cnnviz.ui.pages.start import page\n"
-        "from cnnviz.ui.components.digit_network import digit_packet\n"
+        "from cnnviz.ui.components.digits import digit_packet\n"
         "from cnnviz.figures.pareto import landscape\n"
         "from cnnviz.analysis import overview\n"
         "digit_packet(page.shipped()), page.ancestors(), landscape(overview())\n"

@@ -98,7 +98,7 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
 
 def _hints(results: list[Result]) -> list[str]:
     """Describe how the images differ from the training images, one line per kind of difference."""
-    from cnnviz.inference.images.checks import grouped
+    from cnnviz.inference.images.preprocessing_trace import grouped
     from cnnviz.inference.images.read_image import Refusal
 
     answered = [result for result in results if not isinstance(result, Refusal)]

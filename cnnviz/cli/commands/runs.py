@@ -88,7 +88,7 @@ def _pieces(database: Database, run: int, form: Format) -> Iterator[str]:
     from cnnviz import tracking
 
     if form is Format.HTML:
-        from cnnviz.figures.report import html_report
+        from cnnviz.figures.report.run import html_report
 
         return iter([html_report(database, run)])
     return (tracking.to_csv if form is Format.CSV else tracking.to_json)(database, run)

@@ -24,8 +24,7 @@ from cnnviz.diagnosis.outcome import (
 from cnnviz.figures.finding import alt, hues, images_html
 from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Color
-from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
-from cnnviz.figures.report.run import CSS, POLICY
+from cnnviz.figures.report import BOTTOM, CSS, HEIGHT, LEFT, POLICY, RIGHT, TOP, WIDTH, ticks
 from cnnviz.training.recipe import value_text
 
 # Curves and bars of a finding as inline SVG.

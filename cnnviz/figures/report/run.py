@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.confusion import Counts, confusion_alt, per_class
 from cnnviz.figures.curves import Part
 from cnnviz.figures.numbers import MISSING
-from cnnviz.figures.report.curve_svg import Series, chart
+from cnnviz.figures.report import CSS, POLICY, Series, chart
 from cnnviz.training.recipe import WORDS, Recipe, value_text
 
 if TYPE_CHECKING:
@@ -157,9 +156,7 @@ def _listed(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
     )
 
 
-CSS = Path(__file__).with_name("report.css")
 # Nothing is fetched, whatever a name or a note may contain.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 PANELS: tuple[tuple[str, tuple[tuple[str, Part], ...]], ...] = (
     ("accuracy", (("train/accuracy", "train"), ("val/accuracy", "validation"), ("test/accuracy", "test"))),
     ("loss", (("train/loss", "train"), ("val/loss", "validation"), ("test/loss", "test"))),

@@ -1,4 +1,4 @@
-"""Custom Streamlit components, each a package with its JavaScript and CSS.
+"""Custom Streamlit components; each has a folder of its JavaScript and CSS.
 
 Here is what they share: mounting, reading their files, binary packets. `shared/` holds their common
 JavaScript and CSS.

@@ -11,7 +11,7 @@ import streamlit as st
 
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite_sheet import Sprite, sprite
-from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, pictures
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection import attribution, model_input
 from cnnviz.ui.shared.inspection.attribution import (

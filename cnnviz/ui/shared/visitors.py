@@ -101,7 +101,7 @@ def shared_routes() -> list[Any]:
 
 def _class_page() -> None:
     # Imported late and by name, since `shared` must not import pages.
-    importlib.import_module("cnnviz.ui.pages.classroom.page").class_page()
+    importlib.import_module("cnnviz.ui.pages.classroom").class_page()
 
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cnnviz.interpret.arithmetic import inspect
-from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
+from cnnviz.ui.components.feature_maps import ArithmeticView, arithmetic_packet, layer_arithmetic
 from tests.browser.inside.networks import network
 
 asked = st.query_params

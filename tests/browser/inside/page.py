@@ -8,8 +8,8 @@ from PIL import Image
 
 from cnnviz.analysis.types import ReceptiveField
 from cnnviz.interpret.mosaic import flag_channels, limits
-from cnnviz.ui.components.drawing_pad import drawing_pad
-from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
+from cnnviz.ui.components.digits import drawing_pad
+from cnnviz.ui.components.feature_maps import MosaicView, feature_mosaic, mosaic_packet
 
 CHANNELS, HEIGHT, WIDTH = 10, 6, 8
 FIELD = ReceptiveField(size=(5, 5), jump=(2, 2), start=(-1, -1))

@@ -5,9 +5,8 @@ import pytest
 
 from cnnviz import datasets
 from cnnviz.inference import samples
-from cnnviz.inference.images.checks import Hint, grouped, hints
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.images.preprocessing_trace import stored_pixels
+from cnnviz.inference.images.preprocessing_trace import Hint, grouped, hints, stored_pixels
 from cnnviz.inference.images.read_image import Picture, read
 
 DIGITS = Preprocessing.plain(1, (28, 28)).changed(scale="standardised", mean=(33.0,), spread=(78.0,))

@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Block, Graph, Node
-from cnnviz.ui.components.graph import HERE, SCRIPTS, container_names, payload, script, styles
+from cnnviz.ui.components.networks import GRAPH, GRAPH_SCRIPTS, container_names, payload, script, styles
 
 
 def node(number: int, row: str, container: str = "") -> Node:
@@ -58,7 +58,7 @@ def test_the_largest_graph_stays_small_on_the_way() -> None:
 
 
 def test_every_script_is_part_of_the_component() -> None:
-    assert {path.stem for path in HERE.glob("*.js")} == set(SCRIPTS)
+    assert {path.stem for path in GRAPH.glob("*.js")} == set(GRAPH_SCRIPTS)
     assert script().count("export default") == 1
     assert "--kind-conv" in styles()
     assert "http" not in script().replace("http://www.w3.org/2000/svg", "")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cnnviz.inference.weights.layer_program import LayerProgram
-from cnnviz.ui.components.network import NetworkView, network_packet, quantized, weights_slot
+from cnnviz.ui.components.networks import NetworkView, network_packet, quantized, weights_slot
 from tests.ui.components.test_packet import unpacked
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cnnviz.analysis.types import ReceptiveField
 from cnnviz.interpret.mosaic import flag_channels
 from cnnviz.ui.components import ALIGNED, packet
-from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
+from cnnviz.ui.components.feature_maps import MosaicView, mosaic_packet
 
 
 def unpacked(data: bytes) -> tuple[dict[str, object], dict[str, np.ndarray]]:

@@ -13,9 +13,9 @@ from cnnviz.analysis.types import BYTES, KIND_TITLES, KINDS, MIB, Analysis, Row
 from cnnviz.figures import numbers
 from cnnviz.figures.layer_bars import receptive_svg, receptive_words
 from cnnviz.figures.plotly_theme import KIND_COLORS, Theme
-from cnnviz.ui.components.svg_figures import picture
+from cnnviz.ui.components.images import picture
 from cnnviz.ui.shared import layout, url_state
-from cnnviz.ui.shared.architecture.model_data import ShownModel
+from cnnviz.ui.shared.model_data import ShownModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,11 +12,11 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.figures.layer_bars import layer_bars, parameter_tree, treemap_alt
 from cnnviz.models.families.lenet import C3_CONNECTIONS
-from cnnviz.ui.components.graph import module_graph
-from cnnviz.ui.components.svg_figures import layer_bars_chart, picture, treemap_chart
+from cnnviz.ui.components.images import layer_bars_chart, picture, treemap_chart
+from cnnviz.ui.components.networks import module_graph
 from cnnviz.ui.pages.architecture.inspector import layer_table, select_layer
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.architecture.model_data import ShownModel, torchinfo_of
+from cnnviz.ui.shared.model_data import ShownModel, torchinfo_of
 
 # Connection table of LeNet-5's C3 as SVG.
 

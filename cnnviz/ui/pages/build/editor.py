@@ -19,13 +19,13 @@ from cnnviz.models.layer_list_edit import fixes
 from cnnviz.models.layers import KINDS, Layer, LayerList, Step
 from cnnviz.models.layers.base import times
 from cnnviz.sentences import percent
-from cnnviz.ui.components.layer_list import Deed, layer_list
-from cnnviz.ui.components.svg_figures import layer_bars_chart
+from cnnviz.ui.components.images import layer_bars_chart
+from cnnviz.ui.components.lists import Deed, layer_list
 from cnnviz.ui.pages.build import state
 from cnnviz.ui.pages.build.state import Costed, Design
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.architecture.diff_table import Side, Sides, diff_sentence, diff_table
-from cnnviz.ui.shared.architecture.model_data import ShownModel, headline
+from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
+from cnnviz.ui.shared.model_data import ShownModel, headline
 
 # Settings of a layer in a few words, for a row of the editor.
 

@@ -15,7 +15,7 @@ from cnnviz.models.layers import LayerList
 from cnnviz.ui.pages.build import state
 from cnnviz.ui.pages.build.state import Design
 from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.architecture.model_picker import CSS, model_picker, share_button
+from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
 
 # Opening and saving designs: files, the user's own models, an empty list.
 

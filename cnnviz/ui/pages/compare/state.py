@@ -13,7 +13,7 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.ui.shared import url_state
-from cnnviz.ui.shared.architecture.model_data import ShownModel
+from cnnviz.ui.shared.model_data import ShownModel
 from cnnviz.ui.shared.url_state import OPTION, Selection, quoted
 
 DEFAULT = ("alexnet-cifar10", "small-alexnet", "googlenet-32", "resnet18-32")

@@ -21,13 +21,13 @@ from cnnviz.figures.side_by_side import side_by_side
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import key_words, percent
-from cnnviz.ui.components.svg_figures import side_by_side_chart
+from cnnviz.ui.components.images import side_by_side_chart
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.state import DEFAULT, MAX_MODELS, MIN_MODELS
 from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.architecture.diff_table import Side, Sides, diff_sentence, diff_table
-from cnnviz.ui.shared.architecture.model_data import ShownModel
-from cnnviz.ui.shared.architecture.model_picker import model_picker, share_button
+from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
+from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.model_picker import model_picker, share_button
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
 CSS = Path(__file__).with_name("compare.css")

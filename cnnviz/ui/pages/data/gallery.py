@@ -24,12 +24,12 @@ from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.models import Shape
 from cnnviz.models.spec import choices
 from cnnviz.training import Recipe
-from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, pictures
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PARTS, PLAIN, PageState
 from cnnviz.ui.shared import layout, notice
-from cnnviz.ui.shared.architecture.model_picker import by_family, model_label
 from cnnviz.ui.shared.glossary import term_heading
+from cnnviz.ui.shared.model_picker import by_family, model_label
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import SET, pick, unless
 

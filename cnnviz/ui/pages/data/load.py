@@ -18,8 +18,7 @@ from cnnviz.figures import numbers
 from cnnviz.sentences import full_stop
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState, facts_html
-from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.architecture import model_picker
+from cnnviz.ui.shared import model_picker, notice
 from cnnviz.ui.shared.background_job import BackgroundJob, redraw_until_ended
 from cnnviz.ui.shared.notice import download_text, error_text, prepare, progress_text
 

@@ -16,9 +16,8 @@ from cnnviz.datasets.summary import Summary, class_counts, summary
 from cnnviz.figures.distributions import channel_histogram, channel_names, histogram_words
 from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.formats.csv_text import csv_text
-from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.images import MAX_CLASSES, Cell, Line, class_bars, pictures
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.components.svg_figures import MAX_CLASSES, class_bars
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState
 from cnnviz.ui.shared import notice

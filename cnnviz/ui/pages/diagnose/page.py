@@ -36,8 +36,8 @@ from cnnviz.ui.pages.diagnose.findings import (
 from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis, PageState
 from cnnviz.ui.pages.diagnose.story import FAILED, FIXED, story
 from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.architecture.model_picker import share_button
 from cnnviz.ui.shared.layout import following
+from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.live_run import is_in_progress
 from cnnviz.ui.shared.url_state import show_value

@@ -21,8 +21,8 @@ from cnnviz.ui.pages.experiments import state, views
 from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored
 from cnnviz.ui.pages.experiments.views import demonstration, plan, progress_and_actions, small_form_result
 from cnnviz.ui.shared import layout, notice, url_state, visitors
-from cnnviz.ui.shared.architecture.model_picker import share_button
 from cnnviz.ui.shared.layout import following
+from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.recipe_plan import test_parameters as parameters
 from cnnviz.ui.shared.url_state import show_value

@@ -18,9 +18,14 @@ from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.layer_names import SOFTMAX, Layer, field_of, selectable_layers, type_of
 from cnnviz.interpret.mosaic import Floats, Order, Range, flag_channels, limits, order_channels
-from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
-from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
-from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.feature_maps import (
+    ArithmeticView,
+    MosaicView,
+    arithmetic_packet,
+    layer_arithmetic,
+    mosaic_packet,
+)
+from cnnviz.ui.components.images import Cell, Line, pictures
 from cnnviz.ui.pages.features.state import PageState, choose_layer
 from cnnviz.ui.shared.inspection import predictions
 from cnnviz.ui.shared.inspection.inspect_header import CELL, short, strip_image, strip_layers

@@ -22,8 +22,9 @@ from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.inference.weights.module_program import NetworkProgram, kernel, module_program
 from cnnviz.interpret.layer_names import SOFTMAX
 from cnnviz.interpret.mosaic import ChannelFlags, Floats
-from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
-from cnnviz.ui.components.network import (
+from cnnviz.ui.components.feature_maps import MosaicView, feature_mosaic, mosaic_packet
+from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.networks import (
     NetworkView,
     kernel_slot,
     network_arrays,
@@ -31,7 +32,6 @@ from cnnviz.ui.components.network import (
     network_view,
     weights_slot,
 )
-from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.features.state import PageState, choose_layer
 from cnnviz.ui.shared import notice, url_state

@@ -14,7 +14,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.layer_bars import receptive_words
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.interpret.layer_names import Layer, selectable_layers
-from cnnviz.ui.components.mosaic import feature_mosaic
+from cnnviz.ui.components.feature_maps import feature_mosaic
 from cnnviz.ui.pages.features import maps, state
 from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
 from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip

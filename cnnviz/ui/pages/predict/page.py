@@ -13,11 +13,10 @@ import streamlit as st
 from cnnviz.datasets import Step
 from cnnviz.figures import numbers
 from cnnviz.inference import evaluate
-from cnnviz.inference.images.checks import grouped
+from cnnviz.inference.images.preprocessing_trace import grouped
 from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.pages.predict import state
-from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
-from cnnviz.ui.pages.predict.state import MAX_NETWORKS, PageState, page, written
+from cnnviz.ui.pages.predict.state import MAX_NETWORKS, Job, PageState, bundled, chosen, page, upload, written
 from cnnviz.ui.pages.predict.views import JobResults, confusion_matrices, rows, rows_so_far, summary
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.background_job import redraw_until_ended
@@ -28,7 +27,7 @@ from cnnviz.ui.shared.notice import progress_text
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:
-    from cnnviz.ui.pages.predict.job import Files
+    from cnnviz.ui.pages.predict.state import Files
 
 # The bar on top: networks; share.
 

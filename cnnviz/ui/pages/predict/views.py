@@ -19,8 +19,7 @@ from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.sentences import percent
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.pages.predict.job import Job
-from cnnviz.ui.pages.predict.state import DEFAULT_ORDER, ORDERS, PageState
+from cnnviz.ui.pages.predict.state import DEFAULT_ORDER, ORDERS, Job, PageState
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.inspection import image_input

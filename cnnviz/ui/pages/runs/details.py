@@ -21,8 +21,8 @@ from cnnviz.ui.pages.runs.matrices import run_matrix
 from cnnviz.ui.pages.runs.rows import state_words
 from cnnviz.ui.pages.runs.state import PageState
 from cnnviz.ui.shared import layout, notice, visitors
-from cnnviz.ui.shared.architecture.model_picker import share_button
 from cnnviz.ui.shared.glossary import term_heading
+from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import show_value
 

@@ -39,7 +39,7 @@ from cnnviz.ui.pages.runs.state import (
     XAxis,
 )
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.architecture.model_data import overview
+from cnnviz.ui.shared.model_data import overview
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.run_data import new_click, recorded_name
 from cnnviz.ui.shared.url_state import show_value

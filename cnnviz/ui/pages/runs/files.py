@@ -117,7 +117,7 @@ def write(run: Run, kind: FileKind) -> WrittenFile:
 def _write_records(run: Run, kind: FileKind) -> WrittenFile:
     """Write what the database holds of a run, as it is now."""
     from cnnviz import tracking
-    from cnnviz.figures.report import html_report
+    from cnnviz.figures.report.run import html_report
 
     database = run_data.database()
     now = tracking.get_run(database, run.id)

@@ -14,7 +14,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.formats.csv_text import csv_text
-from cnnviz.ui.components.run_table import run_table
+from cnnviz.ui.components.lists import run_table
 from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table
 from cnnviz.ui.pages.runs.details import details
@@ -30,7 +30,7 @@ from cnnviz.ui.pages.runs.state import (
     PageState,
 )
 from cnnviz.ui.shared import layout, notice, url_state, visitors
-from cnnviz.ui.shared.architecture.model_picker import share_button
+from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.run_data import SPEED, Listing
 from cnnviz.ui.shared.url_state import show_value

@@ -30,14 +30,13 @@ from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import bundled
 from cnnviz.models import get
 from cnnviz.paths import LESSON
-from cnnviz.ui.components.digit_network import FIRST, DigitNetwork, digit_network
-from cnnviz.ui.components.drawing_pad import put_drawing
-from cnnviz.ui.components.svg_figures import landscape_chart, miniature
+from cnnviz.ui.components.digits import FIRST, DigitNetwork, digit_network, put_drawing
+from cnnviz.ui.components.images import landscape_chart, miniature
 from cnnviz.ui.shared import lesson
-from cnnviz.ui.shared.architecture.model_data import overview
 from cnnviz.ui.shared.inspection import image_input
 from cnnviz.ui.shared.inspection.image_chooser import PAD_KEY
 from cnnviz.ui.shared.layout import link
+from cnnviz.ui.shared.model_data import overview
 from cnnviz.ui.shared.url_state import carried
 
 HERE = pathlib.Path(__file__).parent

@@ -18,7 +18,7 @@ from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_ac
 from cnnviz.ui.pages.train.jobs import rate_finder
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
 from cnnviz.ui.shared import layout, notice, url_state, visitors
-from cnnviz.ui.shared.architecture.model_picker import CSS, model_picker, share_button
+from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.fine_tuning import fine_tuning

@@ -23,8 +23,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.read_image import Picture
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, apply_colormap
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.ui.shared import layout, notice, url_state
-from cnnviz.ui.shared.architecture import model_picker
+from cnnviz.ui.shared import layout, model_picker, notice, url_state
 from cnnviz.ui.shared.inspection import image_input, predictions
 from cnnviz.ui.shared.inspection.image_chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.shared.inspection.image_input import ImageState, chosen

@@ -31,7 +31,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cnnviz.inference.images.checks import Hint
+    from cnnviz.inference.images.preprocessing_trace import Hint
     from cnnviz.inference.weights.loaded_model import Loaded
 
 THUMB = 168
@@ -253,7 +253,7 @@ def draw_hints(network: Network, picture: Picture, ready: PreprocessedImage, own
 def _hints(
     stamp: str, digest: str, _picture: Picture, _ready: PreprocessedImage, centered: bool
 ) -> tuple[Hint, ...]:
-    from cnnviz.inference.images.checks import hints
+    from cnnviz.inference.images.preprocessing_trace import hints
 
     return hints(_picture, _ready.how, centered)
 

@@ -32,7 +32,7 @@ from cnnviz.training.queue import check_trainable, known_data
 from cnnviz.training.recipe import RecipeError, require_registered, spec_for, unregistered_text
 from cnnviz.training.recipes import default_recipe, is_default, is_on_disk
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.architecture.model_data import problem_boxes
+from cnnviz.ui.shared.model_data import problem_boxes
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import OPTION, SET, Selection, quoted
 

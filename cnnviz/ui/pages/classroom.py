@@ -14,13 +14,13 @@ from cnnviz import access, tracking
 from cnnviz.access.classroom import MAX_STUDENTS, MAX_WRONG, URL_VARIABLE, Classroom, format_expiry, grouped
 from cnnviz.figures import numbers
 from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
-from cnnviz.ui.shared import class_header, notice, visitors
+from cnnviz.ui.shared import notice, open_class, visitors
 from cnnviz.ui.shared.layout import find_pages
 from cnnviz.ui.shared.lesson import STEPS
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.url_state import quoted
 
-CSS = Path(__file__).with_name("class.css")
+CSS = Path(__file__).with_name("classroom.css")
 LOOK_SECONDS = 3.0
 MAX_SHOWN = 20
 """Maximum number of runs listed under Queue."""
@@ -292,7 +292,7 @@ def _store_handout(classroom: Classroom) -> None:
             classroom.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
             return
     address = st.session_state["class-address"].strip()
-    if class_header.parse_address(address, find_pages(paths.ROOT / "pages")) is None:
+    if open_class.parse_address(address, find_pages(paths.ROOT / "pages")) is None:
         notice.defer(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
         return
     classroom.hand_out(address, st.session_state["class-title"].strip() or "a page")

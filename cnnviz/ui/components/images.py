@@ -1,8 +1,9 @@
-"""SVG figures as components: models scatter plot, miniatures, drawings, panels, bars, treemap, class bars."""
+"""Images of a page: SVG figures (scatter plot, panels, bars, treemap) and grids of small images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import streamlit as st
 
 from cnnviz.figures.layer_bars import Area, Bars
 from cnnviz.figures.side_by_side import SideBySide
+from cnnviz.figures.sprite_sheet import Sprite
 from cnnviz.sentences import short_names
-from cnnviz.ui.components import component, state_callback
+from cnnviz.ui.components import component, sheet, state_callback
 
 # Scatter plot of all models, with hover, arrow keys and click.
 
-HERE = Path(__file__).parent
+SVG_FIGURES = Path(__file__).with_name("svg_figures")
 LANDSCAPE_HEIGHT = 560
 """Height in pixels, reserved while the points are drawn."""
 
@@ -28,7 +30,7 @@ def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
     shown = data | {"alt": alt, "height": LANDSCAPE_HEIGHT}
     result = component(
         "landscape",
-        HERE,
+        SVG_FIGURES,
         css="landscape.css",
         js=("draw.js", "tip.js", "save.js", "figure_menu.js", "scale.js", "labels.js", "landscape.js"),
         html="landscape.html",
@@ -42,7 +44,7 @@ def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
 
 def miniature(markup: str, *, key: str) -> None:
     """Show trusted HTML with SVG, made by cnnviz alone: `st.html` drops all SVG."""
-    component("miniature", HERE, css="miniature.css", js=("miniature.js",))(
+    component("miniature", SVG_FIGURES, css="miniature.css", js=("miniature.js",))(
         key=key, data=markup, height="content"
     )
 
@@ -59,7 +61,7 @@ def picture(svg: str, *, name: str, key: str, height: int) -> None:
         key: Key of the component.
         height: Height in pixels.
     """
-    component("picture", HERE, css="picture.css", js=("save.js", "figure_menu.js", "picture.js"))(
+    component("picture", SVG_FIGURES, css="picture.css", js=("save.js", "figure_menu.js", "picture.js"))(
         key=key, data={"svg": svg, "name": name}, height=height
     )
 
@@ -71,7 +73,7 @@ def side_by_side_chart(figure: SideBySide, *, name: str, key: str) -> None:
     """Draw the figure; `name` is the file name of a download."""
     component(
         "side_by_side",
-        HERE,
+        SVG_FIGURES,
         css="panels.css",
         js=("draw.js", "tip.js", "save.js", "figure_menu.js", "panels.js"),
     )(key=key, data=figure.data() | {"name": name})
@@ -93,7 +95,10 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
         on_select: Called with the name of a clicked layer before the page runs again.
     """
     component(
-        "layer_bars", HERE, css="bars.css", js=("draw.js", "tip.js", "save.js", "figure_menu.js", "bars.js")
+        "layer_bars",
+        SVG_FIGURES,
+        css="bars.css",
+        js=("draw.js", "tip.js", "save.js", "figure_menu.js", "bars.js"),
     )(
         key=key,
         data=bars.data() | {"name": name},
@@ -123,7 +128,7 @@ def treemap_chart(
     """
     component(
         "treemap",
-        HERE,
+        SVG_FIGURES,
         css="treemap.css",
         js=("draw.js", "tip.js", "save.js", "figure_menu.js", "squarify.js", "treemap.js"),
     )(
@@ -184,7 +189,7 @@ def class_bars(
     )
     boxes = f".st-key-{key}, .st-key-{key} .stBidiComponent"
     st.html(f"<style>@media (pointer: coarse) {{ {boxes} {{ {room}}} }}</style>")
-    component("class_bars", HERE, css="class_bars.css", js=("class_bars.js",))(
+    component("class_bars", SVG_FIGURES, css="class_bars.css", js=("class_bars.js",))(
         key=key,
         data={
             "rows": rows,
@@ -194,5 +199,74 @@ def class_bars(
             "touched": touched,
         },
         height=height + LEGEND,
+        on_chosen_change=state_callback(key, "chosen", on_choose),
+    )
+
+
+# Grid of small images in rows that wrap: one sprite sheet, each cell with tooltip and click.
+
+PICTURES = Path(__file__).with_name("pictures")
+CAPTION = 20
+"""Pixels below a cell for its caption."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One image: its title, and the value of a click."""
+
+    title: str
+    value: str = ""
+    """Empty if it cannot be chosen."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A labeled row of images."""
+
+    label: str
+    cells: Sequence[Cell]
+
+
+def pictures(
+    sprite: Sprite,
+    lines: Sequence[Line],
+    *,
+    key: str,
+    alt: str,
+    name: str,
+    cell: int,
+    chosen: str = "",
+    captions: bool = False,
+    strip: bool = False,
+    on_choose: Callable[[str], None] | None = None,
+) -> None:
+    """Show the cells of a sprite sheet in rows.
+
+    Args:
+        sprite: The images.
+        lines: The rows, with as many cells in all as the sprite sheet has.
+        key: Key of the component.
+        alt: Alternative text.
+        name: File name of the PNG download; empty for none.
+        cell: Width of a cell in pixels.
+        chosen: Value of the selected cell.
+        captions: Whether titles are shown below the cells; otherwise as tooltips.
+        strip: Whether a phone shows the cells in one row that scrolls sideways.
+        on_choose: Called with the value of a clicked cell before the page runs again.
+    """
+    labels = short_names([line.label for line in lines])
+    titles = short_names([cell.title for line in lines for cell in line.cells])
+    component("pictures", PICTURES, css="pictures.css", js=("tip.js", "figure_menu.js", "pictures.js"))(
+        key=key,
+        data=sheet(sprite)
+        | {
+            "lines": [asdict(line) | {"short": short} for line, short in zip(lines, labels, strict=True)],
+            "alt": alt,
+            "name": name,
+            "cell": cell,
+            "chosen": chosen,
+            "captions": titles if captions else None,
+            "strip": strip,
+        },
         on_chosen_change=state_callback(key, "chosen", on_choose),
     )

@@ -19,7 +19,7 @@ from cnnviz.figures import numbers
 from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import key_words
 from cnnviz.ui.shared import notice, url_state, visitors
-from cnnviz.ui.shared.architecture.model_data import ShownModel, overview, shown_model
+from cnnviz.ui.shared.model_data import ShownModel, overview, shown_model
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
 # The list of models, by family and searchable.
@@ -234,7 +234,7 @@ def share_button(elsewhere: str | None = None, **resolved: str | None) -> None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)
         if visitors.may_open_class():
-            from cnnviz.ui.shared.class_opening import class_section
+            from cnnviz.ui.shared.open_class import class_section
 
             class_section()
 

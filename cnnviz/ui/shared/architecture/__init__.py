@@ -1,1 +1,0 @@
-"""What pages share about architectures: choice of a model, its facts, comparison."""
