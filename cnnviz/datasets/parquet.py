@@ -1,21 +1,25 @@
-"""Parquet layout of Hugging Face: `train.parquet` and `test.parquet`, shards, or a single file."""
+"""Hugging Face data: Parquet files (one a part, shards, or a single one), and repositories of its Hub."""
 
 from __future__ import annotations
 
 import re
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
-from cnnviz.datasets.encoded_store import MAX_BYTES, Encoded, Source
-from cnnviz.datasets.spec import DataError
+from cnnviz.datasets.encoded_store import MAX_BYTES, Encoded, Source, require_space
+from cnnviz.datasets.spec import DataError, Progress, Step
 from cnnviz.models.layers.base import MAX_CLASSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
+
 
 # Tables of images: Parquet files, or data fetched by the `datasets` library.
 #
@@ -231,3 +235,107 @@ def _numbered(readers: dict[str, list[ParquetFile]], columns: Columns) -> tuple[
                 yield from file.iter_batches(columns=[columns.label])
 
     return tuple(str(number) for number in range(counted(batches, columns.label)))
+
+
+# Repository of the Hugging Face Hub, through the `datasets` library.
+
+BUILDERS = frozenset(("parquet", "arrow", "imagefolder"))
+"""Allowed formats. The library supports others too, among them pickled tables."""
+_WORD = r"[\w.-]+"
+REPOSITORY = re.compile(
+    rf"(?:hf:)?(?P<repository>{_WORD}/{_WORD}|(?<=hf:){_WORD})(?::(?P<configuration>{_WORD}))?"
+)
+
+
+def is_repository(name: str) -> bool:
+    """Return whether `name` could be a repository: `owner/name`, `owner/name:configuration`, `hf:name`."""
+    return REPOSITORY.fullmatch(name) is not None and ".." not in name
+
+
+def source_of_repository(name: str, folder: Path, progress: Progress) -> Source:
+    """Fetch `name` into a folder and return its images.
+
+    Raises:
+        DataError: Where it cannot be reached, has an unsupported format, or contains no images.
+    """
+    match = REPOSITORY.fullmatch(name)
+    assert match is not None
+    progress(Step(f"asking Hugging Face for {name}", 0, None))
+    _require_network(name)
+    builder = _prepared(name, match["repository"], match["configuration"], folder, progress)
+    parts, notes = own_parts(name, {str(part): part for part in builder.info.splits})
+    fetched = {part: builder.as_dataset(split=split) for part, split in parts.items()}
+    names = columns(fetched["train"].features.arrow_schema, name)
+    # Images stored as files are in the library's folders; paths in a table are not followed.
+    image_folders = _library_folders(folder) if builder.name == "imagefolder" else ()
+    classes = names.classes or _numbered_repository(fetched, names)
+    return Source(
+        title=name.removeprefix("hf:").split("/")[-1],
+        classes=classes,
+        parts={
+            part: rows(_repository_batches(stream), names, f"{part} of {name}", image_folders)
+            for part, stream in fetched.items()
+        },
+        count=sum(len(stream) for stream in fetched.values()),
+        notes=(f"From Hugging Face: {name.removeprefix('hf:')}.", *notes),
+    )
+
+
+def _prepared(name: str, repository: str, configuration: str | None, folder: Path, progress: Progress) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        builder = datasets.load_dataset_builder(repository, configuration, cache_dir=str(folder))
+        if builder.name not in BUILDERS:
+            raise DataError(
+                f"'{name}' is stored as {builder.name}; what is taken is {', '.join(sorted(BUILDERS))}."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        require_space(folder, 2 * (builder.info.download_size or 0))
+        progress(Step(f"downloading {name}", 0, None))
+        builder.download_and_prepare()
+    except DataError:
+        raise
+    except Exception as error:
+        # The library passes on exceptions of its dependencies.
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise DataError(
+            f"There is no file or folder '{name}', and Hugging Face's data set of that name cannot be used: "
+            f"{reason}; check the name and the connection."
+        ) from error
+    return builder
+
+
+def _require_network(name: str) -> None:
+    """Fail early without a network: the library would retry for half a minute."""
+    from huggingface_hub import constants
+
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname
+    if urllib.request.getproxies() or host is None:
+        return
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise DataError(
+            f"There is no file or folder '{name}', and Hugging Face cannot be reached to ask for it "
+            f"({error.strerror}); check the name or the connection ('digits' and 'shapes' need no network)."
+        ) from error
+
+
+def _library_folders(folder: Path) -> tuple[Path, ...]:
+    from huggingface_hub import constants
+
+    return folder, Path(constants.HF_HUB_CACHE)
+
+
+def _repository_batches(stream: Any) -> Iterator[Any]:
+    yield from stream.with_format("arrow").iter(batch_size=AT_ONCE)
+
+
+def _numbered_repository(fetched: Mapping[str, Any], columns: Columns) -> tuple[str, ...]:
+    def labels() -> Iterator[Any]:
+        for split in fetched.values():
+            yield from split.select_columns(columns.label).with_format("arrow").iter(batch_size=10_000)
+
+    return tuple(str(number) for number in range(counted(labels, columns.label)))

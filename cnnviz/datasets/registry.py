@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rapidfuzz import process
 
-from cnnviz.datasets import cache, hub, library, sources, user_data
+from cnnviz.datasets import cache, library, parquet, sources, user_data
 from cnnviz.datasets.cache import About, CacheRequest, Maker
 from cnnviz.datasets.dataset import Dataset
 from cnnviz.datasets.encoded_store import digests, fingerprint, require_space
@@ -254,9 +254,9 @@ def _wanted(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]
     if is_path(name):
         return user_data.wanted(name, Path(name), options)
     if _at_hub(name):
-        return hub.wanted(name, options)
+        return user_data.wanted_repository(name, options)
     return wanted(get(name), options)
 
 
 def _at_hub(name: str) -> bool:
-    return hub.named(name) and not name.startswith(library.PREFIX)
+    return parquet.is_repository(name) and not name.startswith(library.PREFIX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -218,3 +219,26 @@ def _state(path: Path, layout: str) -> list[tuple[str, int, int]]:
         sorted(p for files in parquet.files(path).values() for p in files) if layout == _PARQUET else [path]
     )
     return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+
+
+# A repository of the Hugging Face Hub, fetched into a folder that is deleted once its images are cached.
+
+
+def wanted_repository(name: str, options: Mapping[str, Any]) -> tuple[CacheRequest, Maker]:
+    """Return the cache request of the data set `name`, and the function that fetches it."""
+    chosen = OwnOptions.model_validate(OwnOptions.parse(options))
+    repository = name.removeprefix("hf:")
+    entry = CacheRequest(
+        key=cache.key_of(repository.split("/")[-1], "hf", repository, chosen.changed()),
+        name=name,
+        state=cache.state_of(repository, chosen.model_dump(), READING),
+    )
+    return entry, functools.partial(_make_from_repository, name, chosen)
+
+
+def _make_from_repository(name: str, options: OwnOptions, folder: Path, progress: Progress) -> About:
+    folder_fetched = folder / "fetched"
+    try:
+        return make(parquet.source_of_repository(name, folder_fetched, progress), options, folder, progress)
+    finally:
+        shutil.rmtree(folder_fetched, ignore_errors=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, hub
+from cnnviz.datasets import DataError, parquet
 from tests.datasets.making import classes, encoded, named, pixels, table, write
 
 PICTURES = [encoded(pixels(number)) for number in range(10)]
@@ -57,7 +57,7 @@ def test_pictures_that_are_files_are_read_where_the_library_put_them(
 ) -> None:
     root = write(tmp_path / "put", classes(5))
     answer.update(kind="imagefolder", files={"data_dir": str(root)})
-    monkeypatch.setattr(hub, "_library_folders", lambda place: (root,))
+    monkeypatch.setattr(parquet, "_library_folders", lambda place: (root,))
     ready = datasets.load("hf:animals")
     assert answer["asked"] == ("animals", None)
     assert np.bincount(ready.train.labels).tolist() == [4, 4]
@@ -103,4 +103,4 @@ def test_without_a_network_one_sentence_says_so_at_once(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["animals", "../up", "a/../b", "/abs/x", "a/b/c", "a b/c", "hf:", ""])
 def test_what_cannot_be_a_name_is_not_asked_for(name: str) -> None:
-    assert not hub.named(name)
+    assert not parquet.is_repository(name)

@@ -1,4 +1,4 @@
-"""State of the Predict page: its URL (compared networks, order, page), the uploads, and the prediction job."""
+"""State of the Predict page: its URL (compared networks, order, page), the uploads, their prediction job."""
 
 from __future__ import annotations
 
