@@ -1,12 +1,12 @@
 """Architecture page: layers, parameters, multiply-adds and receptive fields of one model."""
 
 import streamlit as st
-from cnnviz.ui.shared.model_data import headline
-from cnnviz.ui.shared.model_picker import model_bar
 
 from cnnviz.ui.pages.architecture.inspector import inspector
 from cnnviz.ui.pages.architecture.views import bars, claims, views
 from cnnviz.ui.shared.layout import Page
+from cnnviz.ui.shared.model_data import headline
+from cnnviz.ui.shared.model_picker import model_bar
 
 PAGE = Page(
     title="Architecture",

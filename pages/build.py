@@ -1,13 +1,13 @@
 """Build page: edit a network layer by layer, with its cost."""
 
 import streamlit as st
-from cnnviz.ui.shared.model_data import problem_boxes
 
 from cnnviz.ui.pages.build.editor import bars, comparison, editor, structure, summary
 from cnnviz.ui.pages.build.header import builder_bar, outcome_notice
 from cnnviz.ui.pages.build.inspector import inspector
 from cnnviz.ui.pages.build.state import costed, read
 from cnnviz.ui.shared.layout import Page
+from cnnviz.ui.shared.model_data import problem_boxes
 
 PAGE = Page(
     title="Build",

@@ -1,11 +1,10 @@
 """Compare page: two to four models, their totals on one scale, and any two of them layer by layer."""
 
-from cnnviz.ui.shared.model_data import shown_model as analysed
-
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.layout import Page
+from cnnviz.ui.shared.model_data import shown_model as analysed
 
 PAGE = Page(
     title="Compare",

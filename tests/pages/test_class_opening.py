@@ -20,9 +20,8 @@ URL = "http://cnn.school.example:8502"
 
 
 def script() -> None:
-    from cnnviz.ui.shared.model_picker import share_button
-
     from cnnviz.ui.shared import notice
+    from cnnviz.ui.shared.model_picker import share_button
 
     notice.show(notice.pending_notices())
     share_button()

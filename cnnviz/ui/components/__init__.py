@@ -6,7 +6,6 @@ JavaScript and CSS.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures.plotly_theme import kind_variables
-from cnnviz.figures.sprite_sheet import GAP, Sprite
 
 SHARED = Path(__file__).with_name("shared")
 """Folder of the JavaScript and CSS that several components use."""
@@ -71,17 +69,6 @@ def styles(folder: Path, *names: str) -> str:
     return (
         f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', 'figure_menu.css', *names, 'touch.css')}"
     )
-
-
-def sheet(sprite: Sprite) -> dict[str, Any]:
-    """Convert a sprite sheet to the data of a component's script."""
-    return {
-        "png": base64.b64encode(sprite.png).decode(),
-        "columns": sprite.columns,
-        "rows": sprite.lines,
-        "size": [sprite.height, sprite.width],
-        "gap": GAP,
-    }
 
 
 def state_callback(key: str, name: str, callback: Callable[[str], None] | None) -> Callable[[], None]:

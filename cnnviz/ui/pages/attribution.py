@@ -10,8 +10,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.analysis.types import Analysis
-from cnnviz.figures.sprite_sheet import Sprite, sprite
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Sprite, pictures, sprite
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection import attribution, model_input
 from cnnviz.ui.shared.inspection.attribution import (

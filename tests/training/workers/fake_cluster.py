@@ -236,7 +236,7 @@ def rank_process(cluster: FakeCluster, actor: str) -> psutil.Process:
 def main(folder: Path, name: str) -> None:
     """Be an actor."""
     sys.modules.update(FolderRay(folder).modules())
-    from cnnviz.training.workers.ray_actor import RunActor
+    from cnnviz.training.workers.ray_cluster import RunActor
 
     RunActor(*json.loads((folder / "actors" / name).read_bytes())["order"])
     threading.Event().wait()

@@ -19,7 +19,7 @@ from cnnviz.experiments.running import progress
 from cnnviz.tracking import Command, Database, Run, Status
 from cnnviz.tracking.queue import machines, waiting_reason
 from cnnviz.tracking.tables import RunRow
-from cnnviz.training.workers import Order, Supervisor, ray_actor, supervisor
+from cnnviz.training.workers import Order, Supervisor, ray_cluster, supervisor
 from cnnviz.training.workers.ray_cluster import RayLauncher
 from cnnviz.training.workers.supervisor import ELSEWHERE_SECONDS, RunMonitor
 from tests.experiments.making import NORMALISING
@@ -213,12 +213,12 @@ def test_the_actor_records_how_its_process_ended_and_gives_its_place_back(
     ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    monkeypatch.setattr(ray_actor, "PROCESS", LIGHT)
+    monkeypatch.setattr(ray_cluster, "PROCESS", LIGHT)
     monkeypatch.setattr("os._exit", left.append)
     run = queue(database, "leave")
     look()
     ((order, name, cores),) = ray.actors.values()
-    ray_actor.RunActor(order, name, cores).thread.join()
+    ray_cluster.RunActor(order, name, cores).thread.join()
     ended = get(database, run)
     assert ended.status is Status.FAILED
     assert ended.error == "Its worker ended with exit code 1: the kernel module is not loaded"
@@ -229,13 +229,13 @@ def test_the_actor_records_how_its_process_ended_and_gives_its_place_back(
 def test_a_node_without_a_store_does_not_begin_anew(
     ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_actor, "PROCESS", LIGHT)
+    monkeypatch.setattr(ray_cluster, "PROCESS", LIGHT)
     monkeypatch.setattr("os._exit", lambda code: None)
     run = queue(database, "finish")
     look()
     monkeypatch.delenv("CNNVIZ_STORE")
     ((order, name, cores),) = ray.actors.values()
-    ray_actor.RunActor(order, name, cores).thread.join()
+    ray_cluster.RunActor(order, name, cores).thread.join()
     failed = get(database, run)
     assert failed.status is Status.FAILED
     assert (failed.error or "").startswith("CNNVIZ_STORE is not set on ")
@@ -245,12 +245,12 @@ def test_a_node_without_a_store_does_not_begin_anew(
 def test_a_run_goes_on_by_itself_whose_process_had_no_database(
     ray: FakeRay, database: Database, look: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_actor, "PROCESS", LIGHT)
+    monkeypatch.setattr(ray_cluster, "PROCESS", LIGHT)
     monkeypatch.setattr("os._exit", lambda code: None)
     run = queue(database, "lose")
     look()
     ((order, name, cores),) = ray.actors.values()
-    ray_actor.RunActor(order, name, cores).thread.join()
+    ray_cluster.RunActor(order, name, cores).thread.join()
     found = get(database, run)
     assert (found.status, found.tries, found.error) == (Status.QUEUED, 1, None)
     assert tracking.history(database, run)[-1].reason == "The run database cannot be used."

@@ -3,11 +3,10 @@
 import csv
 import io
 
-from cnnviz.ui.shared.diff_table import Sides, diff_frame, diff_sentence, to_csv, to_markdown
-
 from cnnviz.analysis import analyze
 from cnnviz.analysis.diff import diff
 from cnnviz.ui.pages.compare.views import settings
+from cnnviz.ui.shared.diff_table import Sides, diff_frame, diff_sentence, to_csv, to_markdown
 
 A, B = analyze("alexnet-cifar10"), analyze("small-alexnet")
 FOUND = diff(A, B)

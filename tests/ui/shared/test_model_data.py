@@ -1,11 +1,11 @@
 """What is shown for a selection: the nearest that works, with a reason where it is not what was asked for."""
 
 import pytest
-from cnnviz.ui.shared.model_data import analysis_of, costliest, overview, shown_model
 
 from cnnviz import models
 from cnnviz.models import library
 from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.model_data import analysis_of, costliest, overview, shown_model
 
 
 def test_a_default_is_shown_with_its_costliest_layer() -> None:

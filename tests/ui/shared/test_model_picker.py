@@ -2,10 +2,9 @@
 
 from itertools import groupby
 
-from cnnviz.ui.shared.model_picker import by_family, model_label
-
 from cnnviz import models
 from cnnviz.models import library
+from cnnviz.ui.shared.model_picker import by_family, model_label
 
 
 def test_every_model_is_there_once_with_a_label_of_its_own() -> None:

@@ -22,8 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cnnviz.figures.plotly_theme import Theme, template
-from cnnviz.figures.sprite_sheet import Sprite
-from cnnviz.ui.components import read, register, sheet
+from cnnviz.ui.components import read, register
+from cnnviz.ui.components.images import Sprite, sheet
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -20,11 +20,10 @@ from cnnviz.datasets import Dataset, Part
 from cnnviz.datasets.spec import Labels
 from cnnviz.datasets.summary import Summary
 from cnnviz.figures import numbers
-from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.models import Shape
 from cnnviz.models.spec import choices
 from cnnviz.training import Recipe
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Sprite, pictures, sprite
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PARTS, PLAIN, PageState
 from cnnviz.ui.shared import layout, notice

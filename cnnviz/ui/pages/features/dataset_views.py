@@ -12,10 +12,9 @@ import streamlit as st
 from cnnviz.datasets import Progress
 from cnnviz.figures.distributions import scatter
 from cnnviz.figures.numbers import percent
-from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
 from cnnviz.interpret.layer_names import SOFTMAX, field_of
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Pixels, Sprite, pictures, sprite
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.features.state import PageState
 from cnnviz.ui.shared.inspection import dataset_pass, image_input

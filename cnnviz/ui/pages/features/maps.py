@@ -13,7 +13,6 @@ import streamlit as st
 
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
-from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.layer_names import SOFTMAX, Layer, field_of, selectable_layers, type_of
@@ -25,7 +24,7 @@ from cnnviz.ui.components.feature_maps import (
     layer_arithmetic,
     mosaic_packet,
 )
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Pixels, Sprite, pictures, sprite
 from cnnviz.ui.pages.features.state import PageState, choose_layer
 from cnnviz.ui.shared.inspection import predictions
 from cnnviz.ui.shared.inspection.inspect_header import CELL, short, strip_image, strip_layers

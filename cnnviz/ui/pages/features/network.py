@@ -16,14 +16,13 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.distributions import weight_histogram
-from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.inference.weights.module_program import NetworkProgram, kernel, module_program
 from cnnviz.interpret.layer_names import SOFTMAX
 from cnnviz.interpret.mosaic import ChannelFlags, Floats
 from cnnviz.ui.components.feature_maps import MosaicView, feature_mosaic, mosaic_packet
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Sprite, pictures, sprite
 from cnnviz.ui.components.networks import (
     NetworkView,
     kernel_slot,

@@ -12,9 +12,8 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import block_size, by_class, by_class_alt, confusion, confusion_alt, difference
 from cnnviz.figures.plotly_theme import COMPARED
-from cnnviz.figures.sprite_sheet import sprite
 from cnnviz.ui.components.images import Cell as Picture
-from cnnviz.ui.components.images import Line, pictures
+from cnnviz.ui.components.images import Line, pictures, sprite
 from cnnviz.ui.components.plot import Pick, plot
 from cnnviz.ui.pages.runs import state
 from cnnviz.ui.pages.runs.comparison import labels, short_name

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from cnnviz.figures.sprite_sheet import Sprite, sprite
 from cnnviz.inference.images.decoder import Pixels
 from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.components.digits import drawing_pad
-from cnnviz.ui.components.images import Cell, Line, pictures
+from cnnviz.ui.components.images import Cell, Line, Sprite, pictures, sprite
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.inspection import image_input
 from cnnviz.ui.shared.inspection.image_input import ImageSource, ImageState, Rows

@@ -18,11 +18,11 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.analysis.types import Analysis
-from cnnviz.figures.sprite_sheet import Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.read_image import Picture
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, apply_colormap
 from cnnviz.interpret.mosaic import Floats
+from cnnviz.ui.components.images import Pixels
 from cnnviz.ui.shared import layout, model_picker, notice, url_state
 from cnnviz.ui.shared.inspection import image_input, predictions
 from cnnviz.ui.shared.inspection.image_chooser import pad_is_empty, picture_chooser

@@ -3,13 +3,13 @@
 import math
 
 import pytest
-from cnnviz.ui.shared.model_data import headline_figures, shares
 
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.models import Published
 from cnnviz.ui.pages.architecture.inspector import breakable, inspector_html, table_frame
 from cnnviz.ui.pages.architecture.views import compare
+from cnnviz.ui.shared.model_data import headline_figures, shares
 
 
 def test_headline_of_alexnet_is_the_article_s() -> None:

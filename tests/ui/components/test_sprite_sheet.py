@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cnnviz.figures.sprite_sheet import GAP, LARGEST, sprite
+from cnnviz.ui.components.images import GAP, LARGEST, sprite
 
 
 def opened(png: bytes) -> np.ndarray:
