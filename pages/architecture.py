@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from cnnviz.ui.pages.architecture.inspector import inspector
-from cnnviz.ui.pages.architecture.views import bars, claims, views
+from cnnviz.ui.pages.architecture import bars, claims, inspector, views
 from cnnviz.ui.shared.layout import Page
 from cnnviz.ui.shared.model_data import headline
 from cnnviz.ui.shared.model_picker import model_bar

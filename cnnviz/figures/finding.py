@@ -15,6 +15,7 @@ import numpy as np
 from cnnviz.diagnosis import Bars, Evidence, Images, Lines, Points, Series
 from cnnviz.diagnosis.finding import Picture
 from cnnviz.diagnosis.recorded import RecordedCondition
+from cnnviz.figures.architecture import shortened
 from cnnviz.figures.curves import (
     Floats,
     Line,
@@ -24,7 +25,6 @@ from cnnviz.figures.curves import (
     reference_annotation,
     reference_shape,
 )
-from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import COMPARED, PAPER, TEXT, Color, build_figure, mix_srgb, translucent
 from cnnviz.sentences import percent
 

@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.figures.layer_bars import MAX_COLUMNS, layer_bars, shortened
+from cnnviz.figures.architecture import MAX_COLUMNS, layer_bars, shortened
 
 
 def test_alexnet_has_its_parameters_at_the_end_and_its_arithmetic_at_the_start() -> None:

@@ -7,7 +7,7 @@ import pytest
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Row
-from cnnviz.figures.layer_bars import (
+from cnnviz.figures.architecture import (
     MARGIN,
     SIDE,
     center_cell,

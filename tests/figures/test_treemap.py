@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.figures.layer_bars import Area, parameter_tree, treemap_alt
+from cnnviz.figures.architecture import Area, parameter_tree, treemap_alt
 
 
 def leaves(area: Area) -> Iterator[Area]:

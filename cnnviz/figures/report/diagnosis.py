@@ -21,8 +21,8 @@ from cnnviz.diagnosis.outcome import (
     sureness,
     where,
 )
+from cnnviz.figures.architecture import shortened
 from cnnviz.figures.finding import alt, hues, images_html
-from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Color
 from cnnviz.figures.report import BOTTOM, CSS, HEIGHT, LEFT, POLICY, RIGHT, TOP, WIDTH, ticks
 from cnnviz.training.recipe import value_text

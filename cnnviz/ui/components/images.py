@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnviz.figures.layer_bars import Area, Bars
+from cnnviz.figures.architecture import Area, Bars
 from cnnviz.figures.side_by_side import SideBySide
 from cnnviz.sentences import short_names
 from cnnviz.ui.components import component, state_callback

@@ -13,7 +13,7 @@ from cnnviz.analysis.core import Cost, kind_of
 from cnnviz.analysis.diff import Status
 from cnnviz.analysis.types import KIND_TITLES, Row
 from cnnviz.figures import numbers
-from cnnviz.figures.layer_bars import layer_bars
+from cnnviz.figures.architecture import layer_bars
 from cnnviz.models import layer_list_edit
 from cnnviz.models.layer_list_edit import fixes
 from cnnviz.models.layers import KINDS, Layer, LayerList, Step

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.analysis import worked_numbers
 from cnnviz.analysis.types import KIND_TITLES
 from cnnviz.figures import numbers
-from cnnviz.figures.layer_bars import receptive_words
+from cnnviz.figures.architecture import receptive_words
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.interpret.layer_names import Layer, selectable_layers
 from cnnviz.ui.components.feature_maps import feature_mosaic

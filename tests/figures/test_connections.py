@@ -3,8 +3,8 @@
 from collections import Counter
 from xml.etree import ElementTree
 
+from cnnviz.figures.architecture import connections_svg, connections_words
 from cnnviz.models.families.lenet import C3_CONNECTIONS
-from cnnviz.ui.pages.architecture.views import connections_svg, connections_words
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 

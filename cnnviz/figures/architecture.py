@@ -1,18 +1,20 @@
-"""Figures of the layer table: costs by layer as bars and as a treemap, and a layer's receptive field.
+"""Figures of an architecture: costs by layer as bars and as a treemap, receptive field, connection table.
 
-Bars and treemap are plain data that a page draws, the receptive field is SVG.
+Bars and treemap are plain data that a page draws, the other two are SVG.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Group, Kind, ReceptiveField, Row, grouped
 from cnnviz.figures import numbers
+
+# Bars by layer.
 
 MAX_COLUMNS = 150
 """Maximum number of columns by default; more layers are drawn as groups of neighbors."""
@@ -350,3 +352,48 @@ def _grid(height: int, width: int, scale: float) -> str:
         f"M0 {y * scale:.1f}H{width * scale:.1f}" for y in range(step, height, step)
     ]
     return f'<path class="grid" d="{"".join(lines)}"/>' if lines else ""
+
+
+# Connection table of LeNet-5's C3 as SVG.
+
+CELL = 24
+TABLE_LEFT, TABLE_TOP = 58, 44
+
+
+def connections_svg(table: Sequence[Sequence[int]], inputs: int, alt: str) -> str:
+    """Draw a grid with a column per map and a row per input map; a filled cell is a connection.
+
+    Args:
+        table: `table[map]` lists the connected input maps.
+        inputs: Number of input maps.
+        alt: Alternative text.
+    """
+    width, height = TABLE_LEFT + CELL * len(table) + 4, TABLE_TOP + CELL * inputs + 4
+    return (
+        f'<svg class="connections" viewBox="0 0 {width} {height}" role="img" aria-label="{alt}" '
+        'xmlns="http://www.w3.org/2000/svg">'
+        f'<text x="{TABLE_LEFT}" y="14">maps of C3</text><text x="0" y="{TABLE_TOP - 8}">S2</text>'
+        f"{''.join(_column_head(column) for column in range(len(table)))}"
+        f"{''.join(_input_row(table, source) for source in range(inputs))}</svg>"
+    )
+
+
+def connections_words(table: Sequence[Sequence[int]], inputs: int) -> str:
+    """Describe the table in a sentence: how many maps are connected to how many inputs."""
+    sizes = sorted({len(sources) for sources in table})
+    counts = [f"{sum(len(sources) == size for sources in table)} see {size}" for size in sizes]
+    return f"Of {len(table)} maps over {inputs} inputs, {', '.join(counts)}."
+
+
+def _column_head(column: int) -> str:
+    return f'<text class="head" x="{TABLE_LEFT + CELL * (column + 0.5)}" y="{TABLE_TOP - 8}">{column}</text>'
+
+
+def _input_row(table: Sequence[Sequence[int]], source: int) -> str:
+    y = TABLE_TOP + CELL * source
+    cells = "".join(
+        f'<rect class="{"seen" if source in sources else "unseen"}" x="{TABLE_LEFT + CELL * column + 1}" '
+        f'y="{y + 1}" width="{CELL - 2}" height="{CELL - 2}" rx="3"/>'
+        for column, sources in enumerate(table)
+    )
+    return f'<text class="head" x="{TABLE_LEFT - 14}" y="{y + CELL / 2 + 4}">{source}</text>{cells}'

@@ -7,8 +7,7 @@ import pytest
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.models import Published
-from cnnviz.ui.pages.architecture.inspector import breakable, inspector_html, table_frame
-from cnnviz.ui.pages.architecture.views import compare
+from cnnviz.ui.pages.architecture import breakable, compare, inspector_html, table_frame
 from cnnviz.ui.shared.model_data import headline_figures, shares
 
 

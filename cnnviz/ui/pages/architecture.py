@@ -1,24 +1,214 @@
-"""Inspector of the selected layer, with formulas worked out in its numbers; and the layer table."""
+"""Architecture page: bars by layer, module graph, treemap, tables, published figures, and the inspector."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnviz import models
 from cnnviz.analysis import worked_numbers
 from cnnviz.analysis.types import BYTES, KIND_TITLES, KINDS, MIB, Analysis, Row
 from cnnviz.figures import numbers
-from cnnviz.figures.layer_bars import receptive_svg, receptive_words
+from cnnviz.figures.architecture import (
+    connections_svg,
+    connections_words,
+    layer_bars,
+    parameter_tree,
+    receptive_svg,
+    receptive_words,
+    treemap_alt,
+)
 from cnnviz.figures.plotly_theme import KIND_COLORS, Theme
-from cnnviz.ui.components.images import picture
-from cnnviz.ui.shared import layout, url_state
-from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.models.families.lenet import C3_CONNECTIONS
+from cnnviz.ui.components.images import layer_bars_chart, picture, treemap_chart
+from cnnviz.ui.components.networks import module_graph
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.model_data import ShownModel, torchinfo_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+CONNECTED = "lenet5-1998"
+"""The model whose connection table is drawn."""
+GRAPH_HEIGHT = 560
+
+
+def bars(current: ShownModel) -> None:
+    """Draw the bars by layer; neighbors share a column if there are many layers, unless all are requested."""
+    columns, wrong = url_state.choice("columns", ("groups", "all"), "groups")
+    notice.show([wrong] if wrong else [])
+    figure = layer_bars(current.analysis, current.batch, current.selection.layer, columns == "all")
+    layer_bars_chart(figure, name=_file_name(current), key="layer-bars", on_select=select_layer)
+    if figure.grouped:
+        _offer(
+            f"{figure.layers:,} layers, drawn as {len(figure.columns)} groups of neighbors.",
+            "Show every layer",
+            "all",
+        )
+    elif columns == "all":
+        _offer(f"All {figure.layers:,} layers, one column each.", "Group neighbors", None)
+
+
+def _offer(words: str, label: str, columns: str | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(words, width="content")
+        st.button(label, key="columns", type="tertiary", on_click=lambda: url_state.change(columns=columns))
+
+
+def views(current: ShownModel) -> None:
+    """Draw the choice of views and the selected one."""
+    known = _views(current)
+    chosen, wrong = url_state.choice("view", tuple(known), next(iter(known)))
+    notice.show([wrong] if wrong else [])
+    st.session_state["view"] = chosen
+    st.segmented_control(
+        "View",
+        list(known),
+        format_func=str.capitalize,
+        key="view",
+        on_change=lambda: url_state.change(view=st.session_state["view"]),
+        required=True,
+        label_visibility="collapsed",
+    )
+    known[chosen](current)
+
+
+def _views(current: ShownModel) -> dict[str, Callable[[ShownModel], None]]:
+    known: dict[str, Callable[[ShownModel], None]] = {
+        "graph": _graph,
+        "treemap": _treemap,
+        "table": layer_table,
+        "torchinfo": _torchinfo,
+    }
+    return known | {"connections": _connections} if current.selection.spec.name == CONNECTED else known
+
+
+def _graph(current: ShownModel) -> None:
+    module_graph(
+        current.analysis.graph,
+        selected=current.selection.layer,
+        key="graph",
+        height=GRAPH_HEIGHT,
+        title=current.analysis.title,
+        on_pick=select_layer,
+    )
+
+
+def _treemap(current: ShownModel) -> None:
+    treemap_chart(
+        parameter_tree(current.analysis),
+        selected=current.selection.layer,
+        alt=treemap_alt(current.analysis),
+        name=_file_name(current),
+        key="treemap",
+        on_select=select_layer,
+    )
+
+
+def _torchinfo(current: ShownModel) -> None:
+    """Draw torchinfo's table, and why its figures differ from ours."""
+    chosen = current.selection
+    try:
+        text, differences = torchinfo_of(chosen, current.batch)
+    except ValueError as error:
+        st.info(notice.escape(str(error)), icon=":material/info:")
+        return
+    st.caption("As torchinfo prints it, the table of many articles. Where it differs from the figures above:")
+    st.markdown("\n".join(f"- {notice.escape(sentence)}" for sentence in differences))
+    st.code(text, language=None, height=GRAPH_HEIGHT)
+
+
+def _connections(_current: ShownModel) -> None:
+    inputs = 1 + max(max(sources) for sources in C3_CONNECTIONS)
+    words = connections_words(C3_CONNECTIONS, inputs)
+    svg = connections_svg(C3_CONNECTIONS, inputs, words)
+    picture(svg, name="lenet5-1998-connections", key="connections", height=260)
+    st.caption(
+        f"{words} A filled cell means that the map of C3 (column) sees the map of S2 (row): fewer weights, "
+        "and maps that must differ because they see different things."
+    )
+
+
+def _file_name(current: ShownModel) -> str:
+    return current.selection.spec.name.replace("/", "-")
+
+
+# Published figures against measured ones, and notes on the model.
+
+COUNTED: dict[str, tuple[str, Callable[[Analysis], float]]] = {
+    "params": ("parameters", lambda a: a.total_params),
+    "macs": ("multiply-adds", lambda a: a.macs),
+    "conv_share": ("convolutions' share of the parameters", lambda a: a.conv_params / a.total_params),
+    "fc_share": ("fully connected share of the parameters", lambda a: a.fc_params / a.total_params),
+    "fc_macs_share": ("fully connected share of the computation", lambda a: a.macs_of("fc") / a.macs),
+}
+"""Published figures that the analysis can verify: title, and the function that computes it."""
+MEASURED = {
+    "accuracy": "test accuracy",
+    "accuracy_top5": "top-5 test accuracy",
+    "error_top5": "top-5 error",
+    "train_accuracy": "training accuracy",
+    "loss": "test loss",
+    "seconds": "training time",
+}
+"""Published figures that only training can verify."""
+
+
+def claims(current: ShownModel) -> None:
+    """Draw the comparison and the notes, if there are any."""
+    spec, analysis = current.selection.spec, current.analysis
+    lines = [compare(published, analysis) for published in spec.published]
+    notes = [*spec.notes, *analysis.notes]
+    if not lines and not notes:
+        return
+    st.header("Published against measured", anchor=False)
+    rows = "".join(
+        f"<tr><td>{escape(what)}</td><td>{escape(claim)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
+        for what, claim, counted, source in lines
+    )
+    table = (
+        "<table><thead><tr><td></td><th>Published</th><th>Measured here</th><th>Source</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+        if rows
+        else ""
+    )
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    st.html(f'<div class="claims">{table}<ul>{listed}</ul></div>')
+
+
+def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, str, str]:
+    """Compare a published figure with ours, as (title, published, measured, source).
+
+    A figure that only training can verify is marked as not measured.
+    """
+    if published.what in COUNTED:
+        title, count = COUNTED[published.what]
+        format_value = _as_share if published.what.endswith("share") else _as_count
+        return title, format_value(published.value), format_value(count(analysis)), published.source
+    title = MEASURED.get(published.what, published.what.replace("_", " "))
+    on = f" on {published.on}" if published.on else ""
+    write = MEASURES.get(published.what, _as_share)
+    return f"{title}{on}", write(published.value), "not measured (needs training)", published.source
+
+
+def _as_share(value: float) -> str:
+    return numbers.percent(value, 1)
+
+
+def _as_count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+MEASURES: dict[str, Callable[[float], str]] = {"loss": "{:g}".format, "seconds": numbers.duration}
+"""Formats of published figures that are not percentages."""
+
+
+# Inspector of the selected layer, with formulas worked out in its numbers.
 
 
 def inspector(current: ShownModel) -> None:
