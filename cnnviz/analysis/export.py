@@ -12,7 +12,7 @@ from typing import Any
 
 from cnnviz import models
 from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
 from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT

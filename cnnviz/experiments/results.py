@@ -12,7 +12,7 @@ from cnnviz.experiments import running, verdict
 from cnnviz.experiments.experiment import METRIC, Cell, Experiment, changes_text
 from cnnviz.experiments.running import SavedExperiment
 from cnnviz.experiments.verdict import Interval, Outcome, decimals, paired, points
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.tracking import Database, RunSummary, Status
 
 TRAINING = "train/epoch_accuracy"

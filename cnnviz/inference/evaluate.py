@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cnnviz.datasets.spec import Progress, Step, silent
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.formats.headers import HeaderError, header_length
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.read_image import Refusal

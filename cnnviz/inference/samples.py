@@ -1,6 +1,8 @@
-"""Sample images that ship with the product, with author and license; none is a file in the repository.
+"""Sample images and test images that ship with the product, with author and license.
 
-Our own are drawn by code, identical to the bit every time; others come from libraries that ship them.
+No sample is a file in the repository: our own are drawn by code, identical to the bit every time; others come
+from libraries that ship them. Test images are, and `python -m cnnviz.inference.samples FOLDER` makes MNIST's
+from MNIST in any layout that `datasets.load` supports.
 """
 
 from __future__ import annotations
@@ -8,21 +10,26 @@ from __future__ import annotations
 import colorsys
 import functools
 import gzip
+import hashlib
 import io
+import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from cnnviz import datasets
+from cnnviz.datasets.dataset import Dataset, Part
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.read_image import Upload
 
-__all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
+__all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get", "is_shipped", "test_images"]
 
 # Type of a sample.
 
@@ -328,3 +335,74 @@ def get(name: str) -> Sample:
     if name not in known:
         raise InferenceError(f"There is no sample '{name[:80]}'; there are: {', '.join(known)}.")
     return known[name]
+
+
+# Test images that ship, so that views of test images work without a network. `NAME.png` contains them side
+# by side, `NAME.json` their labels, source and license, which its README.md also states. The images of
+# `digits` come with scikit-learn, a dependency of cnnviz.
+
+SHIPPED = Path(__file__).with_name("shipped")
+
+
+@functools.cache
+def test_images(name: str) -> Dataset | None:
+    """Return the shipped test images of data set `name`, or None; the training part is empty."""
+    if name not in _test_image_sets():
+        return None
+    facts: dict[str, Any] = json.loads((SHIPPED / f"{name}.json").read_text(encoding="utf-8"))
+    with Image.open(SHIPPED / f"{name}.png") as sheet:
+        pixels = np.asarray(sheet.convert("L"))
+    height, width = facts["size"]
+    rows, columns = pixels.shape[0] // height, pixels.shape[1] // width
+    tiles = pixels.reshape(rows, height, columns, width).transpose(0, 2, 1, 3).reshape(-1, 1, height, width)
+    labels = np.array(facts["labels"], dtype=np.int64)
+    images = np.ascontiguousarray(tiles[: len(labels)])
+    return Dataset(
+        name=name,
+        title=facts["title"],
+        classes=tuple(facts["classes"]),
+        train=Part(images[:0], labels[:0]),
+        test=Part(images, labels),
+        fingerprint=hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
+        notes=(facts["source"], f"License: {facts['licence']}."),
+        folder=SHIPPED,
+    )
+
+
+@functools.cache
+def _test_image_sets() -> tuple[str, ...]:
+    """Return the data sets with shipped test images."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
+
+
+def is_shipped(data: Dataset) -> bool:
+    """Return whether these are the shipped images rather than the whole data set."""
+    return data.folder == SHIPPED
+
+
+EACH, COLUMNS = 50, 25
+"""Images per class, and per row of the sheet."""
+
+
+def record(folder: str) -> None:
+    """Write the first images of each class of the test part, in their order."""
+    test = datasets.load(folder).test
+    rows = np.sort(np.concatenate([np.flatnonzero(test.labels == label)[:EACH] for label in range(10)]))
+    images, labels = np.array(test.pixels(rows)), test.labels[rows]
+    _, _, height, width = images.shape
+    lines = len(images) // COLUMNS
+    sheet = images.reshape(lines, COLUMNS, height, width).transpose(0, 2, 1, 3)
+    Image.fromarray(sheet.reshape(lines * height, COLUMNS * width)).save(SHIPPED / "mnist.png", optimize=True)
+    facts = {
+        "title": f"{len(images)} test images of MNIST",
+        "classes": list("0123456789"),
+        "size": [height, width],
+        "labels": labels.tolist(),
+        "source": f"{EACH} test images of each class of MNIST (Y. LeCun, C. Cortes, C. Burges), unchanged.",
+        "licence": "CC BY-SA 3.0",
+    }
+    (SHIPPED / "mnist.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1])

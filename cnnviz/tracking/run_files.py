@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, or_, select
 
-from cnnviz.formats.csv_text import csv_rows
+from cnnviz.formats import csv_rows
 from cnnviz.paths import home
 from cnnviz.tracking.commands import lock_run, require_lease
 from cnnviz.tracking.database import Database, TrackingError, WrongStateError

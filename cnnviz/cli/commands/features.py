@@ -228,7 +228,7 @@ def _attribute_all(
     import re
 
     from cnnviz.analysis import analyze
-    from cnnviz.formats.csv_text import csv_text
+    from cnnviz.formats import csv_text
     from cnnviz.inference.images.preprocessing_trace import steps
     from cnnviz.inference.images.read_image import Refusal, Upload, from_paths, read
     from cnnviz.interpret.attribution import attribute

@@ -14,7 +14,7 @@ from cnnviz.analysis.types import MIB
 from cnnviz.cli import output
 from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, problem_lines, resolve_model
 from cnnviz.cli.output import short, table
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.models import ModelSpec
 from cnnviz.models.layers import LayerList
 from cnnviz.models.spec import choices

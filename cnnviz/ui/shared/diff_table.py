@@ -13,7 +13,7 @@ from cnnviz.analysis.diff import STATUSES, Diff
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED, KIND_COLORS, Color, Theme
-from cnnviz.formats.csv_text import escape_formula
+from cnnviz.formats import escape_formula
 from cnnviz.ui.shared import notice, url_state
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ function cells(trace) {
   return Array.from({ length: long }, (_, i) => [named, at(trace.x, i) ?? i, at(trace.y, i) ?? i]);
 }
 
-// As `cnnviz.formats.csv_text` does: text that a spreadsheet could take for a formula gets an apostrophe.
+// As `cnnviz.formats` does: text that a spreadsheet could take for a formula gets an apostrophe.
 function escapeFormula(text) {
   const number = /^(?:[+-]?(?:\d+\.?\d*|\.\d+|\d{1,3}(?:,\d{3})+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan))$/.test(text);
   return !number && /^'*[=+\-@\t\r\n＝＋－＠]./s.test(text) ? `'${text}` : text;

@@ -18,7 +18,7 @@ from cnnviz.analysis.types import Analysis, Row, depth
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.side_by_side import side_by_side
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import key_words, percent
 from cnnviz.ui.components.images import side_by_side_chart

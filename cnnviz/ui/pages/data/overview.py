@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cnnviz.datasets import DataError, Dataset
 from cnnviz.datasets.summary import Summary, class_counts, summary
 from cnnviz.figures.distributions import channel_histogram, channel_names, histogram_words
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.ui.components.images import MAX_CLASSES, Cell, Line, Sprite, class_bars, pictures, sprite
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.data import state

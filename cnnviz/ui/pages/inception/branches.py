@@ -13,7 +13,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED, Color
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.interpret.mosaic import Floats, flag_channels
 from cnnviz.ui.components.feature_maps import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.pages.inception.state import PageState, drop, short

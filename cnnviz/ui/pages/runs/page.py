@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.formats.csv_text import csv_text
+from cnnviz.formats import csv_text
 from cnnviz.ui.components.lists import run_table
 from cnnviz.ui.pages.runs import files, state
 from cnnviz.ui.pages.runs.comparison import configuration_diff, results_table

@@ -116,9 +116,9 @@ def _offer(name: str) -> None:
 def _offer_all(name: str, dataset: Dataset) -> None:
     """Offer the whole data set where only the shipped images are available."""
     from cnnviz import datasets
-    from cnnviz.datasets import shipped_images
+    from cnnviz.inference import samples
 
-    if not shipped_images.is_shipped(dataset):
+    if not samples.is_shipped(dataset):
         return
     spec = datasets.specs()[name]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

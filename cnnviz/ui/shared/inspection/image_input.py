@@ -238,22 +238,22 @@ def data_of(network: Network) -> Dataset | None:
     If it is not, return the test images that ship with cnnviz; None if none do.
     """
     from cnnviz import datasets
-    from cnnviz.datasets import shipped_images
+    from cnnviz.inference import samples
 
     name = network.loaded.dataset
     if not name:
         return None
     try:
-        return datasets.prepared(name) or shipped_images.test_images(name)
+        return datasets.prepared(name) or samples.test_images(name)
     except (ValueError, OSError):
-        return shipped_images.test_images(name)
+        return samples.test_images(name)
 
 
 def address_of(data: Dataset, row: int) -> str:
     """Return the URL value of a test image; rows of the shipped images differ from those of the whole set."""
-    from cnnviz.datasets import shipped_images
+    from cnnviz.inference import samples
 
-    return f"{'shipped' if shipped_images.is_shipped(data) else 'test'}:{row}"
+    return f"{'shipped' if samples.is_shipped(data) else 'test'}:{row}"
 
 
 def chosen_row(data: Dataset) -> int | None:
@@ -344,15 +344,11 @@ def _picture(image_state: ImageState, network: Network) -> Picture | str:
 
 
 def _of_test(image_state: ImageState, network: Network) -> Picture | str:
-    from cnnviz.datasets import shipped_images
+    from cnnviz.inference import samples
 
     row = int(image_state.detail)
-    data = (
-        shipped_images.test_images(network.loaded.dataset)
-        if image_state.kind == "shipped"
-        else data_of(network)
-    )
-    if data is None or (image_state.kind == "test" and shipped_images.is_shipped(data)):
+    data = samples.test_images(network.loaded.dataset) if image_state.kind == "shipped" else data_of(network)
+    if data is None or (image_state.kind == "test" and samples.is_shipped(data)):
         return "The test images of this network's data are not prepared on this machine."
     if row >= len(data.test):
         return f"There are {len(data.test):,} test images; there is none with the number {row:,}."
