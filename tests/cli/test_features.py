@@ -12,7 +12,7 @@ from torch import nn
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.cli import main
-from cnnviz.cli.commands.features import Attributing, Ordering
+from cnnviz.cli.commands.predict import Attributing, Ordering
 from cnnviz.interpret.attribution import METHODS, attribute
 from cnnviz.interpret.mosaic import ORDERS
 from tests.datasets.making import encoded, pixels

@@ -14,7 +14,7 @@ from cnnviz.datasets import Step
 from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Rule, gather
 from cnnviz.diagnosis.rules import Outcome
 from cnnviz.tracking import Database, MetricWriter, Status
-from cnnviz.ui.pages.diagnose import probes
+from cnnviz.ui.pages.diagnose import state
 from tests.diagnosis.runs import run_with_curves
 from tests.pages.runner import assert_sound, open_page
 
@@ -61,7 +61,7 @@ def said(app: AppTest) -> str:
 
 def ended(runs: Database, run: int) -> None:
     """Wait for the job's thread."""
-    job = probes._jobs()[runs.where, run]
+    job = state._probe_jobs()[runs.where, run]
     job.wait(DEADLINE)
     assert not job.running
 

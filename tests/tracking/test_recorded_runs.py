@@ -15,7 +15,7 @@ from cnnviz.cli import main
 from cnnviz.diagnosis import diagnose, gather
 from cnnviz.models import get
 from cnnviz.tracking import Database, Kind, Status, recorded_runs
-from cnnviz.tracking.recorded_runs.record import MAX_BYTES, POINTS, package_run, rounded, write
+from cnnviz.tracking.recorded_runs import MAX_BYTES, POINTS, package_run, rounded, write
 from cnnviz.tracking.tables import RecordRow
 from cnnviz.training import Recipe
 from tests.ui.pages.runs.making import trained

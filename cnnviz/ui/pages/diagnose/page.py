@@ -16,7 +16,7 @@ from cnnviz.diagnosis import recorded
 from cnnviz.diagnosis.outcome import MARKS, OUTCOMES, recorded_anything, status_text, sureness
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import OUTCOME_COLORS
-from cnnviz.ui.pages.diagnose import probes, state
+from cnnviz.ui.pages.diagnose import state
 from cnnviz.ui.pages.diagnose import state as cases
 from cnnviz.ui.pages.diagnose.comparison import (
     clones,
@@ -88,7 +88,7 @@ def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-bar"):
         _choose(case, runs)
         if case is not None and case.run is not None and case.run.trained:
-            probes.button(case.run)
+            state.probe_button(case.run)
         with st.container(horizontal=True, gap="xsmall", width="content", key="diagnose-actions"):
             if case is not None:
                 exports(case)
@@ -241,7 +241,7 @@ def diagnose_page() -> None:
     elif case.run is None:
         _draw(case, runs)
     else:
-        probes.progress(case.run)
+        state.draw_probes(case.run)
         _follow(case.run.id, _in_progress(case.run, runs))
 
 
