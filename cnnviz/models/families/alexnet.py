@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.families import activation, initial, normalised, pooling
 from cnnviz.models.layers import BatchNorm, Conv, Dropout, Flatten, Layer, LayerList, Linear, Pool, Resize
+from cnnviz.models.layers.base import initial
+from cnnviz.models.layers.basic import activation, normalised, pooling
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Published, Shape
 

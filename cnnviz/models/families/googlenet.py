@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cnnviz.models.families import initial
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,
@@ -23,7 +22,7 @@ from cnnviz.models.layers import (
     Pool,
     module_from,
 )
-from cnnviz.models.layers.base import MAX_SIDE, AnyShape
+from cnnviz.models.layers.base import MAX_SIDE, AnyShape, initial
 from cnnviz.models.registry import register, sequential
 from cnnviz.models.spec import Options, Published, Shape
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cnnviz.models.families import activation, initial
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
+from cnnviz.models.layers.base import initial
+from cnnviz.models.layers.basic import activation
 from cnnviz.models.registry import register, sequential
 from cnnviz.models.spec import Options, Published, Shape
 

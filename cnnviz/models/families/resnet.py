@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.families import initial
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,
@@ -18,6 +17,7 @@ from cnnviz.models.layers import (
     Linear,
     Residual,
 )
+from cnnviz.models.layers.base import initial
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Shape
 

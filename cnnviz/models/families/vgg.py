@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.families import initial, normalised
 from cnnviz.models.layers import Conv, Dropout, Flatten, GlobalPool, Layer, LayerList, Linear, Pool
+from cnnviz.models.layers.base import initial
+from cnnviz.models.layers.basic import normalised
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Shape
 

@@ -110,6 +110,23 @@ class Init(BaseModel):
             init.normal_(weight, std=self.std)
 
 
+def initial(scheme: str, bias: float = 0.0) -> Init:
+    """Return the weight initialization of a scheme.
+
+    Args:
+        scheme: `paper` or `article`, which draw weights from N(0, 0.01²); `he`; `keras` (Glorot uniform); or
+            `default`, PyTorch's own rule.
+        bias: Constant for the biases under `paper` and `article`; `he` and `keras` start biases at 0.
+    """
+    if scheme in ("paper", "article"):
+        return Init(weights="normal", std=0.01, bias=bias)
+    if scheme == "he":
+        return Init(weights="he", bias=0.0)
+    if scheme == "keras":
+        return Init(weights="glorot", bias=0.0)
+    return Init()
+
+
 def pair(value: Any) -> tuple[int, int]:
     """Convert a window given as one number or as a pair to `(height, width)`."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])

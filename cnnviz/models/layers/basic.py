@@ -403,3 +403,34 @@ class Residual(Layer):
         from cnnviz.models.modules import Residual as Block
 
         return self.init.apply(Block(shape[0], self.out, self.stride))
+
+
+# Layers as the built-in families use them, by the names of their options.
+
+LRN_ALPHA = {"lrn-paper": 5e-4, "lrn-article": 1e-4}
+"""LRN alpha in torch's convention, which divides alpha by the window of 5: the paper's 1e-4 is 5e-4 here."""
+
+
+def activation(function: str, number: int) -> Activation:
+    """Build an activation layer named after its function, such as `relu1`."""
+    return Activation.model_validate({"name": f"{function}{number}", "function": function})
+
+
+def normalised(kind: str, number: int, function: str, local_response: bool) -> list[Layer]:
+    """Build an activation together with its normalization layer.
+
+    Batch normalization is placed before the activation (Ioffe and Szegedy, 2015). Local response
+    normalization is placed after it, and only where `local_response` is set (Krizhevsky et al., 2012: after
+    the first two convolutions).
+    """
+    active = activation(function, number)
+    if kind == "batch":
+        return [BatchNorm(name=f"norm{number}"), active]
+    if kind in LRN_ALPHA and local_response:
+        return [active, LocalResponseNorm(name=f"norm{number}", alpha=LRN_ALPHA[kind])]
+    return [active]
+
+
+def pooling(kind: str, number: int) -> Pool:
+    """Build max pooling with stride 2 and a 3×3 (`overlapping`) or 2×2 (`plain`) window."""
+    return Pool(name=f"pool{number}", kernel=3 if kind == "overlapping" else 2, stride=2)
