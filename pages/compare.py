@@ -1,7 +1,14 @@
 """Compare page: two to four models, their totals on one scale, and any two of them layer by layer."""
 
-from cnnviz.ui.pages.compare import state
-from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table
+from cnnviz.ui.pages.compare import (
+    analysis_problems,
+    compare_bar,
+    current,
+    difference,
+    figure,
+    label,
+    totals_table,
+)
 from cnnviz.ui.shared import notice
 from cnnviz.ui.shared.layout import Page
 from cnnviz.ui.shared.model_data import shown_model as analysed
@@ -14,11 +21,11 @@ PAGE = Page(
     blurb="Two to four networks on the same scales, and any two of them layer by layer.",
 )
 
-page_state = state.current()
+page_state = current()
 shown = [analysed(entry) for entry in page_state.entries]
-names = [state.label(model.selection) for model in shown]
+names = [label(model.selection) for model in shown]
 compare_bar(shown)
-notice.show([*page_state.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
+notice.show([*page_state.problems, *notice.pending_notices(), *analysis_problems(shown)])
 figure(shown, names, page_state.batch)
 totals_table(shown, names, page_state.batch)
 difference(shown, names, page_state.pair)

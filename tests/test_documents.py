@@ -12,7 +12,7 @@ from cnnviz.analysis import analyze
 from cnnviz.analysis.core import analyze_fitting
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
-from cnnviz.ui.pages.compare import state
+from cnnviz.ui.pages import compare
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.layout import find_pages
 from tests.browser.pictures import FOLDER, MOVING, PICTURES, Picture, strided
@@ -80,7 +80,7 @@ def check_address(address: str) -> None:
     text: list[str] = []
     selection = url_state.read(parameters)
     if "models" in parameters:
-        assert len(state.read(parameters, selection, text).entries) > 1
+        assert len(compare.read(parameters, selection, text).entries) > 1
     assert not [*selection.problems, *text]
     if selection.layer is not None:
         assert analyze(selection.spec.name).row(selection.layer).name == selection.layer

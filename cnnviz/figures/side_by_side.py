@@ -1,14 +1,18 @@
-"""Architectures side by side: totals by layer kind on a common scale, and their distribution over depth."""
+"""Architectures side by side: totals by layer kind, their distribution over depth, the table of totals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
-from cnnviz.analysis.types import KIND_TITLES, KINDS, Analysis, Group, Kind, Row, grouped
+from cnnviz.analysis.types import KIND_TITLES, KINDS, Analysis, Group, Kind, Row, depth, grouped
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED
+from cnnviz.formats import csv_text
+from cnnviz.models import ModelSpec
+from cnnviz.sentences import percent
 
 MAX_COLUMNS = 150
 """Maximum number of columns; more layers are drawn as groups of neighbors."""
@@ -183,3 +187,71 @@ def _in_words(panels: Sequence[Panel]) -> str:
             bands.append(f"{band.name} {band.total}{mostly}")
         parts.append(f"{panel.title}: {', '.join(bands)}.")
     return " ".join(parts)
+
+
+# Table of totals.
+
+Line = tuple[str, tuple[str, ...]]
+
+
+def totals(shown: Sequence[tuple[ModelSpec, Analysis]], batch: int) -> list[Line]:
+    """Return each measure with the exact value of every model, without those that no model has."""
+    images = "1 image" if batch == 1 else f"{batch:,} images"
+    counted: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
+        ("Input", lambda a: numbers.shape(a.input_shape)),
+        ("Classes", lambda a: numbers.exact(a.classes)),
+        ("Parameters", lambda a: numbers.exact(a.total_params)),
+        ("… in convolutions", lambda a: _with_share(a.conv_params, a.total_params)),
+        ("… fully connected", lambda a: _with_share(a.fc_params, a.total_params)),
+        ("… in normalization", lambda a: _with_share(a.norm_params, a.total_params)),
+        ("… other", lambda a: _with_share(a.other_params, a.total_params)),
+        ("Multiply-adds", lambda a: numbers.exact(a.macs)),
+        ("Memory of parameters", lambda a: numbers.mib(a.parameter_bytes)),
+        (f"Forward/backward, {images}", lambda a: numbers.mib(a.training_bytes(batch))),
+        ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
+        ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
+    )
+    rows = [
+        (title, tuple(format_value(analysis) for _, analysis in shown)) for title, format_value in counted
+    ]
+    rows.append(("Published accuracy", tuple(_accuracy(spec) for spec, _ in shown)))
+    return [(title, values) for title, values in rows if set(values) != {"—"}]
+
+
+def _with_share(part: int, whole: int) -> str:
+    return f"{numbers.exact(part)} ({numbers.percent(part / whole, 1)})" if part else "—"
+
+
+def _accuracy(spec: ModelSpec) -> str:
+    """Return the published accuracy of the registered model, with the data set it was measured on."""
+    claim = next((p for p in spec.published if p.what == "accuracy"), None)
+    if claim is None:
+        return "—"
+    return f"{percent(claim.value, 2)} on {claim.on}" if claim.on else percent(claim.value, 2)
+
+
+def totals_html(lines: Sequence[Line], names: Sequence[str]) -> str:
+    """Return the table as HTML, each model in its color."""
+    heads = "".join(
+        f'<th scope="col"><i style="background:{hue.css}"></i>{escape(name)}</th>'
+        for name, hue in zip(names, COMPARED, strict=False)
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(title)}</th>{"".join(f"<td>{escape(v)}</td>" for v in values)}</tr>'
+        for title, values in lines
+    )
+    return (
+        f'<div class="totals" tabindex="0" role="region" aria-label="Totals"><table>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def to_csv(rows: Sequence[Line], names: Sequence[str]) -> str:
+    """Return the table as CSV."""
+    return csv_text(["", *names], ([title, *values] for title, values in rows))
+
+
+def to_markdown(rows: Sequence[Line], names: Sequence[str]) -> str:
+    """Return the table as Markdown, with right-aligned numbers."""
+    table = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in rows)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in table)

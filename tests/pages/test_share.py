@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cnnviz.ui.pages.compare.state import DEFAULT
+from cnnviz.ui.pages.compare import DEFAULT
 from cnnviz.ui.shared.url_state import DEFAULT_MODEL
 from tests.pages.runner import open_page
 

@@ -5,7 +5,7 @@ import io
 
 from cnnviz.analysis import analyze
 from cnnviz.analysis.diff import diff
-from cnnviz.ui.pages.compare.views import settings
+from cnnviz.ui.pages.compare import settings
 from cnnviz.ui.shared.diff_table import Sides, diff_frame, diff_sentence, to_csv, to_markdown
 
 A, B = analyze("alexnet-cifar10"), analyze("small-alexnet")

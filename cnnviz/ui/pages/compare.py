@@ -1,11 +1,11 @@
-"""Views of the Compare page: model cards, figure of totals and profiles, totals table, layer difference."""
+"""Compare page: its URL, cards of the models, figure and table of their totals, and layers of two of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,176 @@ from pydantic.fields import FieldInfo
 
 from cnnviz import models
 from cnnviz.analysis.diff import Diff, diff, plain
-from cnnviz.analysis.types import Analysis, Row, depth
-from cnnviz.figures import numbers
+from cnnviz.analysis.types import Analysis, Row
 from cnnviz.figures.plotly_theme import COMPARED
-from cnnviz.figures.side_by_side import side_by_side
-from cnnviz.formats import csv_text
+from cnnviz.figures.side_by_side import side_by_side, to_csv, to_markdown, totals, totals_html
 from cnnviz.models.spec import bounds, choices
 from cnnviz.sentences import key_words, percent
 from cnnviz.ui.components.images import side_by_side_chart
-from cnnviz.ui.pages.compare import state
-from cnnviz.ui.pages.compare.state import DEFAULT, MAX_MODELS, MIN_MODELS
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
 from cnnviz.ui.shared.model_data import ShownModel
 from cnnviz.ui.shared.model_picker import model_picker, share_button
-from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
+from cnnviz.ui.shared.url_state import OPTION, Selection, option_text, quoted
+
+# URL state of the Compare page: `models=a,b~activation=tanh,c~classes=100~size=64`, and `pair=1,3`. Each
+# model has its own classes, size and options after its name. Errors become problems.
+
+DEFAULT = ("alexnet-cifar10", "small-alexnet", "googlenet-32", "resnet18-32")
+MIN_MODELS, MAX_MODELS = 2, 4
+LONGEST = 2_000
+"""Maximum characters of `models` that are read."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two to four models, and the indices of the two whose layers are compared."""
+
+    entries: tuple[Selection, ...]
+    pair: tuple[int, int]
+    batch: int
+    problems: tuple[str, ...] = ()
+
+
+def current() -> Compared:
+    """Read the state from the page's URL."""
+    parameters = st.query_params.to_dict()
+    # The selection of other pages is used only if no models are named.
+    own = {
+        name: value for name, value in parameters.items() if name == "batch" or not url_state.is_carried(name)
+    }
+    selection = url_state.read(own if "models" in parameters else parameters)
+    return read(parameters, selection, list(selection.problems))
+
+
+def read(parameters: Mapping[str, str], carried: Selection, problems: list[str]) -> Compared:
+    """Validate the parameters; every error becomes a sentence in `problems`."""
+    text = parameters.get("models")
+    if text is None:
+        entries = _with_defaults(carried) if "model" in parameters else _registered(DEFAULT)
+    else:
+        entries = _at_least_two(_named(text[:LONGEST], problems), problems)
+    pair = _pair(parameters.get("pair"), len(entries), problems)
+    return Compared(tuple(entries), pair, carried.batch, tuple(problems))
+
+
+def _registered(names: tuple[str, ...]) -> list[Selection]:
+    return [Selection(models.get(name)) for name in names]
+
+
+def _with_defaults(carried: Selection) -> list[Selection]:
+    """Return the model selected on another page, with default ones to compare it with."""
+    first = replace(carried, layer=None, batch=url_state.DEFAULT_BATCH, problems=())
+    others = tuple(name for name in DEFAULT if name != carried.spec.name)
+    return [first, *_registered(others[: MAX_MODELS - 1])]
+
+
+def _named(text: str, problems: list[str]) -> list[Selection]:
+    selections: dict[str, Selection] = {}
+    for part in filter(None, text.split(",")):
+        entry = _entry(part, problems)
+        if entry is None:
+            continue
+        if entry_text(entry) in selections:
+            problems.append(f"{entry.spec.title} is named twice; it stands here once.")
+        elif len(selections) == MAX_MODELS:
+            problems.append(
+                f"At most {MAX_MODELS} models stand side by side; {entry.spec.title} is left out."
+            )
+        else:
+            selections[entry_text(entry)] = entry
+    return list(selections.values())
+
+
+def _entry(part: str, problems: list[str]) -> Selection | None:
+    name, *settings = part.split("~")
+    try:
+        models.get(name)
+    except models.UnknownModelError as error:
+        problems.append(f"{_shortened(str(error), name)} It is left out.")
+        return None
+    parameters = {"model": name}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            problems.append(f"{quoted(setting)} says nothing of {name}; write name~option=value.")
+            continue
+        parameters[key if key in ("classes", "size") else f"{OPTION}{key}"] = value
+    entry = url_state.read(parameters)
+    problems += [f"{entry.spec.title}: {problem}" for problem in entry.problems]
+    return replace(entry, problems=())
+
+
+def _shortened(sentence: str, name: str) -> str:
+    return sentence.replace(f"'{name}'", quoted(name))
+
+
+def _at_least_two(entries: list[Selection], problems: list[str]) -> list[Selection]:
+    """Return at least two models: default ones are added, with a problem."""
+    known = {entry.spec.name for entry in entries}
+    missing = max(0, MIN_MODELS - len(entries))
+    others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
+    if others:
+        added = " and ".join(other.spec.title for other in others)
+        verb = "is" if len(others) == 1 else "are"
+        problems.append(f"Compare takes {MIN_MODELS} to {MAX_MODELS} models; {added} {verb} added.")
+    return [*entries, *others]
+
+
+def _pair(text: str | None, count: int, problems: list[str]) -> tuple[int, int]:
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"([1-9]),([1-9])", text)
+    places = (int(match[1]) - 1, int(match[2]) - 1) if match else (0, 0)
+    if places[0] != places[1] and max(places) < count:
+        return places
+    problems.append(
+        f"“pair” cannot be {quoted(text)}, only the numbers of two of the {count} models, such as 1,2."
+    )
+    return 0, 1
+
+
+def entry_text(entry: Selection) -> str:
+    """Format one model for `models`."""
+    parameters = entry.parameters()
+    parts = [entry.spec.name]
+    for key, value in parameters.items():
+        if key in ("classes", "size") or key.startswith(OPTION):
+            parts.append(f"{key.removeprefix(OPTION)}={value}")
+    return "~".join(parts)
+
+
+def label(entry: Selection) -> str:
+    """Return a model's title with its non-default settings."""
+    _, *settings = entry_text(entry).split("~")
+    text = ", ".join(setting.replace("=", " ") for setting in settings)
+    return f"{entry.spec.title} ({text})" if text else entry.spec.title
+
+
+def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:
+    """Return the problems of all models, prefixed by their titles."""
+    return [
+        f"{model.selection.spec.title}: {problem}" for model in shown for problem in model.selection.problems
+    ]
+
+
+def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:
+    """Compare these models, for use in callbacks. The pair is kept if its models still exist."""
+    shown_pair = pair or current().pair
+    if max(shown_pair) >= len(entries):
+        shown_pair = 0, 1
+    url_state.change(
+        models=",".join(map(entry_text, entries)),
+        pair=None if shown_pair == (0, 1) else pair_text(shown_pair),
+    )
+
+
+def pair_text(pair: tuple[int, int]) -> str:
+    """Format a pair for the URL, counted from one."""
+    return f"{pair[0] + 1},{pair[1] + 1}"
+
+
+# Cards of the models.
 
 CSS = Path(__file__).with_name("compare.css")
 
@@ -45,7 +200,7 @@ def compare_bar(shown: Sequence[ShownModel]) -> None:
                 _card(entries, index, model)
         if len(entries) < MAX_MODELS:
             st.button("Add a model", icon=":material/add:", key="add-model", on_click=_add, args=(entries,))
-        share_button(models=",".join(map(state.entry_text, entries)))
+        share_button(models=",".join(map(entry_text, entries)))
 
 
 def _card(entries: list[Selection], index: int, model: ShownModel) -> None:
@@ -71,17 +226,17 @@ def _pick(entries: list[Selection], index: int, key: str) -> None:
 
 
 def _replace(entries: list[Selection], index: int, entry: Selection) -> None:
-    state.put([*entries[:index], entry, *entries[index + 1 :]])
+    put([*entries[:index], entry, *entries[index + 1 :]])
 
 
 def _remove(entries: list[Selection], index: int) -> None:
-    state.put([*entries[:index], *entries[index + 1 :]])
+    put([*entries[:index], *entries[index + 1 :]])
 
 
 def _add(entries: list[Selection]) -> None:
     known = {entry.spec.name for entry in entries}
     candidates = [*DEFAULT, *models.names()]
-    state.put([*entries, Selection(models.get(next(name for name in candidates if name not in known)))])
+    put([*entries, Selection(models.get(next(name for name in candidates if name not in known)))])
 
 
 def _settings(entries: list[Selection], index: int, model: ShownModel) -> None:
@@ -197,7 +352,7 @@ def _choose(entries: list[Selection], pair: tuple[int, int], side: int, key: str
     """Change one model of the pair; choosing the other one swaps them."""
     chosen: int = st.session_state[key]
     other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
-    state.put(entries, (chosen, other) if side == 0 else (other, chosen))
+    put(entries, (chosen, other) if side == 0 else (other, chosen))
 
 
 def _describe(_side: Side, row: Row) -> str:
@@ -247,49 +402,11 @@ def _rescaled() -> None:
 
 # Table of totals.
 
-Line = tuple[str, tuple[str, ...]]
-
-
-def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
-    """Return each measure with the exact value of every model, without those that no model has."""
-    images = "1 image" if batch == 1 else f"{batch:,} images"
-    counted: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
-        ("Input", lambda a: numbers.shape(a.input_shape)),
-        ("Classes", lambda a: numbers.exact(a.classes)),
-        ("Parameters", lambda a: numbers.exact(a.total_params)),
-        ("… in convolutions", lambda a: _with_share(a.conv_params, a.total_params)),
-        ("… fully connected", lambda a: _with_share(a.fc_params, a.total_params)),
-        ("… in normalization", lambda a: _with_share(a.norm_params, a.total_params)),
-        ("… other", lambda a: _with_share(a.other_params, a.total_params)),
-        ("Multiply-adds", lambda a: numbers.exact(a.macs)),
-        ("Memory of parameters", lambda a: numbers.mib(a.parameter_bytes)),
-        (f"Forward/backward, {images}", lambda a: numbers.mib(a.training_bytes(batch))),
-        ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
-        ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
-    )
-    rows = [
-        (title, tuple(format_value(model.analysis) for model in shown)) for title, format_value in counted
-    ]
-    rows.append(("Published accuracy", tuple(_accuracy(model) for model in shown)))
-    return [(title, values) for title, values in rows if set(values) != {"—"}]
-
-
-def _with_share(part: int, whole: int) -> str:
-    return f"{numbers.exact(part)} ({numbers.percent(part / whole, 1)})" if part else "—"
-
-
-def _accuracy(model: ShownModel) -> str:
-    """Return the published accuracy of the registered model, with the data set it was measured on."""
-    claim = next((p for p in model.selection.spec.published if p.what == "accuracy"), None)
-    if claim is None:
-        return "—"
-    return f"{percent(claim.value, 2)} on {claim.on}" if claim.on else percent(claim.value, 2)
-
 
 def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
     """Draw the table and its downloads."""
-    rows = lines(shown, batch)
-    st.html(_html(rows, names))
+    rows = totals([(model.selection.spec, model.analysis) for model in shown], batch)
+    st.html(totals_html(rows, names))
     with st.container(horizontal=True, gap="small"):
         for label, suffix, mime, write in (
             ("CSV", "csv", "text/csv", to_csv),
@@ -299,29 +416,3 @@ def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) 
                 label, partial(write, rows, names), f"side-by-side.{suffix}", mime, key=f"totals-{suffix}",
                 on_click="ignore", type="tertiary", icon=":material/download:",
             )  # fmt: skip
-
-
-def _html(lines: Sequence[Line], names: Sequence[str]) -> str:
-    heads = "".join(
-        f'<th scope="col"><i style="background:{hue.css}"></i>{escape(name)}</th>'
-        for name, hue in zip(names, COMPARED, strict=False)
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{escape(title)}</th>{"".join(f"<td>{escape(v)}</td>" for v in values)}</tr>'
-        for title, values in lines
-    )
-    return (
-        f'<div class="totals" tabindex="0" role="region" aria-label="Totals"><table>'
-        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def to_csv(rows: Sequence[Line], names: Sequence[str]) -> str:
-    """Return the table as CSV."""
-    return csv_text(["", *names], ([title, *values] for title, values in rows))
-
-
-def to_markdown(rows: Sequence[Line], names: Sequence[str]) -> str:
-    """Return the table as Markdown, with right-aligned numbers."""
-    table = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in rows)]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in table)

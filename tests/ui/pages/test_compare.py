@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import models
-from cnnviz.ui.pages.compare.state import DEFAULT, entry_text, label, read
+from cnnviz.ui.pages.compare import DEFAULT, entry_text, label, read
 from cnnviz.ui.shared.url_state import Selection
 
 PLAIN = Selection(models.get("alexnet-cifar10"))
