@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from cnnviz.ui.shared.startup import LEAN_VARIABLE
@@ -27,8 +28,11 @@ R = TypeVar("R")
 VARIABLE = "CNNVIZ_CACHE_MIB"
 """Environment variable that sets the budget in MiB, read when the app starts."""
 DEFAULT_MIB = 512
+"""Default on a machine with 16 GiB of memory or more; less on a smaller one."""
 LEAN_MIB = 128
-"""Default of an app that saves memory (`CNNVIZ_LEAN`)."""
+"""Default of an app that saves memory (`CNNVIZ_LEAN`), and the least on a small machine."""
+SHARE = 32
+"""Part of the machine's memory that is the default: a thirty-second."""
 _SMALLEST = 64
 """Bytes that an entry counts for in addition to its value and its key."""
 
@@ -196,12 +200,37 @@ def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
     return sys.getsizeof(value, 0), list(getattr(value, "__dict__", {}).values())
 
 
-def budget_bytes(environment: Mapping[str, str] = os.environ) -> int:
-    """Read the budget from `CNNVIZ_CACHE_MIB`; the default unless it is a positive integer."""
+def budget_bytes(environment: Mapping[str, str] = os.environ, memory_bytes: int | None = None) -> int:
+    """Read the budget from `CNNVIZ_CACHE_MIB`; the default unless it is a positive integer.
+
+    Args:
+        environment: Environment variables.
+        memory_bytes: Memory of the machine, or of the container where that is less; by default of this one.
+    """
     text = environment.get(VARIABLE, "")
-    default = LEAN_MIB if environment.get(LEAN_VARIABLE) else DEFAULT_MIB
-    mib = int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20 else default
-    return mib << 20
+    if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20:
+        return int(text) << 20
+    if environment.get(LEAN_VARIABLE):
+        return LEAN_MIB << 20
+    share = (_memory_bytes() if memory_bytes is None else memory_bytes) // SHARE
+    return min(DEFAULT_MIB << 20, max(LEAN_MIB << 20, share))
+
+
+def _memory_bytes() -> int:
+    """Return the memory of the machine, or the limit of the control group (container) where that is less."""
+    import psutil
+
+    memory = int(psutil.virtual_memory().total)
+    for file in CONTAINER_LIMITS:
+        try:
+            memory = min(memory, int(Path(file).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return memory
+
+
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Files with the limit in bytes, by Linux's control groups of version 2 and 1."""
 
 
 RESULTS = ResultCache(budget_bytes())

@@ -6,15 +6,19 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from cnnviz.ui.shared import result_cache
 from cnnviz.ui.shared.result_cache import DEFAULT_MIB, LEAN_MIB, VARIABLE, ResultCache, budget_bytes, weigh
 from cnnviz.ui.shared.startup import LEAN_VARIABLE
 
@@ -214,9 +218,26 @@ def test_what_holds_itself_is_weighed_once() -> None:
     ],
 )
 def test_the_environment_sets_the_budget(text: str, mib: int) -> None:
-    assert budget_bytes({VARIABLE: text}) == mib << 20
+    assert budget_bytes({VARIABLE: text}, 64 << 30) == mib << 20
 
 
 def test_a_lean_app_keeps_less_unless_told_otherwise() -> None:
     assert budget_bytes({LEAN_VARIABLE: "1"}) == LEAN_MIB << 20 < DEFAULT_MIB << 20
     assert budget_bytes({LEAN_VARIABLE: "1", VARIABLE: "700"}) == 700 << 20
+
+
+@pytest.mark.parametrize(("gib", "mib"), [(1, LEAN_MIB), (4, LEAN_MIB), (8, 256), (16, DEFAULT_MIB)])
+def test_a_small_machine_keeps_less(gib: int, mib: int) -> None:
+    assert budget_bytes({}, gib << 30) == mib << 20
+
+
+@pytest.mark.parametrize(("written", "mib"), [("8589934592\n", 256), ("max\n", 512), (None, 512)])
+def test_a_container_is_as_large_as_its_limit(
+    written: str | None, mib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    if written is not None:
+        limit.write_text(written)
+    monkeypatch.setattr(result_cache, "CONTAINER_LIMITS", (str(limit),))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 << 30))
+    assert budget_bytes({}) == mib << 20
