@@ -1,0 +1,95 @@
+"""Run each loop of `independent-4` without cnnviz: a faulty one as it is and mended, and print both accuracies.
+
+python -m benchmarks.watched.independent4.harm [--only TEXT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+import textwrap
+import time
+import warnings
+from typing import Any
+
+import torch
+
+from benchmarks.watched.independent4.common import LATER, PART, RIGHT, SAID
+from benchmarks.watched.tasks import CASES
+
+
+class Nobody:
+    """Stands for a watched run, and records nothing."""
+
+    should_stop = False
+
+    def __enter__(self) -> Nobody:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def evaluate(self, *anything: Any, **more: Any) -> None: ...
+    def step(self, *anything: Any, **more: Any) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Stand:
+    """Stands for the bench."""
+
+    def watch(self, *anything: Any, **more: Any) -> Nobody:
+        return Nobody()
+
+
+def measure(loop: Any) -> tuple[str, float, float]:
+    """Run a loop: its accuracy in percent or its error, the accuracy as a number, and seconds."""
+    SAID.clear()
+    LATER.clear()
+    began = time.perf_counter()
+    try:
+        loop(Stand())
+    except Exception as error:
+        return f"{type(error).__name__} {str(error)[:80]}", 0.0, time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    if "measure" in LATER:
+        SAID.append(LATER["measure"]())
+    reached = SAID[-1] if SAID else float("nan")
+    return f"{reached:.1%}", reached, seconds
+
+
+def mended(loop: Any) -> Any:
+    """Return the loop with what would be right in place of its fault."""
+    text = textwrap.dedent(inspect.getsource(loop))
+    text = text[text.index("\ndef ") :] if not text.startswith("def ") else text
+    for wrong, right in RIGHT[loop.__name__]:
+        if wrong not in text:
+            raise ValueError(f"{loop.__name__} has no {wrong!r}")
+        text = text.replace(wrong, right)
+    own = dict(vars(sys.modules[loop.__module__]))
+    exec(compile(text, f"<{loop.__name__} mended>", "exec"), own)
+    return own[loop.__name__]
+
+
+def main() -> None:
+    """Run them and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    importlib.import_module("benchmarks.watched.independent4")
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for case in CASES:
+        if case.part != PART or asked.only not in f"{case.loop.__module__} {case.name} {case.cause}":
+            continue
+        text, reached, seconds = measure(case.loop)
+        line = f"{case.name:44} {case.cause or 'correct':28} {text:>7} in {seconds:4.1f} s"
+        if case.cause:
+            text, other, seconds = measure(mended(case.loop))
+            line += f", mended {text:>7} in {seconds:4.1f} s{'' if abs(other - reached) >= 0.03 else '   NO HARM'}"
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
