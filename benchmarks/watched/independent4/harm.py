@@ -1,4 +1,4 @@
-"""Run each loop of `independent-4` without cnnviz: a faulty one as it is and mended, and print both accuracies.
+"""Run the loops of `independent-4` without cnnviz, the faulty ones as they are and mended; print accuracies.
 
 python -m benchmarks.watched.independent4.harm [--only TEXT]
 """
@@ -80,14 +80,16 @@ def main() -> None:
     importlib.import_module("benchmarks.watched.independent4")
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    for case in CASES:
-        if case.part != PART or asked.only not in f"{case.loop.__module__} {case.name} {case.cause}":
+    chosen = [case for case in CASES if case.part == PART]
+    for case in chosen:
+        if asked.only not in f"{case.loop.__module__} {case.name} {case.cause}":
             continue
         text, reached, seconds = measure(case.loop)
         line = f"{case.name:44} {case.cause or 'correct':28} {text:>7} in {seconds:4.1f} s"
         if case.cause:
             text, other, seconds = measure(mended(case.loop))
-            line += f", mended {text:>7} in {seconds:4.1f} s{'' if abs(other - reached) >= 0.03 else '   NO HARM'}"
+            line += f", mended {text:>7} in {seconds:4.1f} s"
+            line += "" if abs(other - reached) >= 0.03 else "   NO HARM"
         print(line, flush=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 
@@ -11,12 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from benchmarks.watched.independent4 import sets
-from benchmarks.watched.independent4.common import correct, hits, later, say
-from benchmarks.watched.independent4.nets import Attentive, Lenet, PathGru, Perceptron, Reader, Separable, TinyResNet, Tones
+from benchmarks.watched.independent4.common import correct, hits, say
+from benchmarks.watched.independent4.nets import (
+    Attentive,
+    PathGru,
+    Perceptron,
+    Reader,
+    Separable,
+    Tones,
+)
 from benchmarks.watched.independent4.sets import Parts
 from benchmarks.watched.tasks import Bench
 from cnnviz.watching import WatchedRun
@@ -95,7 +100,9 @@ def beats_accumulated_as_sums(bench: Bench) -> WatchedRun:
         for xb, yb in drawn(x, y, 40):
             optimizer.zero_grad()
             for xs, ys in zip(xb.split(10), yb.split(10), strict=True):
-                loss = functional.binary_cross_entropy_with_logits(model(xs)[:, 0], ys.float(), reduction="sum")
+                loss = functional.binary_cross_entropy_with_logits(
+                    model(xs)[:, 0], ys.float(), reduction="sum"
+                )
                 (loss / len(xb)).backward()
             optimizer.step()
         model.eval()
@@ -168,47 +175,6 @@ def strings_warm_up_then_cosine(bench: Bench) -> WatchedRun:
 
 
 @correct
-def shapes_rate_by_plateau(bench: Bench) -> WatchedRun:
-    torch.manual_seed(207)
-    x, y, tx, ty = sets.shapes()
-    model = TinyResNet()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    plateau = lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.3, patience=1)
-    run = bench.watch(model, optimizer)
-    for _ in range(8):
-        model.train()
-        for xb, yb in drawn(x * 3 - 1.4, y, 30):
-            optimizer.zero_grad()
-            functional.cross_entropy(model(xb), yb).backward()
-            optimizer.step()
-        plateau.step(check(model, tx * 3 - 1.4, ty))
-    return run
-
-
-@correct
-def digits_averaged_weights(bench: Bench) -> WatchedRun:
-    """Judged are the averages (EMA), not the network that learns."""
-    torch.manual_seed(208)
-    x, y, tx, ty = sets.turned_digits()
-    model = Lenet()
-    ema = AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.98))
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    run = bench.watch(model, optimizer)
-    for _ in range(8):
-        model.train()
-        for xb, yb in drawn(x, y, 30):
-            optimizer.zero_grad()
-            functional.cross_entropy(model(xb), yb).backward()
-            optimizer.step()
-            ema.update_parameters(model)
-        ema.eval()
-        with torch.no_grad():
-            run.evaluate(ema(tx), ty)
-    later(lambda: hits(ema, tx, ty))
-    return run
-
-
-@correct
 def cloth_swa_at_the_end(bench: Bench) -> WatchedRun:
     """Averaged weights are loaded into the network once, with statistics of their own."""
     torch.manual_seed(209)
@@ -233,63 +199,6 @@ def cloth_swa_at_the_end(bench: Bench) -> WatchedRun:
 
 
 @correct
-def digits_head_first_then_all(bench: Bench) -> WatchedRun:
-    """A pre-trained trunk is frozen for two epochs, then learns at a tenth of the rate."""
-    torch.manual_seed(210)
-    x, y, tx, ty = sets.turned_digits()
-    before = Lenet()
-    warm = torch.optim.Adam(before.parameters(), lr=3e-3)
-    for _ in range(4):
-        for xb, yb in drawn(x[:800], y[:800] % 5, 40):
-            warm.zero_grad()
-            functional.cross_entropy(before(xb), yb).backward()
-            warm.step()
-    model = copy.deepcopy(before)
-    model.fc2 = nn.Linear(64, 10)
-    trunk = [p for name, p in model.named_parameters() if not name.startswith("fc2")]
-    optimizer = torch.optim.Adam([{"params": trunk, "lr": 1e-3}, {"params": model.fc2.parameters(), "lr": 8e-3}])
-    run = bench.watch(model, optimizer)
-    for epoch in range(8):
-        for parameter in trunk:
-            parameter.requires_grad_(epoch >= 2)
-        model.train()
-        for xb, yb in drawn(x, y, 40):
-            optimizer.zero_grad()
-            functional.cross_entropy(model(xb), yb).backward()
-            optimizer.step()
-        check(model, tx, ty)
-    return run
-
-
-@correct
-def shapes_on_a_frozen_trunk(bench: Bench) -> WatchedRun:
-    """Only a new head learns; the trunk has learned the same pictures with other labels, and stays in eval mode."""
-    torch.manual_seed(211)
-    x, y, tx, ty = sets.shapes()
-    x, tx = x * 3 - 1.4, tx * 3 - 1.4
-    trunk = TinyResNet()
-    first = torch.optim.Adam(trunk.parameters(), lr=3e-3)
-    for _ in range(4):
-        for xb, yb in drawn(x, y, 30):
-            first.zero_grad()
-            functional.cross_entropy(trunk(xb), yb).backward()
-            first.step()
-    trunk.fc = nn.Identity()
-    model = nn.Sequential(trunk.requires_grad_(False), nn.Linear(20, 5))
-    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1, momentum=0.9)
-    run = bench.watch(model, optimizer)
-    for _ in range(4):
-        model.eval()
-        model[1].train()
-        for xb, yb in drawn(x, y, 30):
-            optimizer.zero_grad()
-            functional.cross_entropy(model(xb), yb).backward()
-            optimizer.step()
-        check(model, tx, ty)
-    return run
-
-
-@correct
 def clusters_in_bfloat(bench: Bench) -> WatchedRun:
     torch.manual_seed(212)
     x, y, tx, ty = sets.clusters()
@@ -309,43 +218,22 @@ def clusters_in_bfloat(bench: Bench) -> WatchedRun:
 
 
 @correct
-def digits_weights_recomputed(bench: Bench) -> WatchedRun:
-    """Gradient checkpointing: the trunk's forward pass runs twice."""
-
-    class Thrifty(Lenet):
-        def forward(self, x: Tensor) -> Tensor:
-            def trunk(x: Tensor) -> Tensor:
-                x = functional.max_pool2d(self.conv1(x).relu(), 2)
-                return functional.max_pool2d(self.conv2(x).relu(), 2).flatten(1)
-
-            h = checkpoint(trunk, x, use_reentrant=False) if self.training else trunk(x)
-            return self.fc2(self.fc1(h).relu())
-
-    torch.manual_seed(213)
-    x, y, tx, ty = sets.turned_digits()
-    model = Thrifty()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.08, momentum=0.9)
-    run = bench.watch(model, optimizer)
-    for _ in range(9):
-        model.train()
-        for xb, yb in drawn(x, y, 30):
-            optimizer.zero_grad()
-            functional.cross_entropy(model(xb), yb).backward()
-            optimizer.step()
-        check(model, tx, ty)
-    return run
-
-
-@correct
 def spots_drawn_evenly(bench: Bench) -> WatchedRun:
     torch.manual_seed(214)
     x, y, tx, ty = sets.rare_spots()
     sampler = WeightedRandomSampler((1 / y.bincount().float())[y].tolist(), 1500)
     loader = DataLoader(TensorDataset(x, y), 30, sampler=sampler)
-    model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2), nn.Flatten(), nn.Linear(576, 3))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1.5e-3)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.2),
+        nn.Flatten(),
+        nn.Linear(576, 3),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     run = bench.watch(model, optimizer)
-    for _ in range(6):
+    for _ in range(10):
         model.train()
         for xb, yb in loader:
             optimizer.zero_grad()
@@ -366,7 +254,9 @@ def flowers_lbfgs(bench: Bench) -> WatchedRun:
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(model(x), y) + 1e-3 * sum(p.square().sum() for p in model.parameters())
+        loss = functional.cross_entropy(model(x), y) + 1e-3 * sum(
+            p.square().sum() for p in model.parameters()
+        )
         loss.backward()
         return float(loss)
 
@@ -413,7 +303,9 @@ def tumours_decay_for_weights_only(bench: Bench) -> WatchedRun:
     model = nn.Sequential(nn.Linear(30, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
     weights = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() == 1]
-    optimizer = torch.optim.AdamW([{"params": weights, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}], lr=3e-3)
+    optimizer = torch.optim.AdamW(
+        [{"params": weights, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}], lr=3e-3
+    )
     run = bench.watch(model, optimizer)
     for _ in range(15):
         model.train()
@@ -443,27 +335,4 @@ def wines_in_one_batch(bench: Bench) -> WatchedRun:
         optimizer.step()
         if step % 25 == 24:
             check(model, tx, ty)
-    return run
-
-
-@correct
-def digits_zeroed_by_hand(bench: Bench) -> WatchedRun:
-    """Gradients are set to None by hand, parameters are moved by an optimizer for each layer."""
-    torch.manual_seed(219)
-    x, y, tx, ty = sets.turned_digits()
-    model = Lenet()
-    optimizers = [torch.optim.Adam(layer.parameters(), lr=2e-3) for layer in model.children()]
-    run = bench.watch(model, optimizers)
-    for _ in range(7):
-        model.train()
-        for xb, yb in drawn(x, y, 30):
-            for parameter in model.parameters():
-                parameter.grad = None
-            functional.cross_entropy(model(xb), yb).backward()
-            for optimizer in optimizers:
-                optimizer.step()
-        with contextlib.nullcontext(), torch.inference_mode():
-            model.eval()
-            run.evaluate(model(tx), ty)
-    later(lambda: hits(model, tx, ty))
     return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,7 +34,9 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(outside)
         self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outside)
-        self.short = nn.Conv2d(inside, outside, 1, stride) if stride > 1 or inside != outside else nn.Identity()
+        self.short = (
+            nn.Conv2d(inside, outside, 1, stride) if stride > 1 or inside != outside else nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
@@ -47,7 +51,9 @@ class TinyResNet(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
-        self.body = nn.Sequential(Block(width, width), Block(width, 2 * width, 2), Block(2 * width, 2 * width))
+        self.body = nn.Sequential(
+            Block(width, width), Block(width, 2 * width, 2), Block(2 * width, 2 * width)
+        )
         self.fc = nn.Linear(2 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,12 +68,17 @@ class Separable(nn.Module):
 
         def pair(inside: int, outside: int, stride: int) -> nn.Sequential:
             return nn.Sequential(
-                nn.Conv2d(inside, inside, 3, stride, 1, groups=inside, bias=False), nn.BatchNorm2d(inside), nn.ReLU6(),
+                nn.Conv2d(inside, inside, 3, stride, 1, groups=inside, bias=False),
+                nn.BatchNorm2d(inside), nn.ReLU6(),
                 nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU6(),
             )  # fmt: skip
 
         self.features = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, 2, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU6(), pair(16, 24, 1), pair(24, 32, 2)
+            nn.Conv2d(channels, 16, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU6(),
+            pair(16, 24, 1),
+            pair(24, 32, 2),
         )
         self.classifier = nn.Linear(32, classes)
 
@@ -115,7 +126,7 @@ class Perceptron(nn.Module):
     def __init__(self, *sizes: int, drop: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inside, outside in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for inside, outside in itertools.pairwise(sizes):
             layers += [nn.Linear(inside, outside), nn.ReLU(), nn.Dropout(drop)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
@@ -154,7 +165,9 @@ class PathGru(nn.Module):
 class Attentive(nn.Module):
     """A transformer's encoder over tokens or points, the mean of its outputs, one layer."""
 
-    def __init__(self, classes: int = 3, length: int = 14, tokens: int = 20, width: int = 32, depth: int = 2) -> None:
+    def __init__(
+        self, classes: int = 3, length: int = 14, tokens: int = 20, width: int = 32, depth: int = 2
+    ) -> None:
         super().__init__()
         self.embed: nn.Module = nn.Embedding(tokens, width) if tokens else nn.Linear(2, width)
         self.place = nn.Parameter(0.02 * torch.randn(1, length, width))

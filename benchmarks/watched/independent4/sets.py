@@ -9,7 +9,14 @@ import math
 from functools import cache
 
 import torch
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_classification, make_moons
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_classification,
+    make_moons,
+)
 from torch import Tensor
 from torch.nn import functional
 
@@ -165,7 +172,7 @@ def heartbeats() -> Parts:
 
 @cache
 def shapes() -> Parts:
-    """A disc, ring, cross, square or triangle of any bright color on any dark one, `(N, 3, 16, 16)` in [0, 1]."""
+    """A disc, ring, cross, square or triangle, bright on dark, `(N, 3, 16, 16)` in [0, 1]."""
     draw = torch.Generator().manual_seed(110)
     count = 1400
     labels = torch.randint(0, 5, (count,), generator=draw)
@@ -196,7 +203,9 @@ def leaves() -> Parts:
     hues = torch.tensor([[0.3, -0.1, 0.0], [-0.3, 0.1, 0.0], [0.0, -0.05, 0.3], [0.1, 0.05, -0.3]])
     hues = hues - (hues @ gray)[:, None] / (gray @ gray) * gray
     speckle = 0.45 + 0.15 * torch.randn(1200, 1, 12, 12, generator=draw)
-    images = speckle + 0.5 * hues[labels][:, :, None, None] + 0.12 * torch.randn(1200, 3, 12, 12, generator=draw)
+    images = (
+        speckle + 0.5 * hues[labels][:, :, None, None] + 0.12 * torch.randn(1200, 3, 12, 12, generator=draw)
+    )
     return _cut(images.clamp(0, 1), labels, 800)
 
 

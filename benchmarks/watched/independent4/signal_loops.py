@@ -42,76 +42,15 @@ def tones_adding_up(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("zero-grad-misplaced", right=[("\n            opt.zero_grad()\n            opt.step()", "\n            opt.step()\n            opt.zero_grad()")])
-def beats_cleared_before_step(bench: Bench) -> WatchedRun:
-    torch.manual_seed(4)
-    x, y, tx, ty = sets.heartbeats()
-    net = Tones(1, 8)
-    crit = nn.BCEWithLogitsLoss()
-    opt = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    run = bench.watch(net, opt)
-    for _ in range(5):
-        net.train()
-        for xb, yb in minibatches(x, y, 40):
-            loss = crit(net(xb).squeeze(1), yb.float())
-            loss.backward()
-            opt.zero_grad()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            out = net(tx).squeeze(1)
-            crit(out, ty.float())
-            say(((out > 0) == (ty == 1)).float().mean())
-    return run
-
-
-@faulty("loss-mismatch", "output-activation", right=[("crit = nn.BCEWithLogitsLoss()", "crit = nn.BCELoss()")])
-def beats_sigmoid_twice(bench: Bench) -> WatchedRun:
-    """A sigmoid in the network, and the loss that has one too."""
-    torch.manual_seed(5)
-    x, y, tx, ty = sets.heartbeats()
-    net = nn.Sequential(Tones(1, 6), nn.Sigmoid())
-    crit = nn.BCEWithLogitsLoss()
-    opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    run = bench.watch(net, opt)
-    for _ in range(8):
-        for xb, yb in minibatches(x, y, 50):
-            opt.zero_grad()
-            crit(net(xb)[:, 0], yb.float()).backward()
-            opt.step()
-    later(lambda: float(((net(tx)[:, 0] > 0.5) == (ty == 1)).float().mean()))
-    return run
-
-
-@faulty("loss-mismatch", right=[("net(xb), yb.float())", "net(xb), yb.float()[:, None])"), ("net(tx), ty.float())", "net(tx), ty.float()[:, None])")])
-def beats_spread_over_each_other(bench: Bench) -> WatchedRun:
-    """(N, 1) against (N,): each output is compared with every label."""
-    torch.manual_seed(6)
-    x, y, tx, ty = sets.heartbeats()
-    net = Tones(1, 8)
-    opt = torch.optim.Adam(net.parameters(), lr=2e-3)
-    run = bench.watch(net, opt)
-    for _ in range(5):
-        net.train()
-        for xb, yb in minibatches(x, y, 25):
-            opt.zero_grad()
-            loss = F.mse_loss(net(xb), yb.float())
-            loss.backward()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            F.mse_loss(net(tx), ty.float())
-            say(((net(tx)[:, 0] > 0.5) == (ty == 1)).float().mean())
-    return run
-
-
 @faulty("rate-too-high", "unstable-training", "dead-relu", "one-class", right=[("lr=0.2", "lr=0.003")])
 def tones_adam_at_a_fifth(bench: Bench) -> WatchedRun:
     torch.manual_seed(7)
     x, y, tx, ty = sets.sounds()
     net = Tones()
     opt = torch.optim.Adam(net.parameters(), lr=0.2)
-    run = bench.watch(net, opt, dataset="tones", classes=["rising", "falling", "steady", "trembling", "ticking"])
+    run = bench.watch(
+        net, opt, dataset="tones", classes=["rising", "falling", "steady", "trembling", "ticking"]
+    )
     for _ in range(6):
         net.train()
         for xb, yb in minibatches(x, y, 32):
@@ -126,28 +65,12 @@ def tones_adam_at_a_fifth(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("rate-too-low", "too-few-steps", right=[("lr=2e-4", "lr=0.1")])
-def beats_crawling(bench: Bench) -> WatchedRun:
-    torch.manual_seed(8)
-    x, y, tx, ty = sets.heartbeats()
-    net = Tones(1, 8)
-    opt = torch.optim.SGD(net.parameters(), lr=2e-4, momentum=0.9)
-    run = bench.watch(net, opt)
-    for _ in range(8):
-        net.train()
-        for xb, yb in minibatches(x, y, 40):
-            opt.zero_grad()
-            F.binary_cross_entropy_with_logits(net(xb).squeeze(-1), yb.float()).backward()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            out = net(tx).squeeze(-1)
-            F.binary_cross_entropy_with_logits(out, ty.float())
-            say(((out > 0).long() == ty).float().mean())
-    return run
-
-
-@faulty("optimizer-parameters", right=[("torch.optim.Adam(net.parameters(), lr=2e-3)", "torch.optim.Adam(student.parameters(), lr=2e-3)")])
+@faulty(
+    "optimizer-parameters",
+    right=[
+        ("torch.optim.Adam(net.parameters(), lr=2e-3)", "torch.optim.Adam(student.parameters(), lr=2e-3)")
+    ],
+)
 def tones_copy_is_trained(bench: Bench) -> WatchedRun:
     """The optimizer was made of the network before the copy that is trained."""
     torch.manual_seed(9)
@@ -167,7 +90,15 @@ def tones_copy_is_trained(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("loss-detached", right=[("torch.tensor(F.cross_entropy(net(xb), yb).item(), requires_grad=True)", "F.cross_entropy(net(xb), yb)")])
+@faulty(
+    "loss-detached",
+    right=[
+        (
+            "torch.tensor(F.cross_entropy(net(xb), yb).item(), requires_grad=True)",
+            "F.cross_entropy(net(xb), yb)",
+        )
+    ],
+)
 def tones_loss_made_anew(bench: Bench) -> WatchedRun:
     torch.manual_seed(10)
     x, y, tx, ty = sets.sounds()
@@ -211,28 +142,6 @@ def tones_by_kind(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("not-shuffled", right=[("idx = order[i : i + 25]", "idx = torch.randint(0, 1000, (25,))")])
-def beats_healthy_first(bench: Bench) -> WatchedRun:
-    torch.manual_seed(12)
-    x, y, tx, ty = sets.heartbeats()
-    order = torch.cat([(y == 0).nonzero()[:, 0], (y == 1).nonzero()[:, 0]])
-    net = Tones(1, 8)
-    opt = torch.optim.RMSprop(net.parameters(), lr=1e-3)
-    run = bench.watch(net, opt)
-    for _ in range(4):
-        net.train()
-        for i in range(0, 1000, 25):
-            idx = order[i : i + 25]
-            opt.zero_grad()
-            F.binary_cross_entropy_with_logits(net(x[idx])[:, 0], y[idx].float()).backward()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            F.binary_cross_entropy_with_logits(net(tx)[:, 0], ty.float())
-        say(hits(net, tx, ty))
-    return run
-
-
 @faulty("labels-shuffled", right=[("x = x[torch.randperm(len(x))]", "")])
 def tones_and_labels_sorted_apart(bench: Bench) -> WatchedRun:
     torch.manual_seed(13)
@@ -255,7 +164,12 @@ def tones_and_labels_sorted_apart(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("labels-noisy", "over-fitting-data", "over-fitting-model", right=[("torch.rand(len(y)) < 0.45", "torch.rand(len(y)) < 0")])
+@faulty(
+    "labels-noisy",
+    "over-fitting-data",
+    "over-fitting-model",
+    right=[("torch.rand(len(y)) < 0.45", "torch.rand(len(y)) < 0")],
+)
 def tones_labeled_in_a_hurry(bench: Bench) -> WatchedRun:
     torch.manual_seed(14)
     x, y, tx, ty = sets.sounds()
@@ -276,33 +190,11 @@ def tones_labeled_in_a_hurry(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("reinitialized", right=[("        net.apply(reset)\n", "")])
-def beats_fresh_every_epoch(bench: Bench) -> WatchedRun:
-    torch.manual_seed(15)
-    x, y, tx, ty = sets.heartbeats()
-
-    def reset(layer: nn.Module) -> None:
-        if isinstance(layer, nn.Conv1d | nn.Linear):
-            layer.reset_parameters()
-
-    net = Tones(1, 8)
-    opt = torch.optim.Adam(net.parameters(), lr=1.5e-3)
-    run = bench.watch(net, opt)
-    for _ in range(8):
-        net.apply(reset)
-        net.train()
-        for xb, yb in minibatches(x, y, 80):
-            opt.zero_grad()
-            F.binary_cross_entropy_with_logits(net(xb).view(-1), yb.float()).backward()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            F.binary_cross_entropy_with_logits(net(tx).view(-1), ty.float())
-        say(hits(net, tx, ty))
-    return run
-
-
-@faulty("initialisation", "vanishing-gradients", right=[("nn.init.normal_(layer.weight, std=1e-3)", "nn.init.kaiming_normal_(layer.weight)")])
+@faulty(
+    "initialisation",
+    "vanishing-gradients",
+    right=[("nn.init.normal_(layer.weight, std=1e-3)", "nn.init.kaiming_normal_(layer.weight)")],
+)
 def tones_tiny_weights(bench: Bench) -> WatchedRun:
     torch.manual_seed(16)
     x, y, tx, ty = sets.sounds()
@@ -349,29 +241,6 @@ def tones_from_another_microphone(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("dropout", right=[("nn.Dropout(0.93)", "nn.Dropout(0.3)")])
-def beats_mostly_dropped(bench: Bench) -> WatchedRun:
-    torch.manual_seed(18)
-    x, y, tx, ty = sets.heartbeats()
-    net = nn.Sequential(
-        nn.Conv1d(1, 12, 9, 2, 4), nn.ReLU(), nn.Conv1d(12, 16, 5, 2, 2), nn.ReLU(), nn.Flatten(),
-        nn.Dropout(0.93), nn.Linear(16 * 24, 48), nn.ReLU(), nn.Dropout(0.93), nn.Linear(48, 1),
-    )  # fmt: skip
-    opt = torch.optim.Adam(net.parameters(), lr=1e-3)
-    run = bench.watch(net, opt)
-    for _ in range(12):
-        net.train()
-        for xb, yb in minibatches(x, y, 32):
-            opt.zero_grad()
-            F.binary_cross_entropy_with_logits(net(xb)[:, 0], yb.float()).backward()
-            opt.step()
-        net.eval()
-        with torch.no_grad():
-            F.binary_cross_entropy_with_logits(net(tx)[:, 0], ty.float())
-        say(hits(net, tx, ty))
-    return run
-
-
 @faulty("same-batch", right=[("xb, yb = first", "xb, yb = next(iter(minibatches(x, y, 32)))")])
 def tones_first_batch_only(bench: Bench) -> WatchedRun:
     torch.manual_seed(19)
@@ -396,7 +265,13 @@ def tones_first_batch_only(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("schedule-ended", "rate-too-low", "scheduler-per-batch", "too-few-steps", right=[("gamma=0.2", "gamma=0.9")])
+@faulty(
+    "schedule-ended",
+    "rate-too-low",
+    "scheduler-per-batch",
+    "too-few-steps",
+    right=[("gamma=0.2", "gamma=0.9")],
+)
 def tones_rate_falls_at_once(bench: Bench) -> WatchedRun:
     torch.manual_seed(20)
     x, y, tx, ty = sets.sounds()

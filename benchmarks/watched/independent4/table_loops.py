@@ -64,17 +64,6 @@ def bce(out: Tensor, labels: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(out.squeeze(1), labels.float())
 
 
-@faulty("rate-too-high", "unstable-training", "dead-relu", "one-class", right=[("lr=12.0", "lr=0.1")])
-def moons_leaping(bench: Bench) -> WatchedRun:
-    torch.manual_seed(21)
-    parts = sets.moons()
-    net = Perceptron(10, 48, 48, 1)
-    opt = torch.optim.SGD(net.parameters(), lr=12.0)
-    run = bench.watch(net, opt)
-    Trainer(net, parts, opt, loss=bce).fit()
-    return run
-
-
 @faulty("rate-too-low", "too-few-steps", right=[("lr=3e-6", "lr=3e-3")])
 def clusters_barely_moving(bench: Bench) -> WatchedRun:
     torch.manual_seed(22)
@@ -125,28 +114,6 @@ def clusters_pulled_to_zero(bench: Bench) -> WatchedRun:
     opt = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=0.3)
     run = bench.watch(net, opt)
     Trainer(net, sets.clusters(), opt, epochs=12).fit()
-    return run
-
-
-@faulty("weight-decay", right=[("weight_decay=0.5", "weight_decay=0")])
-def moons_adam_with_l2(bench: Bench) -> WatchedRun:
-    torch.manual_seed(27)
-    net = Perceptron(10, 64, 32, 1)
-    opt = torch.optim.Adam(net.parameters(), lr=3e-3, weight_decay=0.5)
-    run = bench.watch(net, opt)
-    Trainer(net, sets.moons(), opt, loss=bce, epochs=12).fit()
-    return run
-
-
-@faulty("labels-noisy", "over-fitting-data", "over-fitting-model", right=[("torch.rand(len(y)) < 0.35", "torch.rand(len(y)) < 0")])
-def moons_of_two_annotators(bench: Bench) -> WatchedRun:
-    torch.manual_seed(28)
-    x, y, tx, ty = sets.moons()
-    flipped = torch.where(torch.rand(len(y)) < 0.35, 1 - y, y)
-    net = Perceptron(10, 96, 96, 1)
-    opt = torch.optim.Adam(net.parameters(), lr=4e-3)
-    run = bench.watch(net, opt)
-    Trainer(net, (x, flipped, tx, ty), opt, loss=bce, epochs=30).fit()
     return run
 
 
@@ -217,7 +184,12 @@ def wines_nll_of_logits(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("output-activation", "dead-relu", "rate-too-high", right=[("nn.Linear(64, 10), nn.ReLU())", "nn.Linear(64, 10))")])
+@faulty(
+    "output-activation",
+    "dead-relu",
+    "rate-too-high",
+    right=[("nn.Linear(64, 10), nn.ReLU())", "nn.Linear(64, 10))")],
+)
 def digits_relu_at_the_end(bench: Bench) -> WatchedRun:
     """A class whose output is 0 for every image gets no gradient any more."""
     torch.manual_seed(44)
@@ -229,7 +201,15 @@ def digits_relu_at_the_end(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("under-fitting", right=[("nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 3)", "nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)")])
+@faulty(
+    "under-fitting",
+    right=[
+        (
+            "nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 3)",
+            "nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)",
+        )
+    ],
+)
 def spirals_without_activations(bench: Bench) -> WatchedRun:
     """Three linear layers are one linear layer."""
     torch.manual_seed(35)
@@ -240,7 +220,12 @@ def spirals_without_activations(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("under-fitting", right=[("nn.Linear(16, 1), nn.Tanh(), nn.Linear(1, 64)", "nn.Linear(16, 24), nn.Tanh(), nn.Linear(24, 64)")])
+@faulty(
+    "under-fitting",
+    right=[
+        ("nn.Linear(16, 1), nn.Tanh(), nn.Linear(1, 64)", "nn.Linear(16, 24), nn.Tanh(), nn.Linear(24, 64)")
+    ],
+)
 def clusters_through_one_unit(bench: Bench) -> WatchedRun:
     torch.manual_seed(36)
     net = nn.Sequential(nn.Linear(16, 1), nn.Tanh(), nn.Linear(1, 64), nn.ReLU(), nn.Linear(64, 4))
@@ -250,7 +235,13 @@ def clusters_through_one_unit(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("over-fitting-data", "over-fitting-model", "over-fitting-augmentation", "batch-too-large", right=[("x[:48], y[:48]", "x, y"), ("epochs=60", "epochs=10")])
+@faulty(
+    "over-fitting-data",
+    "over-fitting-model",
+    "over-fitting-augmentation",
+    "batch-too-large",
+    right=[("x[:48], y[:48]", "x, y"), ("epochs=60", "epochs=10")],
+)
 def clusters_from_few_rows(bench: Bench) -> WatchedRun:
     torch.manual_seed(37)
     x, y, tx, ty = sets.clusters()
@@ -274,20 +265,15 @@ def clusters_biases_far_below(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("vanishing-gradients", "initialisation", right=[("nn.Sigmoid()", "nn.ReLU()")])
-def moons_six_sigmoids(bench: Bench) -> WatchedRun:
-    torch.manual_seed(39)
-    layers: list[nn.Module] = [nn.Linear(10, 32)]
-    for _ in range(5):
-        layers += [nn.Sigmoid(), nn.Linear(32, 32)]
-    net = nn.Sequential(*layers, nn.Sigmoid(), nn.Linear(32, 1))
-    opt = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    run = bench.watch(net, opt)
-    Trainer(net, sets.moons(), opt, loss=bce, epochs=25).fit()
-    return run
-
-
-@faulty("non-finite", "output-activation", "rate-too-high", right=[("torch.log(p)", "torch.log(p.clamp(1e-6, 1 - 1e-6))"), ("torch.log(1 - p)", "torch.log((1 - p).clamp(1e-6, 1))")])
+@faulty(
+    "non-finite",
+    "output-activation",
+    "rate-too-high",
+    right=[
+        ("torch.log(p)", "torch.log(p.clamp(1e-6, 1 - 1e-6))"),
+        ("torch.log(1 - p)", "torch.log((1 - p).clamp(1e-6, 1))"),
+    ],
+)
 def tumours_log_of_nothing(bench: Bench) -> WatchedRun:
     """A cross-entropy written by hand: 0 · log 0 is no number."""
     torch.manual_seed(40)
@@ -311,39 +297,20 @@ def tumours_log_of_nothing(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("optimizer-never-steps", right=[("# self.optimizer.step()", "self.optimizer.step()")])
-def moons_step_commented_out(bench: Bench) -> WatchedRun:
-    class Mine(Trainer):
-        def train_batch(self, x: Tensor, y: Tensor) -> None:
-            self.optimizer.zero_grad()
-            self.loss(self.model(x), y).backward()
-            # self.optimizer.step()
-
-    torch.manual_seed(41)
-    net = Perceptron(10, 48, 1)
-    opt = torch.optim.Adam(net.parameters(), lr=5e-3)
-    run = bench.watch(net, opt)
-    Mine(net, sets.moons(), opt, loss=bce, epochs=12).fit()
-    return run
-
-
-@faulty("batch-too-small", "rate-too-high", "unstable-training", "one-class", "dead-relu", right=[("batch_size=1)", "batch_size=25)")])
+@faulty(
+    "batch-too-small",
+    "rate-too-high",
+    "unstable-training",
+    "one-class",
+    "dead-relu",
+    right=[("batch_size=1)", "batch_size=25)")],
+)
 def clusters_one_row_a_step(bench: Bench) -> WatchedRun:
     torch.manual_seed(42)
     net = Perceptron(16, 32, 32, 4)
     opt = torch.optim.SGD(net.parameters(), lr=0.15, momentum=0.8)
     run = bench.watch(net, opt)
     Trainer(net, sets.clusters(), opt, epochs=2, batch_size=1).fit()
-    return run
-
-
-@faulty("batch-too-large", "too-few-steps", right=[("batch_size=900)", "batch_size=30)")])
-def moons_all_in_one_batch(bench: Bench) -> WatchedRun:
-    torch.manual_seed(43)
-    net = Perceptron(10, 48, 48, 1)
-    opt = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-    run = bench.watch(net, opt)
-    Trainer(net, sets.moons(), opt, loss=bce, epochs=20, batch_size=900).fit()
     return run
 
 
@@ -361,7 +328,13 @@ def clusters_only_the_head(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("exploding-gradients", "initialisation", "rate-too-high", "unstable-training", right=[("layer.weight.data.mul_(5)", "pass")])
+@faulty(
+    "exploding-gradients",
+    "initialisation",
+    "rate-too-high",
+    "unstable-training",
+    right=[("layer.weight.data.mul_(5)", "pass")],
+)
 def clusters_gain_of_five(bench: Bench) -> WatchedRun:
     torch.manual_seed(46)
     net = Perceptron(16, 48, 48, 48, 48, 48, 4)
