@@ -189,7 +189,7 @@ def strings_only_the_embedding(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("too-few-steps", "batch-too-large", right=[("2, 64)", "40, 64)")])
+@faulty("too-few-steps", "batch-too-large", right=[(", 2, 64, criterion", ", 40, 64, criterion")])
 def pairs_two_epochs(bench: Bench) -> WatchedRun:
     torch.manual_seed(113)
     net = nn.Sequential(

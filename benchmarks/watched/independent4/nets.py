@@ -126,7 +126,7 @@ class Perceptron(nn.Module):
     def __init__(self, *sizes: int, drop: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inside, outside in itertools.pairwise(sizes):
+        for inside, outside in itertools.pairwise(sizes[:-1]):
             layers += [nn.Linear(inside, outside), nn.ReLU(), nn.Dropout(drop)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
