@@ -102,10 +102,10 @@ def odd_digits_over_255(bench: Bench) -> WatchedRun:
 def moons_judged_while_dropping(bench: Bench) -> WatchedRun:
     torch.manual_seed(304)
     x, y, tx, ty = sets.moons()
-    net = Perceptron(10, 64, 64, 1, drop=0.5)
+    net = Perceptron(10, 64, 64, 1, drop=0.7)
     opt = torch.optim.Adam(net.parameters(), lr=4e-3)
     run = bench.watch(net, opt)
-    for _ in range(12):
+    for _ in range(25):
         net.train()
         for xb, yb in pieces(x, y):
             opt.zero_grad()

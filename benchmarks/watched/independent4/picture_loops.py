@@ -131,7 +131,7 @@ def digits_judged_with_dropout(bench: Bench) -> WatchedRun:
 @faulty(
     "optimizer-parameters",
     "frozen-parameters",
-    right=[("self.convs = [", "self.convs = nn.ModuleList([")] + [("(16, 24))]", "(16, 24))])")],
+    right=[("self.convs = [", "self.convs = nn.ModuleList(["), ("(16, 24))]", "(16, 24))])")],
 )
 def shapes_layers_in_a_list(bench: Bench) -> WatchedRun:
     class Listed(nn.Module):
