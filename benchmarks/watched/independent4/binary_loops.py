@@ -98,26 +98,6 @@ def odd_digits_over_255(bench: Bench) -> WatchedRun:
     return run
 
 
-@faulty("evaluation-mode", right=[("with torch.no_grad():", "net.eval()\n        with torch.no_grad():")])
-def moons_judged_while_dropping(bench: Bench) -> WatchedRun:
-    torch.manual_seed(304)
-    x, y, tx, ty = sets.moons()
-    net = Perceptron(10, 64, 64, 1, drop=0.7)
-    opt = torch.optim.Adam(net.parameters(), lr=4e-3)
-    run = bench.watch(net, opt)
-    for _ in range(25):
-        net.train()
-        for xb, yb in pieces(x, y):
-            opt.zero_grad()
-            F.binary_cross_entropy_with_logits(net(xb), yb).backward()
-            opt.step()
-        with torch.no_grad():
-            logits = net(tx)
-            F.binary_cross_entropy_with_logits(logits, ty.float()[:, None])
-            say(((logits > 0)[:, 0] == (ty == 1)).float().mean())
-    return run
-
-
 @faulty(
     "zero-grad-missing",
     right=[("bce(net(xb), yb).backward()", "opt.zero_grad(); bce(net(xb), yb).backward()")],

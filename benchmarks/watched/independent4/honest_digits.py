@@ -108,7 +108,7 @@ def shapes_on_a_frozen_trunk(bench: Bench) -> WatchedRun:
             first.zero_grad()
             functional.cross_entropy(trunk(xb), yb).backward()
             first.step()
-    trunk.fc = nn.Identity()
+    trunk.fc = nn.Identity()  # type: ignore[assignment]
     model = nn.Sequential(trunk.requires_grad_(False), nn.Linear(20, 5))
     optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1, momentum=0.9)
     run = bench.watch(model, optimizer)
