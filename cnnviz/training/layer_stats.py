@@ -50,11 +50,14 @@ class LayerStatsHook:
         self._layers = _layers(model)
         self._outputs: dict[str, Tensor] = {}
         self._weights: dict[str, list[Tensor]] = {}
+        self.is_measuring = True
+        """False while outputs of the step are not measured."""
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Register the hooks for the step inside the block."""
         self._outputs.clear()
+        self.is_measuring = True
         handles = [part.register_forward_hook(self._hook(name)) for name, part in self._layers.items()]
         self._weights = {
             name: [p.detach().clone() for p in part.parameters(recurse=False)]
@@ -86,7 +89,8 @@ class LayerStatsHook:
             # Reduced at once, since a following in-place activation would modify the output. A scalar is no
             # layer's output, but that of a loss or a metric; and whatever fails here would end the forward
             # pass of somebody's own network.
-            if isinstance(out, Tensor) and out.is_floating_point() and out.dim() and out.numel():
+            measurable = isinstance(out, Tensor) and out.is_floating_point() and out.dim() and out.numel()
+            if self.is_measuring and measurable:
                 with suppress(RuntimeError, IndexError):
                     self._outputs[name] = _reduced(out.detach())
 

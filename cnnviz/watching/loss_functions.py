@@ -24,7 +24,16 @@ WRAPPED = (
     "binary_cross_entropy_with_logits",
     "mse_loss",
 )
-_POSITIONS = {"cross_entropy": ("weight", "size_average", "ignore_index", "reduce", "reduction")}
+_POSITIONS = dict.fromkeys(
+    ("cross_entropy", "nll_loss"), ("weight", "size_average", "ignore_index", "reduce", "reduction")
+)
+
+
+_CLASS_WEIGHTS = {
+    "cross_entropy": ("weight",),
+    "nll_loss": ("weight",),
+    "binary_cross_entropy_with_logits": ("pos_weight",),
+}
 
 
 class LossCall(NamedTuple):
@@ -40,6 +49,8 @@ class LossCall(NamedTuple):
     ignore_index: int
     label_smoothing: float
     error: Exception | None = None
+    is_weighted: bool = False
+    """Whether classes have weights."""
 
 
 class Listener(Protocol):
@@ -135,6 +146,7 @@ def _notify(
     call = LossCall(
         name, loss_input, target, result, str(arguments.get("reduction") or "mean"),
         int(arguments.get("ignore_index", -100)), float(arguments.get("label_smoothing", 0.0)), error,
+        any(isinstance(arguments.get(name), Tensor) for name in _CLASS_WEIGHTS.get(name, ())),
     )  # fmt: skip
     for listener in tuple(_listeners):
         listener.loss_called(call)

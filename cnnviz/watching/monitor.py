@@ -184,6 +184,9 @@ class LoopMonitor:
 
     def _pre_forward(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._classify_pass()
+        if self._in_step and self._passes and self._layer_hook is not None:
+            # A closure is called again with other weights; what is told of a step are those it began with.
+            self._layer_hook.is_measuring = False
         self._in_forward, self._deferred_calls = True, []
         if not torch.is_grad_enabled():
             return
@@ -398,6 +401,7 @@ class LoopMonitor:
         counts = self.facts.counts
         counts["losses"] += 1
         counts["losses_summed"] += call.reduction == "sum"
+        counts["losses_weighted"] += call.is_weighted
         detached = call.input is not forward.logits and call.input.grad_fn is None
         if detached or (call.result is not None and not call.result.requires_grad):
             counts["losses_detached"] += 1

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.watching.loss_functions import LossCall
+from cnnviz.watching.step_loss import activation_of
 
 FEW_PARAMETERS = 8
 """Parameters whose `.grad` buffers are compared with the new gradient: the largest."""
@@ -210,6 +211,7 @@ def _loss_input_facts(
     values = loss_input.detach().float()
     facts: dict[str, Any] = {
         "function": function,
+        "activation": activation_of(loss_input) if loss_input.grad_fn is not None else None,
         "shape": list(values.shape),
         "target": list(target.shape),
         "low": float(values.min()) if values.numel() else None,

@@ -22,7 +22,19 @@ NO_CLASS = -1
 GRAPH_DEPTH = 8
 """Operations between a forward pass's output and a loss's input, at most."""
 VIEWS = 4
-"""Views between a sigmoid and a network's output, at most."""
+"""Views between an activation and the tensor that is looked at, at most."""
+VIEW_NODES = (
+    "Squeeze",
+    "Unsqueeze",
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "Select",
+    "Slice",
+    "T",
+    "Transpose",
+)
+ACTIVATION_NODES = {"Sigmoid": "sigmoid", "Softmax": "softmax", "Relu": "relu", "Tanh": "tanh"}
 BINARY_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
@@ -148,18 +160,25 @@ def have_same_shape(one: Tensor, other: Tensor) -> bool:
     )
 
 
-def is_probability(output: Tensor) -> bool:
-    """Return whether a tensor is the result of a sigmoid, or a view of it."""
-    node = output.grad_fn
+def activation_of(tensor: Tensor) -> str:
+    """Return the activation that a tensor, or what it is a view of, is the result of; empty for none.
+
+    By the name of its node in the graph: `SigmoidBackward0`.
+    """
+    node = tensor.grad_fn
     for _ in range(VIEWS):
         if node is None:
-            return False
-        if node.name().startswith("SigmoidBackward"):
-            return True
-        if not node.name().startswith(("Squeeze", "Unsqueeze", "View", "ReshapeAlias", "Select")):
-            return False
+            break
+        name = node.name().partition("Backward")[0]
+        if name not in VIEW_NODES:
+            return ACTIVATION_NODES.get(name, "")
         node = node.next_functions[0][0] if node.next_functions else None
-    return False
+    return ""
+
+
+def is_probability(output: Tensor) -> bool:
+    """Return whether a tensor is the result of a sigmoid, or a view of it."""
+    return activation_of(output) == "sigmoid"
 
 
 def two_columns(output: Tensor, probability: bool) -> Tensor:

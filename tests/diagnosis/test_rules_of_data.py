@@ -10,6 +10,7 @@ import pytest
 
 from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.evidence import Data, DataQuality, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
@@ -414,6 +415,43 @@ def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
     outcome = rules()[cause].apply(run(0.9, 0.7, layers=DROPS, quality=DataQuality()))
     assert isinstance(outcome, Inconclusive)
     assert named.split()[1] in outcome.why
+
+
+UNEVEN = data(counts=(3420, *(580,), *(0,) * 8))
+EVEN_TEST = tuple(
+    tuple(row) for row in ([480, 20, *(0,) * 8], [180, 320, *(0,) * 8], *([0] * 10 for _ in range(8)))
+)
+
+
+def test_held_out_classes_that_are_less_unequal_have_a_chance_level_of_their_own() -> None:
+    """80 % of even test images are known, where the commonest training class has 86 %."""
+    evidence = run(
+        0.9, 0.8, 0.8, data=UNEVEN, confusion=EVEN_TEST,
+        quality=DataQuality(neighbours=RANDOM, test_counts=(500, 500, *(0,) * 8)),
+    )  # fmt: skip
+    assert isinstance(rules()["labels-shuffled"].apply(evidence), Negative)
+
+
+def test_the_commonest_answer_alone_says_nothing_of_labels_of_other_test_images() -> None:
+    evidence = run(
+        0.86, 0.5, 0.5, data=UNEVEN,
+        quality=DataQuality(neighbours=RANDOM, test_counts=(500, 500, *(0,) * 8)),
+    )  # fmt: skip
+    outcome = rules()["labels-shuffled"].apply(evidence)
+    assert isinstance(outcome, Inconclusive)
+    assert "50 % of the held-out ones" in outcome.why
+
+
+@pytest.mark.parametrize(("recall", "given_up"), [(0.64, False), (0.1, True)])
+def test_rare_classes_with_weights_are_not_called_given_up_where_most_are_known(
+    recall: float, given_up: bool
+) -> None:
+    loop = Loop(counts={"losses": 100, "losses_weighted": 100})
+    evidence = run(
+        0.9, 0.8, data=data(counts=(1800, *(90,) * 9)), confusion=confusion([0.96] + [recall] * 9), loop=loop
+    )
+    outcome = rules()["classes-unbalanced"].apply(evidence)
+    assert isinstance(outcome, Negative) is not given_up
 
 
 def test_shuffled_labels_are_not_told_where_nearly_all_images_have_one() -> None:

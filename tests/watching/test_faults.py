@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import cnnviz
+from cnnviz import tracking
 from cnnviz.diagnosis import gather
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun
@@ -501,6 +502,67 @@ def test_dropout_that_drops_nothing_hides_no_initialization(database: Database) 
 
     report = loop(database, model=Large(), epochs=3, make=lambda m: torch.optim.SGD(m.parameters(), 0.05))
     assert "initialisation" in report.diagnose().causes
+
+
+def test_outputs_between_0_and_1_without_a_sigmoid_are_no_sigmoid(database: Database) -> None:
+    """What has hardly learned anything may lie there."""
+    network = Net(1)
+    with torch.no_grad():
+        network.head.weight.mul_(0.01)
+        network.head.bias.fill_(0.5)
+
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(outputs[:, 0], (labels == 0).float())
+
+    report = loop(
+        database, model=network, loss=loss, make=lambda m: torch.optim.SGD(m.parameters(), 1e-6)
+    ).diagnose()
+    looks = gather(database, 1).loop.losses  # type: ignore[union-attr]
+    assert all((look.low or 0) >= 0 and (look.high or 0) <= 1 for look in looks)
+    assert {look.activation for look in looks} == {""}
+    assert "loss-mismatch" not in report.causes
+
+
+def test_relu_before_a_binary_cross_entropy_is_an_activation_on_the_outputs(database: Database) -> None:
+    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+        return nn.BCEWithLogitsLoss()(outputs[:, 0], (labels == 0).float())
+
+    report = loop(database, model=nn.Sequential(Net(1), nn.ReLU()), loss=loss).diagnose()
+    assert report.causes[0] == "output-activation"
+    assert "ReLU" in report.verdict
+
+
+def test_layers_of_a_closure_are_those_of_its_first_call(database: Database) -> None:
+    """L-BFGS calls the network many times in a step, each time with other weights."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, CLASSES))
+    optimizer = torch.optim.LBFGS(network.parameters(), lr=1.0, max_iter=8)
+    run = cnnviz.watch(network, optimizer, database=database)
+    values, labels = images()
+    with torch.no_grad():
+        first = float(network(values).std(correction=0))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(values), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    run.finish()
+    body = tracking.read_records(database, run.id or 0, "layers")[0].body
+    layers = {layer["name"]: layer for layer in body}
+    assert layers["1"]["spread"] == pytest.approx(first, rel=1e-3)
+    assert layers["1"]["update"] > 0
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 3.0])])
+def test_weights_of_classes_in_the_loss_are_recorded(database: Database, weights: Tensor | None) -> None:
+    run = loop(database, loss=nn.CrossEntropyLoss(weights))
+    run.finish()
+    recorded = gather(database, run.id or 0).loop
+    assert recorded is not None
+    assert recorded.is_weighted == (weights is not None)
 
 
 MISMATCHED: dict[str, tuple[str, Make]] = {

@@ -23,6 +23,8 @@ class LoopLook(_Loose):
     step: int
     function: str | None = None
     """Name of the loss in `torch.nn.functional`."""
+    activation: str | None = None
+    """Activation whose result is the loss function's input, by the graph; empty for none."""
     shape: tuple[int, ...] = ()
     """Shape of the loss function's input."""
     target: tuple[int, ...] = ()
@@ -259,6 +261,11 @@ class Loop(_Loose):
         passes = max(self.forwards_per_step, key=lambda k: self.forwards_per_step[k])
         alike = self.forwards_per_step[passes]
         return passes if alike >= MOST_STEPS * sum(self.forwards_per_step.values()) else 1
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether classes have weights in the loss."""
+        return 2 * self.counts.get("losses_weighted", 0) > self.counts.get("losses", 0)
 
     def count(self, name: str) -> int:
         """Return how often an event occurred."""

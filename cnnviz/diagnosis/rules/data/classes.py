@@ -18,6 +18,8 @@ LEARNT = 0.3
 """Recall of common classes below which the run failed for another reason, so that imbalance is reported with
 less confidence.
 """
+GIVEN_UP = 0.5
+"""Recall of rare classes, relative to common ones, below which weights in the loss have not helped."""
 BALANCED = Change(
     {"class_weights": "balanced"},
     "Each class has the same part in the loss, however many images it has (scikit-learn's rule).",
@@ -106,6 +108,12 @@ def unbalanced(evidence: Evidence) -> Outcome:
         return Negative(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
             f"recognized as well ({percent(of_rare)}, common ones {percent(of_common)})."
+        )
+    if evidence.loop is not None and evidence.loop.is_weighted and of_rare >= GIVEN_UP * of_common:
+        return Negative(
+            f"The commonest class has {ratio:.0f} times the images of the rarest, but classes have weights "
+            f"in the loss, and rare ones are not given up: {percent(of_rare)} are recognized, of common "
+            f"ones {percent(of_common)}."
         )
     return _finding(evidence, ratio, (rare, common), (of_rare, of_common))
 

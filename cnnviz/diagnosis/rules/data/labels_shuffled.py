@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.diagnosis.comparisons import is_informative, patch_classifier_score
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
-from cnnviz.diagnosis.evidence.generalization import first_pass_accuracy, held_out_loss
+from cnnviz.diagnosis.evidence.generalization import first_pass_accuracy, held_out, held_out_loss
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
@@ -55,6 +55,10 @@ EVEN = 0.02
 """Excess of the commonest class's share of a batch over 1/classes that random batches have."""
 BEGUN, MANY_ERRORS = 0.1, 8.0
 """The same, and standard errors beyond chance, of a run that has begun to."""
+UNLIKE = 0.2
+"""Difference between the commonest training class's shares of training and of held-out images from which a
+network that gives this answer alone says nothing of labels.
+"""
 WORSE = 1.02
 """Multiple of the chance level, and of its own minimum, that the held-out loss has then reached."""
 
@@ -77,11 +81,16 @@ def shuffled(evidence: Evidence) -> Outcome:
         )
     if now is None:
         return Inconclusive("No epoch has ended yet.") if not ruled_out_by else Negative(ruled_out_by)
-    lucky = _lucky(evidence, now)
+    lucky, held = _lucky(evidence, now), held_out(evidence)
     if not now.at_chance and not lucky:
         return Negative(
             f"{percent(now.held_out_accuracy)} of the {now.part} images are known, {percent(now.chance)} by "
             "a constant answer."
+        )
+    if held is not None and not held.by_chance and held.constant < now.chance and not lucky:
+        return Negative(  # held-out classes that are less unequal than those of the training images
+            f"{percent(held.accuracy)} of the held-out images are known, {percent(held.constant)} by the "
+            "answer that is commonest in training."
         )
     if ruled_out_by:
         return Negative(ruled_out_by)
@@ -99,6 +108,11 @@ def shuffled(evidence: Evidence) -> Outcome:
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
     learnt = _memorized(evidence, now) and not _few_images(evidence)
+    if not learnt and held is not None and held.constant < now.chance - UNLIKE:
+        return Inconclusive(
+            f"{percent(now.chance)} of the training images have one label, {percent(held.constant)} of the "
+            "held-out ones: who learns that label alone knows no more of them."
+        )
     if not learnt and _would_change(evidence.data.counts) < MIN_EXPECTED:
         common = percent(max(evidence.data.counts) / sum(evidence.data.counts))
         return Inconclusive(

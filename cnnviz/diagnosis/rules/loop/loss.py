@@ -14,6 +14,10 @@ from cnnviz.diagnosis.rules.loop.gradients import EFFECTS
 CLOSE = 2e-3
 SATURATED = 0.98
 """Output of tanh that a trained network reaches."""
+CLEARLY = 0.5
+"""Range of a loss's input from which it lies in [0, 1] by a sigmoid, though the graph shows none. What has
+hardly learned anything may lie there, too.
+"""
 SPREAD = 1e-4
 """Least range of the loss function's input: bounds of less are inconclusive."""
 
@@ -34,14 +38,18 @@ def log_probabilities(sample: LoopLook) -> bool:
 
 
 def squashed(samples: tuple[LoopLook, ...]) -> str:
-    """Infer an activation on the outputs from their bounds; empty where there is none."""
+    """Infer an activation on the outputs from the graph, else from their bounds; empty for none."""
     bounded = [sample for sample in samples if sample.low is not None and sample.high is not None]
     if len(bounded) < 2:
         return ""
     lows, highs = [sample.low or 0.0 for sample in bounded], [sample.high or 0.0 for sample in bounded]
+    known = [sample.activation for sample in bounded if sample.activation is not None]
+    if known and known[0] and len(set(known)) == 1:
+        return known[0]
     if all(probabilities(sample) for sample in bounded):
         return "softmax"
-    if all(low >= 0 for low in lows) and all(high <= 1 for high in highs) and max(highs) - min(lows) > SPREAD:
+    inside = all(low >= 0 for low in lows) and all(high <= 1 for high in highs)
+    if inside and max(highs) - min(lows) > (CLEARLY if known else SPREAD):
         return "sigmoid"
     if all(low == 0 for low in lows) and max(highs) > 0:
         return "relu"
@@ -170,17 +178,39 @@ def _mismatch(confidence: float, verdict: str, explanation: str, fix: CodeFix) -
     )
 
 
+def _relu_before_sigmoid() -> Finding:
+    return Finding(
+        cause="output-activation",
+        confidence=0.93,
+        effect=0.7,
+        verdict="Binary cross-entropy is given outputs of ReLU, which call no class unlikely.",
+        explanation=(
+            "binary_cross_entropy_with_logits applies a sigmoid itself, and takes the last layer's sums: "
+            "negative where a class is unlikely. Where ReLU has made them 0 its gradient is 0, too, and the "
+            "probability stays one half."
+        ),
+        facts=(),
+        fix=CodeFix(
+            "Give it the last layer's sums, without an activation.",
+            "loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)",
+        ),
+        hides=(*EFFECTS, "dead-relu"),
+    )
+
+
 def activation_by_bounds(evidence: Evidence) -> Outcome:
-    """Detect an activation before cross-entropy from the bounds of its input."""
+    """Detect an activation before cross-entropy, from the graph or the bounds of its input."""
     loop = _loop(evidence)
     samples = loop.losses
     if not samples:
         return Inconclusive(_unseen(loop))
+    function = squashed(samples)
+    if samples[0].function == "binary_cross_entropy_with_logits" and function == "relu":
+        return _relu_before_sigmoid()
     if samples[0].function != "cross_entropy":
         return Negative(f"The loss is {samples[0].function} and not cross-entropy.")
     if all(log_probabilities(sample) for sample in samples):
         return Negative("Cross-entropy is given log-probabilities, which it leaves as they are.")
-    function = squashed(samples)
     if not function:
         lows, highs = [sample.low or 0.0 for sample in samples], [sample.high or 0.0 for sample in samples]
         return Negative(f"Cross-entropy is given values from {short(min(lows))} to {short(max(highs))}.")
