@@ -16,7 +16,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         startup.announced(),
         startup.class_tended(),
         startup.supervised(startup.start()),
-        memory.returned_when_quiet(),
+        memory.trim_when_idle(),
     ):
         yield
 

@@ -28,8 +28,6 @@ import benchmarks.watched.independent
 import benchmarks.watched.independent2
 import benchmarks.watched.independent3
 import benchmarks.watched.independent4
-import benchmarks.watched.independent_correct
-import benchmarks.watched.independent_steps
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
 from benchmarks.watched import programs, second_programs, third_programs

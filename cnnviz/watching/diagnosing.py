@@ -26,7 +26,7 @@ from cnnviz.sentences import percent
 from cnnviz.training.data import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 from cnnviz.watching.recording import as_logits
-from cnnviz.watching.step_loss import has_one_output, two_columns
+from cnnviz.watching.step_loss import has_one_output, two_class_logits
 
 PROBES = ("initial-loss", "gradient-flow", "overfit-batch")
 """The probes that need only a network and a batch."""
@@ -84,7 +84,7 @@ def run_probes(model: nn.Module, inputs: ProbeInputs, evidence: Evidence, macs: 
             fresh.load_state_dict(inputs.first)
             if inputs.probability is not None:
                 for network in (current, fresh):
-                    network.register_forward_hook(partial(_two_columns, probability=inputs.probability))
+                    network.register_forward_hook(partial(_two_class_logits, probability=inputs.probability))
         except Exception as error:
             reason = _reason("It cannot be copied", error)
             results: dict[str, Any] = {name: {MISSING: reason} for name in PROBES}
@@ -116,11 +116,12 @@ def _context(
     )
 
 
-def _two_columns(_network: nn.Module, _inputs: Any, output: Any, *, probability: bool) -> Any:
+def _two_class_logits(_network: nn.Module, _inputs: Any, output: Any, *, probability: bool) -> Any:
     """Replace one output for two classes by the logits `(N, 2)` that probes expect."""
     logits = as_logits(output)
-    one = logits is not None and has_one_output(logits)
-    return two_columns(logits, probability) if one and logits is not None else output
+    if logits is None or not has_one_output(logits):
+        return output
+    return two_class_logits(logits, probability)
 
 
 class _Identity:

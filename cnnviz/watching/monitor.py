@@ -34,9 +34,9 @@ from cnnviz.watching.step_loss import (
     has_other_labels,
     have_same_shape,
     is_binary,
-    is_of_probabilities,
     is_probability,
-    two_columns,
+    outputs_probability,
+    two_class_logits,
 )
 
 MAX_LOOKS = 200
@@ -308,8 +308,9 @@ class LoopMonitor:
 
     def _class_logits(self, output: Tensor) -> Tensor:
         """Return logits `(N, C)` of an output, which may be one value an image for two classes."""
-        one = self.probability is not None and has_one_output(output)
-        return two_columns(output.detach(), bool(self.probability)) if one else output
+        if self.probability is None or not has_one_output(output):
+            return output
+        return two_class_logits(output.detach(), self.probability)
 
     def _add_judged_labels(self, evaluation: EvaluationPass, logits: Tensor, labels: Tensor) -> None:
         evaluation.add_labels(logits, labels)
@@ -380,7 +381,7 @@ class LoopMonitor:
                 return
             if is_binary(call, evaluated):
                 if self.probability is None:
-                    self.probability = is_of_probabilities(call, evaluated)
+                    self.probability = outputs_probability(call, evaluated)
                 judged = self._class_logits(evaluated)
                 self._add_judged_labels(self._evaluation, judged, binary_labels(call.target))
             elif call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1:
@@ -407,7 +408,7 @@ class LoopMonitor:
             counts["losses_detached"] += 1
         logits, ignored = call.input, call.ignore_index if call.target.dim() == 1 else NO_CLASS
         if is_binary(call, forward.logits):
-            self.probability = is_of_probabilities(call, forward.logits)
+            self.probability = outputs_probability(call, forward.logits)
             logits, ignored = forward.logits, NO_CLASS
             labels: Tensor | None = binary_labels(call.target)
             forward.labels = labels
@@ -460,8 +461,8 @@ class LoopMonitor:
         if binary:
             output = (output.reshape(-1) > (0.5 if self.probability else 0.0)).long()
         large = output.numel() > MAX_KEPT_LOGITS
-        kept = (loss,) if large or binary else (loss, output)
-        versions = tuple((tensor, tensor._version) for tensor in kept)
+        tensors = (loss,) if large or binary else (loss, output)
+        versions = tuple((tensor, tensor._version) for tensor in tensors)
         if self.copies_losses or large:
             loss, output = loss.clone(), output if binary else output.argmax(1)
         marks = forward.marks if forward is not None else None

@@ -185,9 +185,9 @@ class WatchedRun:
         """
         if part not in ("test", "validation"):
             raise ValueError(f"Images that are judged are 'test' or 'validation', not {part!r}.")
-        one = self.monitor.probability is not None or not self.monitor.facts.classes
-        one = one and step_loss.has_one_output(logits) and step_loss.has_one_output(labels)
-        if not (one or (logits.dim() == 2 and labels.dim() == 1)) or len(logits) != len(labels):
+        may_be_binary = self.monitor.probability is not None or not self.monitor.facts.classes
+        is_binary = may_be_binary and all(step_loss.has_one_output(given) for given in (logits, labels))
+        if not (is_binary or (logits.dim() == 2 and labels.dim() == 1)) or len(logits) != len(labels):
             raise ValueError(
                 "run.evaluate takes logits (N, classes) and class numbers (N,), or one value an image, not "
                 f"{tuple(logits.shape)} and {tuple(labels.shape)}."
@@ -396,7 +396,7 @@ class WatchedRun:
         fetched = torch.cat([entry.labels for _, entry in waiting]).cpu().numpy()
         batches = np.split(fetched, list(sizes)[:-1])
         if waiting[0][1].binary:
-            batches = step_loss.without_adversaries(waiting, batches)
+            batches = step_loss.mask_discriminator_labels(waiting, batches)
         for (_, entry), labels in zip(waiting, batches, strict=True):
             if entry.marks is not None:
                 self.monitor.images.add_trained(entry.marks, labels)

@@ -23,16 +23,8 @@ GRAPH_DEPTH = 8
 """Operations between a forward pass's output and a loss's input, at most."""
 VIEWS = 4
 """Views between an activation and the tensor that is looked at, at most."""
-VIEW_NODES = (
-    "Squeeze",
-    "Unsqueeze",
-    "View",
-    "UnsafeView",
-    "ReshapeAlias",
-    "Select",
-    "Slice",
-    "T",
-    "Transpose",
+VIEW_NODES = frozenset(
+    ("Squeeze", "Unsqueeze", "View", "UnsafeView", "ReshapeAlias", "Select", "Slice", "T", "Transpose")
 )
 ACTIVATION_NODES = {"Sigmoid": "sigmoid", "Softmax": "softmax", "Relu": "relu", "Tanh": "tanh"}
 BINARY_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -142,22 +134,22 @@ def has_one_output(output: Tensor) -> bool:
 
 def is_binary(call: LossCall, output: Tensor) -> bool:
     """Return whether a loss is a binary cross-entropy of a network's one output."""
-    one = call.function in BINARY_LOSSES and has_one_output(output) and has_one_output(call.target)
-    return one and len(call.target) == len(output)
+    is_single = call.function in BINARY_LOSSES and has_one_output(output)
+    return is_single and call.target.numel() == len(output)
 
 
-def is_of_probabilities(call: LossCall, output: Tensor) -> bool:
+def outputs_probability(call: LossCall, output: Tensor) -> bool:
     """Return whether a network's one output, of which a binary cross-entropy is taken, is a probability."""
     if call.function == "binary_cross_entropy" and call.input.data_ptr() == output.data_ptr():
         return True
     return is_probability(output)
 
 
-def have_same_shape(one: Tensor, other: Tensor) -> bool:
+def have_same_shape(first: Tensor, second: Tensor) -> bool:
     """Return whether two outputs have one shape, or one value an image each."""
-    return one.shape == other.shape or (
-        has_one_output(one) and has_one_output(other) and len(one) == len(other)
-    )
+    if first.shape == second.shape:
+        return True
+    return has_one_output(first) and has_one_output(second) and len(first) == len(second)
 
 
 def activation_of(tensor: Tensor) -> str:
@@ -181,7 +173,7 @@ def is_probability(output: Tensor) -> bool:
     return activation_of(output) == "sigmoid"
 
 
-def two_columns(output: Tensor, probability: bool) -> Tensor:
+def two_class_logits(output: Tensor, probability: bool) -> Tensor:
     """Return logits `(N, 2)` of one output: `[0, z]`, or the logarithms of `[1 - p, p]`."""
     values = output.reshape(-1).float()
     if not probability:
@@ -204,7 +196,7 @@ def binary_labels(target: Tensor) -> Tensor:
     return torch.where(two & (low != 0.5) & (low >= 0) & (high <= 1), (values > 0.5).long(), NO_CLASS)
 
 
-def without_adversaries(
+def mask_discriminator_labels(
     passes: Sequence[tuple[int, StepLoss]], labels: Sequence[NDArray[np.int64]]
 ) -> list[NDArray[np.int64]]:
     """Return the labels of passes, -1 in steps of several passes that have one of two classes each.
@@ -216,9 +208,9 @@ def without_adversaries(
         passes: Each with the number of its step, in order.
         labels: Class indices `(N,)` of each.
     """
-    apart: list[NDArray[np.int64]] = []
-    for _, step in itertools.groupby(zip(passes, labels, strict=True), key=lambda one: one[0][0]):
-        of_step = [numbers for _, numbers in step]
-        has_one_class_each = len(of_step) > 1 and all(len(set(one.tolist())) == 1 for one in of_step)
-        apart += [np.full_like(one, NO_CLASS) for one in of_step] if has_one_class_each else of_step
-    return apart
+    masked: list[NDArray[np.int64]] = []
+    for _, step in itertools.groupby(zip(passes, labels, strict=True), key=lambda entry: entry[0][0]):
+        of_step = [batch for _, batch in step]
+        has_one_class_each = len(of_step) > 1 and all(len(np.unique(batch)) == 1 for batch in of_step)
+        masked += [np.full_like(batch, NO_CLASS) for batch in of_step] if has_one_class_each else of_step
+    return masked

@@ -15,7 +15,7 @@ import cnnviz
 from cnnviz import tracking
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun
-from cnnviz.watching.step_loss import NO_CLASS, binary_labels, two_columns
+from cnnviz.watching.step_loss import NO_CLASS, binary_labels, two_class_logits
 from tests.watching.loops import Net, images, seeded
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -80,6 +80,20 @@ def test_accuracy_and_classes_are_recorded(database: Database, way: str) -> None
     ones = int(lit(240, 0)[1].sum())
     assert body(database, run, "data")["counts"] == [240 - ones, ones]
     assert report.outcome == "healthy"
+
+
+def test_one_image_a_step_with_a_target_without_dimensions(database: Database) -> None:
+    pixels, labels = lit(40, 0)
+    network = Net(1)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    run = cnnviz.watch(network, optimizer, database=database)
+    for image, label in zip(pixels, labels, strict=True):
+        optimizer.zero_grad()
+        functional.binary_cross_entropy_with_logits(network(image[None])[0, 0], label).backward()
+        optimizer.step()
+    run.finish()
+    ones = int(labels.sum())
+    assert dict(run.monitor.facts.labels) == {0: 40 - ones, 1: ones}
 
 
 def test_smoothed_targets_are_labels_and_mixed_ones_are_not(database: Database) -> None:
@@ -166,14 +180,14 @@ def test_evaluate_and_step_take_one_output(database: Database) -> None:
 
 
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=9), st.data())
-def test_two_columns_have_the_loss_of_one(values: list[float], data: st.DataObject) -> None:
+def test_two_class_logits_have_the_loss_of_one(values: list[float], data: st.DataObject) -> None:
     logits = torch.tensor(values)
     labels = torch.tensor([data.draw(st.integers(0, 1)) for _ in values])
     expected = functional.binary_cross_entropy_with_logits(logits, labels.float())
-    columns = two_columns(logits[:, None], probability=False)
+    columns = two_class_logits(logits[:, None], probability=False)
     torch.testing.assert_close(functional.cross_entropy(columns, labels), expected)
     probabilities = logits.double().sigmoid().float()
-    columns = two_columns(probabilities, probability=True)
+    columns = two_class_logits(probabilities, probability=True)
     assert columns.isfinite().all()
     torch.testing.assert_close(columns.softmax(1)[:, 1], probabilities)
 

@@ -1,4 +1,4 @@
-"""Run the loops of `independent-4` without cnnviz, the faulty ones as they are and mended; print accuracies.
+"""Run the loops of `independent-4` without cnnviz, the faulty ones with and without their fault.
 
 python -m benchmarks.watched.independent4.harm [--only TEXT]
 """
@@ -18,29 +18,7 @@ import torch
 
 from benchmarks.watched.independent4.common import LATER, PART, RIGHT, SAID
 from benchmarks.watched.tasks import CASES
-
-
-class Nobody:
-    """Stands for a watched run, and records nothing."""
-
-    should_stop = False
-
-    def __enter__(self) -> Nobody:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def evaluate(self, *anything: Any, **more: Any) -> None: ...
-    def step(self, *anything: Any, **more: Any) -> None: ...
-    def finish(self) -> None: ...
-
-
-class Stand:
-    """Stands for the bench."""
-
-    def watch(self, *anything: Any, **more: Any) -> Nobody:
-        return Nobody()
+from benchmarks.watched.unwatched import UnwatchedBench
 
 
 def measure(loop: Any) -> tuple[str, float, float]:
@@ -49,7 +27,7 @@ def measure(loop: Any) -> tuple[str, float, float]:
     LATER.clear()
     began = time.perf_counter()
     try:
-        loop(Stand())
+        loop(UnwatchedBench())
     except Exception as error:
         return f"{type(error).__name__} {str(error)[:80]}", 0.0, time.perf_counter() - began
     seconds = time.perf_counter() - began
@@ -59,7 +37,7 @@ def measure(loop: Any) -> tuple[str, float, float]:
     return f"{reached:.1%}", reached, seconds
 
 
-def mended(loop: Any) -> Any:
+def without_fault(loop: Any) -> Any:
     """Return the loop with what would be right in place of its fault."""
     text = textwrap.dedent(inspect.getsource(loop))
     text = text[text.index("\ndef ") :] if not text.startswith("def ") else text
@@ -68,7 +46,7 @@ def mended(loop: Any) -> Any:
             raise ValueError(f"{loop.__name__} has no {wrong!r}")
         text = text.replace(wrong, right)
     own = dict(vars(sys.modules[loop.__module__]))
-    exec(compile(text, f"<{loop.__name__} mended>", "exec"), own)
+    exec(compile(text, f"<{loop.__name__} without its fault>", "exec"), own)
     return own[loop.__name__]
 
 
@@ -76,19 +54,19 @@ def main() -> None:
     """Run them and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     importlib.import_module("benchmarks.watched.independent4")
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     chosen = [case for case in CASES if case.part == PART]
     for case in chosen:
-        if asked.only not in f"{case.loop.__module__} {case.name} {case.cause}":
+        if args.only not in f"{case.loop.__module__} {case.name} {case.cause}":
             continue
         text, reached, seconds = measure(case.loop)
         line = f"{case.name:44} {case.cause or 'correct':28} {text:>7} in {seconds:4.1f} s"
         if case.cause:
-            text, other, seconds = measure(mended(case.loop))
-            line += f", mended {text:>7} in {seconds:4.1f} s"
+            text, other, seconds = measure(without_fault(case.loop))
+            line += f"; without the fault {text:>7} in {seconds:4.1f} s"
             line += "" if abs(other - reached) >= 0.03 else "   NO HARM"
         print(line, flush=True)
 

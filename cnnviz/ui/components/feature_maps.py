@@ -167,7 +167,7 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
             a cell of a layer that is too large to compute in the browser. The values may be any integers.
     """
 
-    def asked() -> None:
+    def on_request() -> None:
         cell = st.session_state[key].get("asked")
         if on_ask is None or not isinstance(cell, list) or len(cell) != 3:
             return
@@ -179,7 +179,7 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
         ARITHMETIC,
         css="arithmetic.css",
         js=("packet.js", "canvas.js", "figure_menu.js", *ARITHMETIC_SCRIPTS),
-    )(key=key, data=view, on_asked_change=asked)
+    )(key=key, data=view, on_asked_change=on_request)
 
 
 @dataclass(frozen=True, eq=False)

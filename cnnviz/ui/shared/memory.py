@@ -19,7 +19,7 @@ _M_ARENA_MAX = -8
 """Number of the parameter in glibc's malloc.h."""
 _NO_GLIBC = (OSError, AttributeError, TypeError)
 """What a call raises where the C library is another one, which manages its memory in another way."""
-QUIET_SECONDS = (3.0, 30.0, 150.0)
+IDLE_SECONDS = (3.0, 30.0, 150.0)
 """Seconds after a page is drawn, if no other is meanwhile, at which freed memory is returned to the system.
 
 Work that a page has begun may end later than the page. Streamlit keeps the session of someone who has left
@@ -40,28 +40,28 @@ def limit_arenas() -> None:
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 
 
-def return_freed() -> None:
+def trim_heap() -> None:
     """Return the pages of freed memory to the system; takes milliseconds and does not hold the GIL."""
     with suppress(*_NO_GLIBC):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def set_aside() -> None:
-    """Leave all objects that there are out of garbage collections from now on.
+def freeze() -> None:
+    """Freeze all objects: leave them out of garbage collections from now on.
 
     Streamlit collects after every script run, which would go through all objects of torch and the others each
     time: a third of what a click costs. What sessions leave in reference cycles is kept too, until
-    `collect_all`.
+    `collect_frozen`.
     """
     with _lock:
         gc.collect()
         gc.freeze()
 
 
-def collect_all() -> None:
-    """Collect garbage among the objects that were set aside too, and set aside what is left.
+def collect_frozen() -> None:
+    """Collect garbage among frozen objects too, and freeze what is left.
 
-    It holds the GIL for some tenths of a second. Does nothing where nothing is set aside.
+    It holds the GIL for some tenths of a second. Does nothing where nothing is frozen.
     """
     with _lock:
         if gc.get_freeze_count():
@@ -76,7 +76,7 @@ def page_drawn() -> None:
 
 
 @contextmanager
-def returned_when_quiet() -> Iterator[None]:
+def trim_when_idle() -> Iterator[None]:
     """Return freed memory whenever no page has been drawn for a while, until the block ends."""
     ended = threading.Event()
 
@@ -98,12 +98,12 @@ def returned_when_quiet() -> Iterator[None]:
 
 
 def _follow_page(ended: threading.Event) -> None:
-    """Return freed memory at each of `QUIET_SECONDS`, until another page is drawn or the app ends."""
+    """Return freed memory at each of `IDLE_SECONDS`, until another page is drawn or the app ends."""
     waited = 0.0
-    for seconds in QUIET_SECONDS:
+    for seconds in IDLE_SECONDS:
         if _drawn.wait(seconds - waited) or ended.is_set():
             return
         waited = seconds
-        if seconds == QUIET_SECONDS[-1]:
-            collect_all()
-        return_freed()
+        if seconds == IDLE_SECONDS[-1]:
+            collect_frozen()
+        trim_heap()

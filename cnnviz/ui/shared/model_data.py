@@ -71,7 +71,7 @@ def shown_model(selection: Selection) -> ShownModel:
             error = error or str(problem)
             continue
         if candidate.spec.name.startswith("torchvision/"):
-            startup.expect("torchvision")
+            startup.import_after_page("torchvision")
         problems = [f"{error} {_fallback_text(candidate, analysis)}"] if error else []
         return ShownModel(_with_known_layer(candidate, analysis, problems), analysis)
     return _default_instead(selection, error)

@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 10.0
 """Maximum seconds to wait for the first page before importing `LATER`."""
 
 _drawn = threading.Event()
-_expected: set[str] = set()
+_to_import: set[str] = set()
 """Modules that a page to come is likely to need, not yet being imported."""
 
 
@@ -48,32 +48,32 @@ def start() -> threading.Thread:
 def page_drawn() -> None:
     """Signal that a page was drawn, so that preloading can continue.
 
-    What pages have imported since is set aside too, in a thread, once it is much.
+    What pages have imported since is frozen too, in a thread, once it is much.
     """
     global _modules
     _drawn.set()
     memory.page_drawn()
-    if _modules and _expected:
-        threading.Thread(target=_import_expected, name="import", daemon=True).start()
+    if _modules and _to_import:
+        threading.Thread(target=_import_waiting, name="import", daemon=True).start()
     elif _modules and len(sys.modules) > _modules + MANY_MODULES:
         _modules = len(sys.modules)
-        threading.Thread(target=_set_aside, name="set aside", daemon=True).start()
+        threading.Thread(target=_freeze, name="freeze", daemon=True).start()
 
 
-def expect(module: str) -> None:
+def import_after_page(module: str) -> None:
     """Have a module, which a page to come is likely to need, imported once this page is drawn.
 
     For what takes too much memory to be there for everybody, and too long to be waited for.
     """
     if module not in sys.modules and not lean():
-        _expected.add(module)
+        _to_import.add(module)
 
 
-def _import_expected() -> None:
-    while _expected:
+def _import_waiting() -> None:
+    while _to_import:
         with suppress(KeyError):  # another page's thread was faster
-            _import(_expected.pop())
-    _set_aside()
+            _import(_to_import.pop())
+    _freeze()
 
 
 def await_page(seconds: float) -> None:
@@ -95,7 +95,7 @@ def _preload() -> None:
     for module in FIRST:
         _import(module)
     if lean():
-        _set_aside()
+        _freeze()
         return
     await_page(PATIENCE_SECONDS)
     for module in LATER:
@@ -104,19 +104,19 @@ def _preload() -> None:
     from cnnviz.figures.plotly_theme import build_figure
 
     build_figure([{"type": "scatter"}], {})
-    _set_aside()
+    _freeze()
 
 
 MANY_MODULES = 100
 """Modules imported since the last time whose objects are worth setting aside."""
 _modules = 0
-"""Modules whose objects are set aside; 0 before preloading has ended."""
+"""Number of modules whose objects are frozen; 0 before preloading has ended."""
 
 
-def _set_aside() -> None:
+def _freeze() -> None:
     """Leave what is imported out of garbage collections from now on."""
     global _modules
-    memory.set_aside()
+    memory.freeze()
     _modules = len(sys.modules)
 
 

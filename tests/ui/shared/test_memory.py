@@ -1,4 +1,4 @@
-"""What pages free goes back to the system, and what sessions leave is not kept because it was set aside."""
+"""What pages free goes back to the system, and what sessions leave is not kept because it was frozen."""
 
 import ctypes
 import gc
@@ -18,7 +18,7 @@ LONG = 60.0
 
 @pytest.fixture(autouse=True)
 def _collected_again() -> Iterator[None]:
-    """What these tests set aside is collected again."""
+    """What these tests freeze is collected again."""
     yield
     gc.unfreeze()
 
@@ -30,24 +30,24 @@ class _Session:
         self.me = self
 
 
-def test_what_a_session_leaves_is_freed_although_it_was_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_session_leaves_is_freed_although_it_was_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     freed = threading.Event()
     session = _Session()
     held = weakref.ref(session, lambda _: freed.set())
-    monkeypatch.setattr(memory, "QUIET_SECONDS", (0.0,))
-    with memory.returned_when_quiet():
-        startup._set_aside()
+    monkeypatch.setattr(memory, "IDLE_SECONDS", (0.0,))
+    with memory.trim_when_idle():
+        startup._freeze()
         del session
         gc.collect()
-        assert held() is not None, "set aside: no collection sees it"
+        assert held() is not None, "frozen: no collection sees it"
         startup.page_drawn()
         assert freed.wait(LONG)
-    assert gc.get_freeze_count(), "what is imported stays set aside"
+    assert gc.get_freeze_count(), "what is imported stays frozen"
 
 
-def test_nothing_is_set_aside_where_preloading_has_not_set_aside() -> None:
+def test_nothing_is_frozen_where_preloading_has_not_frozen() -> None:
     gc.unfreeze()
-    memory.collect_all()
+    memory.collect_frozen()
     assert gc.get_freeze_count() == 0
 
 
@@ -55,12 +55,12 @@ def test_freed_memory_is_returned_at_each_of_the_moments_after_the_last_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     returned = threading.Semaphore(0)
-    monkeypatch.setattr(memory, "return_freed", returned.release)
-    monkeypatch.setattr(memory, "QUIET_SECONDS", (0.0, 0.001, 0.002))
-    with memory.returned_when_quiet():
+    monkeypatch.setattr(memory, "trim_heap", returned.release)
+    monkeypatch.setattr(memory, "IDLE_SECONDS", (0.0, 0.001, 0.002))
+    with memory.trim_when_idle():
         for _ in range(2):
             memory.page_drawn()
-            for _ in memory.QUIET_SECONDS:
+            for _ in memory.IDLE_SECONDS:
                 assert returned.acquire(timeout=LONG)
     assert not returned.acquire(blocking=False)
 
@@ -69,9 +69,9 @@ def test_pages_that_follow_each_other_are_not_slowed_down_and_the_app_ends_at_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     returned = threading.Semaphore(0)
-    monkeypatch.setattr(memory, "return_freed", returned.release)
-    monkeypatch.setattr(memory, "QUIET_SECONDS", (10 * LONG,))
-    with memory.returned_when_quiet():
+    monkeypatch.setattr(memory, "trim_heap", returned.release)
+    monkeypatch.setattr(memory, "IDLE_SECONDS", (10 * LONG,))
+    with memory.trim_when_idle():
         memory.page_drawn()
         memory.page_drawn()
     assert not returned.acquire(blocking=False)
@@ -117,4 +117,4 @@ def test_another_c_library_is_left_alone(missing: type[Exception], monkeypatch: 
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     monkeypatch.setattr(ctypes, "CDLL", library)
     memory.limit_arenas()
-    memory.return_freed()
+    memory.trim_heap()

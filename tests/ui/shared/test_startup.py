@@ -47,7 +47,7 @@ def test_what_pages_import_later_is_left_out_too_and_not_at_every_page(
     startup.page_drawn()
     startup.page_drawn()
     for thread in threading.enumerate():
-        if thread.name == "set aside":
+        if thread.name == "freeze":
             thread.join()
     assert len(frozen) == 1
 
@@ -70,30 +70,32 @@ def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) ->
     assert imported == [*startup.FIRST, *startup.LATER]
 
 
-def test_torchvision_is_expected_where_a_network_of_its_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvision_is_imported_after_the_page_where_a_network_of_its_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert "torchvision" not in startup.LATER, "it brings torch._dynamo, sympy and triton"
     expected: list[str] = []
-    monkeypatch.setattr(startup, "expect", expected.append)
+    monkeypatch.setattr(startup, "import_after_page", expected.append)
     open_page("architecture", model="lenet5")
     assert not expected
     open_page("architecture", model="torchvision/resnet18")
     assert set(expected) == {"torchvision"}
 
 
-def test_a_lean_app_expects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(startup, "_expected", set())
+def test_a_lean_app_imports_nothing_after_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "_to_import", set())
     monkeypatch.setenv(startup.LEAN_VARIABLE, "1")
-    startup.expect("no_such_module")
-    assert not startup._expected
+    startup.import_after_page("no_such_module")
+    assert not startup._to_import
 
 
-def test_what_is_expected_is_imported_once_the_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_modules_are_imported_once_the_page_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
     monkeypatch.setattr(startup, "_modules", 0)
-    monkeypatch.setattr(startup, "_expected", set())
+    monkeypatch.setattr(startup, "_to_import", set())
     monkeypatch.setattr(startup, "_import", imported.append)
-    startup.expect("no_such_module")
-    startup.expect("sys")
+    startup.import_after_page("no_such_module")
+    startup.import_after_page("sys")
     startup.page_drawn()
     assert imported == [], "preloading goes first"
     monkeypatch.setattr(startup, "_modules", len(sys.modules))

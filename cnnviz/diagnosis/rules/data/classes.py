@@ -18,7 +18,7 @@ LEARNT = 0.3
 """Recall of common classes below which the run failed for another reason, so that imbalance is reported with
 less confidence.
 """
-GIVEN_UP = 0.5
+MIN_RECALL_RATIO = 0.5
 """Recall of rare classes, relative to common ones, below which weights in the loss have not helped."""
 BALANCED = Change(
     {"class_weights": "balanced"},
@@ -109,7 +109,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
             f"recognized as well ({percent(of_rare)}, common ones {percent(of_common)})."
         )
-    if evidence.loop is not None and evidence.loop.is_weighted and of_rare >= GIVEN_UP * of_common:
+    if evidence.loop is not None and evidence.loop.is_weighted and of_rare >= MIN_RECALL_RATIO * of_common:
         return Negative(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but classes have weights "
             f"in the loss, and rare ones are not given up: {percent(of_rare)} are recognized, of common "

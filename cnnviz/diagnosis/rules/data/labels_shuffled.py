@@ -55,7 +55,7 @@ EVEN = 0.02
 """Excess of the commonest class's share of a batch over 1/classes that random batches have."""
 BEGUN, MANY_ERRORS = 0.1, 8.0
 """The same, and standard errors beyond chance, of a run that has begun to."""
-UNLIKE = 0.2
+LABEL_SHIFT = 0.2
 """Difference between the commonest training class's shares of training and of held-out images from which a
 network that gives this answer alone says nothing of labels.
 """
@@ -108,12 +108,12 @@ def shuffled(evidence: Evidence) -> Outcome:
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
     learnt = _memorized(evidence, now) and not _few_images(evidence)
-    if not learnt and held is not None and held.constant < now.chance - UNLIKE:
+    if not learnt and held is not None and held.constant < now.chance - LABEL_SHIFT:
         return Inconclusive(
             f"{percent(now.chance)} of the training images have one label, {percent(held.constant)} of the "
             "held-out ones: who learns that label alone knows no more of them."
         )
-    if not learnt and _would_change(evidence.data.counts) < MIN_EXPECTED:
+    if not learnt and _gini_impurity(evidence.data.counts) < MIN_EXPECTED:
         common = percent(max(evidence.data.counts) / sum(evidence.data.counts))
         return Inconclusive(
             f"{common} of the training images have one label, so that sound labels look like shuffled ones."
@@ -149,7 +149,7 @@ def _relabelled(evidence: Evidence) -> Finding | None:
     if loop.commonest is None or loop.commonest <= 1 / max(evidence.classes, 1) + EVEN:
         return None
     share = loop.images.relabelled / loop.images.again
-    expected = _would_change(loop.labels)
+    expected = _gini_impurity(loop.labels)
     if expected < MIN_EXPECTED or share < RELABELLED * expected:
         return None
     return Finding(
@@ -177,8 +177,8 @@ def _relabelled(evidence: Evidence) -> Finding | None:
     )  # fmt: skip
 
 
-def _would_change(counts: Sequence[int]) -> float:
-    """Return the part of labels that change where they are dealt out anew at random, in [0, 1]."""
+def _gini_impurity(counts: Sequence[int]) -> float:
+    """Return the Gini impurity of classes, 1 - Σ p²: the part of labels that dealing out changes."""
     total = max(sum(counts), 1)
     return 1 - sum((count / total) ** 2 for count in counts)
 

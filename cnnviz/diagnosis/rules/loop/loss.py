@@ -14,7 +14,7 @@ from cnnviz.diagnosis.rules.loop.gradients import EFFECTS
 CLOSE = 2e-3
 SATURATED = 0.98
 """Output of tanh that a trained network reaches."""
-CLEARLY = 0.5
+MIN_SIGMOID_RANGE = 0.5
 """Range of a loss's input from which it lies in [0, 1] by a sigmoid, though the graph shows none. What has
 hardly learned anything may lie there, too.
 """
@@ -49,7 +49,7 @@ def squashed(samples: tuple[LoopLook, ...]) -> str:
     if all(probabilities(sample) for sample in bounded):
         return "softmax"
     inside = all(low >= 0 for low in lows) and all(high <= 1 for high in highs)
-    if inside and max(highs) - min(lows) > (CLEARLY if known else SPREAD):
+    if inside and max(highs) - min(lows) > (MIN_SIGMOID_RANGE if known else SPREAD):
         return "sigmoid"
     if all(low == 0 for low in lows) and max(highs) > 0:
         return "relu"

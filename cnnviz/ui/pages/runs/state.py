@@ -8,16 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 import streamlit as st
 
 from cnnviz.tracking import Status
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.url_state import quoted
-
-if TYPE_CHECKING:
-    pass
 
 COLUMNS = (
     *("id", "name", "status", "model", "data", "last", "best", "time", "speed", "params", "disk"),

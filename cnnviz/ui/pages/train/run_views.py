@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from html import escape
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -24,9 +23,6 @@ from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.runs import recipe_plan as plans
 from cnnviz.ui.shared.runs import run_data
 from cnnviz.ui.shared.runs.live_run import RunData, seconds_left
-
-if TYPE_CHECKING:
-    pass
 
 UNKNOWN = "not known"
 """Model of an imported history that nobody named."""
