@@ -8,6 +8,8 @@ changes the theme, since a figure carries the colors of the other theme in `layo
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -201,27 +203,40 @@ def build_figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -
     Raises:
         ValueError: A property is not in Plotly's schema.
     """
-    import plotly.graph_objects as go
-
-    register_templates()
     shades: dict[Color, Color] = {}
     traces, plain_layout = _plain(list(data), shades), _plain(layout, shades)
     meta = {"theme": "light", "other": {shade.light: shade.dark for shade in shades.values()}}
-    return go.Figure(data=traces, layout={**plain_layout, "meta": meta, "template": "cnnviz-light"})
+    return _figure(data=traces, layout={**plain_layout, "meta": meta, "template": "cnnviz-light"})
 
 
 def in_theme(figure: Figure, theme: Theme) -> Figure:
     """Return a copy of a figure of cnnviz in a theme: its template, and the colors of traces and layout."""
-    import plotly.graph_objects as go
-
     meta = figure.layout.meta
     if meta["theme"] == theme:
-        return go.Figure(figure)
+        return _figure(figure)
     layout = recolor(figure.layout.to_plotly_json(), meta["other"])
     layout["meta"] = {"theme": theme, "other": {other: current for current, other in meta["other"].items()}}
     layout["template"] = f"cnnviz-{theme}"
     traces = [recolor(trace.to_plotly_json(), meta["other"]) for trace in figure.data]
-    return go.Figure(data=traces, layout=layout)
+    return _figure(data=traces, layout=layout)
+
+
+def _figure(*args: Any, **kwargs: Any) -> Figure:
+    """Return Plotly's figure, also while another thread is in the middle of importing pandas.
+
+    Plotly and narwhals take pandas from `sys.modules` without its import lock, and miss `pandas.Series` then.
+    """
+    import plotly.graph_objects as go
+
+    try:
+        register_templates()
+        return go.Figure(*args, **kwargs)
+    except AttributeError:
+        if "pandas" not in sys.modules:
+            raise
+        importlib.import_module("pandas")  # waits until the other thread has all of it
+        register_templates()
+        return go.Figure(*args, **kwargs)
 
 
 def recolor(value: Any, colors: Mapping[str, str]) -> Any:

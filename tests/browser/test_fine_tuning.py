@@ -39,12 +39,12 @@ def choose(page: Page, label: str, option: str) -> None:
     """Choose in a list; one that is opened while its fold still opens is closed by that, and opened again."""
     box = page.get_by_role("combobox", name=label, exact=True)
     wanted = page.get_by_role("option").filter(has_text=option).first
-    for _ in range(TRIES):
-        box.press("ArrowDown")
-        with contextlib.suppress(TimeoutError):
-            wanted.wait_for(timeout=TIMEOUT_MS / TRIES)
-            break
     with rerun(page):
+        for _ in range(TRIES):
+            box.press("ArrowDown")
+            with contextlib.suppress(TimeoutError):
+                wanted.click(timeout=TIMEOUT_MS / TRIES)
+                return
         wanted.click()
 
 

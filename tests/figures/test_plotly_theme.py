@@ -1,5 +1,7 @@
 """Figures are valid by Plotly's schema, in two templates; each color has its pair in the other theme."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,3 +121,49 @@ def test_an_axis_of_percentages_has_as_many_digits_as_tell_its_ticks_apart() -> 
 
 def _axes(layout: dict[str, Any]) -> list[dict[str, Any]]:
     return [value for key, value in layout.items() if key.startswith(("xaxis", "yaxis"))]
+
+
+WHILE_PANDAS_IS_IMPORTED = """
+import importlib, sys, threading
+from importlib.machinery import PathFinder
+import plotly.graph_objects
+from _plotly_utils import basevalidators
+from cnnviz.figures.plotly_theme import build_figure
+
+begun, asked = threading.Event(), threading.Event()
+
+class Pausing(PathFinder):
+    "Pause the import of pandas in its middle, until Plotly has taken what there is of it."
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "pandas.core.api":
+            return None
+        spec = super().find_spec(name, path, target)
+        execute = spec.loader.exec_module
+        def pause(module):
+            begun.set()
+            asked.wait(60)
+            execute(module)
+        spec.loader.exec_module = pause
+        return spec
+
+def ask(name, should_load=True, original=basevalidators.get_module):
+    module = original(name, should_load)
+    if name == "pandas":
+        asked.set()
+    return module
+
+sys.meta_path.insert(0, Pausing)
+basevalidators.get_module = ask
+threading.Thread(target=importlib.import_module, args=("pandas",)).start()
+assert begun.wait(60) and not hasattr(sys.modules["pandas"], "Series")
+build_figure([{"type": "scatter", "y": [1, 2], "hovertemplate": "%{y}"}], {"title": {"text": "accuracy"}})
+assert asked.is_set()
+"""
+
+
+def test_a_figure_is_built_while_another_thread_imports_pandas() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WHILE_PANDAS_IS_IMPORTED], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
