@@ -1,6 +1,8 @@
 """Branches of inception blocks: what each gives and costs, and what the answer is without it."""
 
 import functools
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -49,6 +51,12 @@ def test_naive_blocks_keep_what_the_pooling_gives() -> None:
     model = nn.Sequential(NaiveInception(3, 4, 5, 6)).eval()
     (block,) = branches.blocks(model, analyze(model, (3, 8, 8)))
     assert [(b.channels, b.kernel) for b in block.branches] == [(4, 1), (5, 3), (6, 5), (3, 0)]
+
+
+def test_blocks_are_found_while_another_thread_imports_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.models.googlenet", ModuleType("half imported"))
+    model, analysis, _ = ours()
+    assert branches.blocks(model, analysis)[0].branches
 
 
 def test_the_concatenation_is_the_branches() -> None:

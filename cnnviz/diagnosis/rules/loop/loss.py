@@ -18,6 +18,9 @@ MIN_SIGMOID_RANGE = 0.5
 """Range of a loss's input from which it lies in [0, 1] by a sigmoid, though the graph shows none. What has
 hardly learned anything may lie there, too.
 """
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+"""Losses that broadcast outputs and targets over each other."""
 SPREAD = 1e-4
 """Least range of the loss function's input: bounds of less are inconclusive."""
 
@@ -44,7 +47,13 @@ def squashed(samples: tuple[LoopLook, ...]) -> str:
         return ""
     lows, highs = [sample.low or 0.0 for sample in bounded], [sample.high or 0.0 for sample in bounded]
     known = [sample.activation for sample in bounded if sample.activation is not None]
+    if "linear" in known:
+        return ""  # a layer's sums, which may lie in [0, 1] where little has been learned
     if known and known[0] and len(set(known)) == 1:
+        if known[0] == "hardtanh":
+            # ReLU6 is hard tanh from 0 to 6; other bounds are a clamp, wide enough on purpose.
+            inside = max(highs) <= 6 if min(lows) >= 0 else max(highs) <= 1 and min(lows) >= -1
+            return ("relu6" if min(lows) >= 0 else "hardtanh") if inside else ""
         return known[0]
     if all(probabilities(sample) for sample in bounded):
         return "softmax"
@@ -72,12 +81,16 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     samples = loop.losses
     if not samples:
-        return Inconclusive(_unseen(loop))
+        return Inconclusive(UNSEEN)
     function = samples[0].function
     if is_maximized(samples):
         return _maximized(function)
     if function in ("cross_entropy", "nll_loss") and all(sample.shape[1:] == (1,) for sample in samples):
         return _one_output(function)
+    if function == "cross_entropy" and all(
+        len(sample.shape) == 1 and sample.target == sample.shape for sample in samples
+    ):
+        return _over_the_batch()
     if function == "nll_loss":
         return _nll(samples)
     if function == "binary_cross_entropy_with_logits" and squashed(samples) in ("sigmoid", "softmax"):
@@ -91,7 +104,7 @@ def loss_mismatch(evidence: Evidence) -> Outcome:
                 "loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)",
             ),
         )
-    broadcast = [sample for sample in samples if function == "mse_loss" and sample.shape != sample.target]
+    broadcast = [sample for sample in samples if function in DISTANCES and sample.shape != sample.target]
     if broadcast:
         shapes = f"{_shape(broadcast[0].shape)} and {_shape(broadcast[0].target)}"
         return _mismatch(
@@ -137,6 +150,20 @@ def _one_output(function: str | None) -> Finding:
             "are classes.",
             "loss = nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.float())\n"
             "# or: nn.Linear(features, 2), with nn.functional.cross_entropy",
+        ),
+    )
+
+
+def _over_the_batch() -> Finding:
+    return _mismatch(
+        0.95,
+        "cross_entropy is given one number an image, (N,) against (N,): its softmax is over the batch.",
+        "Given a single dimension, cross-entropy takes it for the classes of one image. So the images of the "
+        "batch compete with each other to be the one that is right, and their labels are taken for "
+        "probabilities.",
+        CodeFix(
+            "For two classes by one output use binary cross-entropy.",
+            "loss = nn.functional.binary_cross_entropy_with_logits(outputs, labels.float())",
         ),
     )
 
@@ -203,7 +230,7 @@ def activation_by_bounds(evidence: Evidence) -> Outcome:
     loop = _loop(evidence)
     samples = loop.losses
     if not samples:
-        return Inconclusive(_unseen(loop))
+        return Inconclusive(UNSEEN)
     function = squashed(samples)
     if samples[0].function == "binary_cross_entropy_with_logits" and function == "relu":
         return _relu_before_sigmoid()
@@ -214,13 +241,13 @@ def activation_by_bounds(evidence: Evidence) -> Outcome:
     if not function:
         lows, highs = [sample.low or 0.0 for sample in samples], [sample.high or 0.0 for sample in samples]
         return Negative(f"Cross-entropy is given values from {short(min(lows))} to {short(max(highs))}.")
-    bounds = (0.0, 1.0) if function in ("softmax", "sigmoid") else (-1.0, 1.0) if function == "tanh" else None
+    bounds = activations.BOUNDED.get(function)
     classes = max(loop.classes or evidence.classes, 2)
     floor = activations.loss_floor(*bounds, classes, 0.0) if bounds else None
-    name = {"softmax": "softmax", "sigmoid": "a sigmoid", "relu": "ReLU", "tanh": "tanh"}[function]
+    name = "a sigmoid" if function == "sigmoid" else activations.name_of(function)
     return Finding(
         cause="output-activation",
-        confidence={"softmax": 0.98, "relu": 0.93, "sigmoid": 0.93, "tanh": 0.8}[function],
+        confidence={"softmax": 0.98, "tanh": 0.8}.get(function, 0.93),
         effect=0.7,
         verdict=f"Cross-entropy is given outputs that passed through {name}"
         + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
@@ -251,6 +278,10 @@ def labels_out_of_range(evidence: Evidence) -> Outcome:
     """Detect labels without an output: cross-entropy then raises, or is skipped."""
     loop = _loop(evidence)
     low, high, classes = loop.label_low, loop.label_high, loop.classes
+    binary = [sample for sample in loop.losses if sample.function in BINARY and sample.target_low is not None]
+    lows, highs = [s.target_low or 0.0 for s in binary], [s.target_high or 0.0 for s in binary]
+    if binary and (min(lows) < 0 or max(highs) > 1):
+        return _no_probabilities(min(lows), max(highs))
     if low is None or high is None or not classes:
         return Inconclusive("No labels were seen.")
     if low >= 0 and high < classes:
@@ -276,6 +307,28 @@ def labels_out_of_range(evidence: Evidence) -> Outcome:
         ),
         hides=EFFECTS,
     )
+
+
+def _no_probabilities(low: float, high: float) -> Finding:
+    return Finding(
+        cause="labels-out-of-range",
+        confidence=0.97,
+        effect=1.0,
+        verdict=f"Binary cross-entropy is given targets from {short(low)} to {short(high)}: it takes "
+        "probabilities, 0 to 1.",
+        explanation=(
+            "Binary cross-entropy weighs the logarithms of p and of 1 - p by the target and by 1 minus it. "
+            "With targets outside of [0, 1] one of the weights is negative, and the loss falls without end "
+            "as the outputs grow, whatever the images show."
+        ),
+        facts=(Fact("least target", low, short(low)), Fact("largest target", high, short(high))),
+        fix=CodeFix(
+            "Number the two classes 0 and 1.",
+            "labels = (labels + 1) / 2" if low == -1 else f"labels = (labels - {short(low)}) / "
+            f"{short(high - low)}",
+        ),
+        hides=(*EFFECTS, "loss-mismatch", "output-activation"),
+    )  # fmt: skip
 
 
 RIGHT = 0.75
@@ -356,16 +409,7 @@ def _loop(evidence: Evidence) -> Loop:
     return evidence.loop or Loop()
 
 
-def _unseen(loop: Loop) -> str:
-    name = loop.imported_by_name
-    if name:
-        return (
-            f"No loss was seen: '{name}' was imported by name before cnnviz.watch. Call "
-            "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
-        )
-    return (
-        "No loss was seen in a looked-at step: call run.step(loss, logits, labels) before optimizer.step()."
-    )
+UNSEEN = "No loss was seen in a looked-at step: call run.step(loss, logits, labels) before optimizer.step()."
 
 
 def _shape(shape: tuple[int, ...]) -> str:
