@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.watching.diagnosing import Report
-from cnnviz.watching.loss_functions import caller_globals
 from cnnviz.watching.run import WatchedRun, WatchWarning
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Watch:
             raise ValueError(f"An epoch has at least one step, not {steps_per_epoch}.")
         return WatchedRun(
             model, list(optimizers), name=name, dataset=dataset, classes=classes,
-            steps_per_epoch=steps_per_epoch, database=database, caller=caller_globals(1),
+            steps_per_epoch=steps_per_epoch, database=database,
         )  # fmt: skip
 
     def lightning(self, *, model: Callable[[Any], nn.Module] | None = None, **options: Any) -> Any:

@@ -27,6 +27,8 @@ have about 0.
 MIN_VALUES = 32
 MIN_UNIFORM_VALUES, MAX_UNIFORM_VALUES = 64, 1_000_000
 """Fewest values of a weight for testing its distribution, and most that are tested."""
+MIN_ORDER = 8
+"""Fewest labels whose order tells one batch from another."""
 MAX_LABELS = 4_096
 """Most classes whose labels are counted."""
 MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
@@ -107,6 +109,11 @@ def _is_constant(values: Tensor) -> bool:
     return all(bool((part == values[0]).all()) for part in (values[:SAMPLED_VALUES], values))
 
 
+def _is_irregular(labels: NDArray[Any]) -> bool:
+    """Return whether labels are in no order that a loop would make: not sorted, and not class by class."""
+    return len(labels) >= MIN_ORDER and len(np.unique(np.diff(labels))) > 2
+
+
 def _sample(parameter: nn.Parameter) -> Tensor:
     return parameter.detach().reshape(-1)[:SAMPLED_VALUES].float().cpu().clone()
 
@@ -136,6 +143,8 @@ class LoopFacts:
         self.batch_sizes: Counter[int] = Counter()
         self._commonest: list[float] = []
         self._neighbors = [0, 0]
+        self._previous_labels: NDArray[Any] | None = None
+        self._same_labels = [0, 0]
         self._checksums: Counter[float] = Counter()
         self._order: deque[float] = deque(maxlen=20_000)
         self._rates: list[float] = []
@@ -143,6 +152,8 @@ class LoopFacts:
         self._untrained_cache: dict[int, tuple[int, bool]] = {}
         self._marks: list[int] = []
         self._versions: tuple[int, ...] = ()
+        self._checked = 0
+        """Evaluation passes before which weights were compared."""
         self._initial: dict[str, Tensor] = {}
         self._samples: dict[str, Tensor] = {}
         self.reset: Counter[str] = Counter()
@@ -178,27 +189,54 @@ class LoopFacts:
         if not self._versions or not self.counts["steps"]:
             return
         versions = tuple(p._version for _, p in self.parameters)
-        if versions == self._versions:
+        if versions != self._versions:
+            changed = [
+                (name, p)
+                for (name, p), old, new in zip(self.parameters, self._versions, versions, strict=True)
+                if old != new
+            ]
+            self._versions = versions
+            self.counts["changes_outside"] += 1
+        elif self.counts["evaluations"] > self._checked:
+            changed = self.parameters  # `.data` assigned between epochs has no version
+        else:
             return
-        changed = [
-            (name, p)
-            for (name, p), old, new in zip(self.parameters, self._versions, versions, strict=True)
-            if old != new
-        ]
-        self._versions = versions
-        self.counts["changes_outside"] += 1
-        reset = [name for name, p in changed if self._is_reset(name, p)]
+        self._checked = self.counts["evaluations"]
+        self._count_resets([name for name, p in changed if self._is_reset(name, p)])
+
+    def before_evaluation(self) -> None:
+        """Detect first weights that were loaded again before an evaluation pass, and store a sample.
+
+        Averaged weights are often loaded for such a pass, and have little to do with those before.
+        """
+        if self.counts["steps"]:
+            self._count_resets([name for name, p in self.parameters if self._is_first(name, p)])
+        self.sample_weights()
+
+    def _count_resets(self, reset: Sequence[str]) -> None:
         if reset:
             self.counts["resets"] += 1
             self.reset.update(reset)
             self.sample_weights()
 
-    def _is_reset(self, name: str, parameter: nn.Parameter) -> bool:
+    def _is_first(self, name: str, parameter: nn.Parameter) -> bool:
+        """Return whether a parameter has its first values again."""
         previous, first = self._samples.get(name), self._initial.get(name)
         if previous is None or first is None or parameter.dim() < 2 or parameter.numel() < MIN_VALUES:
             return False
+        if previous.shape != first.shape or bool((previous == first).all()):
+            return False
         current = _sample(parameter)
-        if bool((current == first).all()) and not bool((previous == first).all()):
+        return current.shape == first.shape and bool((current == first).all())
+
+    def _is_reset(self, name: str, parameter: nn.Parameter) -> bool:
+        previous = self._samples.get(name)
+        if previous is None or parameter.dim() < 2 or parameter.numel() < MIN_VALUES:
+            return False
+        if self._is_first(name, parameter):
+            return True
+        current = _sample(parameter)
+        if float(previous.norm()) > TINY and not bool(current.any()):
             return True
         norms = float(previous.norm() * current.norm())
         return norms > TINY and float(current @ previous) / norms < MIN_COSINE
@@ -235,6 +273,13 @@ class LoopFacts:
                 self.labels.update(
                     {low + at: count for at, count in enumerate(table.sum(0).tolist()) if count}
                 )
+        for batch in batches:
+            same_as_before = self._previous_labels is not None and np.array_equal(
+                batch, self._previous_labels
+            )
+            self._same_labels[0] += same_as_before and _is_irregular(batch)
+            self._same_labels[1] += 1
+            self._previous_labels = batch
         same = labels[1:] == labels[:-1]
         same[np.cumsum(sizes)[:-1] - 1] = False  # not across batches
         self._neighbors[0] += int(np.count_nonzero(same))
@@ -283,6 +328,7 @@ class LoopFacts:
             "changes_in_epoch": sum(bool(move) and at + 1 not in edges for at, move in enumerate(moves)),
             "reversals": sum(a != b for a, b in itertools.pairwise(directions)),
             "negligible": sum(rate < 0.01 * largest for rate in rates) / len(rates),
+            "settled_at": max((at + 1 for at, move in enumerate(moves) if move), default=0),
             "fell_at": next((at for at, rate in enumerate(rates) if rate == largest), 0),
         }
 
@@ -385,6 +431,7 @@ class LoopFacts:
             "batch_size": self.batch_sizes.most_common(1)[0][0] if self.batch_sizes else 0,
             "commonest": sum(self._commonest) / len(self._commonest) if self._commonest else None,
             "neighbours_alike": self._neighbors[0] / self._neighbors[1] if self._neighbors[1] else None,
+            "labels_again": self._same_labels[0] / max(self._same_labels[1] - 1, 1),
             "batches": batches,
             "distinct_batches": len(self._checksums),
             "most_repeated": most_common[0][1] if most_common else 0,

@@ -44,6 +44,8 @@ STEPLESS = 50
 """Backward passes without an optimizer step after which backward passes count as steps, so that there are
 curves.
 """
+MAX_WAITING = 1_000
+"""Most passes that wait for their gradient."""
 MAX_KEPT_LOGITS = 65_536
 """Most logits of a batch that are kept until its predictions are fetched."""
 CHECKSUM_EARLY, CHECKSUM_STEPS = 1_000, 40
@@ -92,6 +94,9 @@ class LoopMonitor:
         self._layer_hook = LayerStatsHook(model) if layers else None
         self._modes = mode_layers(model)
         self._forward: Forward | None = None
+        self._without_backward: list[Forward] = []
+        """Passes in training mode since the last step, of other images than its own, that had no gradient."""
+        self._learned_source = 0
         self._losses: list[StepLoss] = []
         self.copies_losses = True
         """Whether losses and predictions are copied in each step, rather than computed when fetched."""
@@ -143,11 +148,13 @@ class LoopMonitor:
         self._sampled = None
         self._checksums = []
         self._forward = None
+        self._without_backward = []
 
     def finish(self) -> None:
         """Complete pending measurements and evaluation passes."""
         self._end_sample()
         self._end_evaluation(mark=True)
+        self._count_without_backward()
         self.drain()
 
     @contextmanager
@@ -220,6 +227,7 @@ class LoopMonitor:
             return
         evaluating = [not part.training for part in self._modes.values()]
         forward = self._forward = Forward(logits, bool(evaluating) and all(evaluating), any(evaluating))
+        forward.source = id(images)
         if self._sampled is not None and len(args) + len(kwargs) == 1:
             forward.inputs = images
         logits.register_hook(self._guard_gradient(forward))  # type: ignore[no-untyped-call]
@@ -258,6 +266,7 @@ class LoopMonitor:
             counts["repeated_backwards"] += 1
             return
         forward.backward = True
+        self._learned_source = forward.source
         self._passes += 1
         self._end_evaluation(mark=True)
         counts["passes"] += 1
@@ -279,9 +288,21 @@ class LoopMonitor:
             self._evaluate(forward.logits.detach(), forward.images)
             if forward.labels is not None and self._evaluation is not None and not self._explicit:
                 self._add_judged_labels(self._evaluation, self._class_logits(forward.logits), forward.labels)
-        elif self._sampled is not None:
-            self._sampled.facts["together"] = True
+        else:
+            if self._sampled is not None:
+                self._sampled.facts["together"] = True
+            if forward.source != self._learned_source and len(self._without_backward) < MAX_WAITING:
+                forward.logits = forward.logits.detach()  # without its graph
+                self._without_backward.append(forward)
         self.facts.counts["forwards_without_backward"] += 1
+
+    def _count_without_backward(self) -> None:
+        """Count passes in training mode, after a step, whose gradient has not come until the next one."""
+        waiting, self._without_backward = self._without_backward, []
+        count = sum(not forward.backward for forward in waiting)
+        if count and self.facts.counts["steps"]:
+            self.facts.counts["passes_without_backward"] += count
+            self.facts.counts["steps_after_such_passes"] += 1
 
     def _count_backward(self) -> None:
         """Count a backward pass as a step, for a loop without optimizer steps."""
@@ -295,7 +316,7 @@ class LoopMonitor:
             self._end_sample()
             self._evaluation, self._explicit = EvaluationPass(self.part), False
             self.images.begin_pass()
-            self.facts.sample_weights()
+            self.facts.before_evaluation()
         recalibrating = any(
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training and part.momentum is None
             for part in self._modes.values()
@@ -521,6 +542,8 @@ class LoopMonitor:
 
     def _finish_step(self) -> None:
         """Count a step and report its metrics."""
+        if self._without_backward:
+            self._count_without_backward()
         self.step += 1
         self.facts.counts["steps" if not self._stepless else "stepless"] += 1
         if self._passes:

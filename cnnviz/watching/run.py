@@ -10,7 +10,7 @@ import os
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -79,14 +79,13 @@ class WatchedRun:
         classes: Sequence[str] | None = None,
         steps_per_epoch: int | None = None,
         database: Database | str | None = None,
-        caller: Mapping[str, Any] | None = None,
         framework: str = "torch",
     ) -> None:
         self.ended: Status | None = None
         self.id: int | None = None
         self._model, self._optimizers = model, optimizers
         self._classes, self._steps_per_epoch = tuple(classes or ()), steps_per_epoch
-        self._pid, self._caller, self._framework = os.getpid(), caller or {}, framework
+        self._pid, self._framework = os.getpid(), framework
         self._epoch_ends: list[int] = []
         self._metrics: EpochMetrics | None = None
         self._waiting: list[tuple[int, StepLoss]] = []
@@ -134,12 +133,6 @@ class WatchedRun:
         self._probe_inputs = diagnosing.ProbeInputs(model)
         self.monitor.attach()
         loss_functions.listen(self.monitor)
-        name_in_caller = loss_functions.imported_by_name(self._caller)
-        if name_in_caller is not None:
-            self._note(
-                f"'{name_in_caller}' was imported by name before cnnviz.watch and is not seen: call "
-                "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
-            )
         recording.register(self)
 
     # Public methods, for the loop.
@@ -298,9 +291,9 @@ class WatchedRun:
         ):
             self._note(
                 f"No loss was seen in {UNSEEN} steps: cnnviz.watch sees cross_entropy, nll_loss, "
-                "binary_cross_entropy and mse_loss of torch.nn.functional and their classes (as "
-                "nn.CrossEntropyLoss), unless a reference to the function was taken earlier. Call "
-                "run.step(loss, logits, labels) before optimizer.step()."
+                "binary_cross_entropy, mse_loss, l1_loss and huber_loss of torch.nn.functional and their "
+                "classes (as nn.CrossEntropyLoss). Call run.step(loss, logits, labels) before "
+                "optimizer.step()."
             )
         if self._steps_per_epoch and step % self._steps_per_epoch == 0:
             self._end_epoch(step)
@@ -456,7 +449,6 @@ class WatchedRun:
         facts.notes = self._notes
         body = facts.body() | {
             "functions": list(self.monitor.functions),
-            "imported_by_name": loss_functions.imported_by_name(self._caller),
             "images": self.monitor.images.counts(self._images["train"]),
         }
         images = LoopImages.model_validate(body["images"])

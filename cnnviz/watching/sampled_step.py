@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.watching.loss_functions import LossCall
-from cnnviz.watching.step_loss import activation_of
+from cnnviz.watching.step_loss import BINARY_LOSSES, activation_of
 
 FEW_PARAMETERS = 8
 """Parameters whose `.grad` buffers are compared with the new gradient: the largest."""
@@ -218,6 +218,8 @@ def _loss_input_facts(
         "high": float(values.max()) if values.numel() else None,
         "loss": float(result.detach().float().mean()) if result is not None else None,
     }
+    if function in BINARY_LOSSES and target.numel():
+        facts |= {"target_low": float(target.detach().min()), "target_high": float(target.detach().max())}
     if values.dim() == 2 and values.shape[1] > 1:
         sums, logsumexp = values.sum(1), values.logsumexp(1)
         facts |= {

@@ -26,7 +26,14 @@ VIEWS = 4
 VIEW_NODES = frozenset(
     ("Squeeze", "Unsqueeze", "View", "UnsafeView", "ReshapeAlias", "Select", "Slice", "T", "Transpose")
 )
-ACTIVATION_NODES = {"Sigmoid": "sigmoid", "Softmax": "softmax", "Relu": "relu", "Tanh": "tanh"}
+ACTIVATION_NODES = {
+    "Sigmoid": "sigmoid", "Softmax": "softmax", "Relu": "relu", "Tanh": "tanh", "Hardtanh": "hardtanh",
+    "Hardsigmoid": "hardsigmoid",
+}  # fmt: skip
+"""Activations by their node's name; `Hardtanh` is ReLU6 too."""
+SUM_NODES = ("Addmm", "Mm", "Bmm", "Baddbmm", "Convolution")
+LINEAR = "linear"
+"""In place of an activation: the tensor is a layer's sums."""
 BINARY_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
@@ -40,6 +47,8 @@ class Forward:
     """Whether some of the mode-dependent layers are in evaluation mode."""
     backward: bool = False
     has_loss: bool = False
+    source: int = 0
+    """The input's `id`."""
     labels: Tensor | None = None
     inputs: Tensor | None = None
     """In sampled steps, the input where it is a single tensor."""
@@ -153,9 +162,10 @@ def have_same_shape(first: Tensor, second: Tensor) -> bool:
 
 
 def activation_of(tensor: Tensor) -> str:
-    """Return the activation that a tensor, or what it is a view of, is the result of; empty for none.
+    """Return the activation that a tensor, or what it is a view of, is the result of.
 
-    By the name of its node in the graph: `SigmoidBackward0`.
+    It is `linear` for a layer's sums, empty for another operation: by the name
+    of its node in the graph, as `SigmoidBackward0`.
     """
     node = tensor.grad_fn
     for _ in range(VIEWS):
@@ -163,7 +173,7 @@ def activation_of(tensor: Tensor) -> str:
             break
         name = node.name().partition("Backward")[0]
         if name not in VIEW_NODES:
-            return ACTIVATION_NODES.get(name, "")
+            return LINEAR if name in SUM_NODES else ACTIVATION_NODES.get(name, "")
         node = node.next_functions[0][0] if node.next_functions else None
     return ""
 

@@ -21,8 +21,12 @@ def database(tmp_path: Path) -> Iterator[tracking.Database]:
 
 @pytest.fixture(autouse=True)
 def _torch_is_left_alone() -> Iterator[None]:
-    before = {name: getattr(functional, name) for name in loss_functions.WRAPPED}
+    def functions() -> dict[str, object]:
+        kernels = {f"{name}'s": getattr(*place) for name, place in loss_functions.KERNELS.items()}
+        return {name: getattr(functional, name) for name in loss_functions.WRAPPED} | kernels
+
+    before = functions()
     yield
     for run in list(recording.open_runs):
         run.finish()
-    assert {name: getattr(functional, name) for name in loss_functions.WRAPPED} == before
+    assert functions() == before

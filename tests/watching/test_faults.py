@@ -519,7 +519,7 @@ def test_outputs_between_0_and_1_without_a_sigmoid_are_no_sigmoid(database: Data
     ).diagnose()
     looks = gather(database, 1).loop.losses  # type: ignore[union-attr]
     assert all((look.low or 0) >= 0 and (look.high or 0) <= 1 for look in looks)
-    assert {look.activation for look in looks} == {""}
+    assert {look.activation for look in looks} == {"linear"}
     assert "loss-mismatch" not in report.causes
 
 

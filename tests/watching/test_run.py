@@ -206,30 +206,6 @@ def test_two_watches_at_once_each_see_their_own_losses(database: Database) -> No
     assert not any(net._forward_hooks or net._forward_pre_hooks for net in nets)
 
 
-def test_a_loss_imported_by_name_is_said_and_can_be_given(database: Database) -> None:
-    held = functional.cross_entropy
-    model = Net()
-    with pytest.warns(WatchWarning, match="'held_loss' was imported by name before cnnviz.watch"):
-        exec(  # a module that imported the function before
-            "import cnnviz\nrun = cnnviz.watch(model, optimizer, database=database)",
-            scope := {"held_loss": held, "model": model, "database": database,
-                      "optimizer": torch.optim.SGD(model.parameters(), 0.1)},
-        )  # fmt: skip
-    run = scope["run"]
-    assert isinstance(run, type(run))
-    values, labels = images()
-    for _ in range(3):
-        logits = model(values[:12])
-        loss = held(logits, labels[:12])
-        run.step(loss, logits, labels[:12])  # type: ignore[attr-defined]
-        loss.backward()
-        run._optimizers[0].step()  # type: ignore[attr-defined]
-        run._optimizers[0].zero_grad()  # type: ignore[attr-defined]
-    run.finish()  # type: ignore[attr-defined]
-    known = tracking.get_run(database, run.id)  # type: ignore[attr-defined]
-    assert known.metrics["train/loss"].rows >= 1
-
-
 def test_a_loss_that_is_never_seen_is_said(database: Database) -> None:
     with pytest.warns(WatchWarning, match="No loss was seen in 10 steps"):
         run = loop(database, loss=lambda x, y: (x.softmax(1)[torch.arange(len(y)), y] - 1).square().mean())

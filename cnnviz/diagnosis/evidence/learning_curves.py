@@ -394,8 +394,11 @@ _OF_ONE_OUTPUT: Mapping[str, Callable[[float], float]] = {
     "binary_cross_entropy": _binary_entropy,
     "binary_cross_entropy_with_logits": _binary_entropy,
     "mse_loss": lambda share: share * (1 - share),
+    "l1_loss": lambda share: min(share, 1 - share),
+    "smooth_l1_loss": lambda share: share * (1 - share) / 2,
+    "huber_loss": lambda share: share * (1 - share) / 2,
 }
-"""Losses of single outputs: the loss of an output that always gives the frequency of its class."""
+"""Losses of single outputs: the loss of an output that always gives the best constant for its class."""
 
 
 def _entropy(counts: Sequence[int]) -> float:

@@ -24,10 +24,16 @@ class LoopLook(_Loose):
     function: str | None = None
     """Name of the loss in `torch.nn.functional`."""
     activation: str | None = None
-    """Activation whose result is the loss function's input, by the graph; empty for none."""
+    """Activation whose result is the loss function's input, by the graph: `linear` for a layer's sums, empty
+    for another operation.
+    """
     shape: tuple[int, ...] = ()
     """Shape of the loss function's input."""
     target: tuple[int, ...] = ()
+    """Shape of its target."""
+    target_low: float | None = None
+    target_high: float | None = None
+    """Range of the target."""
     low: float | None = None
     high: float | None = None
     """Range of the loss function's input."""
@@ -75,6 +81,8 @@ class Rates(_Loose):
     reversals: int = 0
     negligible: float = 0.0
     """Fraction of the steps with less than a hundredth of the largest rate."""
+    settled_at: int = 0
+    """Step from which it stayed as it was at the end."""
     fell_at: int = 0
     """First step with the largest rate."""
 
@@ -227,6 +235,8 @@ class Loop(_Loose):
     """Mean fraction of a batch that is of its most common class."""
     neighbours_alike: float | None = None
     """Fraction of consecutive images of a batch that are of one class."""
+    labels_again: float = 0.0
+    """Fraction of batches whose labels are those of the batch before, in the same order, which is none."""
     batches: int = 0
     distinct_batches: int = 0
     most_repeated: int = 0
@@ -241,7 +251,6 @@ class Loop(_Loose):
     without_gradient: dict[str, int] = {}
     optimizers: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
-    imported_by_name: str | None = None
     images: LoopImages = LoopImages()
     inputs: dict[str, LoopInput] = {}
     """Of the first training batch (`train`), and of the first batch of the newest pass without gradients

@@ -106,6 +106,8 @@ def same_batch(evidence: Evidence) -> Outcome:
     few = _few_images(evidence)
     if few is not None:
         return few
+    if loop.labels_again >= IN_A_ROW and loop.distinct_batches > 2 and loop.batch_size < WHOLE:
+        return _same_labels(loop)
     one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
@@ -140,6 +142,29 @@ def same_batch(evidence: Evidence) -> Outcome:
     )
 
 
+def _same_labels(loop: Loop) -> Finding:
+    """Report batches that differ, as by augmentation, and have the same labels in the same order."""
+    return Finding(
+        cause="same-batch",
+        confidence=0.9,
+        effect=0.9,
+        verdict=f"{percent(loop.labels_again)} of the batches of {loop.batch_size} have the labels of the "
+        "one before, in the same order: the same images again, otherwise augmented.",
+        explanation=(
+            "Labels that are drawn at random come in another order in each batch. Here the order stays, "
+            "while the values that the network reads differ: a batch was taken outside of the loop, and is "
+            "augmented or gets noise in every step. One batch is soon memorized, and nothing else learned."
+        ),
+        facts=(
+            Fact("batches with the labels of the one before", loop.labels_again, percent(loop.labels_again)),
+        ),
+        fix=CodeFix(
+            "Take the next batch in every step.", "for images, labels in loader:\n    ...  # one step"
+        ),
+        hides=(*EFFECTS, "classes-missing"),
+    )
+
+
 FEW_IMAGES = 0.1
 """Part of an epoch's images that differ from each other, below which few images come again and again. Rare
 classes that are drawn more often leave more.
@@ -150,8 +175,10 @@ MIN_IMAGES = 100
 def _few_images(evidence: Evidence) -> Finding | None:
     """Detect epochs of a handful of images, each of which comes many times within the epoch."""
     images, classes = _loop(evidence).images, max(evidence.classes, 2)
-    natural = images.judged >= MIN_AGAIN and images.known > 0.5 * images.judged
-    if images.first < MIN_IMAGES or natural or len(evidence.data.shape) != 3:
+    judged = images.judged >= MIN_AGAIN
+    natural = judged and images.known > 0.5 * images.judged
+    # Rows of a few categories repeat by nature, which judged ones that are new rule out.
+    if images.first < MIN_IMAGES or natural or (len(evidence.data.shape) != 3 and not judged):
         return None
     if images.first_distinct > min(FEW_IMAGES * images.first, 4 * classes):
         return None
@@ -182,6 +209,8 @@ def _few_images(evidence: Evidence) -> Finding | None:
 
 CENTERED, STANDARD = 0.6, (0.5, 1.7)
 """Bounds of mean and standard deviation of one standardized batch."""
+DARKEST, BLACK = -5.0, 0.5
+"""Least normalized pixel, and range of all: 0.33 between the channels of black images by ImageNet's means."""
 TINY_INPUT = 1.2 / 255
 """Largest pixel after dividing [0, 1] by 255 again, with a margin."""
 
@@ -199,6 +228,8 @@ def scaled_twice(evidence: Evidence) -> Outcome:
     if read is None:
         return Inconclusive("What the network reads was not recorded.")
     centred = read.low < 0 and _is_standard(255 * read.mean, 255 * read.spread)
+    if not centred and _is_dark(evidence):
+        return _normalized_dark(read.low, read.high)
     if not centred and not (read.low >= 0 and 0 < read.high <= TINY_INPUT):
         return Negative(f"The network reads values from {short(read.low)} to {short(read.high)}.")
     curve = summarize_loss(evidence)
@@ -232,6 +263,34 @@ def scaled_twice(evidence: Evidence) -> Outcome:
     )
 
 
+def _is_dark(evidence: Evidence) -> bool:
+    """Return whether all pixels of images are below the mean by nearly as much: those of black images."""
+    read, shape = evidence.input, evidence.data.shape
+    images = len(shape) == 3 and shape[0] in (1, 3)
+    return images and read is not None and DARKEST < read.low < read.high < 0 < read.high - read.low < BLACK
+
+
+def _normalized_dark(low: float, high: float) -> Finding:
+    return Finding(
+        cause="scaled-twice",
+        confidence=0.85,
+        effect=0.7,
+        verdict=f"The network reads values from {short(low)} to {short(high)}, all below the mean that was "
+        "subtracted: pixels seem to be divided by 255 twice, and then normalized.",
+        explanation=(
+            "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
+            "pixels are at most 1/255, nearly black; Normalize subtracts a mean that is meant for [0, 1], so "
+            "that what is left is minus mean over standard deviation in every pixel, and a trace of the "
+            "image."
+        ),
+        facts=(Fact("least input", low, short(low)), Fact("largest input", high, short(high))),
+        fix=CodeFix(
+            "Divide once, then normalize.", "images = images.float() / 255  # only where they are bytes"
+        ),
+        hides=EFFECTS,
+    )
+
+
 def _is_standard(mean: float, spread: float) -> bool:
     """Return whether values have about mean 0 and standard deviation 1."""
     return abs(mean) <= CENTERED and STANDARD[0] <= spread <= STANDARD[1]
@@ -253,7 +312,9 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
     if passes < FEW:
         return Inconclusive("Too few training passes were seen.")
     model_passes = loop.count("passes_of_evaluating_model")
-    if off < 0.3 * passes or model_passes < 0.5 * off:
+    # Layers in evaluation mode in a network in training mode are right with pretrained weights.
+    fresh = loop.parameters.weights > 0 and loop.parameters.default >= FRESH * loop.parameters.weights
+    if off < 0.3 * passes or (model_passes < 0.5 * off and not fresh):
         return Negative(f"{passes - off:,} of {passes:,} training passes were made in training mode.")
     frozen = set(loop.parameters.frozen)
     acting = [name for name in loop.modes if name not in frozen]
@@ -288,8 +349,12 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
     )
 
 
+FRESH = 0.5
+"""Fraction of the weights that were as torch draws them when watching began, in a network from scratch."""
 NEGLIGIBLE = 0.5
 """Fraction of the steps with less than a hundredth of the largest rate."""
+EPOCHS = 3
+"""Least epochs of a run, in the first of which its schedule has no reason to end."""
 OFTEN = 6
 """Reversals of the rate, up and down."""
 SHORT_PERIOD = 0.6
@@ -311,10 +376,13 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
         return Inconclusive("Too few steps were seen.")
     if not rates.changes:
         return Negative(f"The learning rate stays at {short(rates.largest)}.")
-    if rates.changes_in_epoch < 3:
+    settled = _settled_in_first_epoch(loop)
+    if rates.changes_in_epoch < 3 and not settled:
         return Negative("The learning rate changes only where epochs end.")
     epoch = _epoch_length(loop)
-    fallen = rates.negligible >= NEGLIGIBLE and rates.last < 0.01 * rates.largest and not rates.reversals
+    fallen = settled or (
+        rates.negligible >= NEGLIGIBLE and rates.last < 0.01 * rates.largest and not rates.reversals
+    )
     period = 2 * steps / max(rates.reversals, 1)
     swings = rates.reversals >= OFTEN and epoch is not None and period < SHORT_PERIOD * epoch
     if not fallen and not swings:
@@ -323,7 +391,10 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
             "over the run."
         )
     description = (
-        f"it is below a hundredth of its largest value in {percent(rates.negligible)} of the steps"
+        f"it falls to {short(rates.last / rates.largest)} of its largest value within the first epoch of "
+        f"{len(loop.marks)}"
+        if settled
+        else f"it is below a hundredth of its largest value in {percent(rates.negligible)} of the steps"
         if fallen
         else f"it goes up and down every {period:.0f} steps, where an epoch has {epoch:.0f}"
     )
@@ -361,6 +432,14 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
         ),
         hides=EFFECTS,
     )
+
+
+def _settled_in_first_epoch(loop: Loop) -> bool:
+    """Return whether the rate fell tenfold within the first of several epochs, and stayed there."""
+    rates, marks = loop.rates, loop.marks
+    if len(marks) < EPOCHS or not 0 < rates.settled_at < 0.9 * marks[0]:
+        return False
+    return not rates.reversals and rates.fell_at == 0 and rates.last <= 0.1001 * rates.largest
 
 
 def _epoch_length(loop: Loop) -> float | None:

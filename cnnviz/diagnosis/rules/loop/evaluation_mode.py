@@ -13,6 +13,7 @@ from cnnviz.diagnosis.evidence.learning_curves import (
     accuracy_summary,
     standard_error,
 )
+from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.rules import Inconclusive, Negative, Outcome, note, rule
@@ -45,7 +46,54 @@ def evaluation_mode(evidence: Evidence) -> Outcome:
             return _finding(evidence, 0.98, wrong)
     if evidence.in_training_mode == ():
         return Negative("While test images were judged, every layer was in evaluation mode.")
+    if _is_judged_with_gradients(evidence):
+        return _judged_with_gradients(evidence)
     return _by_accuracy(evidence, acting)
+
+
+NOW_AND_THEN = 0.2
+"""Part of the steps before which images are judged; other passes that nothing is learned from are in each."""
+
+
+def _is_judged_with_gradients(evidence: Evidence) -> bool:
+    """Return whether now and then other images pass in training mode, and nothing is learned from them.
+
+    Not beside passes in evaluation mode, which judge, nor where several optimizers share the passes.
+    """
+    loop = evidence.loop
+    if (
+        loop is None
+        or not loop.modes
+        or loop.closure
+        or loop.count("evaluations")
+        or len(loop.optimizers) > 1
+    ):
+        return False
+    passes, breaks = loop.count("passes_without_backward"), loop.count("steps_after_such_passes")
+    return passes > 0 and breaks <= max(1, NOW_AND_THEN * loop.steps)
+
+
+def _judged_with_gradients(evidence: Evidence) -> Finding:
+    loop = evidence.loop
+    assert loop is not None
+    passes, breaks = loop.count("passes_without_backward"), loop.count("steps_after_such_passes")
+    return Finding(
+        cause="evaluation-mode",
+        confidence=0.75,
+        effect=0.6,
+        verdict=f"Images that nothing was learned from went through the network in training mode: "
+        f"{passes:,} passes without a backward pass, before {breaks:,} of {loop.steps:,} steps.",
+        explanation=(
+            "So images seem to be judged without model.eval() (and without torch.no_grad(), which costs "
+            f"memory). Some layers act differently while they learn, here "
+            f"{', '.join(repr(name) for name in loop.modes[:3])}: dropout sets values to zero at random, and "
+            "batch normalization takes the statistics of the batch, and changes its running ones by the "
+            "images that are judged."
+        ),
+        facts=(Fact("passes without a backward pass", float(passes), f"{passes:,}"),),
+        layers=loop.modes,
+        explains=("one-class", "dropout", "batch-too-small", "under-fitting", *OVER_FITTING),
+    )
 
 
 def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:

@@ -31,6 +31,8 @@ STALE = 0.5
 """Factor of stale gradients in a step, relative to that of new ones, from which they are part of it."""
 UNTRAINED = 0.2
 """Fraction of the parameters that stay at initialization: fewer, as of a first layer, hardly matter."""
+FEWEST_TWICE = 3
+"""Fewest batches a step from which 1/k² for each loss is no accident, as of two losses that count a half."""
 MIN_STEPS_SHARE = 0.6
 """Fraction of the sampled steps that must show it."""
 ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
@@ -236,6 +238,8 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
             f"Gradients of {passes} batches are added up, and divided by {passes} before the step."
         )
     scale = median(scales)
+    if passes >= FEWEST_TWICE and abs(scale * passes * passes - 1) < 0.02:
+        return _divided_twice(passes, steps, scale)
     if abs(scale * passes - 1) < 0.02 or scale < 0.9 or scale > 1.1:
         return Negative(f"{passes} batches make a step, and each loss counts {short(scale)}.")
     return Finding(
@@ -255,6 +259,27 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         ),
         fix=CodeFix(f"Divide each loss by {passes}, or the learning rate.", f"(loss / {passes}).backward()"),
         explains=("rate-too-high", "unstable-training", "exploding-gradients", "non-finite"),
+    )
+
+
+def _divided_twice(passes: int, steps: int, scale: float) -> Finding:
+    return Finding(
+        cause="gradient-accumulation-scale",
+        confidence=0.75,
+        effect=0.4,
+        verdict=f"{passes} batches make one step and each loss counts {short(scale)} = 1/{passes}²: it is "
+        f"divided by {passes} twice.",
+        explanation=(
+            f"In {steps:,} steps the gradients of {passes} batches were added up. Each loss divided by "
+            f"{passes} gives the gradient of their mean; divided once more it is {passes} times too short, "
+            f"which with SGD is a learning rate {passes} times as low as it seems."
+        ),
+        facts=(
+            Fact("batches a step", float(passes), f"{passes}"),
+            Fact("scale of each loss", scale, short(scale)),
+        ),
+        fix=CodeFix(f"Divide each loss by {passes} once.", f"(loss / {passes}).backward()"),
+        explains=("rate-too-low", "too-few-steps", "under-fitting"),
     )
 
 
