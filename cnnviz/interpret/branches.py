@@ -70,11 +70,10 @@ def blocks(model: nn.Module, analysis: Analysis) -> tuple[Block, ...]:
 
 def _inception_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     kinds: tuple[type[nn.Module], ...] = (Inception, NaiveInception)
-    googlenet = sys.modules.get(
-        "torchvision.models.googlenet"
-    )  # Not imported: no module can be one of its types.
+    # Not imported, or still being imported by another thread: no module can be one of its type.
+    googlenet = getattr(sys.modules.get("torchvision.models.googlenet"), "Inception", None)
     if googlenet is not None:
-        kinds += (googlenet.Inception,)
+        kinds += (googlenet,)
     for name, module in model.named_modules():
         if isinstance(module, kinds):
             yield name, module

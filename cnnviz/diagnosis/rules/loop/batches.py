@@ -106,7 +106,8 @@ def same_batch(evidence: Evidence) -> Outcome:
     few = _few_images(evidence)
     if few is not None:
         return few
-    if loop.labels_again >= IN_A_ROW and loop.distinct_batches > 2 and loop.batch_size < WHOLE:
+    are_augmented = loop.labels_again >= IN_A_ROW and loop.repeated_in_a_row < 0.5
+    if are_augmented and loop.distinct_batches > 2 and loop.batch_size < WHOLE:
         return _same_labels(loop)
     one = loop.distinct_batches <= 2 and loop.most_repeated >= 0.6 * loop.batches
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
