@@ -336,30 +336,35 @@ class LoopFacts:
 
     def _parameter_facts(self) -> dict[str, Any]:
         optimized = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
-        own = {id(p) for _, p in self.parameters}
-        trainable = [(name, p) for name, p in self.parameters if p.requires_grad]
+        parameters = list(self._model.named_parameters())  # of layers that were replaced since, too
+        own = {id(p) for _, p in parameters}
+        trainable = [(name, p) for name, p in parameters if p.requires_grad]
         missing = [(name, p) for name, p in trainable if id(p) not in optimized]
-        strangers = Counter(
-            tuple(p.shape)
+        strangers = [
+            p
             for o in self._optimizers
             for group in o.param_groups
             for p in group["params"]
             if id(p) not in own
-        )
+        ]
+        held = [at for at, (_, p) in enumerate(trainable) if id(p) in optimized]
+        behind = [
+            p for at, (_, p) in enumerate(trainable) if id(p) not in optimized and held and at > held[0]
+        ]
         cut_off, without_step = self._cut_off(optimized), self._without_step()
-        untrained = [(name, p) for name, p in self.parameters if not p.requires_grad and self._untrained(p)]
+        untrained = [(name, p) for name, p in parameters if not p.requires_grad and self._untrained(p)]
         return {
-            "all": sum(p.numel() for _, p in self.parameters),
+            "all": sum(p.numel() for _, p in parameters),
             "trainable": sum(p.numel() for _, p in trainable),
             "missing": _layers_of([name for name, _ in missing]),
             "missing_numbers": sum(p.numel() for _, p in missing),
             "missing_untrained_numbers": sum(p.numel() for _, p in missing if self._untrained(p)),
-            "missing_are_replaced": bool(missing)
-            and Counter(tuple(p.shape) for _, p in missing) <= strangers,
+            "missing_behind_numbers": sum(p.numel() for p in behind if self._untrained(p)),
+            "missing_are_replaced": bool(missing) and _replace([p for _, p in missing], strangers),
             "held_trainable": sum(p.numel() for _, p in trainable if id(p) in optimized),
             "own_in_optimizer": len(own & optimized),
             "foreign_in_optimizer": len(optimized - own),
-            "frozen": _layers_of([name for name, p in self.parameters if not p.requires_grad]),
+            "frozen": _layers_of([name for name, p in parameters if not p.requires_grad]),
             "untrained": _layers_of([name for name, _ in untrained]),
             "untrained_numbers": sum(p.numel() for _, p in untrained),
             "constant": self._constant,
@@ -449,6 +454,16 @@ class LoopFacts:
             "without_gradient": dict(self.unused_gradient),
             "optimizers": [type(o).__name__ for o in self._optimizers],
         }
+
+
+def _replace(missing: Sequence[nn.Parameter], strangers: Sequence[Tensor]) -> bool:
+    """Return whether foreign parameters are what the missing ones were before they were replaced.
+
+    They have the same shapes, or, as of layers of another size, as many of each number of dimensions.
+    """
+    if Counter(tuple(p.shape) for p in missing) <= Counter(tuple(p.shape) for p in strangers):
+        return True
+    return Counter(p.dim() for p in missing) == Counter(p.dim() for p in strangers)
 
 
 def _layers_of(names: Iterable[str]) -> list[str]:

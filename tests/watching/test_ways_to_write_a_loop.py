@@ -171,6 +171,49 @@ def test_averaged_weights_that_are_loaded_to_evaluate_are_no_fresh_ones(database
     assert run.monitor.facts.counts["resets"] == 0
 
 
+def _another_size(model: nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    assert isinstance(model, Net)
+    model.conv = nn.Conv2d(1, 6, 5, padding=2)
+    return optimizer
+
+
+def _without_the_middle(model: nn.Module) -> torch.optim.Optimizer:
+    assert isinstance(model, nn.Sequential)
+    return torch.optim.SGD([*model[0].parameters(), *model[-1].parameters()], 0.05, momentum=0.9)
+
+
+def _three_layers() -> nn.Module:
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(36, 32), nn.ReLU())
+    return nn.Sequential(wide, nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, CLASSES))
+
+
+def _head_replaced(database: Database) -> WatchedRun:
+    epochs = iter(range(4))
+
+    def begin(model: nn.Module) -> None:
+        model.train()
+        if next(epochs) == 1:
+            model.head = nn.Linear(6 * 36, CLASSES)
+
+    return loop(database, begin=begin)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: loop(d, make=_another_size),
+        lambda d: loop(d, model=_three_layers(), make=_without_the_middle, epochs=12),
+        _head_replaced,
+    ],
+    ids=["replaced by another size", "the middle is left out", "replaced while it learns"],
+)
+def test_layers_that_the_optimizer_does_not_hold_are_said(
+    make: Callable[[Database], WatchedRun], database: Database
+) -> None:
+    assert make(database).diagnose().causes[:1] == ("optimizer-parameters",)
+
+
 # Images and labels.
 
 

@@ -107,8 +107,10 @@ class LoopParameters(_Loose):
     missing_numbers: int = 0
     missing_untrained_numbers: int = 0
     """Those of them with torch's default initialization."""
+    missing_behind_numbers: int = 0
+    """Those of these that are behind the first layer in the optimizer."""
     missing_are_replaced: bool = False
-    """Whether the optimizer holds foreign parameters of the same shapes: what the layers were before."""
+    """Whether the optimizer holds foreign parameters in their place: what the layers were before."""
     held_trainable: int = 0
     own_in_optimizer: int = 0
     foreign_in_optimizer: int = 0

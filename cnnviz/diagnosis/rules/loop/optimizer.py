@@ -142,7 +142,7 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             f"The optimizer holds other parameters in the place of {name_layers(parameters.missing)}: these "
             "stay as they are.",
             f"{parameters.missing_numbers:,} trainable parameters ({percent(part)} of all) are in no "
-            "optimizer, which holds as many of the same shapes that are not the network's. These layers were "
+            "optimizer, which holds as many that are not the network's. These layers were "
             "probably replaced, copied or loaded as new modules after the optimizer was made.",
             "model.features = make_features()  # first\noptimizer = torch.optim.SGD(model.parameters(), "
             "lr=0.01)  # then",
@@ -157,6 +157,17 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             "the way from chance to perfect is learned.",
             "Leaving out layers is right for a pretrained trunk below a new head; layers with fresh weights "
             "have to learn.",
+            "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
+            parameters.missing,
+        )  # fmt: skip
+    behind = parameters.missing_behind_numbers / max(parameters.all, 1)
+    if parameters.missing and behind >= UNTRAINED and parameters.held_trainable:
+        return _parameters(
+            loop, 0.75, 0.5,
+            f"The optimizer leaves out layers among {name_layers(parameters.missing)} that lie behind "
+            f"others which it holds, with weights as torch draws them ({percent(behind)} of all parameters).",
+            "Leaving out layers is right for a pretrained trunk below a new head. Here layers before them "
+            "learn, and these, with fresh weights, do not.",
             "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
             parameters.missing,
         )  # fmt: skip
