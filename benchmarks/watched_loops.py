@@ -5,8 +5,8 @@
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
 were written before any of them was run, and scored once before anything was changed for them. Those of
-`independent`, `independent-2`, `independent-3` and `independent-4` are by authors who had not read the
-rules. `programs`, `second` and `third` are re-expressed programs from public questions.
+`independent` and `independent-2` to `independent-5` are by authors who had not read the rules. `programs`,
+`second` and `third` are re-expressed programs from public questions.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import benchmarks.watched.independent
 import benchmarks.watched.independent2
 import benchmarks.watched.independent3
 import benchmarks.watched.independent4
+import benchmarks.watched.independent5
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
 from benchmarks.watched import programs, second_programs, third_programs
@@ -35,7 +36,15 @@ from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
 from cnnviz.watching import WatchedRun
 
-PARTS = ("seen", "blind", "independent", "independent-2", "independent-3", "independent-4")
+PARTS = (
+    "seen",
+    "blind",
+    "independent",
+    "independent-2",
+    "independent-3",
+    "independent-4",
+    "independent-5",
+)
 PROGRAMS = {"programs": programs, "second": second_programs, "third": third_programs}
 
 
