@@ -187,7 +187,9 @@ def _stale_check(gradients: _Gradients, sample: dict[str, Any]) -> Callable[[Ten
         if id(parameter) in seen:
             # A further backward pass of the step.
             empty = parameter.grad is None or not bool(parameter.grad.any())
-            sample["cleared_between"] = sample.get("cleared_between", True) and empty
+            if not empty or (gradients.fresh is not None and bool(gradients.fresh.any())):
+                # Zeros say nothing where only zeros had come, as to layers above which all units are dead.
+                sample["cleared_between"] = sample.get("cleared_between", True) and empty
             gradients.fresh = fresh if gradients.fresh is None else gradients.fresh + fresh
             return
         seen.add(id(parameter))

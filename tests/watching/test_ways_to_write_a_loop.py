@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy as held_cross_entropy
 
 import cnnviz
 from cnnviz.tracking import Database
-from cnnviz.watching import WatchedRun, loss_functions
+from cnnviz.watching import WatchedRun, loss_functions, sampled_step
 from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 HELD = functional.mse_loss, functional.smooth_l1_loss
@@ -334,3 +334,58 @@ def test_accumulated_losses_that_are_divided_twice_are_said(divisor: int, databa
                     optimizer.zero_grad()
             evaluate(run, model)
     assert ("gradient-accumulation-scale" in run.diagnose().causes) is (divisor == 16)
+
+
+# Gradients.
+
+
+def test_layers_called_one_by_one_have_no_detached_loss(database: Database) -> None:
+    """As with gradient checkpointing of a part: the network's own forward pass runs in evaluation only."""
+    with seeded():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(36, 16), nn.ReLU(), nn.Linear(16, CLASSES))
+        optimizer = torch.optim.Adam(model.parameters(), 0.02)
+        run = cnnviz.watch(model, optimizer, database=database)
+        values, labels = images()
+        for _ in range(30):
+            model.train()
+            optimizer.zero_grad()
+            functional.cross_entropy(model[2:](model[:2](values)), labels).backward()
+            optimizer.step()
+        evaluate(run, model)
+    report = run.diagnose()
+    assert "loss-detached" not in report.causes
+    assert any("one by one" in check.because for check in report.diagnosis.checked)
+
+
+def test_undivided_losses_that_kill_all_units_come_before_what_they_cause(database: Database) -> None:
+    with seeded():
+        model = nn.Sequential(
+            nn.Flatten(), nn.Linear(36, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3)
+        )
+        optimizer = torch.optim.SGD(model.parameters(), 1.0, momentum=0.9)
+        run = cnnviz.watch(model, optimizer, database=database)
+        values, labels = images()
+        for _ in range(30):
+            model.train()
+            optimizer.zero_grad()
+            for few, wanted in zip(values.split(8), labels.split(8), strict=True):
+                functional.cross_entropy(model(few), wanted).backward()
+            optimizer.step()
+            evaluate(run, model)
+    report = run.diagnose()
+    assert report.causes[0] == "gradient-accumulation-scale"
+    assert "dead-relu" in report.causes
+    assert report.root_causes == ("gradient-accumulation-scale",)
+    assert {"dead-relu", "one-class"} <= set(report.diagnosis.findings[0].explains)
+
+
+@pytest.mark.parametrize(("value", "cleared"), [(0.0, None), (1.0, True)])
+def test_a_buffer_of_zeros_was_cleared_only_if_something_had_come(value: float, cleared: bool | None) -> None:
+    """Gradients of layers below dead units are zeros by themselves."""
+    parameter = nn.Parameter(torch.ones(3))
+    facts: dict[str, object] = {}
+    arrived = sampled_step._stale_check(sampled_step._Gradients(parameter), facts)
+    arrived(torch.full((3,), value))
+    parameter.grad = torch.zeros(3)
+    arrived(torch.full((3,), value))
+    assert facts.get("cleared_between") is cleared

@@ -151,6 +151,11 @@ def loss_detached(evidence: Evidence) -> Outcome:
                 f"Gradients came back through the network's output in {loop.count('backwards'):,} passes."
             )
         return Inconclusive("No backward pass was seen yet.")
+    if never and loop.count("steps_without_gradient") < MIN_STEPS_SHARE * steps:
+        return Inconclusive(
+            "The weights get gradients, though not through the network's own forward pass: its layers are "
+            "called one by one. run.step(loss, logits, labels) says what came out."
+        )
     if never and _elsewhere(loop):
         return Inconclusive("The optimizer holds other parameters, so that nothing is known of the loss.")
     description = (
@@ -258,8 +263,11 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
             Fact("scale of each loss", scale, short(scale)),
         ),
         fix=CodeFix(f"Divide each loss by {passes}, or the learning rate.", f"(loss / {passes}).backward()"),
-        explains=("rate-too-high", "unstable-training", "exploding-gradients", "non-finite"),
-    )
+        explains=(
+            "rate-too-high", "unstable-training", "exploding-gradients", "non-finite", "dead-relu",
+            "one-class", "under-fitting", "too-few-steps",
+        ),
+    )  # fmt: skip
 
 
 def _divided_twice(passes: int, steps: int, scale: float) -> Finding:
