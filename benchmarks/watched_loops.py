@@ -5,8 +5,8 @@
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
 were written before any of them was run, and scored once before anything was changed for them. Those of
-`independent` and `independent-2` to `independent-5` are by authors who had not read the rules. `programs`,
-`second` and `third` are re-expressed programs from public questions.
+`independent` and `independent-2` to `independent-6` are by authors who had not read the rules (the last has
+correct loops alone). `programs`, `second` and `third` are re-expressed programs from public questions.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import benchmarks.watched.independent2
 import benchmarks.watched.independent3
 import benchmarks.watched.independent4
 import benchmarks.watched.independent5
+import benchmarks.watched.independent6
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
 from benchmarks.watched import programs, second_programs, third_programs
@@ -44,6 +45,7 @@ PARTS = (
     "independent-3",
     "independent-4",
     "independent-5",
+    "independent-6",
 )
 PROGRAMS = {"programs": programs, "second": second_programs, "third": third_programs}
 
