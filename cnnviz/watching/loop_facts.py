@@ -45,6 +45,16 @@ def mode_layers(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+def is_monte_carlo(model: nn.Module) -> bool:
+    """Return whether dropout alone is in training mode: layers that were switched on one by one.
+
+    That is how Monte-Carlo dropout (Gal and Ghahramani, 2016) judges; a forgotten `eval()` leaves the modules
+    around them in training mode too.
+    """
+    training = [part for part in model.modules() if part.training]
+    return bool(training) and all(isinstance(part, nn.modules.dropout._DropoutNd) for part in training)
+
+
 def unregistered(model: nn.Module) -> list[str]:
     """Find layers in plain lists or dictionaries, whose parameters are not registered with the network."""
     result = []

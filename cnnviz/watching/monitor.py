@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
 from cnnviz.training.trainer import STATS_EARLY, STATS_EVERY
 from cnnviz.watching.image_sample import ImageSample
-from cnnviz.watching.loop_facts import LoopFacts, mode_layers
+from cnnviz.watching.loop_facts import LoopFacts, is_monte_carlo, mode_layers
 from cnnviz.watching.loss_functions import LossCall
 from cnnviz.watching.recording import EvaluationPass, as_logits
 from cnnviz.watching.sampled_step import SampledStep
@@ -323,7 +323,7 @@ class LoopMonitor:
         )
         if recalibrating:  # a pass that re-estimates batch-norm statistics, not an evaluation
             return
-        acting = [name for name, part in self._modes.items() if part.training]
+        acting = [] if is_monte_carlo(self.model) else [n for n, part in self._modes.items() if part.training]
         self._evaluated, self._evaluated_images = logits.detach(), images
         self._evaluation.add_logits(self._class_logits(logits), acting)
 

@@ -6,6 +6,7 @@ import random
 from functools import lru_cache
 
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.generalization import chance_corrected
 from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.loop import MIN_AGAIN, Loop
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
@@ -87,6 +88,10 @@ steps with a batch on purpose (a critic, an inner loop, an old policy's data) ta
 """
 WHOLE = 257
 """Batch size from which a batch may be a whole small data set: full-batch gradient descent."""
+SMALL_WHOLE = 65
+"""The same where held-out images are known well; usual batches are seldom larger."""
+KNOWN_WELL = 0.8
+"""Chance-corrected accuracy on held-out images that one batch out of many seldom gives."""
 
 
 @rule(
@@ -113,7 +118,7 @@ def same_batch(evidence: Evidence) -> Outcome:
     if not one and (loop.repeated_in_a_row < IN_A_ROW or loop.closure):
         return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
     runs = 1 + (1 - loop.repeated_in_a_row) * (loop.batches - 1)
-    if loop.batch_size >= WHOLE:
+    if loop.batch_size >= WHOLE or (one and loop.batch_size >= SMALL_WHOLE and _known_well(evidence)):
         return Inconclusive(
             f"Every step sees the same {loop.batch_size:,} images, which may be all that there are."
         )
@@ -141,6 +146,11 @@ def same_batch(evidence: Evidence) -> Outcome:
         ),
         hides=(*EFFECTS, "classes-missing"),
     )
+
+
+def _known_well(evidence: Evidence) -> bool:
+    held_out = evidence.held_out("accuracy").last
+    return held_out is not None and chance_corrected(held_out, evidence.chance) >= KNOWN_WELL
 
 
 def _same_labels(loop: Loop) -> Finding:
