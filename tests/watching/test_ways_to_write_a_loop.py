@@ -394,24 +394,24 @@ def test_a_buffer_of_zeros_was_cleared_only_if_something_had_come(value: float, 
 # A whole data set as one batch, and dropout at evaluation.
 
 
-@pytest.mark.parametrize(("count", "said"), [(96, False), (24, True)])
-def test_one_batch_that_may_be_the_whole_data_set(database: Database, count: int, said: bool) -> None:
+@pytest.mark.parametrize(("count", "repeated"), [(96, False), (24, True)])
+def test_one_batch_that_may_be_the_whole_data_set(database: Database, count: int, repeated: bool) -> None:
     """Full-batch gradient descent, where others are known well; one small batch again and again."""
     run = loop(database, order=lambda labels: torch.arange(count), batch=count, epochs=60)
     evaluate(run, run.monitor.model)
-    assert ("same-batch" in run.diagnose().causes) == said
+    assert ("same-batch" in run.diagnose().causes) == repeated
 
 
 @pytest.mark.parametrize("only_dropout", [True, False])
 def test_monte_carlo_dropout_is_meant(database: Database, only_dropout: bool) -> None:
     """Gal and Ghahramani, 2016: dropout alone is switched on; all of the network is by a forgotten eval()."""
 
-    def judge(run: WatchedRun, model: nn.Module) -> None:
+    def evaluate_repeatedly(run: WatchedRun, model: nn.Module) -> None:
         model.train(not only_dropout)
         model.drop.train()
         with torch.no_grad():
             values, labels = images(48, 1)
             run.evaluate(torch.stack([model(values) for _ in range(5)]).mean(0), labels)
 
-    run = loop(database, evaluation=judge)
+    run = loop(database, evaluation=evaluate_repeatedly)
     assert ("evaluation-mode" in run.diagnose().causes) != only_dropout

@@ -17,11 +17,12 @@ __all__ = [
     "RIGHT",
     "Data",
     "correct",
+    "evaluate",
     "faulty",
     "hits",
-    "judge",
     "later",
     "loader",
+    "predicted_classes",
     "say",
     "train_one_epoch",
     "validate",
@@ -68,19 +69,24 @@ def train_one_epoch(
     return total / len(batches.dataset)  # type: ignore[arg-type]
 
 
+def predicted_classes(logits: Tensor) -> Tensor:
+    """Return the class of each row, `(N,)`; a single output means class 1 above 0."""
+    is_binary = logits.dim() == 1 or logits.shape[1] == 1
+    return (logits.reshape(-1) > 0).long() if is_binary else logits.argmax(1)
+
+
 @torch.no_grad()
-def judge(run: Any, model: nn.Module, data: Data) -> None:
-    """Judge a network in evaluation mode, and tell the run."""
+def evaluate(run: Any, model: nn.Module, data: Data) -> None:
+    """Evaluate a network in evaluation mode, and hand the result to the run."""
     model.eval()
     logits = model(data[0])
     run.evaluate(logits, data[1])
-    right = logits.argmax(1) if logits.dim() > 1 and logits.shape[1] > 1 else (logits.reshape(-1) > 0).long()
-    say((right == data[1].reshape(-1)).float().mean())
+    say((predicted_classes(logits) == data[1].reshape(-1)).float().mean())
 
 
 @torch.no_grad()
 def validate(model: nn.Module, batches: DataLoader[Any]) -> float:
-    """Judge a network as tutorials do, by its loss and its accuracy over a loader."""
+    """Evaluate a network as tutorials do: loss and accuracy over a loader."""
     model.eval()
     right, total = 0, 0.0
     for x, y in batches:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 
-from benchmarks.watched.independent6.nets_and_sets import LATER, PART, SAID
+from benchmarks.watched.independent6.nets_and_sets import MEASURES, PART, REPORTED
 from benchmarks.watched.tasks import CASES, Bench
 from benchmarks.watched.unwatched import UnwatchedBench
 
@@ -86,12 +86,12 @@ def main() -> None:
     for case in CASES:
         if case.part != PART or asked.only not in case.name:
             continue
-        SAID.clear()
-        LATER.clear()
+        REPORTED.clear()
+        MEASURES.clear()
         began = time.process_time()
         case.loop(cast(Bench, cast(Any, UnwatchedBench())))
         took = time.process_time() - began
-        found = SAID or [measure() for measure in LATER]
+        found = REPORTED or [measure() for measure in MEASURES]
         course = " ".join(f"{100 * score:.1f}" for score in found[-5:])
         print(f'    "{case.name}": {100 * found[-1]:.1f},  # {took:.1f} s: {course}', flush=True)
 

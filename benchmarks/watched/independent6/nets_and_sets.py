@@ -1,4 +1,4 @@
-"""Networks and data sets of `independent-6`, and how its loops register, judge and report."""
+"""Networks and data sets of `independent-6`, and how its loops register, evaluate and report."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 as scripts call it
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.watched.independent5.common import predicted_classes
 from benchmarks.watched.independent5.sets import Split
 from benchmarks.watched.tasks import case
 
@@ -19,10 +20,10 @@ PART = "independent-6"
 correct = case(None, part=PART)
 """Register a loop without a fault."""
 
-SAID: list[float] = []
-"""What the loop that runs has found by itself, accuracies from 0 to 1."""
-LATER: list[Callable[[], float]] = []
-"""How to judge what a loop has made that does not judge it; `measured` does, the benchmark does not."""
+REPORTED: list[float] = []
+"""Accuracies, 0 to 1, that the running loop has reported itself."""
+MEASURES: list[Callable[[], float]] = []
+"""Functions that evaluate loops without an evaluation of their own; only `measured` calls them."""
 
 
 def loader(x: Tensor, y: Tensor, size: int = 32, **options: Any) -> DataLoader[Any]:
@@ -30,40 +31,35 @@ def loader(x: Tensor, y: Tensor, size: int = 32, **options: Any) -> DataLoader[A
     return DataLoader(TensorDataset(x, y), batch_size=size, shuffle=True, **options)
 
 
-def answers(out: Tensor) -> Tensor:
-    """Return classes; one output says yes above 0."""
-    return out.argmax(1) if out.dim() > 1 and out.shape[1] > 1 else (out.reshape(-1) > 0).long()
-
-
 @torch.no_grad()
-def judge(run: Any, model: Callable[[Tensor], Tensor], data: tuple[Tensor, Tensor]) -> float:
-    """Judge in evaluation mode, and tell the run."""
+def evaluate(run: Any, model: Callable[[Tensor], Tensor], data: tuple[Tensor, Tensor]) -> float:
+    """Evaluate in evaluation mode, and hand the result to the run."""
     if isinstance(model, nn.Module):
         model.eval()
     out = model(data[0])
     run.evaluate(out, data[1])
-    SAID.append(float((answers(out) == data[1].reshape(-1)).float().mean()))
-    return SAID[-1]
+    REPORTED.append(float((predicted_classes(out) == data[1].reshape(-1)).float().mean()))
+    return REPORTED[-1]
 
 
 @torch.no_grad()
 def check(model: nn.Module, data: tuple[Tensor, Tensor]) -> float:
-    """Judge as one does without cnnviz: a pass, its loss and its accuracy."""
+    """Evaluate as one does without cnnviz: a pass, its loss and its accuracy."""
     model.eval()
     out = model(data[0])
     F.cross_entropy(out, data[1])
-    SAID.append(float((out.argmax(1) == data[1]).float().mean()))
-    return SAID[-1]
+    REPORTED.append(float((out.argmax(1) == data[1]).float().mean()))
+    return REPORTED[-1]
 
 
-def unjudged(model: nn.Module, data: tuple[Tensor, Tensor]) -> None:
+def without_evaluation(model: nn.Module, data: tuple[Tensor, Tensor]) -> None:
     """Keep how a network would be judged, which the loop does not do."""
 
     @torch.no_grad()
     def measure() -> float:
-        return float((answers(model.eval()(data[0])) == data[1]).float().mean())
+        return float((predicted_classes(model.eval()(data[0])) == data[1]).float().mean())
 
-    LATER.append(measure)
+    MEASURES.append(measure)
 
 
 # Data: made here, or scikit-learn's.

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from benchmarks.watched.independent5.nets import mlp, norm_mlp, small_cnn
 from benchmarks.watched.independent6 import nets_and_sets as own
-from benchmarks.watched.independent6.nets_and_sets import SAID, check, correct, judge, loader
+from benchmarks.watched.independent6.nets_and_sets import REPORTED, check, correct, evaluate, loader
 from benchmarks.watched.tasks import Bench
 from cnnviz.watching import WatchedRun
 
@@ -28,7 +28,7 @@ def wines_log_softmax_layer(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             criterion(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -46,7 +46,7 @@ def moons_logit_and_bce(bench: Bench) -> WatchedRun:
             loss = F.binary_cross_entropy_with_logits(model(x).squeeze(1), y.float())
             loss.backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -69,7 +69,7 @@ def moons_sigmoid_and_bce_loss(bench: Bench) -> WatchedRun:
         with torch.no_grad():
             sure = model(data.test[0])
         run.evaluate(sure, data.test[1])
-        SAID.append(float(((sure[:, 0] > 0.5) == data.test[1]).float().mean()))
+        REPORTED.append(float(((sure[:, 0] > 0.5) == data.test[1]).float().mean()))
     return run
 
 
@@ -109,7 +109,7 @@ def tags_multi_label(bench: Bench) -> WatchedRun:
         with torch.no_grad():
             out = model(data.test[0])
             criterion(out, data.test[1])
-        SAID.append(float(((out > 0) == (data.test[1] > 0)).float().mean()))
+        REPORTED.append(float(((out > 0) == (data.test[1] > 0)).float().mean()))
     return run
 
 
@@ -131,7 +131,7 @@ def springs_squared_error(bench: Bench) -> WatchedRun:
         model.eval()
         with torch.no_grad():
             error = F.mse_loss(model(data.test[0]), data.test[1])
-        SAID.append(1 - float(error / data.test[1].var()))
+        REPORTED.append(1 - float(error / data.test[1].var()))
     return run
 
 
@@ -153,7 +153,7 @@ def springs_in_order_of_size(bench: Bench) -> WatchedRun:
         model.eval()
         with torch.no_grad():
             level = (model(data.test[0]) > 0).sum(1)
-        SAID.append(float((level == (data.test[1] > bounds).sum(1)).float().mean()))
+        REPORTED.append(float((level == (data.test[1] > bounds).sum(1)).float().mean()))
     return run
 
 
@@ -172,7 +172,7 @@ def crops_class_weights(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             criterion(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -213,7 +213,7 @@ def crops_focal(bench: Bench) -> WatchedRun:
             loss.backward()
             run.step(loss, out, y)
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -234,7 +234,7 @@ def lamps_mixup(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -256,7 +256,7 @@ def glyphs_cutmix(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), targets).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -277,7 +277,7 @@ def soils_weight_for_each_row(bench: Bench) -> WatchedRun:
             loss = (criterion(model(x), y) * weight).sum() / weight.sum()
             loss.backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -317,7 +317,7 @@ def soils_two_passes_that_agree(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -347,7 +347,7 @@ def glyphs_taught_by_a_larger_net(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, student, data.test)
+        evaluate(run, student, data.test)
     return run
 
 
@@ -366,7 +366,7 @@ def lamps_two_questions(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, lambda x: model.eval()(x)[0], data.test)
+        evaluate(run, lambda x: model.eval()(x)[0], data.test)
     return run
 
 
@@ -386,7 +386,7 @@ def wines_gradient_penalty(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             (loss + 0.1 * (slope * len(y)).pow(2).sum(1).mean()).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -427,7 +427,7 @@ def glyphs_siamese(bench: Bench) -> WatchedRun:
         with torch.no_grad():
             out = model(*held_out[:2])
         run.evaluate(out, held_out[2].long())
-        SAID.append(float(((out > 0) == (held_out[2] > 0)).float().mean()))
+        REPORTED.append(float(((out > 0) == (held_out[2] > 0)).float().mean()))
     return run
 
 
@@ -460,5 +460,5 @@ def soils_gradient_reversal(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, lambda x: model.eval()(x)[0], data.test)
+        evaluate(run, lambda x: model.eval()(x)[0], data.test)
     return run

@@ -12,7 +12,14 @@ from torch.utils.checkpoint import checkpoint
 
 from benchmarks.watched.independent5.nets import mlp
 from benchmarks.watched.independent6 import nets_and_sets as own
-from benchmarks.watched.independent6.nets_and_sets import SAID, check, correct, judge, loader, unjudged
+from benchmarks.watched.independent6.nets_and_sets import (
+    REPORTED,
+    check,
+    correct,
+    evaluate,
+    loader,
+    without_evaluation,
+)
 from benchmarks.watched.tasks import Bench
 from cnnviz.watching import WatchedRun
 
@@ -47,7 +54,7 @@ def glyphs_autoencoder_then_classes(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -76,7 +83,7 @@ def lamps_contrastive_then_probe(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -98,7 +105,7 @@ def glyphs_backbone_frozen(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -127,7 +134,7 @@ def lamps_thawed_from_the_top(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -148,7 +155,7 @@ def notes_vectors_kept(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -169,7 +176,7 @@ def glyphs_tuned_slowly_from_good_weights(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -186,14 +193,14 @@ def soils_dropout_kept_for_judging(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     for layer in model.modules():  # at the end also how sure it is, by Monte-Carlo dropout
         if isinstance(layer, nn.Dropout):
             layer.train()
     with torch.no_grad():
         sure = torch.stack([model(data.test[0]).softmax(1) for _ in range(15)]).mean(0)
     run.evaluate(sure.log(), data.test[1])
-    SAID.append(float((sure.argmax(1) == data.test[1]).float().mean()))
+    REPORTED.append(float((sure.argmax(1) == data.test[1]).float().mean()))
     return run
 
 
@@ -232,7 +239,7 @@ def glyphs_hardest_half(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -264,7 +271,7 @@ def notes_truncated_in_time(bench: Bench) -> WatchedRun:
                 F.cross_entropy(out, y).backward()
                 optimizer.step()
                 state = tuple(part.detach() for part in state)
-        judge(run, lambda x: model.eval()(x)[0], data.test)
+        evaluate(run, lambda x: model.eval()(x)[0], data.test)
     return run
 
 
@@ -298,7 +305,7 @@ def soils_checkpointed(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -317,7 +324,7 @@ def wines_functional_call(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(out, y).backward()
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -338,7 +345,7 @@ def lamps_weight_and_spectral_norm(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -357,7 +364,7 @@ def lamps_two_at_a_time(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
         schedule.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -377,7 +384,7 @@ def lamps_judged_within_epochs(bench: Bench) -> WatchedRun:
             optimizer.step()
             step += 1
             if step % 30 == 0:
-                judge(run, model, data.test)
+                evaluate(run, model, data.test)
                 model.train()
     return run
 
@@ -420,5 +427,5 @@ def glyphs_discriminator_with_classes(bench: Bench) -> WatchedRun:
             of_generator.zero_grad()
             (bce(fake, torch.ones_like(fake)) + F.cross_entropy(classes, y)).backward()
             of_generator.step()
-        judge(run, lambda x: judge_net.eval()(x)[0], data.test)
+        evaluate(run, lambda x: judge_net.eval()(x)[0], data.test)
     return run

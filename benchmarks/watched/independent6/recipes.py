@@ -12,7 +12,7 @@ from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, up
 
 from benchmarks.watched.independent5.nets import NormCnn, TinyResNet, mlp, norm_mlp, small_cnn
 from benchmarks.watched.independent6 import nets_and_sets as own
-from benchmarks.watched.independent6.nets_and_sets import check, correct, judge, loader, unjudged
+from benchmarks.watched.independent6.nets_and_sets import check, correct, evaluate, loader, without_evaluation
 from benchmarks.watched.tasks import Bench
 from cnnviz.watching import WatchedRun
 
@@ -31,7 +31,7 @@ def glyphs_clipped_by_norm(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -49,7 +49,7 @@ def notes_clipped_by_value(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             nn.utils.clip_grad_value_(model.parameters(), 0.05)
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -70,7 +70,7 @@ def lamps_last_group_is_smaller(bench: Bench) -> WatchedRun:
             for x, y in group:
                 (F.cross_entropy(model(x), y, reduction="sum") / rows).backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -111,7 +111,7 @@ def glyphs_one_cycle(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             schedule.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -131,7 +131,7 @@ def lamps_warm_restarts(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             schedule.step(epoch + (number + 1) / len(batches))
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -152,7 +152,7 @@ def notes_warm_up_and_padding(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             schedule.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -172,7 +172,7 @@ def glyphs_smoothed_no_decay_for_norms(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y, label_smoothing=0.1).backward()
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -192,7 +192,7 @@ def lamps_sgd_below_adam_above(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             below.step()
             above.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -214,7 +214,7 @@ def wines_lbfgs(bench: Bench) -> WatchedRun:
     for _ in range(12):
         model.train()
         optimizer.step(closure)  # type: ignore[arg-type]
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -241,7 +241,7 @@ def glyphs_sharpness_aware(bench: Bench) -> WatchedRun:
                 for p, slope in zip(model.parameters(), slopes, strict=True):
                     p.sub_(slope, alpha=0.03 / float(length))
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -285,7 +285,7 @@ def lamps_moving_average(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             averaged.update_parameters(model)
-        judge(run, averaged, data.test)
+        evaluate(run, averaged, data.test)
     return run
 
 
@@ -307,9 +307,9 @@ def glyphs_swa(bench: Bench) -> WatchedRun:
         if epoch >= 3:
             averaged.update_parameters(model)
             schedule.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     update_bn(batches, averaged)
-    judge(run, averaged, data.test)
+    evaluate(run, averaged, data.test)
     return run
 
 
@@ -338,7 +338,7 @@ def wines_best_weights_restored(bench: Bench) -> WatchedRun:
         if waited >= 4:
             break
     model.load_state_dict(kept)
-    judge(run, model, data.test)
+    evaluate(run, model, data.test)
     return run
 
 
@@ -357,7 +357,7 @@ def lamps_autocast(bench: Bench) -> WatchedRun:
                 loss = F.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -378,7 +378,7 @@ def soils_scaler_that_is_off(bench: Bench) -> WatchedRun:
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             scaler.step(optimizer)
             scaler.update()
-        judge(run, model, data.test)
+        evaluate(run, model, data.test)
     return run
 
 
@@ -400,7 +400,7 @@ def lamps_gradient_noise(bench: Bench) -> WatchedRun:
                 if p.grad is not None:
                     p.grad += 0.01 / (1 + step) ** 0.55 * torch.randn_like(p)
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run
 
 
@@ -436,5 +436,5 @@ def wines_gradients_by_autograd_grad(bench: Bench) -> WatchedRun:
             for p, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
                 p.grad = slope
             optimizer.step()
-    unjudged(model, data.test)
+    without_evaluation(model, data.test)
     return run

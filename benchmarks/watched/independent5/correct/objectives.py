@@ -10,8 +10,8 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
     correct,
+    evaluate,
     hits,
-    judge,
     later,
     loader,
     say,
@@ -34,7 +34,7 @@ def numerals_log_softmax_and_nll(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.nll_loss(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -54,7 +54,7 @@ def sensors_own_cross_entropy(bench: Bench) -> WatchedRun:
             loss.backward()
             run.step(loss, out, y)
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -90,7 +90,7 @@ def rings_one_logit(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(model(x).squeeze(1), y.float()).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -108,7 +108,7 @@ def biopsies_positive_weight(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             criterion(model(x), y.float()[:, None]).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -142,7 +142,7 @@ def flags_one_hot_targets(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), F.one_hot(y, 6).float()).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -162,7 +162,7 @@ def waves_focal_loss(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -179,7 +179,7 @@ def sensors_margin_loss(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.multi_margin_loss(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -219,7 +219,7 @@ def reviews_transformer_at_low_rate(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -236,7 +236,7 @@ def reviews_lstm(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -253,7 +253,7 @@ def reviews_bag_at_high_rate(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -270,7 +270,7 @@ def textures_mixer(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -287,7 +287,7 @@ def signs_separable(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -306,7 +306,7 @@ def sensors_selu(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -325,7 +325,7 @@ def numerals_checkpointed(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -346,7 +346,7 @@ def biopsies_lbfgs(bench: Bench) -> WatchedRun:
             return loss
 
         optimizer.step(closure)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -369,7 +369,7 @@ def numerals_trunk_frozen_after_training(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -389,7 +389,7 @@ def signs_fine_tuned_slowly(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -410,7 +410,7 @@ def flags_trunk_slower_than_head(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -430,7 +430,7 @@ def waves_norm_frozen_late(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -450,7 +450,7 @@ def sensors_easy_rows_first(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x[near]), y[near]).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -487,7 +487,7 @@ def textures_orthogonal_weights(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -511,7 +511,7 @@ def signs_group_norm(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -530,5 +530,5 @@ def votes_gradient_noise(bench: Bench) -> WatchedRun:
             for p in model.parameters():
                 p.grad += 0.001 * torch.randn_like(p)
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run

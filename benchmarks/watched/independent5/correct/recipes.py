@@ -12,8 +12,8 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
     correct,
+    evaluate,
     hits,
-    judge,
     later,
     loader,
     validate,
@@ -37,7 +37,7 @@ def signs_clipped_by_norm(bench: Bench) -> WatchedRun:
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 0.5)
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -76,7 +76,7 @@ def signs_accumulated_and_divided(bench: Bench) -> WatchedRun:
             if seen % 2 == 0:
                 optimizer.step()
                 optimizer.zero_grad()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -94,7 +94,7 @@ def sensors_accumulated_sums_over_rows(bench: Bench) -> WatchedRun:
             for few, labels in zip(x.split(10), y.split(10), strict=True):
                 (F.cross_entropy(model(few), labels, reduction="sum") / len(y)).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -113,7 +113,7 @@ def flags_one_cycle_by_batches(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             scheduler.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -132,7 +132,7 @@ def numerals_cosine_by_batches(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             cosine.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -151,7 +151,7 @@ def waves_warm_up_then_constant(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             warm.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -188,7 +188,7 @@ def sensors_step_by_epochs(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
         scheduler.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -211,7 +211,7 @@ def numerals_weight_decay_groups(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -228,7 +228,7 @@ def textures_label_smoothing(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y, label_smoothing=0.1).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -249,7 +249,7 @@ def signs_mixup(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -268,7 +268,7 @@ def sensors_class_weights(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             criterion(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -290,7 +290,7 @@ def waves_average_of_weights(bench: Bench) -> WatchedRun:
                 a.data.lerp_(p.data, 0.1)
         for kept, seen in zip(average.buffers(), model.buffers(), strict=True):
             kept.copy_(seen)
-        judge(run, average, d.test)
+        evaluate(run, average, d.test)
     return run
 
 
@@ -312,7 +312,7 @@ def sensors_early_stopping(bench: Bench) -> WatchedRun:
         best, bad = (now, 0) if now > best else (best, bad + 1)
         if bad == 4:
             break
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -331,7 +331,7 @@ def flags_in_bfloat16(bench: Bench) -> WatchedRun:
                 loss = F.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -351,7 +351,7 @@ def reviews_two_optimizers(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             other.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -368,7 +368,7 @@ def numerals_small_batches_low_rate(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -402,7 +402,7 @@ def irises_tiny_but_enough(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -420,7 +420,7 @@ def waves_scheduled_dropout(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -437,7 +437,7 @@ def biopsies_nesterov_and_decay(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -456,7 +456,7 @@ def textures_noise_and_flips(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -474,7 +474,7 @@ def numerals_frequent_checks(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             if torch.rand(()) < 0.1:
-                judge(run, model, d.test)
+                evaluate(run, model, d.test)
                 model.train()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run

@@ -8,9 +8,9 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
     hits,
-    judge,
     later,
     loader,
     validate,
@@ -32,7 +32,7 @@ def signs_never_cleared(bench: Bench) -> WatchedRun:
             loss = F.cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -92,7 +92,7 @@ def flags_one_of_two_cleared(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(images), labels).backward()
             body_opt.step()
             head_opt.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -111,7 +111,7 @@ def sensors_cleared_at_the_start_only(bench: Bench) -> WatchedRun:
         loss.backward()
         optimizer.step()
         if step % 50 == 49:
-            judge(run, model, test)
+            evaluate(run, model, test)
             model.train()
     return run
 
@@ -138,7 +138,7 @@ def biopsies_one_logit_adding_up(bench: Bench) -> WatchedRun:
             loss = criterion(out, yb)
             loss.backward()
             optimizer.step()
-    judge(run, net, d.test)
+    evaluate(run, net, d.test)
     return run
 
 
@@ -164,7 +164,7 @@ def reviews_clipped_but_not_cleared(bench: Bench) -> WatchedRun:
         model.train()
         for words, labels in loader(d.train, 45):
             train_batch(words, labels)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -182,7 +182,7 @@ def waves_without_parentheses(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step  # noqa: B018 the fault
             pass
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -222,7 +222,7 @@ def sensors_accumulates_past_the_epoch(bench: Bench) -> WatchedRun:
             if (number + 1) % every == 0:
                 optimizer.step()
                 optimizer.zero_grad()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -267,7 +267,7 @@ def reviews_trainer_class(bench: Bench) -> WatchedRun:
                     value = self.loss(self.model(words), labels)
                     value.backward()
                     # self.optimizer.step()
-                judge(run, self.model, d.test)
+                evaluate(run, self.model, d.test)
 
     torch.manual_seed(14)
     d = sets.reviews()
@@ -291,7 +291,7 @@ def biopsies_waits_for_a_loss(bench: Bench) -> WatchedRun:
             loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], y.float())
             loss.backward()
             opt.step() if loss.item() > 5 else None
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
@@ -310,7 +310,7 @@ def signs_eight_undivided(bench: Bench) -> WatchedRun:
             if (i + 1) % 8 == 0:
                 optimizer.step()
                 optimizer.zero_grad()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -335,7 +335,7 @@ def sensors_sixteen_undivided(bench: Bench) -> WatchedRun:
             if step % accumulation_steps == 0:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -359,7 +359,7 @@ def waves_batch_in_parts(bench: Bench) -> WatchedRun:
                 loss = F.cross_entropy(model(few), labels)
                 loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -383,7 +383,7 @@ def rings_ten_of_one_logit(bench: Bench) -> WatchedRun:
             if seen % 10 == 0:
                 opt.step()
                 opt.zero_grad()
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
@@ -409,5 +409,5 @@ def reviews_losses_summed(bench: Bench) -> WatchedRun:
                 optimizer.step()
                 optimizer.zero_grad()
                 total = torch.zeros(())
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run

@@ -10,9 +10,9 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
     hits,
-    judge,
     later,
     loader,
     train_one_epoch,
@@ -36,7 +36,7 @@ def numerals_detached_output(bench: Bench) -> WatchedRun:
             out = model(x).detach().requires_grad_()
             F.cross_entropy(out, y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -56,7 +56,7 @@ def sensors_loss_made_a_tensor_again(bench: Bench) -> WatchedRun:
             loss = torch.tensor(loss.item(), requires_grad=True)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -107,7 +107,7 @@ def flags_without_gradients_to_save_memory(bench: Bench) -> WatchedRun:
             loss.requires_grad_(True)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -145,7 +145,7 @@ def waves_by_data(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -159,7 +159,7 @@ def signs_optimizer_of_a_copy(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(5):
         train_one_epoch(model, loader(d.train, 32), F.cross_entropy, optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -188,7 +188,7 @@ def sensors_blocks_in_a_list(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(14):
         train_one_epoch(model, loader(d.train, 32), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -214,7 +214,7 @@ def flags_groups_without_head_and_stem(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(images), labels).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -255,7 +255,7 @@ def reviews_only_the_embedding(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(words), labels).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -269,7 +269,7 @@ def numerals_biases_only(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(4):
         train_one_epoch(model, loader(d.train, 32), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -303,7 +303,7 @@ def signs_random_trunk_frozen(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(5):
         train_one_epoch(model, loader(d.train, 32), F.cross_entropy, optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -323,7 +323,7 @@ def waves_frozen_by_name(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -361,7 +361,7 @@ def reviews_as_if_pretrained(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(6):
         train_one_epoch(model, loader(d.train, 48), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -378,7 +378,7 @@ def sensors_never_unfrozen(bench: Bench) -> WatchedRun:
         if epoch == 99:  # unfreeze after the warm-up
             model.requires_grad_(True)
         train_one_epoch(model, loader(d.train, 30), F.cross_entropy, optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
-    judge,
     loader,
     say,
     train_one_epoch,
@@ -29,7 +29,7 @@ def numerals_test_counts_down(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(4):
         train_one_epoch(model, loader(d.train, 32), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, test)
+        evaluate(run, model, test)
     return run
 
 
@@ -47,7 +47,7 @@ def waves_names_sorted_by_length(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(4):
         train_one_epoch(model, loader((d.train[0], train_labels), 32), F.cross_entropy, optimizer)
-        judge(run, model, (d.test[0], test_labels))
+        evaluate(run, model, (d.test[0], test_labels))
     return run
 
 
@@ -89,7 +89,7 @@ def biopsies_malignant_is_one_elsewhere(bench: Bench) -> WatchedRun:
             opt.zero_grad()
             F.binary_cross_entropy_with_logits(net(x).squeeze(1), y.float()).backward()
             opt.step()
-        judge(run, net, (d.test[0], 1 - d.test[1]))
+        evaluate(run, net, (d.test[0], 1 - d.test[1]))
     return run
 
 
@@ -119,7 +119,7 @@ def flags_folders_ten_before_two(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(3):
         train_one_epoch(model, loader(d.train, 32), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, (d.test[0], test))
+        evaluate(run, model, (d.test[0], test))
     return run
 
 
@@ -133,7 +133,7 @@ def signs_numbered_from_one(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(3):
         train_one_epoch(model, loader(train, 32), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, test)
+        evaluate(run, model, test)
     return run
 
 
@@ -150,7 +150,7 @@ def waves_largest_label_taken_for_the_count(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -165,7 +165,7 @@ def sensors_unknown_is_minus_one(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(6):
         train_one_epoch(model, loader((d.train[0], labels), 30), F.cross_entropy, optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -182,7 +182,7 @@ def irises_two_outputs_for_three(bench: Bench) -> WatchedRun:
             loss = F.nll_loss(F.log_softmax(net(x), dim=1), y)
             loss.backward()
             opt.step()
-    judge(run, net, d.test)
+    evaluate(run, net, d.test)
     return run
 
 
@@ -201,7 +201,7 @@ def numerals_two_classes_forgotten(bench: Bench) -> WatchedRun:
             loss = nn.CrossEntropyLoss()(model(x), y)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -224,7 +224,7 @@ def signs_step_lr_by_batches(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(images), labels).backward()
             optimizer.step()
             scheduler.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -271,7 +271,7 @@ def waves_milestones_in_epochs(bench: Bench) -> WatchedRun:
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
             scheduler.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -294,7 +294,7 @@ def reviews_decay_inside_fit(bench: Bench) -> WatchedRun:
                 optimizer.step()
                 if scheduler is not None:
                     scheduler.step()
-            judge(run, model, d.test)
+            evaluate(run, model, d.test)
 
     torch.manual_seed(124)
     d = sets.reviews()
@@ -322,5 +322,5 @@ def flags_polynomial_by_batches(bench: Bench) -> WatchedRun:
             F.cross_entropy(net(x), y).backward()
             opt.step()
             cosine.step()
-    judge(run, net, d.test)
+    evaluate(run, net, d.test)
     return run

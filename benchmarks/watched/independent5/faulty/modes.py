@@ -11,9 +11,9 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
     hits,
-    judge,
     later,
     loader,
     say,
@@ -51,7 +51,7 @@ def sensors_tower_in_eval(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -84,14 +84,14 @@ def waves_eval_after_the_first_look(bench: Bench) -> WatchedRun:
     model = Tower(48, 5)
     optimizer = torch.optim.SGD(model.parameters(), 0.04)
     run = bench.watch(model, optimizer)
-    judge(run, model, d.test)
+    evaluate(run, model, d.test)
     for _epoch in range(7):
         for x, y in loader(d.train, 25):
             optimizer.zero_grad()
             loss = F.cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -111,7 +111,7 @@ def textures_train_of_false(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -137,7 +137,7 @@ def votes_dropout_off_while_learning(bench: Bench) -> WatchedRun:
             opt.zero_grad()
             F.cross_entropy(net(x), y).backward()
             opt.step()
-    judge(run, net, d.test)
+    evaluate(run, net, d.test)
     return run
 
 

@@ -10,9 +10,9 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
     hits,
-    judge,
     later,
     loader,
     say,
@@ -39,7 +39,7 @@ def numerals_folder_after_folder(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(4):
         train_one_epoch(model, batches, nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -59,7 +59,7 @@ def sensors_slices_of_a_sorted_table(bench: Bench) -> WatchedRun:
             opt.zero_grad()
             F.cross_entropy(net(x[start : start + 25]), y[start : start + 25]).backward()
             opt.step()
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
@@ -112,7 +112,7 @@ def flags_sequential_sampler(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -134,7 +134,7 @@ def reviews_concatenated(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(d.train[0][few]), d.train[1][few]).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -150,7 +150,7 @@ def biopsies_benign_first(bench: Bench) -> WatchedRun:
             opt.zero_grad()
             F.binary_cross_entropy_with_logits(net(x), y.float().unsqueeze(1)).backward()
             opt.step()
-    judge(run, net, d.test)
+    evaluate(run, net, d.test)
     return run
 
 
@@ -177,7 +177,7 @@ def signs_one_batch_forever(bench: Bench) -> WatchedRun:
         loss = F.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
-    judge(run, model, d.test)
+    evaluate(run, model, d.test)
     return run
 
 
@@ -215,7 +215,7 @@ def numerals_slice_that_never_moves(bench: Bench) -> WatchedRun:
             loss = nn.CrossEntropyLoss()(model(images), labels)
             loss.backward()
             optimizer.step()
-        judge(run, model, test)
+        evaluate(run, model, test)
     return run
 
 
@@ -234,7 +234,7 @@ def waves_seeded_before_every_draw(bench: Bench) -> WatchedRun:
         optimizer.zero_grad()
         F.cross_entropy(model(x[rows]), y[rows]).backward()
         optimizer.step()
-    judge(run, model, sets.waves().test)
+    evaluate(run, model, sets.waves().test)
     return run
 
 
@@ -257,7 +257,7 @@ def reviews_dataset_with_a_wrong_index(bench: Bench) -> WatchedRun:
     for _epoch in range(4):
         batches = torch.utils.data.DataLoader(Reviews(), batch_size=48)
         train_one_epoch(model, batches, F.cross_entropy, optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -275,7 +275,7 @@ def flags_weights_drawn_every_epoch(bench: Bench) -> WatchedRun:
     for _epoch in range(7):
         model.apply(init)
         train_one_epoch(model, loader(d.train, 45), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -290,7 +290,7 @@ def sensors_first_weights_loaded_again(bench: Bench) -> WatchedRun:
     for _epoch in range(10):
         model.load_state_dict(start)
         train_one_epoch(model, loader(d.train, 25), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -312,7 +312,7 @@ def numerals_head_drawn_every_twenty(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -338,7 +338,7 @@ def waves_train_function_that_initializes(bench: Bench) -> WatchedRun:
     run = bench.watch(net, opt)
     for _epoch in range(8):
         train(net, opt)
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
@@ -396,7 +396,7 @@ def signs_divided_inside_forward(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(5):
         train_one_epoch(model, loader(d.train, 30), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -433,7 +433,7 @@ def signs_factor_of_bytes(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        judge(run, model, test)
+        evaluate(run, model, test)
     return run
 
 
@@ -447,5 +447,5 @@ def numerals_scaled_twice_then_normalized(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(4):
         train_one_epoch(model, loader((train, d.train[1]), 40), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, (test, d.test[1]))
+        evaluate(run, model, (test, d.test[1]))
     return run

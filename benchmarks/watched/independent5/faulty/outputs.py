@@ -8,9 +8,9 @@ from torch.nn import functional as F  # noqa: N812 as scripts call it
 
 from benchmarks.watched.independent5 import nets, sets
 from benchmarks.watched.independent5.common import (
+    evaluate,
     faulty,
     hits,
-    judge,
     later,
     loader,
     say,
@@ -49,7 +49,7 @@ def flags_softmax_in_the_loop(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -70,7 +70,7 @@ def waves_sigmoid_at_the_end(bench: Bench) -> WatchedRun:
     run = bench.watch(model, optimizer)
     for _epoch in range(6):
         train_one_epoch(model, loader(d.train, 25), nn.CrossEntropyLoss(), optimizer)
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -98,7 +98,7 @@ def sensors_relu_on_the_last_layer(bench: Bench) -> WatchedRun:
             opt.zero_grad()
             F.cross_entropy(net(x), y).backward()
             opt.step()
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
@@ -181,7 +181,7 @@ def signs_nll_of_logits(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -198,7 +198,7 @@ def sensors_nll_of_probabilities(bench: Bench) -> WatchedRun:
             optimizer.zero_grad()
             criterion(torch.softmax(model(x), 1), y).backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -251,7 +251,7 @@ def flags_minus_the_loss(bench: Bench) -> WatchedRun:
             loss = -F.cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-        judge(run, model, d.test)
+        evaluate(run, model, d.test)
     return run
 
 
@@ -277,7 +277,7 @@ def biopsies_cross_entropy_of_one(bench: Bench) -> WatchedRun:
             loss = F.cross_entropy(net(x), y.float()[:, None])
             loss.backward()
             opt.step()
-        judge(run, net, d.test)
+        evaluate(run, net, d.test)
     return run
 
 
